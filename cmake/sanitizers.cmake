@@ -1,0 +1,11 @@
+# XTCP_SANITIZE=address (ASan + UBSan) or thread (TSan): the whole tree is built with it.
+set(XTCP_SANITIZE "" CACHE STRING "address, thread or empty")
+if(XTCP_SANITIZE STREQUAL "address")
+    add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=address,undefined)
+elseif(XTCP_SANITIZE STREQUAL "thread")
+    add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=thread)
+elseif(XTCP_SANITIZE)
+    message(FATAL_ERROR "XTCP_SANITIZE=${XTCP_SANITIZE}: expected address, thread or nothing")
+endif()
