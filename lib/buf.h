@@ -1,0 +1,52 @@
+/* A growable byte buffer with a sticky error: write as much as you like, look at |failed| once at the end.
+ * Also the one place that writes JSON strings and numbers. One owner at a time. */
+#ifndef XTCP_LIB_BUF_H
+#define XTCP_LIB_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    char *data;  /* NULL while empty */
+    size_t len;  /* bytes written */
+    size_t cap;
+    bool fixed;  /* |data| is the caller's and does not grow; what does not fit is cut */
+    bool failed; /* out of memory, or cut: the contents are incomplete */
+};
+
+/* An empty buffer that grows on the heap; end with buf_free. */
+void buf_init(struct buf *b);
+
+/* A buffer over the caller's |storage| of |size| bytes. */
+void buf_init_fixed(struct buf *b, char *storage, size_t size);
+
+/* Frees the heap memory; |b| is empty and usable again. */
+void buf_free(struct buf *b);
+
+/* Forgets the contents and the error, keeps the memory. */
+void buf_reset(struct buf *b);
+
+/* Room for |n| more bytes at data + len; returns that place, or NULL (and failed is set). Add to len what was used. */
+char *buf_reserve(struct buf *b, size_t n);
+
+void buf_bytes(struct buf *b, const void *data, size_t n);
+void buf_str(struct buf *b, const char *text);
+void buf_char(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Decimal digits of |v|; several times faster than buf_printf. */
+void buf_u64(struct buf *b, uint64_t v);
+void buf_i64(struct buf *b, int64_t v);
+
+/* |text| as a JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so the output is always valid
+ * JSON. */
+void buf_json_string(struct buf *b, const char *text, size_t n);
+
+/* |data| in standard base64 with padding, without quotes. */
+void buf_base64(struct buf *b, const uint8_t *data, size_t n);
+
+/* Ends the contents with a NUL that does not count and returns them; "" when it failed with nothing in it. */
+const char *buf_cstr(struct buf *b);
+
+#endif

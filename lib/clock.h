@@ -1,0 +1,25 @@
+/* Clocks, all in nanoseconds, and the text of a moment. Any thread. */
+#ifndef XTCP_LIB_CLOCK_H
+#define XTCP_LIB_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_US 1000LL
+#define NS_PER_MS 1000000LL
+#define NS_PER_S  1000000000LL
+
+/* CLOCK_MONOTONIC: for intervals and deadlines. */
+int64_t clock_mono_ns(void);
+
+/* CLOCK_REALTIME: for what a person or a database reads. */
+int64_t clock_wall_ns(void);
+
+/* CPU time of the calling thread. */
+int64_t clock_thread_cpu_ns(void);
+
+#define CLOCK_TEXT_MAX 40
+
+/* Writes |wall_ns| in RFC 3339, UTC, with |digits| (0 to 9) decimals of the second into |out|. */
+void clock_format(int64_t wall_ns, unsigned digits, char out[CLOCK_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,65 @@
+#include "lib/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    int code;
+    const char *name;
+} names[] = {
+    {0, "success"},
+    {ERR_MALFORMED, "malformed data"},
+    {ERR_TRUNCATED, "data ends too early"},
+    {ERR_RANGE, "value out of range"},
+    {ERR_TYPE, "wrong type"},
+    {ERR_UNKNOWN, "unknown name"},
+    {ERR_DUPLICATE, "given twice"},
+    {ERR_UNSUPPORTED, "not supported"},
+    {ERR_PRECONDITION, "not possible in this state"},
+    {ERR_LIMIT, "limit reached"},
+    {ERR_TIMEOUT, "timed out"},
+    {ERR_GONE, "no longer exists"},
+    {ERR_INTERRUPTED, "interrupted by a change"},
+    {ERR_CANCELLED, "cancelled"},
+    {ERR_UNAVAILABLE, "not reachable"},
+    {ERR_PERMISSION, "permission denied"},
+    {ERR_STALE, "outdated generation"},
+    {ERR_USAGE, "wrong usage"},
+};
+
+const char *err_name(int code)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (names[i].code == code)
+            return names[i].name;
+    }
+    return code < 0 && code > ERR_MALFORMED ? strerror(-code) : "unknown error";
+}
+
+int err_set(struct err *e, int code, const char *format, ...)
+{
+    if (!e)
+        return code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->text, sizeof(e->text), format, args);
+    va_end(args);
+    e->code = code;
+    return code;
+}
+
+int err_prefix(struct err *e, const char *format, ...)
+{
+    char old[ERR_TEXT_MAX];
+    if (!e)
+        return 0;
+    memcpy(old, e->text, sizeof(old));
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(e->text, sizeof(e->text), format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof(e->text))
+        snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s", old);
+    return e->code;
+}

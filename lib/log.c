@@ -1,0 +1,85 @@
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/clock.h"
+
+const char *const log_level_names[LOG_LEVELS] = {"error", "warn", "info", "debug", "trace"};
+const char *const log_format_names[2] = {"text", "json"};
+
+static _Atomic int current_level = LOG_INFO;
+static _Atomic int current_format = LOG_TEXT;
+static _Atomic int current_fd = STDERR_FILENO;
+
+void log_set(enum log_level level, enum log_format format)
+{
+    atomic_store(&current_level, (int)level);
+    atomic_store(&current_format, (int)format);
+}
+
+enum log_level log_level(void)
+{
+    return (enum log_level)atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+void log_set_fd(int fd)
+{
+    atomic_store(&current_fd, fd);
+}
+
+/* A control character would let a stranger's text forge a second line or drive the reader's terminal. */
+static void replace_controls(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = ' ';
+    }
+}
+
+void log_write(enum log_level level, const char *module, const char *format, ...)
+{
+    int saved_errno = errno;
+    char message[LOG_LINE_MAX - 128];
+    char storage[2 * LOG_LINE_MAX];
+    char when[CLOCK_TEXT_MAX];
+
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    replace_controls(message);
+    clock_format(clock_wall_ns(), 3, when);
+
+    struct buf line;
+    buf_init_fixed(&line, storage, sizeof(storage) - 1);
+    if (atomic_load(&current_format) == LOG_JSON) {
+        buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", when, log_level_names[level],
+                   module);
+        buf_json_string(&line, message, strlen(message));
+        buf_str(&line, "}");
+    } else {
+        buf_printf(&line, "%s %-5s %s: %s", when, log_level_names[level], module, message);
+    }
+    storage[line.len] = '\n';
+    ssize_t n = write(atomic_load(&current_fd), storage, line.len + 1);
+    (void)n; /* there is nowhere to report that the log cannot be written */
+    errno = saved_errno;
+}
+
+int log_rate_allow(struct log_rate *rate, int64_t interval_ns, uint64_t *suppressed)
+{
+    int64_t now = clock_mono_ns();
+    int64_t next = atomic_load(&rate->next_ns);
+    if (now < next || !atomic_compare_exchange_strong(&rate->next_ns, &next, now + interval_ns)) {
+        atomic_fetch_add(&rate->suppressed, 1);
+        return 0;
+    }
+    *suppressed = atomic_exchange(&rate->suppressed, 0);
+    return 1;
+}

@@ -1,0 +1,21 @@
+/* Named threads with a chosen stack. All signals must be blocked before the first one starts: they inherit the mask. */
+#ifndef XTCP_LIB_THREAD_H
+#define XTCP_LIB_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct thread {
+    pthread_t id;
+    bool running; /* started and not yet joined; the owner's */
+};
+
+/* Starts |fn|(|arg|) on a thread called |name| (cut to the kernel's 15 characters) with |stack| bytes of stack (0: the
+ * default). |t| is the caller's and must live until thread_join. Returns 0 or -errno. */
+int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg);
+
+/* Waits for the end of |t|; nothing when it is not running. */
+void thread_join(struct thread *t);
+
+#endif
