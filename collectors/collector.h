@@ -1,0 +1,105 @@
+/* Collectors: what TCP sockets a namespace has.
+ *
+ * A collector belongs to one namespace and has a thread of its own, parked in the daemon's namespace between polls. For a
+ * poll it waits for its turn (a turnstile lets only a few dump at a time), enters the namespace, checks by its cookie that
+ * it is still the same one, asks for all TCP sockets, encodes the answers into batches, and leaves. Between polls it holds
+ * nothing: no descriptor, no socket, no buffer.
+ *
+ * No function here calls gRPC. The sink's functions are called on the collector's thread, after it has left the namespace
+ * or while it is inside: they must only hand over. */
+#ifndef XTCP_COLLECTORS_COLLECTOR_H
+#define XTCP_COLLECTORS_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/groups.h"
+#include "record/batch.h"
+
+struct collector;
+struct collectors; /* what all collectors of a daemon share: turnstile, scratch memory, batch pool */
+
+/* A poll's order, the same for every namespace. Reference counted; immutable once given out. */
+struct collector_order {
+    _Atomic uint32_t refs;
+    uint64_t poll_id;
+    int64_t timestamp_ns; /* wall clock at the start, for the records */
+    int64_t deadline_ns;  /* monotonic; a namespace that is not finished by then has timed out */
+    groups_t groups;
+    char *daemon_version; /* own copies, freed with the order */
+    char *hostname;
+    char *location;
+    char *label;
+    char *tag;
+    _Atomic bool cancelled; /* set by collector_order_cancel: whoever is still at it stops */
+};
+
+struct collector_order *collector_order_new(void);
+struct collector_order *collector_order_ref(struct collector_order *o);
+void collector_order_unref(struct collector_order *o);
+void collector_order_cancel(struct collector_order *o);
+
+/* How the dump of one namespace went. */
+struct collector_result {
+    uint64_t poll_id;
+    uint64_t netns_id;
+    struct err err;          /* code 0: complete. ERR_GONE, ERR_TIMEOUT, ERR_INTERRUPTED, ERR_TRUNCATED, ERR_CANCELLED, -errno … */
+    uint64_t sockets;        /* sockets in the kernel's answer */
+    uint64_t rows;           /* rows passed to the sink */
+    uint64_t duplicates;     /* sockets the kernel sent twice (same cookie), left out */
+    uint64_t malformed;      /* messages that did not parse, left out */
+    uint64_t unknown_attrs;  /* attributes of types this program does not know, skipped */
+    uint32_t retries;        /* dumps begun again because of EBUSY or an interruption */
+    bool interrupted;        /* NLM_F_DUMP_INTR was seen */
+    bool empty;              /* skipped: the namespace has no sockets (always false while there is no gate) */
+    int64_t duration_ns;     /* from the order to the end, waiting included */
+    int64_t dump_ns;         /* inside the namespace */
+    int64_t cpu_ns;          /* CPU time of the thread */
+};
+
+/* Where rows and results go. Called on collectors' threads, several at a time. */
+struct collector_sink {
+    /* A sealed batch; the reference becomes the sink's. */
+    void (*batch)(void *arg, struct batch *b);
+    /* The namespace is finished for this poll. Exactly once for each accepted order. */
+    void (*done)(void *arg, const struct collector_result *result);
+    void *arg;
+};
+
+struct collectors_options {
+    unsigned turnstile;          /* namespaces that dump at the same time; 0: min(CPUs, 4) */
+    struct collector_sink sink;
+    struct batch_pool *pool;     /* the caller's, outlives the set */
+};
+
+int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e);
+/* After every collector is freed. */
+void collectors_free(struct collectors *set);
+
+struct collector_ns {
+    uint64_t id;      /* the daemon's own number, given back in batches and results */
+    uint64_t cookie;  /* expected SO_NETNS_COOKIE; 0: not known, not checked */
+    uint64_t inode;
+    bool own;         /* the daemon's own namespace: nothing is entered */
+    const char *name; /* display name, copied */
+    const char *path; /* what to open (/run/netns/blue, /proc/123/ns/net), copied */
+};
+
+/* Starts a collector's thread "col/NAME". Returns 0 and the collector in |out|, or a negative code. */
+int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out, struct err *e);
+
+/* New display name and path of the same namespace; valid from the next order on. Any thread. */
+int collector_rename(struct collector *c, const char *name, const char *path);
+
+/* Gives the collector |order| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it is still at
+ * an earlier order, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any thread. */
+int collector_poll(struct collector *c, struct collector_order *order);
+
+/* Asks the collector to end: a running dump is given up (its done() is still called). Does not wait. Any thread. */
+void collector_stop(struct collector *c);
+
+/* Waits for the end of a stopped collector and frees it. Not on a collector's thread. */
+void collector_join(struct collector *c);
+
+#endif
