@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+"""Compares the compiled protos with the recorded contract in tests/data/wire/*.tsv.
+
+usage: wire_contract.py PROTOSET DIRECTORY
+
+Both ways: what the tables say must be in the descriptors exactly so, and what the descriptors have must be in a table.
+"""
+import pathlib
+import sys
+
+from google.protobuf import descriptor_pb2 as pb
+
+TYPES = {value: name[len("TYPE_"):].lower() for name, value in pb.FieldDescriptorProto.Type.items()}
+
+
+def field_type(field):
+    """int64, or the full name of the message or enum."""
+    return field.type_name.lstrip(".") or TYPES[field.type]
+
+
+def message_rows(message, parent):
+    name = f"{parent}.{message.name}"
+    maps = {f"{name}.{nested.name}": nested for nested in message.nested_type if nested.options.map_entry}
+    yield "message", name, "", "", "", ""
+    for field in message.field:
+        kind, label = field_type(field), ""
+        if kind in maps:
+            key, value = maps[kind].field
+            kind = f"map<{field_type(key)},{field_type(value)}>"
+        elif field.label == pb.FieldDescriptorProto.LABEL_REPEATED:
+            label = "repeated"
+        elif field.HasField("oneof_index"):
+            label = "oneof " + message.oneof_decl[field.oneof_index].name
+        yield "field", name, field.name, str(field.number), kind, label
+    for enum in message.enum_type:
+        yield from enum_rows(enum, name)
+    for nested in message.nested_type:
+        if not nested.options.map_entry:
+            yield from message_rows(nested, name)
+
+
+def enum_rows(enum, parent):
+    for value in enum.value:
+        yield "enum", f"{parent}.{enum.name}", value.name, str(value.number), "", ""
+
+
+def service_rows(service, parent):
+    for method in service.method:
+        request = "stream " * method.client_streaming + method.input_type.lstrip(".")
+        response = "stream " * method.server_streaming + method.output_type.lstrip(".")
+        yield "rpc", f"{parent}.{service.name}", method.name, "", f"{request} -> {response}", ""
+
+
+def descriptor_rows(path):
+    files = pb.FileDescriptorSet.FromString(path.read_bytes())
+    for file in files.file:
+        if not file.package.startswith("xtcp_"):
+            continue
+        if file.syntax != "proto3":
+            yield "syntax", file.name, file.syntax, "", "", ""
+        for message in file.message_type:
+            yield from message_rows(message, file.package)
+        for enum in file.enum_type:
+            yield from enum_rows(enum, file.package)
+        for service in file.service:
+            yield from service_rows(service, file.package)
+
+
+def table_rows(directory):
+    for path in sorted(directory.glob("*.tsv")):
+        for line in path.read_text().splitlines():
+            if not line.startswith("#"):
+                cells = line.split("\t")
+                yield tuple(cells + [""] * (6 - len(cells)))
+
+
+def main():
+    compiled = set(descriptor_rows(pathlib.Path(sys.argv[1])))
+    recorded = set(table_rows(pathlib.Path(sys.argv[2])))
+    if not compiled or not recorded:
+        sys.exit("nothing to compare")
+    for row in sorted(recorded - compiled):
+        print("in the tables, not in the protos:", *row)
+    for row in sorted(compiled - recorded):
+        print("in the protos, not in the tables:", *row)
+    print(f"{len(recorded & compiled)} rows agree")
+    sys.exit(compiled != recorded)
+
+
+if __name__ == "__main__":
+    main()
