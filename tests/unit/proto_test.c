@@ -66,8 +66,8 @@ static void config_of_protobuf_c_is_read_by_upb(void **state)
     Google__Protobuf__Duration frequency = GOOGLE__PROTOBUF__DURATION__INIT;
     frequency.seconds = 5;
     XtcpConfig__V1__Namespaces namespaces = XTCP_CONFIG__V1__NAMESPACES__INIT;
-    namespaces.has_scan_proc_case = XTCP_CONFIG__V1__NAMESPACES__HAS_SCAN_PROC_SCAN_PROC;
-    namespaces.scan_proc = false;
+    Google__Protobuf__Duration never = GOOGLE__PROTOBUF__DURATION__INIT;
+    namespaces.proc_scan_interval = &never;
     XtcpConfig__V1__DaemonOptions options = XTCP_CONFIG__V1__DAEMON_OPTIONS__INIT;
     options.namespaces = &namespaces;
     XtcpConfig__V1__XtcpConfig config = XTCP_CONFIG__V1__XTCP_CONFIG__INIT;
@@ -84,10 +84,10 @@ static void config_of_protobuf_c_is_read_by_upb(void **state)
     assert_int_equal(google_protobuf_Duration_seconds(xtcp_config_v1_XtcpConfig_poll_frequency(read)), 5);
     const xtcp_config_v1_DaemonOptions *topics = xtcp_config_v1_XtcpConfig_options(read);
     assert_false(xtcp_config_v1_DaemonOptions_has_listeners(topics));
-    /* A oneof tells "false" from "not said". */
+    /* A message of its own tells zero from "not said". */
     const xtcp_config_v1_Namespaces *topic = xtcp_config_v1_DaemonOptions_namespaces(topics);
-    assert_true(xtcp_config_v1_Namespaces_has_scan_proc(topic));
-    assert_false(xtcp_config_v1_Namespaces_scan_proc(topic));
+    assert_true(xtcp_config_v1_Namespaces_has_proc_scan_interval(topic));
+    assert_false(xtcp_config_v1_Namespaces_has_directories(topic));
     upb_Arena_Free(arena);
     free(bytes);
 }
