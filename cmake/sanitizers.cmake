@@ -9,3 +9,8 @@ elseif(XTCP_SANITIZE STREQUAL "thread")
 elseif(XTCP_SANITIZE)
     message(FATAL_ERROR "XTCP_SANITIZE=${XTCP_SANITIZE}: expected address, thread or nothing")
 endif()
+
+# Fuzzing needs to see the branches of the libraries too, not only those of the fuzz target.
+if(XTCP_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,62 @@
+# The front door: everything from a bare Debian 12 that has git and make. CMake (Ninja) does the work, in build/.
+#
+#   make run      build, then stream this host's TCP sockets to the terminal
+#   make test     build, then all tests (as root: they make network namespaces)
+#   make bench    build, then measure the cost per socket
+#   make asan, tsan, fuzz, format, lint, clean
+
+PRESET ?= default
+FUZZ_SECONDS ?= 30
+
+# The system's own tools, whatever else is on PATH: packages were installed for these.
+export PATH := /usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+# ThreadSanitizer knows where a program is mapped as long as that is not too random.
+tsan: ctest := $(shell setarch -R true 2>/dev/null && echo setarch -R) ctest
+ctest := ctest
+
+.PHONY: all build deps deps-build run test bench bench-full asan tsan fuzz format lint clean
+
+all: build
+
+deps:
+	@tools/deps.sh test
+
+deps-build:
+	@tools/deps.sh build
+
+build: deps-build
+	cmake --preset $(PRESET)
+	cmake --build --preset $(PRESET)
+
+run: build
+	@tools/run.sh
+
+test: deps build
+	$(ctest) --preset $(PRESET)
+
+bench: deps build
+	cmake --build --preset $(PRESET) --target bench
+
+bench-full: export XTCP2_BENCH = full
+bench-full: bench
+
+# The tests under a sanitizer, and what libFuzzer finds in FUZZ_SECONDS for each target.
+asan tsan: deps
+	cmake --preset $@
+	cmake --build --preset $@
+	$(ctest) --preset $@
+
+fuzz: deps
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	$(ctest) --preset fuzz
+	tools/fuzz.sh $(FUZZ_SECONDS)
+
+format: deps
+	tools/format.sh
+
+lint: deps build
+	cmake --build --preset $(PRESET) --target lint
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz

@@ -1,0 +1,68 @@
+# Checks of the source text, as tests: the layers, the formatting, and clang-tidy (target and label lint).
+option(XTCP_LINT "run clang-tidy as part of the tests" ON)
+
+add_test(NAME layers COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_check.py ${CMAKE_SOURCE_DIR})
+# The check itself must notice: a small tree with one offence of each kind.
+add_test(NAME layers_self_test
+    COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_check.py ${CMAKE_SOURCE_DIR}/tests/data/layers)
+set_tests_properties(layers_self_test PROPERTIES PASS_REGULAR_EXPRESSION "4 files, 6 problems")
+add_test(NAME format COMMAND ${CMAKE_SOURCE_DIR}/tools/format.sh --check)
+set_tests_properties(layers layers_self_test format PROPERTIES LABELS unit TIMEOUT 120)
+
+# xtcp_own_sources(<variable> <directory>): our .c files that targets in and below |directory| are made of.
+function(xtcp_own_sources variable directory)
+    set(found "")
+    get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
+    foreach(target IN LISTS targets)
+        get_target_property(sources ${target} SOURCES)
+        foreach(source IN LISTS sources)
+            cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${directory} NORMALIZE)
+            cmake_path(IS_PREFIX CMAKE_BINARY_DIR ${source} generated)
+            if(source MATCHES "\\.c$" AND NOT generated)
+                list(APPEND found ${source})
+            endif()
+        endforeach()
+    endforeach()
+    get_property(children DIRECTORY ${directory} PROPERTY SUBDIRECTORIES)
+    foreach(child IN LISTS children)
+        xtcp_own_sources(more ${child})
+        list(APPEND found ${more})
+    endforeach()
+    list(REMOVE_DUPLICATES found)
+    set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+# xtcp_add_lint(): the target lint. A file is looked at again when it, a header of ours or .clang-tidy has changed.
+function(xtcp_add_lint)
+    find_program(XTCP_CLANG_TIDY clang-tidy)
+    if(NOT XTCP_LINT OR NOT XTCP_CLANG_TIDY)
+        return()
+    endif()
+    xtcp_own_sources(sources ${CMAKE_SOURCE_DIR})
+    set(headers "")
+    foreach(folder IN LISTS XTCP_FOLDERS ITEMS tests)
+        file(GLOB_RECURSE more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.h)
+        list(APPEND headers ${more})
+    endforeach()
+    set(stamps "")
+    foreach(source IN LISTS sources)
+        cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE name)
+        set(stamp ${CMAKE_BINARY_DIR}/lint/${name}.ok)
+        cmake_path(GET stamp PARENT_PATH directory)
+        add_custom_command(
+            OUTPUT ${stamp}
+            COMMAND ${XTCP_CLANG_TIDY} -p ${CMAKE_BINARY_DIR} --quiet ${source}
+            COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
+            COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+            DEPENDS ${source} ${headers} ${CMAKE_SOURCE_DIR}/.clang-tidy xtcp_proto_c xtcp_proto_upb
+            COMMENT "clang-tidy ${name}"
+            VERBATIM)
+        list(APPEND stamps ${stamp})
+    endforeach()
+    add_custom_target(lint DEPENDS ${stamps})
+    add_test(NAME lint COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target lint)
+    set_tests_properties(lint PROPERTIES LABELS lint RUN_SERIAL ON TIMEOUT 1800)
+endfunction()
+if(TARGET xtcp_proto_c)
+    xtcp_add_lint()
+endif()

@@ -1,0 +1,3 @@
+#include <grpc/grpc.h>
+#include "nswatch/nswatch.h"
+#include <netlink/netlink.h>

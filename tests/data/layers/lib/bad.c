@@ -1,0 +1,3 @@
+#include "config/config.h"
+#include <netlink/netlink.h>
+#include "log.h"
