@@ -1,0 +1,76 @@
+/* Messages of StatusService (package xtcp_status.v1). Its request is empty: msg_empty_check. Everything here
+ * is pure and may be called from any thread. */
+#ifndef XTCP_RPC_MSG_STATUS_H
+#define XTCP_RPC_MSG_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "rpc/msg_stream.h"
+
+struct status_poll {
+    uint64_t poll_id;
+    uint32_t trigger;     /* enum stream_trigger */
+    int64_t timestamp_ns; /* wall clock at its start */
+    uint64_t duration_ns;
+    uint32_t namespaces;
+    uint32_t namespaces_empty;
+    uint32_t namespaces_failed;
+    uint32_t dumps_interrupted;
+    uint64_t sockets;
+    const struct stream_error *errors; /* at most STREAM_ERRORS_MAX are sent */
+    size_t n_errors;
+};
+
+struct status_error_count {
+    const char *kind;
+    uint64_t count;
+};
+
+struct status_subscriber {
+    uint64_t id;
+    const char *peer;
+    const char *method;
+    int64_t since_ns; /* wall clock */
+    uint64_t rows_delivered;
+    uint64_t rows_lost;
+    uint64_t rows_queued;
+};
+
+struct status_gap {
+    const char *capability; /* "CAP_SYS_ADMIN" */
+    const char *effect;
+};
+
+/* GetResponse. */
+struct status_msg {
+    const char *version;
+    int64_t start_time_ns; /* wall clock */
+    uint64_t uptime_ns;
+    const char *kernel;
+    const char *hostname;
+    uint64_t polls;
+    const struct status_poll *last_poll; /* NULL: none yet */
+    uint32_t namespaces;
+    uint64_t sockets;
+    const struct status_error_count *errors;
+    size_t n_errors;
+    const struct status_subscriber *subscribers;
+    size_t n_subscribers;
+    const struct status_gap *gaps;
+    size_t n_gaps;
+};
+
+/* Appends a GetResponse. Strings may be NULL (empty); what is not valid UTF-8 in them is sent as U+FFFD.
+ * Returns 0 or -ENOMEM. */
+int status_msg_encode(const struct status_msg *status, struct buf *out);
+
+/* Reads a GetResponse, whose strings (NUL-terminated, never NULL) and lists live in |*memory|, for
+ * status_msg_free. Returns 0, ERR_MALFORMED or -ENOMEM. */
+int status_msg_decode(const void *data, size_t len, struct status_msg *out, void **memory, struct err *e);
+void status_msg_free(void *memory);
+
+#endif
