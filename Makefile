@@ -10,11 +10,15 @@ FUZZ_SECONDS ?= 30
 
 # The system's own tools, whatever else is on PATH: packages were installed for these.
 export PATH := /usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
-# ThreadSanitizer knows where a program is mapped as long as that is not too random.
-tsan: ctest := $(shell setarch -R true 2>/dev/null && echo setarch -R) ctest
-ctest := ctest
 
-.PHONY: all build deps deps-build run test bench bench-full asan tsan fuzz format lint clean
+# ThreadSanitizer knows where a program is mapped as long as that is not too random.
+ifeq ($(PRESET),tsan)
+ctest := $(shell setarch -R true 2>/dev/null && echo setarch -R) ctest
+else
+ctest := ctest
+endif
+
+.PHONY: all build build-tests deps deps-build run test bench bench-full asan tsan fuzz format lint clean
 
 all: build
 
@@ -24,38 +28,41 @@ deps:
 deps-build:
 	@tools/deps.sh build
 
+# The programs alone: needs no test packages.
 build: deps-build
-	cmake --preset $(PRESET)
+	cmake --preset $(PRESET) -DBUILD_TESTING=OFF
+	cmake --build --preset $(PRESET)
+
+# The programs and the tests.
+build-tests: deps
+	cmake --preset $(PRESET) -DBUILD_TESTING=ON
 	cmake --build --preset $(PRESET)
 
 run: build
 	@tools/run.sh
 
-test: deps build
+test: build-tests
 	$(ctest) --preset $(PRESET)
 
-bench: deps build
+bench: build-tests
 	cmake --build --preset $(PRESET) --target bench
 
 bench-full: export XTCP2_BENCH = full
 bench-full: bench
 
-# The tests under a sanitizer, and what libFuzzer finds in FUZZ_SECONDS for each target.
-asan tsan: deps
-	cmake --preset $@
-	cmake --build --preset $@
-	$(ctest) --preset $@
+# The tests under a sanitizer.
+asan tsan:
+	$(MAKE) test PRESET=$@
 
-fuzz: deps
-	cmake --preset fuzz
-	cmake --build --preset fuzz
-	$(ctest) --preset fuzz
+# The corpora, then what libFuzzer finds in FUZZ_SECONDS for each target.
+fuzz:
+	$(MAKE) test PRESET=fuzz
 	tools/fuzz.sh $(FUZZ_SECONDS)
 
 format: deps
 	tools/format.sh
 
-lint: deps build
+lint: build-tests
 	cmake --build --preset $(PRESET) --target lint
 
 clean:

@@ -21,10 +21,10 @@ packages_build=(
     protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev grpc-proto
     protobuf-c-compiler libprotobuf-c-dev
     libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev
-    dpkg-dev ca-certificates python3
+    dpkg-dev
 )
 packages_test=(
-    libcmocka-dev python3-pytest python3-grpcio python3-protobuf protobuf-compiler-grpc
+    libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf protobuf-compiler-grpc
     iproute2 procps clang clang-format clang-tidy libclang-rt-14-dev
 )
 
