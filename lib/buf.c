@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/utf8.h"
+
 void buf_init(struct buf *b)
 {
     *b = (struct buf){0};
@@ -122,23 +124,6 @@ void buf_i64(struct buf *b, int64_t v)
     if (v < 0)
         buf_char(b, '-');
     buf_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
-/* Length of the valid UTF-8 sequence at |s| (Unicode, table 3-7), 0 when there is none. */
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-    unsigned char c = s[0];
-    size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
-        (c == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
 }
 
 static void json_escape(struct buf *b, unsigned char c)

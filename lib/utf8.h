@@ -1,0 +1,35 @@
+/* UTF-8 as the Unicode standard defines it, for text that comes from outside. */
+#ifndef XTCP_LIB_UTF8_H
+#define XTCP_LIB_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length of the valid sequence at |text|, which has |n| > 0 bytes left; 0 when there is none (Unicode, table
+ * 3-7: overlong forms, surrogates and what lies beyond U+10FFFF are invalid). */
+static inline size_t utf8_length(const void *text, size_t n)
+{
+    const unsigned char *s = text;
+    unsigned char c = s[0];
+    size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (len == 0 || len > n)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+        (c == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+/* Whether the valid sequence at |text| is a control character (C0, DEL or C1): what would break a line or
+ * drive a terminal. */
+static inline bool utf8_is_control(const void *text, size_t len)
+{
+    const unsigned char *s = text;
+    return len == 1 ? s[0] < 0x20 || s[0] == 0x7f : len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+}
+
+#endif
