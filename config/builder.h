@@ -5,8 +5,9 @@
  *                              ▼
  *                         config_read_file ─▶ config_parse_yaml
  *
- * The builder remembers where each value came from, so that an error of the whole names the line or the option at fault.
- * One builder serves for one configuration; a reload makes a new one from the same arguments. One thread at a time. */
+ * The builder remembers where each value came from, so that an error of the whole names the line or the
+ * option at fault. One builder serves for one configuration; a reload makes a new one from the same
+ * arguments. One thread at a time. */
 #ifndef XTCP_CONFIG_BUILDER_H
 #define XTCP_CONFIG_BUILDER_H
 
@@ -24,25 +25,30 @@ struct config_builder;
 struct config_builder *config_builder_new(void);
 void config_builder_free(struct config_builder *b);
 
-/* Sets the option called |key| from its text form. |origin| says where it came from ("FILE:LINE"), is copied and precedes
- * the sentence of an error: `ORIGIN: KEY: value "TEXT" …`. For front ends that have keys and texts. Returns 0, ERR_UNKNOWN
- * for a key that does not exist, or what config_set_text returns. */
-int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin, struct err *e);
+/* Sets the option called |key| from its text form. |origin| says where it came from ("FILE:LINE"), is copied
+ * and precedes the sentence of an error: `ORIGIN: KEY: value "TEXT" …`. For front ends that have keys and
+ * texts. Returns 0, ERR_UNKNOWN for a key that does not exist, or what config_set_text returns. */
+int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin,
+                       struct err *e);
 
-/* Where the value of |option| came from: "FILE:LINE", "--poll-timeout" or "default". Lives as long as |b| is not changed. */
+/* Where the value of |option| came from: "FILE:LINE", "--poll-timeout" or "default". Lives as long as |b| is
+ * not changed. */
 const char *config_builder_origin(const struct config_builder *b, const struct config_option *option);
 
-/* Applies a YAML document: |len| bytes at |data|, called |filename| in errors. It is one mapping of option names to scalars,
- * or to sequences of scalars for lists; a list that is given replaces the default. An empty document changes nothing.
- * Unknown and duplicate keys, anchors, aliases, tags, more than one document and everything invalid are errors that name
- * file, line and key; |b| may then hold some of the values and is good for config_builder_free alone. Pure: no I/O. */
-int config_parse_yaml(struct config_builder *b, const void *data, size_t len, const char *filename, struct err *e);
+/* Applies a YAML document: |len| bytes at |data|, called |filename| in errors. It is one mapping of option
+ * names to scalars, or to sequences of scalars for lists; a list that is given replaces the default. An empty
+ * document changes nothing. Unknown and duplicate keys, anchors, aliases, tags, more than one document and
+ * everything invalid are errors that name file, line and key; |b| may then hold some of the values and is
+ * good for config_builder_free alone. Pure: no I/O. */
+int config_parse_yaml(struct config_builder *b, const void *data, size_t len, const char *filename,
+                      struct err *e);
 
 /* Reads the file |path| and applies it. Returns what config_parse_yaml does, ERR_LIMIT when it is larger than
  * CONFIG_FILE_MAX, or -errno. */
 int config_read_file(struct config_builder *b, const char *path, struct err *e);
 
-/* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set. */
+/* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set.
+ */
 struct config_program_option {
     const char *name;    /* "output": --output */
     char short_name;     /* 'o': -o; 0: none */
@@ -50,31 +56,33 @@ struct config_program_option {
     const char *help;
     bool *flag;         /* no argument: set to true */
     const char **value; /* argument: points into argv afterwards; the last one given counts */
-    /* Checks an argument, may be NULL: 0, or a code with |e| saying what is wrong and allowed, without naming the option. */
+    /* Checks an argument, may be NULL: 0, or a code with |e| saying what is wrong and allowed, without naming
+     * the option. */
     int (*check)(const char *text, struct err *e);
     bool is_config_file; /* its argument is a file for config_read_file */
     bool ends;           /* nothing behind it is looked at and no file is read: --help, --version */
 };
 
-/* Applies a command line: every option of the table (--poll-frequency 2s, --poll-frequency=2s) and the |n_own| options
- * |own| of the program. The configuration file is read first, wherever it is named; of a scalar given twice the last
- * counts, of a list all are collected and replace what the file said. Anything but options is an error. |argv| is not
- * reordered, so that it can be applied again. Uses getopt_long's global state: main thread only.
- * Returns 0, ERR_USAGE with |e| naming the option, or the error of the file. */
-int config_parse_args(struct config_builder *b, int argc, char *const argv[], const struct config_program_option *own,
-                      size_t n_own, struct err *e);
+/* Applies a command line: every option of the table (--poll-frequency 2s, --poll-frequency=2s) and the
+ * |n_own| options |own| of the program. The configuration file is read first, wherever it is named; of a
+ * scalar given twice the last counts, of a list all are collected and replace what the file said. Anything
+ * but options is an error. |argv| is not reordered, so that it can be applied again. Uses getopt_long's
+ * global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error of the file.
+ */
+int config_parse_args(struct config_builder *b, int argc, char *const argv[],
+                      const struct config_program_option *own, size_t n_own, struct err *e);
 
-/* Appends the text of --help, at most |width| columns wide: `Usage: SYNOPSIS`, |intro|, the program's own options, then the
- * table's by section, each with default and bounds. */
+/* Appends the text of --help, at most |width| columns wide: `Usage: SYNOPSIS`, |intro|, the program's own
+ * options, then the table's by section, each with default and bounds. */
 void config_print_help(struct buf *out, unsigned width, const char *synopsis, const char *intro,
                        const struct config_program_option *own, size_t n_own);
 
-/* Makes the configuration: normalised, validated, one reference, generation 0. |b| stays the caller's. Returns 0 and it in
- * |out|, or an error that names option and origin. */
+/* Makes the configuration: normalised, validated, one reference, generation 0. |b| stays the caller's.
+ * Returns 0 and it in |out|, or an error that names option and origin. */
 int config_build(struct config_builder *b, struct config **out, struct err *e);
 
-/* Appends |c| as a commented file that config_parse_yaml reads back to the same values. With the defaults it is the sample
- * config/xtcp2.yaml. */
+/* Appends |c| as a commented file that config_parse_yaml reads back to the same values. With the defaults it
+ * is the sample config/xtcp2.yaml. */
 void config_dump_yaml(const struct config *c, struct buf *out);
 
 #endif

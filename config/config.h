@@ -2,16 +2,17 @@
  *
  * The life of a configuration:
  *
- *   1. A builder (config/builder.h) starts with the defaults; the front ends put the file and then the command line on top of
- *      them; config_build makes one validated struct config of it.
- *   2. Whoever owns the configuration in force gives that struct its |generation| and publishes it. From then on it is
- *      immutable: readers on any thread take a reference, read the fields, drop the reference. Nobody locks.
- *   3. A change makes a new one: config_copy, setters (or plain assignment of numbers), config_normalise, config_validate;
- *      config_diff says which options differ, and their |reload| whether a running daemon can follow. Publish the copy, unref
- *      the old one; it is freed with the last reader.
+ *   1. A builder (config/builder.h) starts with the defaults; the front ends put the file and then the
+ * command line on top of them; config_build makes one validated struct config of it.
+ *   2. Whoever owns the configuration in force gives that struct its |generation| and publishes it. From then
+ * on it is immutable: readers on any thread take a reference, read the fields, drop the reference. Nobody
+ * locks.
+ *   3. A change makes a new one: config_copy, setters (or plain assignment of numbers), config_normalise,
+ * config_validate; config_diff says which options differ, and their |reload| whether a running daemon can
+ * follow. Publish the copy, unref the old one; it is freed with the last reader.
  *
- * config_options is the single list of what can be configured. Defaults, bounds, help, the sample file and the reference
- * page all come from it. */
+ * config_options is the single list of what can be configured. Defaults, bounds, help, the sample file and
+ * the reference page all come from it. */
 #ifndef XTCP_CONFIG_CONFIG_H
 #define XTCP_CONFIG_CONFIG_H
 
@@ -34,12 +35,13 @@ struct config_strings {
     size_t n;
 };
 
-/* Every string is NUL-terminated, valid UTF-8 without control characters, owned by the struct, never NULL. Durations are
- * in nanoseconds. Bounds and defaults: config_options. */
+/* Every string is NUL-terminated, valid UTF-8 without control characters, owned by the struct, never NULL.
+ * Durations are in nanoseconds. Bounds and defaults: config_options. */
 struct config {
     _Atomic unsigned refs; /* config_ref and config_unref only */
 
-    /* Counts published configurations, from 1; 0 until the publisher sets it. Not an option: never validated or compared. */
+    /* Counts published configurations, from 1; 0 until the publisher sets it. Not an option: never validated
+     * or compared. */
     uint64_t generation;
 
     /* gRPC */
@@ -66,7 +68,8 @@ struct config {
     /* Log */
     enum log_level log_level;
     enum log_format log_format;
-    uint32_t debug_level; /* XtcpConfig's number for log_level, see config_set_debug_level; not an option of its own */
+    uint32_t debug_level; /* XtcpConfig's number for log_level, see config_set_debug_level; not an option of
+                             its own */
 };
 
 /* ---- The option table ---- */
@@ -85,21 +88,21 @@ enum config_reload {
     CONFIG_RESTART, /* takes effect at the next start */
 };
 
-/* One option. Its text form, the same on the command line and in an environment: a number, a duration, a name, a string, or
- * for the two list types the items with commas between them. */
+/* One option. Its text form, the same on the command line and in an environment: a number, a duration, a
+ * name, a string, or for the two list types the items with commas between them. */
 struct config_option {
-    const char *name;          /* as in the file, "poll_frequency"; the command line has --poll-frequency */
+    const char *name; /* as in the file, "poll_frequency"; the command line has --poll-frequency */
     enum config_type type;
     size_t offset;             /* of the field in struct config */
     const char *default_value; /* in text form */
     int64_t min, max;          /* of the value; of a string's length in bytes; of a list's number of items */
     bool zero_is_off;          /* 0 is allowed besides |min| to |max| and switches it off */
     enum config_reload reload;
-    const char *section;       /* heading that it stands under; options of a section are neighbours */
-    const char *metavar;       /* "DURATION" */
-    const char *help;          /* one or more sentences */
-    const char *wire;          /* field of XtcpConfig that shows it, or NULL */
-    const char *const *names;  /* CONFIG_ENUM and CONFIG_GROUPS: |n_names| values, indexed by the enum */
+    const char *section;      /* heading that it stands under; options of a section are neighbours */
+    const char *metavar;      /* "DURATION" */
+    const char *help;         /* one or more sentences */
+    const char *wire;         /* field of XtcpConfig that shows it, or NULL */
+    const char *const *names; /* CONFIG_ENUM and CONFIG_GROUPS: |n_names| values, indexed by the enum */
     size_t n_names;
     /* CONFIG_LIST: checks one item; fills |e| with what is wrong with it. */
     int (*check_item)(const char *item, struct err *e);
@@ -114,17 +117,18 @@ extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 /* The option called |name| ("poll_frequency"), or NULL. */
 const struct config_option *config_option_find(const char *name);
 
-/* Appends the value that |option| has in |c| in text form: config_set_text reads it back to the same value. A hostname that
- * was not given is empty. */
+/* Appends the value that |option| has in |c| in text form: config_set_text reads it back to the same value. A
+ * hostname that was not given is empty. */
 void config_option_print(const struct config_option *option, const struct config *c, struct buf *out);
 
-/* Appends what is allowed, as errors, help and documentation say it: "10ms to 7d", "at most 40 bytes", "text or json". */
+/* Appends what is allowed, as errors, help and documentation say it: "10ms to 7d", "at most 40 bytes", "text
+ * or json". */
 void config_option_print_bounds(const struct config_option *option, struct buf *out);
 
 /* ---- Snapshots ---- */
 
-/* A configuration with every option at its default, one reference, not yet published. Returns 0 and it in |out|, or
- * -ENOMEM. */
+/* A configuration with every option at its default, one reference, not yet published. Returns 0 and it in
+ * |out|, or -ENOMEM. */
 int config_defaults(struct config **out);
 
 /* A deep copy to change: one reference, the same generation. NULL when out of memory. */
@@ -136,35 +140,36 @@ const struct config *config_ref(const struct config *c);
 /* Drops a reference and frees |c| with the last one; nothing when NULL. Any thread. */
 void config_unref(const struct config *c);
 
-/* Options whose values differ between |a| and |b|: returns how many, and the first |max| of them in table order in |out|
- * (may be NULL when |max| is 0). A hostname counts by its value, given or not. */
-size_t config_diff(const struct config *a, const struct config *b, const struct config_option **out, size_t max);
+/* Options whose values differ between |a| and |b|: returns how many, and the first |max| of them in table
+ * order in |out| (may be NULL when |max| is 0). A hostname counts by its value, given or not. */
+size_t config_diff(const struct config *a, const struct config *b, const struct config_option **out,
+                   size_t max);
 
 /* ---- Changing a configuration that nobody else sees yet ---- */
 
-/* Sets |option| from its text form, checked against the option's own bounds; on an error |c| is as before and |e| (may be
- * NULL) says `NAME: value "TEXT" …` with what is allowed. Returns 0, ERR_MALFORMED, ERR_RANGE, ERR_UNKNOWN (a name),
- * ERR_DUPLICATE or -ENOMEM. Rules between options are config_validate's. */
+/* Sets |option| from its text form, checked against the option's own bounds; on an error |c| is as before and
+ * |e| (may be NULL) says `NAME: value "TEXT" …` with what is allowed. Returns 0, ERR_MALFORMED, ERR_RANGE,
+ * ERR_UNKNOWN (a name), ERR_DUPLICATE or -ENOMEM. Rules between options are config_validate's. */
 int config_set_text(struct config *c, const struct config_option *option, const char *text, struct err *e);
 
-/* Replaces the string at |field| (&c->label, …) by a copy of |text|. Checks nothing: config_validate does. Setting
- * &c->hostname also sets |hostname_given|; an empty hostname stands for the machine's own from config_normalise on.
- * Returns 0, or -ENOMEM with |c| unchanged. */
+/* Replaces the string at |field| (&c->label, …) by a copy of |text|. Checks nothing: config_validate does.
+ * Setting &c->hostname also sets |hostname_given|; an empty hostname stands for the machine's own from
+ * config_normalise on. Returns 0, or -ENOMEM with |c| unchanged. */
 int config_set_string(struct config *c, char **field, const char *text);
 
 /* Replaces the list at |field| (&c->grpc_listen, …) by copies of |items|. As config_set_string. */
 int config_set_strings(struct config *c, struct config_strings *field, const char *const *items, size_t n);
 
-/* Sets |debug_level| and the |log_level| that it means: 0 error, from 1 warn, from 10 info, from 100 debug, from 1000
- * trace. */
+/* Sets |debug_level| and the |log_level| that it means: 0 error, from 1 warn, from 10 info, from 100 debug,
+ * from 1000 trace. */
 void config_set_debug_level(struct config *c, uint32_t debug_level);
 
-/* Fills in what follows from other fields, after they were changed: the machine's hostname where none is given, the
- * debug_level of a log_level. config_build does it by itself. Returns 0 or -ENOMEM. */
+/* Fills in what follows from other fields, after they were changed: the machine's hostname where none is
+ * given, the debug_level of a log_level. config_build does it by itself. Returns 0 or -ENOMEM. */
 int config_normalise(struct config *c);
 
-/* Whether every value is within its bounds and the rules between options hold. Returns 0, or the code of the first offence
- * with |e| (may be NULL) naming the option, its value and what is allowed. */
+/* Whether every value is within its bounds and the rules between options hold. Returns 0, or the code of the
+ * first offence with |e| (may be NULL) naming the option, its value and what is allowed. */
 int config_validate(const struct config *c, struct err *e);
 
 /* ---- Listeners ---- */
@@ -186,9 +191,10 @@ struct config_listen {
     uint16_t port; /* TCP: host order, 0: any free one; else 0 */
 };
 
-/* Reads one listener: `127.0.0.1:8889`, `localhost:8889` (which is 127.0.0.1), `[::1]:8889`, `unix:/run/xtcp2.sock`,
- * `unix-abstract:NAME`. Names other than localhost are refused, since what they resolve to changes. Returns 0, ERR_MALFORMED
- * or ERR_RANGE with |e| (may be NULL) saying what is wrong, without naming |text|. */
+/* Reads one listener: `127.0.0.1:8889`, `localhost:8889` (which is 127.0.0.1), `[::1]:8889`,
+ * `unix:/run/xtcp2.sock`, `unix-abstract:NAME`. Names other than localhost are refused, since what they
+ * resolve to changes. Returns 0, ERR_MALFORMED or ERR_RANGE with |e| (may be NULL) saying what is wrong,
+ * without naming |text|. */
 int config_listen_parse(const char *text, struct config_listen *out, struct err *e);
 
 #endif

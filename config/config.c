@@ -1,0 +1,251 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/internal.h"
+#include "config/value.h"
+
+/* ---- Life ---- */
+
+static void config_free(struct config *c)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        value_type(&config_options[i])->clear(value_field(&config_options[i], c));
+    free(c);
+}
+
+static struct config *config_new(void)
+{
+    struct config *c = calloc(1, sizeof(*c));
+    if (c)
+        atomic_init(&c->refs, 1);
+    return c;
+}
+
+int config_defaults(struct config **out)
+{
+    struct config *c = config_new();
+    int rc = c ? 0 : -ENOMEM;
+    for (size_t i = 0; !rc && i < CONFIG_OPTION_COUNT; i++)
+        rc = config_set_text(c, &config_options[i], config_options[i].default_value, NULL);
+    if (!rc)
+        rc = config_normalise(c);
+    if (rc) {
+        config_unref(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+struct config *config_copy(const struct config *c)
+{
+    struct config *copy = config_new();
+    if (!copy)
+        return NULL;
+    copy->generation = c->generation;
+    copy->hostname_given = c->hostname_given;
+    copy->debug_level = c->debug_level;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        if (value_type(o)->copy(value_field(o, copy), value_field_const(o, c))) {
+            config_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+/* The count is not part of the value: a reader of a const snapshot changes nothing that others read. */
+static struct config *counted(const struct config *c)
+{
+    return (struct config *)(uintptr_t)c;
+}
+
+const struct config *config_ref(const struct config *c)
+{
+    atomic_fetch_add_explicit(&counted(c)->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void config_unref(const struct config *c)
+{
+    if (c && atomic_fetch_sub_explicit(&counted(c)->refs, 1, memory_order_acq_rel) == 1)
+        config_free(counted(c));
+}
+
+size_t config_diff(const struct config *a, const struct config *b, const struct config_option **out,
+                   size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        if (value_type(o)->equal(value_field_const(o, a), value_field_const(o, b)))
+            continue;
+        if (n < max)
+            out[n] = o;
+        n++;
+    }
+    return n;
+}
+
+/* ---- Changes ---- */
+
+int prefix_option(struct err *e, const char *origin, const struct config_option *option)
+{
+    if (!origin)
+        return err_prefix(e, "%s", option->name);
+    if (strncmp(origin, "--", 2) == 0)
+        return err_prefix(e, "%s", origin);
+    return err_prefix(e, "%s: %s", origin, option->name);
+}
+
+int config_set_text(struct config *c, const struct config_option *option, const char *text, struct err *e)
+{
+    int rc = value_type(option)->set(option, c, text, e);
+    if (rc)
+        prefix_option(e, NULL, option);
+    return rc;
+}
+
+int config_set_string(struct config *c, char **field, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    if (field == &c->hostname)
+        c->hostname_given = *text != '\0';
+    return 0;
+}
+
+int config_set_strings(struct config *c, struct config_strings *field, const char *const *items, size_t n)
+{
+    (void)c; /* as config_set_string, which needs it */
+    struct config_strings fresh = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (strings_add(&fresh, items[i])) {
+            strings_clear(&fresh);
+            return -ENOMEM;
+        }
+    }
+    strings_clear(field);
+    *field = fresh;
+    return 0;
+}
+
+/* XtcpConfig.debug_level is a number from 0 to 1000; ours are the levels that begin at these. */
+#define DEBUG_LEVEL_MAX 1000
+static const uint32_t debug_levels[LOG_LEVELS] = {
+    [LOG_ERROR] = 0, [LOG_WARN] = 1, [LOG_INFO] = 10, [LOG_DEBUG] = 100, [LOG_TRACE] = DEBUG_LEVEL_MAX,
+};
+
+static enum log_level level_of(uint32_t debug_level)
+{
+    unsigned level = LOG_LEVELS - 1;
+    while (level > 0 && debug_level < debug_levels[level])
+        level--;
+    return (enum log_level)level;
+}
+
+void config_set_debug_level(struct config *c, uint32_t debug_level)
+{
+    c->debug_level = debug_level;
+    c->log_level = level_of(debug_level);
+}
+
+/* The name that uname(2) shows. It can hold any bytes; records and JSON cannot. */
+static void machine_hostname(char out[HOST_NAME_MAX + 1])
+{
+    if (gethostname(out, HOST_NAME_MAX + 1) != 0 || !*out)
+        strcpy(out, "localhost");
+    out[HOST_NAME_MAX] = '\0';
+    for (char *p = out; *p; p++) {
+        if (*p < 0x20 || *p > 0x7e)
+            *p = '?';
+    }
+}
+
+int config_normalise(struct config *c)
+{
+    if (c->log_level < LOG_LEVELS && level_of(c->debug_level) != c->log_level)
+        c->debug_level = debug_levels[c->log_level];
+    if (!c->hostname || !*c->hostname) {
+        char name[HOST_NAME_MAX + 1];
+        machine_hostname(name);
+        int rc = config_set_string(c, &c->hostname, name);
+        if (rc)
+            return rc;
+        c->hostname_given = false;
+    }
+    return 0;
+}
+
+/* ---- Validation ---- */
+
+/* Rules between options: the first, a duration, must be less than the second. */
+static const struct rule {
+    const char *lesser, *greater;
+} rules[] = {{"poll_timeout", "poll_frequency"}};
+
+static void print_value(const struct config_option *o, const struct config *c, char *out, size_t size)
+{
+    struct buf b;
+    buf_init_fixed(&b, out, size);
+    config_option_print(o, c, &b);
+    buf_cstr(&b);
+}
+
+/* Blames the option that was set rather than a default, and says where the other one comes from. */
+static int rule_error(const struct rule *rule, const struct config *c, char *const *origins, struct err *e)
+{
+    const struct config_option *lesser = config_option_find(rule->lesser);
+    const struct config_option *greater = config_option_find(rule->greater);
+    bool greater_is_wrong = origins && !origins[option_index(lesser)] && origins[option_index(greater)];
+    const struct config_option *wrong = greater_is_wrong ? greater : lesser;
+    const struct config_option *other = greater_is_wrong ? lesser : greater;
+    char value[64], limit[64];
+    print_value(wrong, c, value, sizeof(value));
+    print_value(other, c, limit, sizeof(limit));
+    const char *from = origins ? origins[option_index(other)] : NULL;
+    int rc = err_set(e, ERR_RANGE, "value \"%s\" must be %s than %s, which is \"%s\"%s%s%s", value,
+                     greater_is_wrong ? "greater" : "less", other->name, limit, origins ? " (" : "",
+                     from      ? from
+                     : origins ? "default"
+                               : "",
+                     origins ? ")" : "");
+    prefix_option(e, origins ? origins[option_index(wrong)] : NULL, wrong);
+    return rc;
+}
+
+int validate_with_origins(const struct config *c, char *const *origins, struct err *e)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        int rc = value_type(o)->check(o, c, e);
+        if (rc) {
+            prefix_option(e, origins ? origins[i] : NULL, o);
+            return rc;
+        }
+    }
+    if (c->debug_level > DEBUG_LEVEL_MAX)
+        return err_set(e, ERR_RANGE, "debug_level: value \"%u\" is out of range; allowed 0 to %d",
+                       c->debug_level, DEBUG_LEVEL_MAX);
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        const int64_t *lesser = value_field_const(config_option_find(rules[i].lesser), c);
+        const int64_t *greater = value_field_const(config_option_find(rules[i].greater), c);
+        if (*lesser >= *greater)
+            return rule_error(&rules[i], c, origins, e);
+    }
+    return 0;
+}
+
+int config_validate(const struct config *c, struct err *e)
+{
+    return validate_with_origins(c, NULL, e);
+}

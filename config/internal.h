@@ -1,0 +1,54 @@
+/* What the files of config/ share besides the public interface. */
+#ifndef XTCP_CONFIG_INTERNAL_H
+#define XTCP_CONFIG_INTERNAL_H
+
+#include "config/builder.h"
+#include "config/config.h"
+
+/* ---- options.c ---- */
+
+#define OPTION_FLAG_MAX 48
+
+/* |name| as the command line spells it: "poll-frequency". */
+void option_flag(const char *name, char out[OPTION_FLAG_MAX]);
+
+/* Search for the known name that is most like |typed|; |name| is NULL while none is like it. */
+struct nearest {
+    const char *typed;
+    const char *name;
+    size_t distance;
+};
+
+void nearest_offer(struct nearest *n, const char *candidate);
+
+static inline size_t option_index(const struct config_option *option)
+{
+    return (size_t)(option - config_options);
+}
+
+/* ---- config.c ---- */
+
+/* config_validate for a configuration whose values come from |origins| (indexed as config_options; NULL:
+ * default), which the error names; |origins| is NULL where that is not known. */
+int validate_with_origins(const struct config *c, char *const *origins, struct err *e);
+
+/* Puts origin and name of |option| before the sentence in |e|, and returns e's code. An origin that is an
+ * option of the command line is a name already. |origin| NULL: the name alone. */
+int prefix_option(struct err *e, const char *origin, const struct config_option *option);
+
+/* ---- builder.c ---- */
+
+struct config_builder {
+    struct config *config;
+    char *origins[CONFIG_OPTION_COUNT]; /* NULL: default */
+};
+
+/* Sets |option| from |text|; the error carries |origin|. */
+int builder_set(struct config_builder *b, const struct config_option *option, const char *text,
+                const char *origin, struct err *e);
+
+/* Remembers |origin| for |option|. Returns 0 or -ENOMEM. */
+int builder_set_origin(struct config_builder *b, const struct config_option *option, const char *origin,
+                       struct err *e);
+
+#endif

@@ -1,0 +1,274 @@
+/* The option table. */
+#include <limits.h>
+#include <string.h>
+
+#include "config/internal.h"
+#include "config/value.h"
+#include "lib/clock.h"
+
+#define DAY (86400 * NS_PER_S)
+
+static int check_listen(const char *item, struct err *e)
+{
+    struct config_listen listen;
+    return config_listen_parse(item, &listen, e);
+}
+
+static bool same_listen(const char *a, const char *b)
+{
+    struct config_listen x, y;
+    return config_listen_parse(a, &x, NULL) == 0 && config_listen_parse(b, &y, NULL) == 0 && x.len == y.len &&
+           memcmp(&x.addr, &y.addr, x.len) == 0;
+}
+
+static int check_directory(const char *item, struct err *e)
+{
+    if (item[0] != '/')
+        return err_set(e, ERR_MALFORMED, "is not an absolute path");
+    if (strlen(item) >= PATH_MAX)
+        return err_set(e, ERR_RANGE, "is too long; allowed a path of at most %d bytes", PATH_MAX - 1);
+    return 0;
+}
+
+/* Length of |path| without trailing slashes. */
+static size_t directory_length(const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return n;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    size_t n = directory_length(a);
+    return n == directory_length(b) && memcmp(a, b, n) == 0;
+}
+
+/* |type_|, |field_| and the |reload_| of an option called as its field; the rest follows by name. */
+#define OPTION(name_, field_, type_, reload_)                                                                \
+    .name = (name_), .type = (type_), .offset = offsetof(struct config, field_), .reload = (reload_)
+
+const struct config_option config_options[CONFIG_OPTION_COUNT] = {
+    {
+        OPTION("grpc_listen", grpc_listen, CONFIG_LIST, CONFIG_RESTART),
+        .default_value = "127.0.0.1:8889",
+        .min = 1,
+        .max = CONFIG_LISTEN_MAX,
+        .section = "gRPC",
+        .metavar = "LISTENER",
+        .help = "Where gRPC clients connect: ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME. "
+                "Port 0 takes a free one, which the log tells.",
+        .wire = "grpc_port",
+        .check_item = check_listen,
+        .same_item = same_listen,
+    },
+    {
+        OPTION("subscribers_max", subscribers_max, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "1000",
+        .min = 1,
+        .max = 100000,
+        .section = "gRPC",
+        .metavar = "COUNT",
+        .help = "How many clients can receive records at the same time.",
+    },
+    {
+        OPTION("queue_rows", queue_rows, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "131072",
+        .min = 1024,
+        .max = 16777216,
+        .section = "gRPC",
+        .metavar = "ROWS",
+        .help = "How many records wait for one client at most. What comes while its queue is full is dropped "
+                "for this "
+                "client, counted and reported to it. A change holds for clients that connect later.",
+    },
+    {
+        OPTION("poll_frequency", poll_frequency, CONFIG_DURATION, CONFIG_HOT),
+        .default_value = "5s",
+        .min = 10 * NS_PER_MS,
+        .max = 7 * DAY,
+        .section = "Polling",
+        .metavar = "DURATION",
+        .help = "Time from the start of one poll to the start of the next.",
+        .wire = "poll_frequency",
+    },
+    {
+        OPTION("poll_timeout", poll_timeout, CONFIG_DURATION, CONFIG_HOT),
+        .default_value = "2s",
+        .min = NS_PER_MS,
+        .max = 7 * DAY,
+        .section = "Polling",
+        .metavar = "DURATION",
+        .help = "When a poll gives up on namespaces that have not answered. Less than poll_frequency.",
+        .wire = "poll_timeout",
+    },
+    {
+        OPTION("enabled_deserializers", groups, CONFIG_GROUPS, CONFIG_HOT),
+        .default_value = "info,vegas,cong,tos,tc,skmem,shut,dctcp,bbr,classid,cgroup,sockopt",
+        .max = GROUP_COUNT,
+        .section = "Polling",
+        .metavar = "GROUP",
+        .help = "The groups of attributes that the kernel is asked for and that records carry. Addresses, "
+                "ports, state "
+                "and queues of a socket are always there.",
+        .wire = "enabled_deserializers",
+        .names = group_names,
+        .n_names = GROUP_COUNT,
+    },
+    {
+        OPTION("netns_dirs", netns_dirs, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "/run/netns,/run/docker/netns",
+        .min = 0,
+        .max = 16,
+        .section = "Namespaces",
+        .metavar = "DIRECTORY",
+        .help = "Directories whose files are network namespaces, as ip-netns and Docker keep them: absolute "
+                "paths. They "
+                "need not exist.",
+        .check_item = check_directory,
+        .same_item = same_directory,
+    },
+    {
+        OPTION("proc_scan_interval", proc_scan_interval, CONFIG_DURATION, CONFIG_HOT),
+        .default_value = "10s",
+        .min = 100 * NS_PER_MS,
+        .max = 3600 * NS_PER_S,
+        .zero_is_off = true,
+        .section = "Namespaces",
+        .metavar = "DURATION",
+        .help = "How often /proc is searched for the namespaces of processes, which need not have a file.",
+    },
+    {
+        OPTION("label", label, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "",
+        .max = 40,
+        .section = "Identity",
+        .metavar = "TEXT",
+        .help = "Label that every record carries.",
+        .wire = "label",
+    },
+    {
+        OPTION("tag", tag, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "",
+        .max = 40,
+        .section = "Identity",
+        .metavar = "TEXT",
+        .help = "Tag that every record carries.",
+        .wire = "tag",
+    },
+    {
+        OPTION("location", location, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "",
+        .max = 253,
+        .section = "Identity",
+        .metavar = "TEXT",
+        .help = "Where this host is: site, rack, zone.",
+        .wire = "location",
+    },
+    {
+        OPTION("hostname", hostname, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "",
+        .max = 253,
+        .section = "Identity",
+        .metavar = "NAME",
+        .help = "Name of this host in the records; when empty, the one that the machine has.",
+        .wire = "hostname",
+    },
+    {
+        OPTION("log_level", log_level, CONFIG_ENUM, CONFIG_HOT),
+        .default_value = "info",
+        .section = "Log",
+        .metavar = "LEVEL",
+        .help = "The least important events that are logged.",
+        .wire = "debug_level",
+        .names = log_level_names,
+        .n_names = LOG_LEVELS,
+    },
+    {
+        OPTION("log_format", log_format, CONFIG_ENUM, CONFIG_HOT),
+        .default_value = "text",
+        .section = "Log",
+        .metavar = "FORMAT",
+        .help = "How a line of the log looks.",
+        .names = log_format_names,
+        .n_names = 2,
+    },
+};
+
+const struct config_option *config_option_find(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        if (strcmp(config_options[i].name, name) == 0)
+            return &config_options[i];
+    }
+    return NULL;
+}
+
+void config_option_print(const struct config_option *option, const struct config *c, struct buf *out)
+{
+    if (option->offset == offsetof(struct config, hostname) && !c->hostname_given)
+        return;
+    value_type(option)->print(value_field_const(option, c), option, out);
+}
+
+void config_option_print_bounds(const struct config_option *option, struct buf *out)
+{
+    value_type(option)->bounds(option, out);
+}
+
+void option_flag(const char *name, char out[OPTION_FLAG_MAX])
+{
+    size_t n = 0;
+    for (; name[n] && n < OPTION_FLAG_MAX - 1; n++)
+        out[n] = name[n] == '_' ? '-' : name[n];
+    out[n] = '\0';
+}
+
+/* ---- The name that was probably meant ---- */
+
+#define NEAREST_NAME_MAX 48
+
+static bool same_letter(char a, char b)
+{
+    return a == b || (a == '-' && b == '_') || (a == '_' && b == '-');
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein's distance, in one row of his table. */
+static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    size_t row[NEAREST_NAME_MAX + 1];
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t above = row[j];
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + !same_letter(a[i - 1], b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b_len];
+}
+
+void nearest_offer(struct nearest *n, const char *candidate)
+{
+    size_t typed_len = strlen(n->typed);
+    size_t len = strlen(candidate);
+    if (typed_len > NEAREST_NAME_MAX || len > NEAREST_NAME_MAX)
+        return;
+    bool begins_so = typed_len >= 3 && strncmp(n->typed, candidate, typed_len) == 0;
+    size_t d = begins_so ? 1 : distance(n->typed, typed_len, candidate, len);
+    size_t allowed = len / 3 ? len / 3 : 1; /* beyond a third of the name it is another word */
+    if (d <= allowed && (!n->name || d < n->distance)) {
+        n->name = candidate;
+        n->distance = d;
+    }
+}

@@ -1,0 +1,255 @@
+/* The two list types: lists of strings, and sets of attribute groups, which are given as lists of names. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/value.h"
+
+void strings_clear(struct config_strings *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct config_strings){0};
+}
+
+int strings_add(struct config_strings *list, const char *text)
+{
+    char **items = realloc(list->items, (list->n + 1) * sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->n] = strdup(text);
+    if (!items[list->n]) {
+        if (list->n == 0) {
+            free(items);
+            list->items = NULL;
+        }
+        return -ENOMEM;
+    }
+    list->n++;
+    return 0;
+}
+
+int value_add_items(const struct config_option *o, void *field, const char *text, struct err *e)
+{
+    if (!*text)
+        return 0;
+    for (;; text++) { /* over the comma */
+        size_t len = strcspn(text, ",");
+        char *item = strndup(text, len);
+        if (!item)
+            return err_set(e, -ENOMEM, "out of memory");
+        int rc = value_add_item(o, field, item, e);
+        free(item);
+        text += len;
+        if (rc || !*text)
+            return rc;
+    }
+}
+
+/* ---- Lists of strings ---- */
+
+static int list_add(const struct config_option *o, struct config_strings *list, const char *item,
+                    struct err *e)
+{
+    char quoted[VALUE_QUOTED_MAX];
+    struct err why = {0};
+    int rc = value_check_text(item, &why);
+    if (!rc && strchr(item, ','))
+        rc = err_set(&why, ERR_MALFORMED, "holds a comma, which separates values");
+    if (!rc)
+        rc = o->check_item(item, &why);
+    if (rc)
+        return err_set(e, rc, "value \"%s\" %s", value_quote(item, quoted), why.text);
+    for (size_t i = 0; i < list->n; i++) {
+        if (o->same_item(list->items[i], item))
+            return err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
+    }
+    if (list->n >= (size_t)o->max)
+        return value_error(o, ERR_RANGE, item, e, "is one value too many");
+    rc = strings_add(list, item);
+    return rc ? err_set(e, rc, "out of memory") : 0;
+}
+
+static int list_check_count(const struct config_option *o, const struct config_strings *list, struct err *e)
+{
+    return list->n >= (size_t)o->min ? 0 : value_error(o, ERR_RANGE, "", e, "is an empty list");
+}
+
+static int list_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
+{
+    struct config_strings fresh = {0};
+    int rc = value_add_items(o, &fresh, text, e);
+    if (!rc)
+        rc = list_check_count(o, &fresh, e);
+    if (rc) {
+        strings_clear(&fresh);
+        return rc;
+    }
+    struct config_strings *list = value_field(o, c);
+    strings_clear(list);
+    *list = fresh;
+    return 0;
+}
+
+static int list_check(const struct config_option *o, const struct config *c, struct err *e)
+{
+    const struct config_strings *list = value_field_const(o, c);
+    struct config_strings again = {0};
+    int rc = list_check_count(o, list, e);
+    for (size_t i = 0; !rc && i < list->n; i++)
+        rc = list_add(o, &again, list->items[i], e);
+    strings_clear(&again);
+    return rc;
+}
+
+static void list_print(const void *field, const struct config_option *o, struct buf *out)
+{
+    (void)o;
+    const struct config_strings *list = field;
+    for (size_t i = 0; i < list->n; i++) {
+        buf_str(out, i ? "," : "");
+        buf_str(out, list->items[i]);
+    }
+}
+
+static void list_bounds(const struct config_option *o, struct buf *out)
+{
+    if (o->min)
+        buf_printf(out, "%lld to %lld values", (long long)o->min, (long long)o->max);
+    else
+        buf_printf(out, "at most %lld values", (long long)o->max);
+}
+
+static bool list_equal(const void *a, const void *b)
+{
+    const struct config_strings *x = a;
+    const struct config_strings *y = b;
+    if (x->n != y->n)
+        return false;
+    for (size_t i = 0; i < x->n; i++) {
+        if (strcmp(x->items[i], y->items[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int list_copy(void *to, const void *from)
+{
+    const struct config_strings *list = from;
+    for (size_t i = 0; i < list->n; i++) {
+        int rc = strings_add(to, list->items[i]);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static void list_clear(void *field)
+{
+    strings_clear(field);
+}
+
+const struct value_type value_list = {
+    .noun = "a list",
+    .is_list = true,
+    .set = list_set,
+    .check = list_check,
+    .print = list_print,
+    .bounds = list_bounds,
+    .equal = list_equal,
+    .copy = list_copy,
+    .clear = list_clear,
+};
+
+/* ---- Attribute groups ---- */
+
+static int groups_add(const struct config_option *o, groups_t *groups, const char *item, struct err *e)
+{
+    char quoted[VALUE_QUOTED_MAX];
+    int group = group_by_name(item);
+    if (group < 0)
+        return value_error(o, ERR_UNKNOWN, item, e, "is unknown");
+    if (*groups & GROUP_BIT(group))
+        return err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
+    *groups |= GROUP_BIT(group);
+    return 0;
+}
+
+static int groups_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
+{
+    groups_t fresh = 0;
+    int rc = value_add_items(o, &fresh, text, e);
+    if (!rc)
+        *(groups_t *)value_field(o, c) = fresh;
+    return rc;
+}
+
+static int groups_check(const struct config_option *o, const struct config *c, struct err *e)
+{
+    const groups_t *groups = value_field_const(o, c);
+    return *groups & ~GROUPS_ALL ? value_error(o, ERR_RANGE, "", e, "has bits that are no group") : 0;
+}
+
+static void groups_print(const void *field, const struct config_option *o, struct buf *out)
+{
+    groups_t groups = *(const groups_t *)field;
+    const char *separator = "";
+    for (unsigned i = 0; i < o->n_names; i++) {
+        if (groups & GROUP_BIT(i)) {
+            buf_str(out, separator);
+            buf_str(out, o->names[i]);
+            separator = ",";
+        }
+    }
+}
+
+static void groups_bounds(const struct config_option *o, struct buf *out)
+{
+    buf_str(out, "any of ");
+    for (size_t i = 0; i < o->n_names; i++) {
+        buf_str(out, i ? ", " : "");
+        buf_str(out, o->names[i]);
+    }
+}
+
+static bool groups_equal(const void *a, const void *b)
+{
+    return *(const groups_t *)a == *(const groups_t *)b;
+}
+
+static int groups_copy(void *to, const void *from)
+{
+    *(groups_t *)to = *(const groups_t *)from;
+    return 0;
+}
+
+static void groups_clear(void *field)
+{
+    *(groups_t *)field = 0;
+}
+
+const struct value_type value_groups = {
+    .noun = "a list",
+    .is_list = true,
+    .set = groups_set,
+    .check = groups_check,
+    .print = groups_print,
+    .bounds = groups_bounds,
+    .equal = groups_equal,
+    .copy = groups_copy,
+    .clear = groups_clear,
+};
+
+/* ---- Either ---- */
+
+int value_add_item(const struct config_option *o, void *field, const char *item, struct err *e)
+{
+    return o->type == CONFIG_GROUPS ? groups_add(o, field, item, e) : list_add(o, field, item, e);
+}
+
+int value_check_count(const struct config_option *o, const void *field, struct err *e)
+{
+    return o->type == CONFIG_GROUPS ? 0 : list_check_count(o, field, e);
+}

@@ -1,0 +1,270 @@
+/* The YAML front end: libyaml's events, of which a configuration needs few. Everything else is refused where
+ * it stands. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "config/internal.h"
+#include "config/value.h"
+
+struct reader {
+    yaml_parser_t parser;
+    yaml_event_t event; /* the current one; owned */
+    struct config_builder *builder;
+    const char *filename;
+    const uint8_t *data;
+    size_t lines[CONFIG_OPTION_COUNT]; /* where an option was given; 0: not yet */
+    struct err *e;
+};
+
+/* Line of the current event, from 1. */
+static size_t line_of(const struct reader *r)
+{
+    return r->event.start_mark.line + 1;
+}
+
+/* An error of the current line, about |key| (NULL: about none). */
+static int fail(struct reader *r, int code, const char *key, const char *sentence)
+{
+    return err_set(r->e, code, "%s:%zu: %s%s%s", r->filename, line_of(r), key ? key : "", key ? ": " : "",
+                   sentence);
+}
+
+/* What libyaml says is a constant string; where its reader fails (encoding), it knows the byte but not the
+ * line. */
+static int syntax_error(struct reader *r)
+{
+    const yaml_parser_t *p = &r->parser;
+    if (p->error == YAML_MEMORY_ERROR)
+        return err_set(r->e, -ENOMEM, "%s: out of memory", r->filename);
+    size_t line = p->problem_mark.line + 1;
+    if (p->error == YAML_READER_ERROR) {
+        line = 1;
+        for (size_t i = 0; i < p->problem_offset; i++)
+            line += r->data[i] == '\n';
+    }
+    return err_set(r->e, ERR_MALFORMED, "%s:%zu: not valid YAML: %s", r->filename, line,
+                   p->problem ? p->problem : "unknown problem");
+}
+
+/* Goes to the next event, which must have neither anchor nor tag and be no alias. |key| is what it belongs
+ * to, or NULL. */
+static int next(struct reader *r, const char *key)
+{
+    yaml_event_delete(&r->event);
+    if (!yaml_parser_parse(&r->parser, &r->event))
+        return syntax_error(r);
+    const yaml_event_t *ev = &r->event;
+    const void *anchor = NULL;
+    const void *tag = NULL;
+    switch (ev->type) {
+    case YAML_ALIAS_EVENT:
+        return fail(r, ERR_UNSUPPORTED, key, "aliases (*NAME) are not allowed");
+    case YAML_SCALAR_EVENT:
+        anchor = ev->data.scalar.anchor;
+        tag = ev->data.scalar.tag;
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        anchor = ev->data.sequence_start.anchor;
+        tag = ev->data.sequence_start.tag;
+        break;
+    case YAML_MAPPING_START_EVENT:
+        anchor = ev->data.mapping_start.anchor;
+        tag = ev->data.mapping_start.tag;
+        break;
+    default:
+        break;
+    }
+    if (anchor)
+        return fail(r, ERR_UNSUPPORTED, key, "anchors (&NAME) are not allowed");
+    return tag ? fail(r, ERR_UNSUPPORTED, key, "tags (!NAME) are not allowed") : 0;
+}
+
+/* The text of the current scalar, or NULL when it holds a NUL and so is no text. */
+static const char *scalar_text(const struct reader *r)
+{
+    const char *text = (const char *)r->event.data.scalar.value;
+    return strlen(text) == r->event.data.scalar.length ? text : NULL;
+}
+
+/* Whether the current scalar is YAML's null: nothing at all, or one of the words without quotes. */
+static bool is_null(const struct reader *r)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+    if (r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++) {
+        if (strcmp((const char *)r->event.data.scalar.value, nulls[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int wrong_node(struct reader *r, const struct config_option *o)
+{
+    static const char *const kinds[] = {
+        [YAML_SCALAR_EVENT] = "a single value",
+        [YAML_SEQUENCE_START_EVENT] = "a list",
+        [YAML_MAPPING_START_EVENT] = "a mapping",
+    };
+    char storage[256];
+    struct buf sentence;
+    buf_init_fixed(&sentence, storage, sizeof(storage));
+    buf_printf(&sentence, "%s where %s is expected; allowed ", kinds[r->event.type], value_type(o)->noun);
+    config_option_print_bounds(o, &sentence);
+    return fail(r, ERR_TYPE, o->name, buf_cstr(&sentence));
+}
+
+/* The current scalar as a value of |o|: *|text|, valid until the next event. */
+static int take_scalar(struct reader *r, const struct config_option *o, const char **text)
+{
+    if (r->event.type != YAML_SCALAR_EVENT)
+        return wrong_node(r, o);
+    if (is_null(r))
+        return fail(r, ERR_TYPE, o->name,
+                    "has no value; give one (\"\" for an empty text) or remove the line");
+    *text = scalar_text(r);
+    return *text ? 0 : fail(r, ERR_MALFORMED, o->name, "holds a NUL");
+}
+
+/* Puts FILE:LINE and the name before the sentence of a value's error. */
+static int value_failed(struct reader *r, const struct config_option *o, int rc)
+{
+    err_prefix(r->e, "%s:%zu: %s", r->filename, line_of(r), o->name);
+    return rc;
+}
+
+/* The items of a sequence, one after the other, so that an error names the item's own line. */
+static int parse_list(struct reader *r, const struct config_option *o)
+{
+    void *field = value_field(o, r->builder->config);
+    if (r->event.type != YAML_SEQUENCE_START_EVENT)
+        return wrong_node(r, o);
+    value_type(o)->clear(field);
+    int rc;
+    while (!(rc = next(r, o->name)) && r->event.type != YAML_SEQUENCE_END_EVENT) {
+        const char *item;
+        rc = take_scalar(r, o, &item);
+        if (rc)
+            return rc;
+        rc = value_add_item(o, field, item, r->e);
+        if (rc)
+            return value_failed(r, o, rc);
+    }
+    if (rc)
+        return rc;
+    rc = value_check_count(o, field, r->e);
+    return rc ? value_failed(r, o, rc) : 0;
+}
+
+static int parse_scalar(struct reader *r, const struct config_option *o)
+{
+    const char *text;
+    int rc = take_scalar(r, o, &text);
+    if (rc)
+        return rc;
+    rc = value_type(o)->set(o, r->builder->config, text, r->e);
+    return rc ? value_failed(r, o, rc) : 0;
+}
+
+static int unknown_key(struct reader *r, const char *key)
+{
+    char quoted[VALUE_QUOTED_MAX];
+    struct nearest nearest = {.typed = key};
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        nearest_offer(&nearest, config_options[i].name);
+    return err_set(r->e, ERR_UNKNOWN, "%s:%zu: %s: no such option%s%s%s", r->filename, line_of(r),
+                   value_quote(key, quoted), nearest.name ? "; did you mean " : "",
+                   nearest.name ? nearest.name : "", nearest.name ? "?" : "");
+}
+
+/* The current event is a key: finds its option, which must be new. */
+static int parse_key(struct reader *r, const struct config_option **out)
+{
+    if (r->event.type != YAML_SCALAR_EVENT)
+        return fail(r, ERR_TYPE, NULL, "a list or mapping where the name of an option is expected");
+    const char *key = scalar_text(r);
+    if (!key)
+        return fail(r, ERR_MALFORMED, NULL, "the name of an option holds a NUL");
+    const struct config_option *o = config_option_find(key);
+    if (!o)
+        return unknown_key(r, key);
+    size_t *line = &r->lines[option_index(o)];
+    if (*line)
+        return err_set(r->e, ERR_DUPLICATE, "%s:%zu: %s: given twice, first in line %zu", r->filename,
+                       line_of(r), o->name, *line);
+    *line = line_of(r);
+    *out = o;
+    return 0;
+}
+
+static int parse_options(struct reader *r)
+{
+    int rc;
+    while (!(rc = next(r, NULL)) && r->event.type != YAML_MAPPING_END_EVENT) {
+        const struct config_option *o;
+        rc = parse_key(r, &o);
+        if (rc)
+            return rc;
+        rc = next(r, o->name);
+        if (!rc)
+            rc = value_type(o)->is_list ? parse_list(r, o) : parse_scalar(r, o);
+        if (rc)
+            return rc;
+        struct buf origin;
+        buf_init(&origin);
+        buf_printf(&origin, "%s:%zu", r->filename, r->lines[option_index(o)]);
+        rc = builder_set_origin(r->builder, o, buf_cstr(&origin), r->e);
+        buf_free(&origin);
+        if (rc)
+            return rc;
+    }
+    return rc;
+}
+
+/* The one document: a mapping, or nothing. */
+static int parse_document(struct reader *r)
+{
+    int rc = next(r, NULL);
+    if (rc)
+        return rc;
+    if (r->event.type == YAML_MAPPING_START_EVENT)
+        rc = parse_options(r);
+    else if (r->event.type != YAML_SCALAR_EVENT || !is_null(r))
+        rc = fail(r, ERR_TYPE, NULL, "the file is not a mapping of options (NAME: VALUE)");
+    return rc ? rc : next(r, NULL); /* the document's end */
+}
+
+static int parse_stream(struct reader *r)
+{
+    int rc = next(r, NULL); /* the stream's start */
+    if (!rc)
+        rc = next(r, NULL);
+    if (rc || r->event.type == YAML_STREAM_END_EVENT)
+        return rc;
+    rc = parse_document(r);
+    if (!rc)
+        rc = next(r, NULL);
+    if (!rc && r->event.type != YAML_STREAM_END_EVENT)
+        rc = fail(r, ERR_UNSUPPORTED, NULL, "more than one document in the file");
+    return rc;
+}
+
+int config_parse_yaml(struct config_builder *b, const void *data, size_t len, const char *filename,
+                      struct err *e)
+{
+    struct err unused;
+    struct reader r = {.builder = b, .filename = filename, .data = data, .e = e ? e : &unused};
+    if (len > CONFIG_FILE_MAX)
+        return err_set(e, ERR_LIMIT, "%s: larger than %d bytes", filename, CONFIG_FILE_MAX);
+    if (!yaml_parser_initialize(&r.parser))
+        return err_set(e, -ENOMEM, "%s: out of memory", filename);
+    yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r.parser, data, len);
+    int rc = parse_stream(&r);
+    yaml_event_delete(&r.event);
+    yaml_parser_delete(&r.parser);
+    return rc;
+}
