@@ -1,12 +1,12 @@
 /* Collectors: what TCP sockets a namespace has.
  *
- * A collector belongs to one namespace and has a thread of its own, parked in the daemon's namespace between polls. For a
- * poll it waits for its turn (a turnstile lets only a few dump at a time), enters the namespace, checks by its cookie that
- * it is still the same one, asks for all TCP sockets, encodes the answers into batches, and leaves. Between polls it holds
- * nothing: no descriptor, no socket, no buffer.
+ * A collector belongs to one namespace and has a thread of its own, parked in the daemon's namespace between
+ * polls. For a poll it waits for its turn (a turnstile lets only a few dump at a time), enters the namespace,
+ * checks by its cookie that it is still the same one, asks for all TCP sockets, encodes the answers into
+ * batches, and leaves. Between polls it holds nothing: no descriptor, no socket, no buffer.
  *
- * No function here calls gRPC. The sink's functions are called on the collector's thread, after it has left the namespace
- * or while it is inside: they must only hand over. */
+ * No function here calls gRPC. The sink's functions are called on the collector's thread, after it has left
+ * the namespace or while it is inside: they must only hand over. */
 #ifndef XTCP_COLLECTORS_COLLECTOR_H
 #define XTCP_COLLECTORS_COLLECTOR_H
 
@@ -44,18 +44,19 @@ void collector_order_cancel(struct collector_order *o);
 struct collector_result {
     uint64_t poll_id;
     uint64_t netns_id;
-    struct err err;          /* code 0: complete. ERR_GONE, ERR_TIMEOUT, ERR_INTERRUPTED, ERR_TRUNCATED, ERR_CANCELLED, -errno … */
-    uint64_t sockets;        /* sockets in the kernel's answer */
-    uint64_t rows;           /* rows passed to the sink */
-    uint64_t duplicates;     /* sockets the kernel sent twice (same cookie), left out */
-    uint64_t malformed;      /* messages that did not parse, left out */
-    uint64_t unknown_attrs;  /* attributes of types this program does not know, skipped */
-    uint32_t retries;        /* dumps begun again because of EBUSY or an interruption */
-    bool interrupted;        /* NLM_F_DUMP_INTR was seen */
-    bool empty;              /* skipped: the namespace has no sockets (always false while there is no gate) */
-    int64_t duration_ns;     /* from the order to the end, waiting included */
-    int64_t dump_ns;         /* inside the namespace */
-    int64_t cpu_ns;          /* CPU time of the thread */
+    struct err err; /* code 0: complete. ERR_GONE, ERR_TIMEOUT, ERR_INTERRUPTED, ERR_TRUNCATED, ERR_CANCELLED,
+                       -errno … */
+    uint64_t sockets;       /* sockets in the kernel's answer */
+    uint64_t rows;          /* rows passed to the sink */
+    uint64_t duplicates;    /* sockets the kernel sent twice (same cookie), left out */
+    uint64_t malformed;     /* messages that did not parse, left out */
+    uint64_t unknown_attrs; /* attributes of types this program does not know, skipped */
+    uint32_t retries;       /* dumps begun again because of EBUSY or an interruption */
+    bool interrupted;       /* NLM_F_DUMP_INTR was seen */
+    bool empty;             /* skipped: the namespace has no sockets (always false while there is no gate) */
+    int64_t duration_ns;    /* from the order to the end, waiting included */
+    int64_t dump_ns;        /* inside the namespace */
+    int64_t cpu_ns;         /* CPU time of the thread */
 };
 
 /* Where rows and results go. Called on collectors' threads, several at a time. */
@@ -68,9 +69,9 @@ struct collector_sink {
 };
 
 struct collectors_options {
-    unsigned turnstile;          /* namespaces that dump at the same time; 0: min(CPUs, 4) */
+    unsigned turnstile; /* namespaces that dump at the same time; 0: min(CPUs, 4) */
     struct collector_sink sink;
-    struct batch_pool *pool;     /* the caller's, outlives the set */
+    struct batch_pool *pool; /* the caller's, outlives the set */
 };
 
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e);
@@ -78,8 +79,8 @@ int collectors_new(const struct collectors_options *options, struct collectors *
 void collectors_free(struct collectors *set);
 
 struct collector_ns {
-    uint64_t id;      /* the daemon's own number, given back in batches and results */
-    uint64_t cookie;  /* expected SO_NETNS_COOKIE; 0: not known, not checked */
+    uint64_t id;     /* the daemon's own number, given back in batches and results */
+    uint64_t cookie; /* expected SO_NETNS_COOKIE; 0: not known, not checked */
     uint64_t inode;
     bool own;         /* the daemon's own namespace: nothing is entered */
     const char *name; /* display name, copied */
@@ -87,16 +88,19 @@ struct collector_ns {
 };
 
 /* Starts a collector's thread "col/NAME". Returns 0 and the collector in |out|, or a negative code. */
-int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out, struct err *e);
+int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
+                    struct err *e);
 
 /* New display name and path of the same namespace; valid from the next order on. Any thread. */
 int collector_rename(struct collector *c, const char *name, const char *path);
 
-/* Gives the collector |order| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it is still at
- * an earlier order, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any thread. */
+/* Gives the collector |order| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it
+ * is still at an earlier order, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any
+ * thread. */
 int collector_poll(struct collector *c, struct collector_order *order);
 
-/* Asks the collector to end: a running dump is given up (its done() is still called). Does not wait. Any thread. */
+/* Asks the collector to end: a running dump is given up (its done() is still called). Does not wait. Any
+ * thread. */
 void collector_stop(struct collector *c);
 
 /* Waits for the end of a stopped collector and frees it. Not on a collector's thread. */

@@ -1,0 +1,60 @@
+#include "collectors/diag_request.h"
+
+#include <linux/inet_diag.h>
+#include <netlink/msg.h>
+#include <sys/socket.h>
+
+/* The states of <net/tcp_states.h> from TCP_ESTABLISHED (1) to TCP_CLOSING (11), as bits; bit 0 is no state.
+ * TIME_WAIT and SYN_RECV are among them. Two are left out: NEW_SYN_RECV (12), which the kernel shows as
+ * SYN_RECV, and BOUND_INACTIVE (13), which ss -a does not show and which costs a walk over the host's whole
+ * bind table. */
+#define STATES_OF_SS_A 0xfffu
+
+#define EXT(attribute) ((uint8_t)(1u << ((attribute)-1)))
+
+/* The extension that each group asks for. The congestion control modules share one, CLASS_ID comes with
+ * TCLASS, and what is 0 comes unasked. */
+static const uint8_t extensions[GROUP_COUNT] = {
+    [GROUP_MEMINFO] = EXT(INET_DIAG_MEMINFO),
+    [GROUP_INFO] = EXT(INET_DIAG_INFO),
+    [GROUP_VEGAS] = EXT(INET_DIAG_VEGASINFO),
+    [GROUP_CONG] = EXT(INET_DIAG_CONG),
+    [GROUP_TOS] = EXT(INET_DIAG_TOS),
+    [GROUP_TC] = EXT(INET_DIAG_TCLASS),
+    [GROUP_SKMEM] = EXT(INET_DIAG_SKMEMINFO),
+    [GROUP_SHUT] = EXT(INET_DIAG_SHUTDOWN),
+    [GROUP_DCTCP] = EXT(INET_DIAG_VEGASINFO),
+    [GROUP_BBR] = EXT(INET_DIAG_VEGASINFO),
+    [GROUP_CLASSID] = EXT(INET_DIAG_TCLASS),
+    [GROUP_CGROUP] = 0,
+    [GROUP_SOCKOPT] = 0,
+};
+
+uint8_t diag_request_extensions(groups_t groups)
+{
+    uint8_t mask = 0;
+    for (unsigned i = 0; i < GROUP_COUNT; i++) {
+        if (groups & GROUP_BIT(i))
+            mask |= extensions[i];
+    }
+    return mask;
+}
+
+struct nl_msg *diag_request_new(groups_t groups)
+{
+    /* This type, older than SOCK_DIAG_BY_FAMILY, is the one that answers for both families at once; the
+     * kernel does not look at idiag_family. */
+    struct inet_diag_req request = {
+        .idiag_family = AF_UNSPEC,
+        .idiag_ext = diag_request_extensions(groups),
+        .idiag_states = STATES_OF_SS_A,
+    };
+    struct nl_msg *m = nlmsg_alloc_simple(TCPDIAG_GETSOCK, NLM_F_REQUEST | NLM_F_DUMP);
+    if (!m)
+        return NULL;
+    if (nlmsg_append(m, &request, sizeof(request), NLMSG_ALIGNTO)) {
+        nlmsg_free(m);
+        return NULL;
+    }
+    return m;
+}
