@@ -1,0 +1,50 @@
+# The programs of xtcp2.
+#
+# gRPC installs upb as a library without headers and generators. Both come from gRPC's own source and are put where
+# cmake/upb.cmake looks for them, as tools/deps.sh does on Debian.
+{ lib, stdenv, cmake, ninja, pkg-config, protobuf, protobufc, grpc, abseil-cpp, openssl, c-ares, re2, zlib, libnl, libyaml
+, jansson, grpc-src, grpc-proto }:
+
+let
+  grpc_1_51 = grpc.overrideAttrs (_: {
+    version = "1.51.1";
+    src = grpc-src;
+  });
+in
+stdenv.mkDerivation {
+  pname = "xtcp2";
+  version = "0.1.0";
+  src = lib.cleanSource ../.;
+
+  nativeBuildInputs = [ cmake ninja pkg-config protobuf protobufc ];
+  buildInputs = [ protobuf protobufc grpc_1_51 abseil-cpp openssl c-ares re2 zlib libnl libyaml jansson ];
+
+  postPatch = ''
+    mkdir -p .deps/bin
+    cp -r ${grpc-src}/third_party/upb .deps/upb
+    chmod -R u+w .deps
+    for generator in upb upbdefs; do
+      $CXX -std=c++17 -O1 -w -I.deps/upb -o .deps/bin/protoc-gen-$generator \
+        .deps/upb/upbc/protoc-gen-$generator.cc .deps/upb/upbc/common.cc \
+        -lprotoc -lprotobuf -lupb $(pkg-config --libs absl_strings absl_raw_hash_set)
+    done
+  '';
+
+  cmakeFlags = [
+    "-DBUILD_TESTING=OFF"
+    "-DXTCP_GRPC_PROTO_DIR=${grpc-proto}"
+  ];
+
+  installPhase = ''
+    runHook preInstall
+    install -D -t $out/bin bin/xtcp2 bin/xtcp2client
+    runHook postInstall
+  '';
+
+  meta = {
+    description = "Streams every TCP socket of every network namespace of a host";
+    license = lib.licenses.mit;
+    platforms = lib.platforms.linux;
+    mainProgram = "xtcp2";
+  };
+}
