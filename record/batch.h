@@ -1,8 +1,8 @@
 /* Batches: immutable, shared runs of encoded rows. The bytes of a batch are a serialized Envelope.
  *
- * A collector takes a batch from the pool, appends rows, seals it and passes it on; from then on nobody writes to it, and
- * any thread may hold references. The last batch_unref gives the memory back to the pool, which keeps a bounded number of
- * batches for the next poll. */
+ * A collector takes a batch from the pool, appends rows, seals it and passes it on; from then on nobody
+ * writes to it, and any thread may hold references. The last batch_unref gives the memory back to the pool,
+ * which keeps a bounded number of batches for the next poll. */
 #ifndef XTCP_RECORD_BATCH_H
 #define XTCP_RECORD_BATCH_H
 
@@ -32,7 +32,7 @@ struct batch {
     uint64_t netns_cookie;
     uint64_t netns_id; /* the daemon's own number of the namespace */
     uint32_t rows;
-    uint32_t len;      /* bytes in use */
+    uint32_t len; /* bytes in use */
     uint32_t bytes_cap;
     uint32_t rows_cap;
     uint8_t *bytes;
@@ -42,12 +42,13 @@ struct batch {
 #define BATCH_BYTES 65536 /* room for rows; a batch is full when RECORD_ROW_MAX no longer fits */
 #define BATCH_ROWS  512
 
-/* A pool that keeps at most |keep| unused full-size batches. Freed with batch_pool_free once every batch is back; it is an
- * error (assert) to free it earlier. */
+/* A pool that keeps at most |keep| unused full-size batches. Freed with batch_pool_free once every batch is
+ * back; it is an error (assert) to free it earlier. */
 struct batch_pool *batch_pool_new(size_t keep);
 void batch_pool_free(struct batch_pool *pool);
 
-/* Batches that are out at the moment and bytes that the pool's batches occupy, used and kept ones. Any thread. */
+/* Batches that are out at the moment and bytes that the pool's batches occupy, used and kept ones. Any
+ * thread. */
 struct batch_pool_stats {
     uint64_t out;
     uint64_t bytes;
@@ -57,12 +58,14 @@ void batch_pool_stats(struct batch_pool *pool, struct batch_pool_stats *stats);
 /* An empty batch with one reference, the caller's; NULL without memory. Any thread. */
 struct batch *batch_new(struct batch_pool *pool);
 
-/* Encodes |s| (see record_encode) as the next row. Returns false when the batch is full: seal it and take another. Only the
- * owner of an unsealed batch. */
-bool batch_append(struct batch *b, const struct record_frame *f, const struct record_source *s, uint64_t counter);
+/* Encodes |s| (see record_encode) as the next row. Returns false when the batch is full: seal it and take
+ * another. Only the owner of an unsealed batch. */
+bool batch_append(struct batch *b, const struct record_frame *f, const struct record_source *s,
+                  uint64_t counter);
 
-/* Ends the writing. A batch that is mostly empty is replaced by one of exact size, so that what waits in queues is not
- * mostly air; use the returned batch instead of |b| from here on (never NULL; the reference moves). */
+/* Ends the writing. A batch that is mostly empty is replaced by one of exact size, so that what waits in
+ * queues is not mostly air; use the returned batch instead of |b| from here on (never NULL; the reference
+ * moves). */
 struct batch *batch_seal(struct batch *b);
 
 struct batch *batch_ref(struct batch *b);

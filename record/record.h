@@ -1,8 +1,8 @@
 /* The encoder: one socket in, one row of an Envelope out.
  *
- * A row is the framing of Envelope.row (tag, length) followed by a serialized XtcpFlatRecord, its fields in ascending
- * order, zero scalars left out: byte for byte what a protobuf library makes of the same record. Concatenated rows are a
- * serialized Envelope. */
+ * A row is the framing of Envelope.row (tag, length) followed by a serialized XtcpFlatRecord, its fields in
+ * ascending order, zero scalars left out: byte for byte what a protobuf library makes of the same record.
+ * Concatenated rows are a serialized Envelope. */
 #ifndef XTCP_RECORD_RECORD_H
 #define XTCP_RECORD_RECORD_H
 
@@ -17,7 +17,8 @@
 #define RECORD_EVENT_POLL     0
 #define RECORD_EVENT_CLOSE    1
 
-/* What is the same in every record of one namespace in one poll. Strings may be NULL or empty: then they are not sent. */
+/* What is the same in every record of one namespace in one poll. Strings may be NULL or empty: then they are
+ * not sent. */
 struct record_context {
     const char *daemon_version;
     const char *hostname;
@@ -38,8 +39,8 @@ struct record_context {
     groups_t groups; /* parts of other groups are not encoded even when the kernel sent them */
 };
 
-/* A context in its encoded form: made once per poll and namespace, read for every socket. Open only so that it can live on
- * the caller's stack; its contents belong to record.c. */
+/* A context in its encoded form: made once per poll and namespace, read for every socket. Open only so that
+ * it can live on the caller's stack; its contents belong to record.c. */
 #define RECORD_FRAME_HEAD_MAX 3072
 #define RECORD_FRAME_TAIL_MAX 64
 struct record_frame {
@@ -56,9 +57,10 @@ struct record_frame {
 /* Encodes |c| into |f|. Returns 0, or ERR_LIMIT when its strings exceed RECORD_FRAME_HEAD_MAX. Any thread. */
 int record_frame_init(struct record_frame *f, const struct record_context *c);
 
-/* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room. |counter| is the record's position in the
- * namespace's dump, from 0. Parts may be shorter or longer than today's structs: what is not there is not sent. Returns the
- * bytes written. No allocation, no failure. Any thread. */
-size_t record_encode(const struct record_frame *f, const struct record_source *s, uint64_t counter, uint8_t *out);
+/* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room. |counter| is the record's position
+ * in the namespace's dump, from 0. Parts may be shorter or longer than today's structs: what is not there is
+ * not sent. Returns the bytes written. No allocation, no failure. Any thread. */
+size_t record_encode(const struct record_frame *f, const struct record_source *s, uint64_t counter,
+                     uint8_t *out);
 
 #endif

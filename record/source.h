@@ -4,23 +4,24 @@
 
 #include <stdint.h>
 
-/* The parts of an inet_diag answer that a record is made of. All but the first are attributes of <linux/inet_diag.h>. */
+/* The parts of an inet_diag answer that a record is made of. All but the first are attributes of
+ * <linux/inet_diag.h>. */
 enum record_part {
-    PART_MSG,        /* struct inet_diag_msg, always there */
-    PART_MEMINFO,    /* struct inet_diag_meminfo */
-    PART_INFO,       /* struct tcp_info, as long as the kernel made it */
-    PART_VEGAS,      /* struct tcpvegas_info */
-    PART_CONG,       /* name, with or without its NUL */
-    PART_TOS,        /* u8 */
-    PART_TCLASS,     /* u8 */
-    PART_SKMEMINFO,  /* u32[SK_MEMINFO_VARS] */
-    PART_SHUTDOWN,   /* u8 */
-    PART_DCTCP,      /* struct tcp_dctcp_info */
-    PART_BBR,        /* struct tcp_bbr_info */
-    PART_CLASS_ID,   /* u32 */
-    PART_CGROUP_ID,  /* u64 */
-    PART_SOCKOPT,    /* struct inet_diag_sockopt, two bytes of bits */
-    PART_MARK,       /* u32, with CAP_NET_ADMIN only */
+    PART_MSG,       /* struct inet_diag_msg, always there */
+    PART_MEMINFO,   /* struct inet_diag_meminfo */
+    PART_INFO,      /* struct tcp_info, as long as the kernel made it */
+    PART_VEGAS,     /* struct tcpvegas_info */
+    PART_CONG,      /* name, with or without its NUL */
+    PART_TOS,       /* u8 */
+    PART_TCLASS,    /* u8 */
+    PART_SKMEMINFO, /* u32[SK_MEMINFO_VARS] */
+    PART_SHUTDOWN,  /* u8 */
+    PART_DCTCP,     /* struct tcp_dctcp_info */
+    PART_BBR,       /* struct tcp_bbr_info */
+    PART_CLASS_ID,  /* u32 */
+    PART_CGROUP_ID, /* u64 */
+    PART_SOCKOPT,   /* struct inet_diag_sockopt, two bytes of bits */
+    PART_MARK,      /* u32, with CAP_NET_ADMIN only */
     PART_COUNT,
 };
 

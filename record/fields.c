@@ -1,0 +1,73 @@
+#include "record/fields.h"
+
+#include <string.h>
+
+const char *const record_unit_names[UNIT_COUNT] = {
+    [UNIT_NONE] = "",
+    [UNIT_NS] = "ns",
+    [UNIT_US] = "us",
+    [UNIT_MS] = "ms",
+    [UNIT_BYTES] = "bytes",
+    [UNIT_SEGMENTS] = "segments",
+    [UNIT_BYTES_PER_S] = "bytes/s",
+    [UNIT_MBIT_PER_S] = "Mbit/s",
+};
+
+const struct record_section record_sections[SECTION_COUNT] = {
+#define SECTION(id, from_, group_, title_)                                                                   \
+    [SECTION_##id] = {.title = (title_), .from = (from_), .group = (group_)},
+#define RECORD_FIELD(...)
+#include "record/fields.def"
+};
+
+/* What each field takes from its section. */
+enum {
+#define SECTION(id, from, group, title) from_of_##id = (from), group_of_##id = (group),
+#define RECORD_FIELD(...)
+#include "record/fields.def"
+};
+
+const struct record_field record_fields[FIELD_COUNT] = {
+#define RECORD_FIELD(number_, name_, type_, section_, offset_, width_, convert_, unit_, print_, doc_)        \
+    {                                                                                                        \
+        .name = #name_,                                                                                      \
+        .doc = (doc_),                                                                                       \
+        .number = (number_),                                                                                 \
+        .offset = (offset_),                                                                                 \
+        .width = (width_),                                                                                   \
+        .name_len = sizeof(#name_) - 1,                                                                      \
+        .type = TYPE_##type_,                                                                                \
+        .section = SECTION_##section_,                                                                       \
+        .from = from_of_##section_,                                                                          \
+        .group = group_of_##section_,                                                                        \
+        .convert = CONVERT_##convert_,                                                                       \
+        .unit = UNIT_##unit_,                                                                                \
+        .print = PRINT_##print_,                                                                             \
+    },
+#include "record/fields.def"
+};
+
+const struct record_field *record_field_by_name(const char *name, size_t n)
+{
+    for (const struct record_field *f = record_fields; f < record_fields + FIELD_COUNT; f++) {
+        if (f->name_len == n && memcmp(f->name, name, n) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+const struct record_field *record_field_by_number(uint32_t number)
+{
+    size_t low = 0;
+    size_t high = FIELD_COUNT;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (record_fields[mid].number == number)
+            return &record_fields[mid];
+        if (record_fields[mid].number < number)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}

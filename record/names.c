@@ -1,0 +1,75 @@
+#include "record/names.h"
+
+#include <linux/tcp.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *lookup(const char *const *names, size_t count, uint64_t i)
+{
+    return i < count ? names[i] : NULL;
+}
+
+/* enum of include/net/tcp_states.h: 12 and 13 never left the kernel before 6.8 (13) or at all (12). */
+static const char *const states[] = {
+    NULL,    "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",    "TIME_WAIT",
+    "CLOSE", "CLOSE_WAIT",  "LAST_ACK", "LISTEN",   "CLOSING",   "NEW_SYN_RECV", "BOUND_INACTIVE",
+};
+
+static const char *const ca_states[] = {
+    [TCP_CA_Open] = "Open",         [TCP_CA_Disorder] = "Disorder", [TCP_CA_CWR] = "CWR",
+    [TCP_CA_Recovery] = "Recovery", [TCP_CA_Loss] = "Loss",
+};
+
+static const char *const timers[] = {"", "on", "keepalive", "timewait", "persist"};
+static const char *const events[] = {"poll", "close"};
+
+const char *const record_algorithm_names[RECORD_ALGORITHMS] = {
+    NULL, "cubic", "dctcp", "vegas", "prague", "bbr", "bbr2", "bbr3",
+};
+
+const char *record_state_name(uint64_t state)
+{
+    return lookup(states, COUNT(states), state);
+}
+
+int record_state_by_name(const char *name, size_t n)
+{
+    for (size_t i = 1; i < COUNT(states); i++) {
+        if (strlen(states[i]) != n)
+            continue;
+        size_t k = 0;
+        while (k < n && strncasecmp(name[k] == '-' ? "_" : name + k, states[i] + k, 1) == 0)
+            k++;
+        if (k == n)
+            return (int)i;
+    }
+    return -1;
+}
+
+const char *record_ca_state_name(uint64_t state)
+{
+    return lookup(ca_states, COUNT(ca_states), state);
+}
+
+const char *record_timer_name(uint64_t timer)
+{
+    return lookup(timers, COUNT(timers), timer);
+}
+
+const char *record_event_name(uint64_t event)
+{
+    return lookup(events, COUNT(events), event);
+}
+
+const char *record_family_name(uint64_t family)
+{
+    return family == AF_INET ? "inet" : family == AF_INET6 ? "inet6" : NULL;
+}
+
+const char *record_algorithm_name(uint64_t algorithm)
+{
+    return lookup(record_algorithm_names, RECORD_ALGORITHMS, algorithm);
+}
