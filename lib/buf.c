@@ -157,6 +157,9 @@ void buf_json_string(struct buf *b, const char *text, size_t n)
             i++;
         } else if (len == 1) {
             json_escape(b, s[i++]);
+        } else if (utf8_is_control(s + i, len)) {
+            json_escape(b, s[i + 1]); /* U+0080 to U+009F: the second byte is the code point */
+            i += len;
         } else {
             buf_bytes(b, s + i, len);
             i += len;
