@@ -37,6 +37,7 @@ const char *err_name(int code)
     return code < 0 && code > ERR_MALFORMED ? strerror(-code) : "unknown error";
 }
 
+#undef err_set /* see err.h */
 int err_set(struct err *e, int code, const char *format, ...)
 {
     if (!e)
