@@ -16,8 +16,8 @@ const char *health_status_name(uint32_t status);
 
 #define HEALTH_SERVICE_MAX 256 /* bytes of a service's name with its NUL */
 
-/* Reads a HealthCheckRequest: the name of the service in |service|, "" for the server as a whole. Returns 0,
- * ERR_MALFORMED, ERR_LIMIT (a longer name, which no service has) or -ENOMEM. */
+/* Reads a HealthCheckRequest: the name of the service in |service|, "" for the server as a whole. A
+ * longer name than any service has is cut. Returns 0, ERR_MALFORMED or -ENOMEM. */
 int health_request_decode(const void *data, size_t len, char service[HEALTH_SERVICE_MAX], struct err *e);
 
 /* Append a HealthCheckRequest for |service|, a HealthCheckResponse. Return 0 or -ENOMEM. */

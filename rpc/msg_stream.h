@@ -35,8 +35,8 @@ struct stream_request {
 };
 
 /* Reads the |len| bytes at |data|. Whether the daemon can do what is asked for is the caller's question.
- * Returns 0 and fills |out| (end with stream_request_free), or ERR_MALFORMED, ERR_LIMIT, -ENOMEM with |e|
- * saying what is wrong; |out| is empty then. */
+ * Returns 0 and fills |out| (end with stream_request_free), or ERR_MALFORMED, ERR_RANGE (too long, too many),
+ * -ENOMEM with |e| saying what is wrong; |out| is empty then. */
 int stream_request_decode(const void *data, size_t len, struct stream_request *out, struct err *e);
 
 /* Frees what stream_request_decode allocated and empties |r|. */

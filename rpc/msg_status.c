@@ -1,0 +1,211 @@
+#include "rpc/msg_status.h"
+
+#include <errno.h>
+#include <xtcp_status/v1/xtcp_status.upb.h>
+
+#include "rpc/msg_error.h"
+#include "rpc/msg_upb.h"
+
+#define REPLY(name)      xtcp_status_v1_GetResponse_##name
+#define POLL(name)       xtcp_status_v1_PollSummary_##name
+#define COUNT(name)      xtcp_status_v1_ErrorCount_##name
+#define SUBSCRIBER(name) xtcp_status_v1_Subscriber_##name
+#define GAP(name)        xtcp_status_v1_CapabilityGap_##name
+
+/* ---- Encoding ---- */
+
+static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *poll, upb_Arena *arena)
+{
+    if (!m)
+        return -ENOMEM;
+    POLL(set_poll_id)(m, poll->poll_id);
+    POLL(set_trigger)(m, (int32_t)poll->trigger);
+    POLL(set_timestamp_ns)(m, poll->timestamp_ns);
+    POLL(set_duration_ns)(m, poll->duration_ns);
+    POLL(set_namespaces)(m, poll->namespaces);
+    POLL(set_namespaces_empty)(m, poll->namespaces_empty);
+    POLL(set_namespaces_failed)(m, poll->namespaces_failed);
+    POLL(set_dumps_interrupted)(m, poll->dumps_interrupted);
+    POLL(set_sockets)(m, poll->sockets);
+    for (size_t i = 0; i < poll->n_errors && i < STREAM_ERRORS_MAX; i++) {
+        xtcp_flat_record_v1_NamespaceError *error = POLL(add_errors)(m, arena);
+        if (!error)
+            return -ENOMEM;
+        msg_error_put(error, &poll->errors[i], arena);
+    }
+    return 0;
+}
+
+static int put_lists(xtcp_status_v1_GetResponse *m, const struct status_msg *status, upb_Arena *arena)
+{
+    for (size_t i = 0; i < status->n_errors; i++) {
+        xtcp_status_v1_ErrorCount *count = REPLY(add_errors)(m, arena);
+        if (!count)
+            return -ENOMEM;
+        COUNT(set_kind)(count, msg_upb_text(arena, status->errors[i].kind));
+        COUNT(set_count)(count, status->errors[i].count);
+    }
+    for (size_t i = 0; i < status->n_subscribers; i++) {
+        const struct status_subscriber *from = &status->subscribers[i];
+        xtcp_status_v1_Subscriber *to = REPLY(add_subscribers)(m, arena);
+        if (!to)
+            return -ENOMEM;
+        SUBSCRIBER(set_id)(to, from->id);
+        SUBSCRIBER(set_peer)(to, msg_upb_text(arena, from->peer));
+        SUBSCRIBER(set_method)(to, msg_upb_text(arena, from->method));
+        SUBSCRIBER(set_since_ns)(to, from->since_ns);
+        SUBSCRIBER(set_rows_delivered)(to, from->rows_delivered);
+        SUBSCRIBER(set_rows_lost)(to, from->rows_lost);
+        SUBSCRIBER(set_rows_queued)(to, from->rows_queued);
+    }
+    for (size_t i = 0; i < status->n_gaps; i++) {
+        xtcp_status_v1_CapabilityGap *gap = REPLY(add_gaps)(m, arena);
+        if (!gap)
+            return -ENOMEM;
+        GAP(set_capability)(gap, msg_upb_text(arena, status->gaps[i].capability));
+        GAP(set_effect)(gap, msg_upb_text(arena, status->gaps[i].effect));
+    }
+    return 0;
+}
+
+int status_msg_encode(const struct status_msg *status, struct buf *out)
+{
+    upb_Arena *arena = upb_Arena_New();
+    if (!arena)
+        return -ENOMEM;
+    xtcp_status_v1_GetResponse *m = REPLY(new)(arena);
+    int rc = m ? 0 : -ENOMEM;
+    if (m) {
+        REPLY(set_version)(m, msg_upb_text(arena, status->version));
+        REPLY(set_start_time_ns)(m, status->start_time_ns);
+        REPLY(set_uptime_ns)(m, status->uptime_ns);
+        REPLY(set_kernel)(m, msg_upb_text(arena, status->kernel));
+        REPLY(set_hostname)(m, msg_upb_text(arena, status->hostname));
+        REPLY(set_polls)(m, status->polls);
+        REPLY(set_namespaces)(m, status->namespaces);
+        REPLY(set_sockets)(m, status->sockets);
+        rc = put_lists(m, status, arena);
+    }
+    if (rc == 0 && status->last_poll)
+        rc = put_poll(REPLY(mutable_last_poll)(m, arena), status->last_poll, arena);
+    if (rc == 0)
+        rc = msg_upb_encode(m, &REPLY(msginit), arena, out);
+    upb_Arena_Free(arena);
+    return rc;
+}
+
+/* ---- Decoding: every function returns NULL when out of memory ---- */
+
+static const struct status_poll *get_poll(const xtcp_status_v1_PollSummary *m, upb_Arena *arena)
+{
+    struct status_poll *poll = msg_upb_array(arena, 1, sizeof(*poll));
+    if (!poll)
+        return NULL;
+    const xtcp_flat_record_v1_NamespaceError *const *errors = POLL(errors)(m, &poll->n_errors);
+    poll->poll_id = POLL(poll_id)(m);
+    poll->trigger = (uint32_t)POLL(trigger)(m);
+    poll->timestamp_ns = POLL(timestamp_ns)(m);
+    poll->duration_ns = POLL(duration_ns)(m);
+    poll->namespaces = POLL(namespaces)(m);
+    poll->namespaces_empty = POLL(namespaces_empty)(m);
+    poll->namespaces_failed = POLL(namespaces_failed)(m);
+    poll->dumps_interrupted = POLL(dumps_interrupted)(m);
+    poll->sockets = POLL(sockets)(m);
+    poll->errors = msg_error_get(errors, poll->n_errors, arena);
+    return poll->errors ? poll : NULL;
+}
+
+static const struct status_error_count *get_errors(const xtcp_status_v1_GetResponse *m, size_t *n,
+                                                   upb_Arena *arena)
+{
+    const xtcp_status_v1_ErrorCount *const *from = REPLY(errors)(m, n);
+    struct status_error_count *errors = msg_upb_array(arena, *n, sizeof(*errors));
+    for (size_t i = 0; errors && i < *n; i++) {
+        errors[i].kind = msg_upb_string(arena, COUNT(kind)(from[i]));
+        errors[i].count = COUNT(count)(from[i]);
+        if (!errors[i].kind)
+            return NULL;
+    }
+    return errors;
+}
+
+static const struct status_subscriber *get_subscribers(const xtcp_status_v1_GetResponse *m, size_t *n,
+                                                       upb_Arena *arena)
+{
+    const xtcp_status_v1_Subscriber *const *from = REPLY(subscribers)(m, n);
+    struct status_subscriber *subscribers = msg_upb_array(arena, *n, sizeof(*subscribers));
+    for (size_t i = 0; subscribers && i < *n; i++) {
+        subscribers[i] = (struct status_subscriber){
+            .id = SUBSCRIBER(id)(from[i]),
+            .peer = msg_upb_string(arena, SUBSCRIBER(peer)(from[i])),
+            .method = msg_upb_string(arena, SUBSCRIBER(method)(from[i])),
+            .since_ns = SUBSCRIBER(since_ns)(from[i]),
+            .rows_delivered = SUBSCRIBER(rows_delivered)(from[i]),
+            .rows_lost = SUBSCRIBER(rows_lost)(from[i]),
+            .rows_queued = SUBSCRIBER(rows_queued)(from[i]),
+        };
+        if (!subscribers[i].peer || !subscribers[i].method)
+            return NULL;
+    }
+    return subscribers;
+}
+
+static const struct status_gap *get_gaps(const xtcp_status_v1_GetResponse *m, size_t *n, upb_Arena *arena)
+{
+    const xtcp_status_v1_CapabilityGap *const *from = REPLY(gaps)(m, n);
+    struct status_gap *gaps = msg_upb_array(arena, *n, sizeof(*gaps));
+    for (size_t i = 0; gaps && i < *n; i++) {
+        gaps[i].capability = msg_upb_string(arena, GAP(capability)(from[i]));
+        gaps[i].effect = msg_upb_string(arena, GAP(effect)(from[i]));
+        if (!gaps[i].capability || !gaps[i].effect)
+            return NULL;
+    }
+    return gaps;
+}
+
+static int get_status(const void *data, size_t len, struct status_msg *out, upb_Arena *arena, struct err *e)
+{
+    xtcp_status_v1_GetResponse *m = REPLY(new)(arena);
+    int rc = msg_upb_decode(data, len, m, &REPLY(msginit), arena, "GetResponse", e);
+    if (rc < 0)
+        return rc;
+    out->version = msg_upb_string(arena, REPLY(version)(m));
+    out->start_time_ns = REPLY(start_time_ns)(m);
+    out->uptime_ns = REPLY(uptime_ns)(m);
+    out->kernel = msg_upb_string(arena, REPLY(kernel)(m));
+    out->hostname = msg_upb_string(arena, REPLY(hostname)(m));
+    out->polls = REPLY(polls)(m);
+    out->namespaces = REPLY(namespaces)(m);
+    out->sockets = REPLY(sockets)(m);
+    out->errors = get_errors(m, &out->n_errors, arena);
+    out->subscribers = get_subscribers(m, &out->n_subscribers, arena);
+    out->gaps = get_gaps(m, &out->n_gaps, arena);
+    if (REPLY(has_last_poll)(m))
+        out->last_poll = get_poll(REPLY(last_poll)(m), arena);
+    bool complete = out->version && out->kernel && out->hostname && out->errors && out->subscribers &&
+                    out->gaps && (out->last_poll || !REPLY(has_last_poll)(m));
+    return complete ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
+}
+
+int status_msg_decode(const void *data, size_t len, struct status_msg *out, void **memory, struct err *e)
+{
+    *out = (struct status_msg){0};
+    *memory = NULL;
+    upb_Arena *arena = upb_Arena_New();
+    if (!arena)
+        return err_set(e, -ENOMEM, "GetResponse: out of memory");
+    int rc = get_status(data, len, out, arena, e);
+    if (rc == 0) {
+        *memory = arena;
+    } else {
+        upb_Arena_Free(arena);
+        *out = (struct status_msg){0};
+    }
+    return rc;
+}
+
+void status_msg_free(void *memory)
+{
+    if (memory)
+        upb_Arena_Free(memory);
+}
