@@ -1,0 +1,382 @@
+/* Life of a call on the server.
+ *
+ * Every operation that is under way holds one reference, so the object lives until the last event is off the queue. The
+ * rules of gRPC core that shape this file: batches of one call are started one at a time (the lock); at most one
+ * operation of each kind is under way; RECV_CLOSE_ON_SERVER always completes and is the only reliable sign that the
+ * client has gone; a status without initial metadata never reaches the client, so initial metadata goes out at once;
+ * nothing may be started after the close, but a completion may come after it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/support/alloc.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/log.h"
+#include "rpc/server_int.h"
+#include "rpc/status.h"
+
+static void on_new(struct rpc_event *event, bool ok);
+static void on_initial(struct rpc_event *event, bool ok);
+static void on_close(struct rpc_event *event, bool ok);
+static void on_recv(struct rpc_event *event, bool ok);
+static void on_send(struct rpc_event *event, bool ok);
+static void on_status(struct rpc_event *event, bool ok);
+
+static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
+{
+    struct rpc_call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    *c = (struct rpc_call){.refs = 1, .server = s, .slot = slot, .queue = queue};
+    pthread_mutex_init(&c->lock, NULL);
+    grpc_metadata_array_init(&c->metadata);
+    grpc_call_details_init(&c->details);
+    c->on_new = (struct rpc_event){.fn = on_new, .call = c};
+    c->on_initial = (struct rpc_event){.fn = on_initial, .call = c};
+    c->on_close = (struct rpc_event){.fn = on_close, .call = c};
+    c->on_recv = (struct rpc_event){.fn = on_recv, .call = c};
+    c->on_send = (struct rpc_event){.fn = on_send, .call = c};
+    c->on_status = (struct rpc_event){.fn = on_status, .call = c};
+    return c;
+}
+
+struct rpc_call *rpc_call_ref(struct rpc_call *call)
+{
+    atomic_fetch_add(&call->refs, 1);
+    return call;
+}
+
+void rpc_call_unref(struct rpc_call *call)
+{
+    if (atomic_fetch_sub(&call->refs, 1) != 1)
+        return;
+    if (call->received)
+        grpc_byte_buffer_destroy(call->received);
+    grpc_call_details_destroy(&call->details);
+    grpc_metadata_array_destroy(&call->metadata);
+    if (call->call)
+        grpc_call_unref(call->call);
+    pthread_mutex_destroy(&call->lock);
+    free(call);
+}
+
+void rpc_call_set_user(struct rpc_call *call, void *user)
+{
+    atomic_store(&call->user, user);
+}
+
+void *rpc_call_user(const struct rpc_call *call)
+{
+    return atomic_load(&((struct rpc_call *)call)->user);
+}
+
+const char *rpc_call_method(const struct rpc_call *call)
+{
+    return call->slot->spec ? call->slot->spec->path : "";
+}
+
+const char *rpc_call_peer(const struct rpc_call *call)
+{
+    return call->peer;
+}
+
+struct rpc_message rpc_message_copy(const void *data, size_t len, bool more)
+{
+    return (struct rpc_message){
+        .slices = {grpc_slice_from_copied_buffer(data ? data : "", len)}, .n = 1, .more = more};
+}
+
+void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
+{
+    struct rpc_call *c = call_new(s, slot, queue);
+    if (!c) {
+        log_error("rpc", "out of memory: one slot fewer for incoming calls");
+        return;
+    }
+    rpc_core_tag_out(&c->on_new);
+    if (slot->spec) {
+        grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
+        grpc_server_request_registered_call(s->server, slot->registered, &c->call, &c->deadline, &c->metadata, payload,
+                                            queue->cq, queue->cq, &c->on_new);
+    } else {
+        grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata, queue->cq, queue->cq, &c->on_new);
+    }
+}
+
+/* Starts a batch whose event is |event|; the lock is held, or nobody else knows the call yet. */
+static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_event *event)
+{
+    rpc_call_ref(c);
+    rpc_core_tag_out(event);
+    grpc_call_error error = grpc_call_start_batch(c->call, ops, n, event, NULL);
+    if (error == GRPC_CALL_OK)
+        return true;
+    log_error("rpc", "%s: a batch was refused: %s", rpc_call_method(c), grpc_call_error_to_string(error));
+    rpc_call_unref(c);
+    return false;
+}
+
+/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. */
+static void describe_peer(struct rpc_call *c)
+{
+    char *core = grpc_call_get_peer(c->call);
+    int fd = -1;
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_storage storage;
+    } a = {0};
+    socklen_t len = sizeof(a);
+    char host[INET6_ADDRSTRLEN];
+    snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
+    if (core && sscanf(core, "fd:%d", &fd) == 1 && getpeername(fd, &a.sa, &len) == 0) {
+        struct ucred cred = {0};
+        socklen_t cred_len = sizeof(cred);
+        if (a.sa.sa_family == AF_INET && inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host)))
+            snprintf(c->peer, sizeof(c->peer), "%s:%u", host, ntohs(a.in.sin_port));
+        else if (a.sa.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host)))
+            snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(a.in6.sin6_port));
+        else if (a.sa.sa_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0)
+            snprintf(c->peer, sizeof(c->peer), "unix pid=%d uid=%u", (int)cred.pid, (unsigned)cred.uid);
+    }
+    gpr_free(core);
+}
+
+/* Ends the call with a status; the lock is held and nothing is being sent. */
+static void send_status(struct rpc_call *c)
+{
+    grpc_slice text = grpc_slice_from_copied_string(c->finish_text);
+    grpc_op op = {.op = GRPC_OP_SEND_STATUS_FROM_SERVER,
+                  .data.send_status_from_server = {.status = (grpc_status_code)rpc_status_from_error(c->finish_code),
+                                                   .status_details = c->finish_text[0] ? &text : NULL}};
+    c->finished = true;
+    start(c, &op, 1, &c->on_status);
+    grpc_slice_unref(text);
+}
+
+/* Sends the next message if there is one and the call can take it; the lock is held. */
+static void pump(struct rpc_call *c)
+{
+    if (!c->opened || c->sending || c->dead || c->closed || c->finished)
+        return;
+    struct rpc_message m;
+    const struct rpc_stream_ops *ops = c->slot->spec ? c->slot->spec->stream : NULL;
+    if (ops && ops->next && ops->next(c->server->options.app, c, &m)) {
+        grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(m.slices, m.n);
+        grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
+                      .flags = m.more ? GRPC_WRITE_BUFFER_HINT : 0,
+                      .data.send_message.send_message = buffer};
+        c->sending = start(c, &op, 1, &c->on_send);
+        c->dead = !c->sending;
+        grpc_byte_buffer_destroy(buffer);
+        for (size_t i = 0; i < m.n; i++)
+            grpc_slice_unref(m.slices[i]);
+        return;
+    }
+    if (c->finishing)
+        send_status(c);
+}
+
+void rpc_call_kick(struct rpc_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    pump(call);
+    pthread_mutex_unlock(&call->lock);
+}
+
+void rpc_call_finish(struct rpc_call *call, int code, const char *text)
+{
+    pthread_mutex_lock(&call->lock);
+    if (!call->finishing) {
+        call->finishing = true;
+        call->finish_code = code;
+        snprintf(call->finish_text, sizeof(call->finish_text), "%s", text ? text : "");
+        pump(call);
+    }
+    pthread_mutex_unlock(&call->lock);
+}
+
+void rpc_call_abort(struct rpc_call *call, int code, const char *text)
+{
+    grpc_call_cancel_with_status(call->call, (grpc_status_code)rpc_status_from_error(code), text, NULL);
+}
+
+/* The bytes of the message in c->received, in one piece: |slice| must be released with grpc_slice_unref. */
+static bool take_received(struct rpc_call *c, grpc_slice *slice)
+{
+    if (!c->received)
+        return false;
+    grpc_byte_buffer_reader reader;
+    bool ok = grpc_byte_buffer_reader_init(&reader, c->received) != 0;
+    if (ok) {
+        *slice = grpc_byte_buffer_reader_readall(&reader);
+        grpc_byte_buffer_reader_destroy(&reader);
+    }
+    grpc_byte_buffer_destroy(c->received);
+    c->received = NULL;
+    return ok;
+}
+
+/* The lock is held. */
+static void start_recv(struct rpc_call *c)
+{
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->received};
+    start(c, &op, 1, &c->on_recv);
+}
+
+/* Runs a unary handler and sends its message and the status. Nobody else knows the call, so no lock is needed. */
+static void answer_unary(struct rpc_call *c)
+{
+    struct buf reply;
+    struct err e = {0};
+    grpc_slice request;
+    buf_init(&reply);
+    int rc = take_received(c, &request) ? 0 : err_set(&e, ERR_MALFORMED, "the call carries no readable request");
+    if (rc == 0) {
+        rc = c->slot->spec->unary(c->server->options.app, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request),
+                                  &reply, &e);
+        grpc_slice_unref(request);
+    }
+    if (rc == 0 && reply.failed)
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    c->finishing = true;
+    c->finish_code = rc;
+    snprintf(c->finish_text, sizeof(c->finish_text), "%s", rc ? (e.text[0] ? e.text : err_name(rc)) : "");
+    if (rc == 0) {
+        struct rpc_message m = rpc_message_copy(reply.data, reply.len, true);
+        grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(m.slices, m.n);
+        grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
+                      .flags = GRPC_WRITE_BUFFER_HINT, /* the status follows at once */
+                      .data.send_message.send_message = buffer};
+        c->sending = start(c, &op, 1, &c->on_send);
+        grpc_byte_buffer_destroy(buffer);
+        grpc_slice_unref(m.slices[0]);
+    }
+    send_status(c); /* a status may be started behind a message that is on its way */
+    buf_free(&reply);
+}
+
+static void open_stream(struct rpc_call *c)
+{
+    const struct rpc_method *m = c->slot->spec;
+    grpc_slice request = grpc_empty_slice();
+    bool readable = m->kind == RPC_BIDI || take_received(c, &request);
+    if (readable)
+        m->stream->open(c->server->options.app, c, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request));
+    else
+        rpc_call_finish(c, ERR_MALFORMED, "the call carries no readable request");
+    grpc_slice_unref(request);
+    if (rpc_server_stopping(c->server)) /* it came too late to be told with the others */
+        rpc_call_finish(c, ERR_UNAVAILABLE, "the daemon is stopping");
+    pthread_mutex_lock(&c->lock);
+    c->opened = true;
+    pump(c);
+    if (m->kind == RPC_BIDI)
+        start_recv(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void refuse_unknown(struct rpc_call *c)
+{
+    static const char text[] = "unknown method ";
+    c->finishing = true;
+    c->finish_code = ERR_UNSUPPORTED;
+    memcpy(c->finish_text, text, sizeof(text));
+    rpc_core_slice_text(c->details.method, c->finish_text + sizeof(text) - 1, sizeof(c->finish_text) - sizeof(text));
+    send_status(c);
+}
+
+/* A client has called. Initial metadata first, RECV_CLOSE last: a stream must not be closed before it is open. */
+static void on_new(struct rpc_event *event, bool ok)
+{
+    struct rpc_call *c = event->call;
+    if (!ok) { /* the server is shutting down; there is no call */
+        rpc_call_unref(c);
+        return;
+    }
+    rpc_call_post(c->server, c->slot, c->queue);
+    describe_peer(c);
+    log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
+    grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &c->cancelled};
+    grpc_op initial = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    start(c, &initial, 1, &c->on_initial);
+    if (!c->slot->spec)
+        refuse_unknown(c);
+    else if (c->slot->spec->kind == RPC_UNARY)
+        answer_unary(c);
+    else
+        open_stream(c);
+    pthread_mutex_lock(&c->lock);
+    start(c, &close, 1, &c->on_close);
+    pthread_mutex_unlock(&c->lock);
+    rpc_call_unref(c);
+}
+
+static void on_initial(struct rpc_event *event, bool ok)
+{
+    (void)ok;
+    rpc_call_unref(event->call);
+}
+
+static void on_close(struct rpc_event *event, bool ok)
+{
+    (void)ok;
+    struct rpc_call *c = event->call;
+    pthread_mutex_lock(&c->lock);
+    c->closed = true;
+    pthread_mutex_unlock(&c->lock);
+    log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer, c->cancelled ? " (cancelled)" : "");
+    const struct rpc_method *m = c->slot->spec;
+    if (m && m->kind != RPC_UNARY)
+        m->stream->closed(c->server->options.app, c);
+    rpc_call_unref(c);
+}
+
+static void on_recv(struct rpc_event *event, bool ok)
+{
+    struct rpc_call *c = event->call;
+    const struct rpc_stream_ops *ops = c->slot->spec->stream;
+    grpc_slice request;
+    pthread_mutex_lock(&c->lock);
+    bool closed = c->closed;
+    pthread_mutex_unlock(&c->lock);
+    if (closed) {
+        rpc_call_unref(c);
+        return;
+    }
+    if (ok && take_received(c, &request)) {
+        ops->message(c->server->options.app, c, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request));
+        grpc_slice_unref(request);
+        pthread_mutex_lock(&c->lock);
+        if (!c->closed)
+            start_recv(c);
+        pthread_mutex_unlock(&c->lock);
+    } else {
+        ops->half_closed(c->server->options.app, c);
+    }
+    rpc_call_unref(c);
+}
+
+static void on_send(struct rpc_event *event, bool ok)
+{
+    struct rpc_call *c = event->call;
+    pthread_mutex_lock(&c->lock);
+    c->sending = false;
+    if (!ok)
+        c->dead = true;
+    pump(c);
+    pthread_mutex_unlock(&c->lock);
+    rpc_call_unref(c);
+}
+
+static void on_status(struct rpc_event *event, bool ok)
+{
+    (void)ok;
+    rpc_call_unref(event->call);
+}
