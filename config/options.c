@@ -45,7 +45,7 @@ static bool same_directory(const char *a, const char *b)
     return n == directory_length(b) && memcmp(a, b, n) == 0;
 }
 
-/* |type_|, |field_| and the |reload_| of an option called as its field; the rest follows by name. */
+/* What every option has; the rest depends on its type. */
 #define OPTION(name_, field_, type_, reload_)                                                                \
     .name = (name_), .type = (type_), .offset = offsetof(struct config, field_), .reload = (reload_)
 

@@ -1,5 +1,6 @@
 /* The two list types: lists of strings, and sets of attribute groups, which are given as lists of names. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,7 +190,11 @@ static int groups_set(const struct config_option *o, struct config *c, const cha
 static int groups_check(const struct config_option *o, const struct config *c, struct err *e)
 {
     const groups_t *groups = value_field_const(o, c);
-    return *groups & ~GROUPS_ALL ? value_error(o, ERR_RANGE, "", e, "has bits that are no group") : 0;
+    char bits[16];
+    if ((*groups & ~GROUPS_ALL) == 0)
+        return 0;
+    snprintf(bits, sizeof(bits), "0x%x", *groups);
+    return value_error(o, ERR_RANGE, bits, e, "has bits that are no group");
 }
 
 static void groups_print(const void *field, const struct config_option *o, struct buf *out)

@@ -1,0 +1,3 @@
+foreach(part options listen snapshot)
+    xtcp_unit_test(config_${part}_test SOURCES config_${part}_test.c LIBS xtcp_config)
+endforeach()

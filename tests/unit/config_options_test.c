@@ -1,0 +1,270 @@
+/* Every option: its default, its bounds from both sides, what is not of its type, and the sentences about
+ * that. */
+#include "config_test.h"
+
+#include "lib/clock.h"
+
+#define TEXT_40  "0123456789012345678901234567890123456789"
+#define TEXT_250 TEXT_40 TEXT_40 TEXT_40 TEXT_40 TEXT_40 TEXT_40 "0123456789"
+
+static const struct good {
+    const char *option;
+    const char *text;
+    const char *printed; /* NULL: as |text| */
+} good[] = {
+    {"grpc_listen", "127.0.0.1:8889", NULL},
+    {"grpc_listen", "127.0.0.1:0,unix:/run/xtcp2.sock,[::1]:65535,unix-abstract:xtcp2", NULL},
+    {"grpc_listen",
+     "0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,0.0.0.0:7,0.0.0.0:8,0.0.0.0:9,0.0.0.0:10,"
+     "0.0.0.0:11,0.0.0.0:12,0.0.0.0:13,0.0.0.0:14,0.0.0.0:15,0.0.0.0:16",
+     NULL},
+    {"subscribers_max", "1", NULL},
+    {"subscribers_max", "100000", NULL},
+    {"subscribers_max", "00017", "17"},
+    {"queue_rows", "1024", NULL},
+    {"queue_rows", "16777216", NULL},
+    {"poll_frequency", "10ms", NULL},
+    {"poll_frequency", "7d", NULL},
+    {"poll_frequency", "90s", "1m30s"},
+    {"poll_timeout", "1ms", NULL},
+    {"poll_timeout", "168h", "7d"},
+    {"enabled_deserializers", "", NULL},
+    {"enabled_deserializers", "sockopt,meminfo", "meminfo,sockopt"},
+    {"enabled_deserializers", "meminfo,info,vegas,cong,tos,tc,skmem,shut,dctcp,bbr,classid,cgroup,sockopt",
+     NULL},
+    {"netns_dirs", "", NULL},
+    {"netns_dirs", "/", NULL},
+    {"netns_dirs", "/a,/b", NULL},
+    {"proc_scan_interval", "0", "0s"},
+    {"proc_scan_interval", "100ms", NULL},
+    {"proc_scan_interval", "1h", NULL},
+    {"label", "", NULL},
+    {"label", TEXT_40, NULL},
+    {"label", "Zürich, 2. Stock", NULL},
+    {"tag", "", NULL},
+    {"tag", TEXT_40, NULL},
+    {"location", "", NULL},
+    {"location", TEXT_250 "012", NULL},
+    {"hostname", "", NULL},
+    {"hostname", TEXT_250 "012", NULL},
+    {"log_level", "error", NULL},
+    {"log_level", "warn", NULL},
+    {"log_level", "info", NULL},
+    {"log_level", "debug", NULL},
+    {"log_level", "trace", NULL},
+    {"log_format", "text", NULL},
+    {"log_format", "json", NULL},
+};
+
+#define LISTEN_EXPECTED "; expected ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME"
+#define GROUPS_ALLOWED                                                                                       \
+    "; allowed any of meminfo, info, vegas, cong, tos, tc, skmem, shut, dctcp, bbr, classid, cgroup, "       \
+    "sockopt"
+#define NO_DURATION " is not a duration such as 250ms or 1m30s; allowed "
+
+static const struct bad {
+    const char *option;
+    const char *text;
+    int code;
+    const char *error;
+} bad[] = {
+    {"grpc_listen", "", ERR_RANGE, "grpc_listen: value \"\" is an empty list; allowed 1 to 16 values"},
+    {"grpc_listen", "8889", ERR_MALFORMED, "grpc_listen: value \"8889\" has no port" LISTEN_EXPECTED},
+    {"grpc_listen", "127.0.0.1:1,", ERR_MALFORMED, "grpc_listen: value \"\" has no port" LISTEN_EXPECTED},
+    {"grpc_listen", "localhost:1,127.0.0.1:1", ERR_DUPLICATE,
+     "grpc_listen: value \"127.0.0.1:1\" is given twice"},
+    {"grpc_listen",
+     "0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,0.0.0.0:7,0.0.0.0:8,0.0.0.0:9,0.0.0.0:10,"
+     "0.0.0.0:11,0.0.0.0:12,0.0.0.0:13,0.0.0.0:14,0.0.0.0:15,0.0.0.0:16,0.0.0.0:17",
+     ERR_RANGE, "grpc_listen: value \"0.0.0.0:17\" is one value too many; allowed 1 to 16 values"},
+    {"subscribers_max", "0", ERR_RANGE, "subscribers_max: value \"0\" is out of range; allowed 1 to 100000"},
+    {"subscribers_max", "100001", ERR_RANGE,
+     "subscribers_max: value \"100001\" is out of range; allowed 1 to 100000"},
+    {"subscribers_max", "99999999999999999999999", ERR_RANGE,
+     "subscribers_max: value \"99999999999999999999999\" is out of range; allowed 1 to 100000"},
+    {"subscribers_max", "-1", ERR_MALFORMED,
+     "subscribers_max: value \"-1\" is not a whole number; allowed 1 to 100000"},
+    {"subscribers_max", "1.5", ERR_MALFORMED,
+     "subscribers_max: value \"1.5\" is not a whole number; allowed 1 to 100000"},
+    {"subscribers_max", "", ERR_MALFORMED,
+     "subscribers_max: value \"\" is not a whole number; allowed 1 to 100000"},
+    {"queue_rows", "1023", ERR_RANGE, "queue_rows: value \"1023\" is out of range; allowed 1024 to 16777216"},
+    {"queue_rows", "16777217", ERR_RANGE,
+     "queue_rows: value \"16777217\" is out of range; allowed 1024 to 16777216"},
+    {"queue_rows", "0x400", ERR_MALFORMED,
+     "queue_rows: value \"0x400\" is not a whole number; allowed 1024 to 16777216"},
+    {"poll_frequency", "9999us", ERR_RANGE,
+     "poll_frequency: value \"9999us\" is out of range; allowed 10ms to 7d"},
+    {"poll_frequency", "7d1ns", ERR_RANGE,
+     "poll_frequency: value \"7d1ns\" is out of range; allowed 10ms to 7d"},
+    {"poll_frequency", "0", ERR_RANGE, "poll_frequency: value \"0\" is out of range; allowed 10ms to 7d"},
+    {"poll_frequency", "5", ERR_MALFORMED, "poll_frequency: value \"5\"" NO_DURATION "10ms to 7d"},
+    {"poll_frequency", "-5s", ERR_MALFORMED, "poll_frequency: value \"-5s\"" NO_DURATION "10ms to 7d"},
+    {"poll_frequency", "99999999999999999999d", ERR_RANGE,
+     "poll_frequency: value \"99999999999999999999d\" is out of range; allowed 10ms to 7d"},
+    {"poll_timeout", "999us", ERR_RANGE, "poll_timeout: value \"999us\" is out of range; allowed 1ms to 7d"},
+    {"poll_timeout", "8d", ERR_RANGE, "poll_timeout: value \"8d\" is out of range; allowed 1ms to 7d"},
+    {"poll_timeout", "soon", ERR_MALFORMED, "poll_timeout: value \"soon\"" NO_DURATION "1ms to 7d"},
+    {"enabled_deserializers", "info,inet", ERR_UNKNOWN,
+     "enabled_deserializers: value \"inet\" is unknown" GROUPS_ALLOWED},
+    {"enabled_deserializers", "info,", ERR_UNKNOWN,
+     "enabled_deserializers: value \"\" is unknown" GROUPS_ALLOWED},
+    {"enabled_deserializers", "info,info", ERR_DUPLICATE,
+     "enabled_deserializers: value \"info\" is given twice"},
+    {"netns_dirs", "run/netns", ERR_MALFORMED, "netns_dirs: value \"run/netns\" is not an absolute path"},
+    {"netns_dirs", "/run/netns,/run/netns//", ERR_DUPLICATE,
+     "netns_dirs: value \"/run/netns//\" is given twice"},
+    {"netns_dirs", "/a\x01", ERR_MALFORMED, "netns_dirs: value \"/a?\" holds a control character"},
+    {"netns_dirs", "/1,/2,/3,/4,/5,/6,/7,/8,/9,/10,/11,/12,/13,/14,/15,/16,/17", ERR_RANGE,
+     "netns_dirs: value \"/17\" is one value too many; allowed at most 16 values"},
+    {"proc_scan_interval", "99ms", ERR_RANGE,
+     "proc_scan_interval: value \"99ms\" is out of range; allowed 0 for off, or 100ms to 1h"},
+    {"proc_scan_interval", "1h1s", ERR_RANGE,
+     "proc_scan_interval: value \"1h1s\" is out of range; allowed 0 for off, or 100ms to 1h"},
+    {"proc_scan_interval", "off", ERR_MALFORMED,
+     "proc_scan_interval: value \"off\"" NO_DURATION "0 for off, or 100ms to 1h"},
+    {"label", TEXT_40 "x", ERR_RANGE, "label: value \"" TEXT_40 "x\" is too long; allowed at most 40 bytes"},
+    {"label", "a\nb", ERR_MALFORMED,
+     "label: value \"a?b\" holds a control character; allowed at most 40 bytes"},
+    {"label", "a\xc2\x85", ERR_MALFORMED,
+     "label: value \"a?\" holds a control character; allowed at most 40 bytes"},
+    {"tag", TEXT_40 "x", ERR_RANGE, "tag: value \"" TEXT_40 "x\" is too long; allowed at most 40 bytes"},
+    {"tag", "\xff", ERR_MALFORMED, "tag: value \"?\" is not valid UTF-8; allowed at most 40 bytes"},
+    {"tag", "\xed\xa0\x80", ERR_MALFORMED, "tag: value \"???\" is not valid UTF-8; allowed at most 40 bytes"},
+    {"location", TEXT_250 "0123", ERR_RANGE,
+     "location: value \"" TEXT_40 TEXT_40 TEXT_40 "01234567...\" is too long; allowed at most 253 bytes"},
+    {"hostname", TEXT_250 "0123", ERR_RANGE,
+     "hostname: value \"" TEXT_40 TEXT_40 TEXT_40 "01234567...\" is too long; allowed at most 253 bytes"},
+    {"hostname", "a\x7f", ERR_MALFORMED,
+     "hostname: value \"a?\" holds a control character; allowed at most 253 bytes"},
+    {"log_level", "loud", ERR_UNKNOWN,
+     "log_level: value \"loud\" is unknown; allowed error, warn, info, debug or trace"},
+    {"log_level", "", ERR_UNKNOWN,
+     "log_level: value \"\" is unknown; allowed error, warn, info, debug or trace"},
+    {"log_format", "JSON", ERR_UNKNOWN, "log_format: value \"JSON\" is unknown; allowed text or json"},
+};
+
+static void test_defaults_are_the_documented_ones(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        assert_string_equal(test_value(c, config_options[i].name), config_options[i].default_value);
+    assert_int_equal(c->grpc_listen.n, 1);
+    assert_string_equal(c->grpc_listen.items[0], "127.0.0.1:8889");
+    assert_int_equal(c->netns_dirs.n, 2);
+    assert_string_equal(c->netns_dirs.items[0], "/run/netns");
+    assert_string_equal(c->netns_dirs.items[1], "/run/docker/netns");
+    assert_int_equal(c->poll_frequency, 5 * NS_PER_S);
+    assert_int_equal(c->poll_timeout, 2 * NS_PER_S);
+    assert_int_equal(c->proc_scan_interval, 10 * NS_PER_S);
+    assert_int_equal(c->groups, GROUPS_DEFAULT);
+    assert_int_equal(c->queue_rows, 131072);
+    assert_int_equal(c->subscribers_max, 1000);
+    assert_int_equal(c->log_level, LOG_INFO);
+    assert_int_equal(c->log_format, LOG_TEXT);
+    assert_int_equal(c->debug_level, 10);
+    assert_int_equal(c->generation, 0);
+    assert_int_equal(config_validate(c, NULL), 0);
+    config_unref(c);
+}
+
+static void test_good_values_are_set_and_printed_back(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct err e = {0};
+        if (config_set_text(c, test_option(good[i].option), good[i].text, &e))
+            fail_msg("%s", e.text);
+        assert_string_equal(test_value(c, good[i].option), good[i].printed ? good[i].printed : good[i].text);
+    }
+    config_unref(c);
+}
+
+static void test_bad_values_are_refused_with_a_sentence(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    struct config *untouched = config_copy(c);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err e = {0};
+        int rc = config_set_text(c, test_option(bad[i].option), bad[i].text, &e);
+        assert_string_equal(e.text, bad[i].error);
+        assert_int_equal(rc, bad[i].code);
+        assert_int_equal(e.code, bad[i].code);
+        assert_int_equal(config_set_text(c, test_option(bad[i].option), bad[i].text, NULL), rc);
+        assert_int_equal(config_diff(c, untouched, NULL, 0), 0);
+    }
+    config_unref(c);
+    config_unref(untouched);
+}
+
+/* Every option occurs in both tables above: a new one cannot be forgotten here. */
+static void test_every_option_is_tested(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        size_t n_good = 0, n_bad = 0;
+        for (size_t j = 0; j < sizeof(good) / sizeof(good[0]); j++)
+            n_good += strcmp(good[j].option, config_options[i].name) == 0;
+        for (size_t j = 0; j < sizeof(bad) / sizeof(bad[0]); j++)
+            n_bad += strcmp(bad[j].option, config_options[i].name) == 0;
+        if (n_good < 2 || n_bad < 1)
+            fail_msg("%s: %zu good and %zu bad values", config_options[i].name, n_good, n_bad);
+    }
+}
+
+static void test_the_longest_directory(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    struct err e = {0};
+    char path[4097];
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    path[4095] = '\0';
+    assert_int_equal(config_set_text(c, test_option("netns_dirs"), path, NULL), 0);
+    path[4095] = 'a';
+    path[4096] = '\0';
+    assert_int_equal(config_set_text(c, test_option("netns_dirs"), path, &e), ERR_RANGE);
+    assert_non_null(strstr(e.text, "...\" is too long; allowed a path of at most 4095 bytes"));
+    config_unref(c);
+}
+
+/* The table is well-formed: what the front ends and printers rely on. */
+static void test_the_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        assert_ptr_equal(config_option_find(o->name), o);
+        assert_int_equal(strspn(o->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(o->name));
+        assert_true(o->help[strlen(o->help) - 1] == '.');
+        assert_non_null(o->metavar);
+        assert_true(o->min <= o->max);
+        assert_true((o->type == CONFIG_LIST) == (o->check_item != NULL));
+        assert_true((o->type == CONFIG_LIST) == (o->same_item != NULL));
+        for (size_t j = i + 1; j < CONFIG_OPTION_COUNT; j++) {
+            assert_string_not_equal(o->name, config_options[j].name);
+            assert_true(o->offset != config_options[j].offset);
+            if (strcmp(o->section, config_options[j].section) == 0) /* neighbours */
+                assert_string_equal(o->section, config_options[j - 1].section);
+        }
+    }
+    assert_null(config_option_find("poll-frequency"));
+    assert_null(config_option_find(""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_the_documented_ones),
+        cmocka_unit_test(test_good_values_are_set_and_printed_back),
+        cmocka_unit_test(test_bad_values_are_refused_with_a_sentence),
+        cmocka_unit_test(test_every_option_is_tested),
+        cmocka_unit_test(test_the_longest_directory),
+        cmocka_unit_test(test_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
