@@ -1,0 +1,267 @@
+#include "client/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/text.h"
+#include "lib/duration.h"
+
+#define AT(field_) offsetof(struct options, field_)
+
+const struct option_def options_global[] = {
+    {"target", 't', OPTION_TEXT, AT(target), "TARGET",
+     "the daemon: HOST:PORT, [IPV6]:PORT or unix:/path (default $" OPTIONS_TARGET_ENV
+     ", else " OPTIONS_TARGET_DEFAULT ")"},
+    {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
+     "table, jsonl, protojson, csv or null (default: table on a terminal, else jsonl)"},
+    {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
+    {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
+     "the same as --timeout, also where a command has a --timeout of its own"},
+    {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL,
+     "no line about each poll; losses and errors are told all the same"},
+    {"help", 'h', OPTION_FLAG, AT(help), NULL, "this help; behind a command, the help of the command"},
+    {"version", 'V', OPTION_FLAG, AT(version), NULL, "the version of this program"},
+    {0},
+};
+
+const char *const output_format_names[] = {"", "table", "jsonl", "protojson", "csv", "null", NULL};
+
+/* What is being read. */
+struct scan {
+    int argc;
+    char *const *argv;
+    int at;
+    const struct option_verb *verbs;
+    size_t n_verbs;
+    const struct option_verb *verb;
+    bool only_arguments; /* "--" was seen */
+    struct options *out;
+    struct err *e;
+};
+
+static const struct option_def *find_name(const struct option_def *defs, const char *name, size_t len)
+{
+    for (; defs && defs->name; defs++)
+        if (strlen(defs->name) == len && memcmp(defs->name, name, len) == 0)
+            return defs;
+    return NULL;
+}
+
+static const struct option_def *find_letter(const struct option_def *defs, char letter)
+{
+    for (; defs && defs->name; defs++)
+        if (defs->letter == letter)
+            return defs;
+    return NULL;
+}
+
+/* The best of |name| and |*best| for what was meant by |given|. */
+static void consider(const char *given, const char *name, const char **best, unsigned *distance)
+{
+    unsigned d = text_distance(given, name);
+    /* The beginning of a word is a good guess as well. */
+    if (strlen(given) >= 3 && strncmp(given, name, strlen(given)) == 0)
+        d = 1;
+    if (d < *distance) {
+        *best = name;
+        *distance = d;
+    }
+}
+
+/* A guess further away than half of what was written is none. */
+static unsigned guess_limit(const char *given)
+{
+    size_t n = strlen(given);
+    return n < 3 ? 2 : (unsigned)(n / 2 + 1);
+}
+
+static int unknown_option(struct scan *s, const char *given, const char *name)
+{
+    const char *best = NULL;
+    unsigned distance = guess_limit(name);
+    const struct option_def *tables[] = {s->verb ? s->verb->options : NULL, options_global};
+    for (size_t i = 0; i < 2; i++)
+        for (const struct option_def *d = tables[i]; d && d->name; d++)
+            consider(name, d->name, &best, &distance);
+    const char *where = s->verb ? s->verb->name : "";
+    const char *gap = s->verb ? " " : "";
+    if (best)
+        return err_set(s->e, ERR_USAGE, "unknown option %s; did you mean --%s?", given, best);
+    for (size_t i = 0; i < s->n_verbs; i++)
+        if (find_name(s->verbs[i].options, name, strlen(name)))
+            return err_set(s->e, ERR_USAGE, "%s is an option of %s: put it behind that command", given,
+                           s->verbs[i].name);
+    return err_set(s->e, ERR_USAGE, "unknown option %s; see xtcp2client %s%s--help", given, where, gap);
+}
+
+static int unknown_verb(struct scan *s, const char *given)
+{
+    const char *best = NULL;
+    unsigned distance = guess_limit(given);
+    for (size_t i = 0; i < s->n_verbs; i++)
+        consider(given, s->verbs[i].name, &best, &distance);
+    if (best)
+        return err_set(s->e, ERR_USAGE, "unknown command %s; did you mean %s?", given, best);
+    return err_set(s->e, ERR_USAGE, "unknown command %s; see xtcp2client --help", given);
+}
+
+static int read_count(const struct option_def *d, const char *value, void *at, struct err *e)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end || errno == ERANGE || v == 0)
+        return err_set(e, ERR_USAGE, "--%s %s: expected a whole number from 1 up", d->name, value);
+    *(uint64_t *)at = v;
+    return 0;
+}
+
+static int read_duration(const struct option_def *d, const char *value, void *at, struct err *e)
+{
+    int64_t v;
+    int rc = duration_parse(value, &v);
+    if (rc == ERR_RANGE)
+        return err_set(e, ERR_USAGE, "--%s %s: too long", d->name, value);
+    if (rc != 0)
+        return err_set(e, ERR_USAGE, "--%s %s: expected a duration like 500ms, 2s or 1m30s", d->name, value);
+    if (v == 0)
+        return err_set(e, ERR_USAGE, "--%s %s: must be above 0", d->name, value);
+    *(int64_t *)at = v;
+    return 0;
+}
+
+static int read_format(const struct option_def *d, const char *value, void *at, struct err *e)
+{
+    for (int i = OUTPUT_TABLE; output_format_names[i]; i++) {
+        if (strcmp(value, output_format_names[i]) == 0) {
+            *(enum output_format *)at = (enum output_format)i;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_USAGE, "--%s %s: expected table, jsonl, protojson, csv or null", d->name, value);
+}
+
+static int store(struct scan *s, const struct option_def *d, const char *value)
+{
+    void *at = (char *)s->out + d->offset;
+    switch (d->kind) {
+    case OPTION_FLAG:
+        *(bool *)at = true;
+        return 0;
+    case OPTION_COUNT:
+        return read_count(d, value, at, s->e);
+    case OPTION_DURATION:
+        return read_duration(d, value, at, s->e);
+    case OPTION_FORMAT:
+        return read_format(d, value, at, s->e);
+    case OPTION_TEXT:
+        if (!*value)
+            return err_set(s->e, ERR_USAGE, "--%s: must not be empty", d->name);
+        *(const char **)at = value;
+        return 0;
+    }
+    return 0;
+}
+
+/* |attached| is what stands in the same argument as the option: NULL when nothing does. */
+static int take_option(struct scan *s, const struct option_def *d, const char *attached)
+{
+    if (d->kind == OPTION_FLAG) {
+        if (attached)
+            return err_set(s->e, ERR_USAGE, "--%s takes no value", d->name);
+        return store(s, d, NULL);
+    }
+    if (!attached) {
+        if (s->at + 1 >= s->argc)
+            return err_set(s->e, ERR_USAGE, "--%s needs a value (%s)", d->name, d->value);
+        attached = s->argv[++s->at];
+    }
+    return store(s, d, attached);
+}
+
+static int take_long(struct scan *s, const char *arg)
+{
+    const char *name = arg + 2;
+    const char *equals = strchr(name, '=');
+    size_t len = equals ? (size_t)(equals - name) : strlen(name);
+    const struct option_def *d = s->verb ? find_name(s->verb->options, name, len) : NULL;
+    if (!d)
+        d = find_name(options_global, name, len);
+    if (!d) {
+        char only[64];
+        size_t n = len < sizeof(only) - 1 ? len : sizeof(only) - 1;
+        memcpy(only, name, n);
+        only[n] = 0;
+        return unknown_option(s, arg, only);
+    }
+    return take_option(s, d, equals ? equals + 1 : NULL);
+}
+
+/* -x value, -xvalue, and flags together: -qh. */
+static int take_short(struct scan *s, const char *arg)
+{
+    for (const char *p = arg + 1; *p; p++) {
+        const struct option_def *d = s->verb ? find_letter(s->verb->options, *p) : NULL;
+        if (!d)
+            d = find_letter(options_global, *p);
+        if (!d)
+            return unknown_option(s, arg, arg + 1);
+        if (d->kind != OPTION_FLAG)
+            return take_option(s, d, p[1] ? p + 1 : NULL);
+        store(s, d, NULL);
+    }
+    return 0;
+}
+
+static int take_word(struct scan *s, const char *arg)
+{
+    if (!s->verb) {
+        if (strcmp(arg, "help") == 0) {
+            s->out->help = true;
+            return 0;
+        }
+        for (size_t i = 0; i < s->n_verbs; i++) {
+            if (strcmp(arg, s->verbs[i].name) == 0) {
+                s->verb = &s->verbs[i];
+                return 0;
+            }
+        }
+        return unknown_verb(s, arg);
+    }
+    if (!s->verb->argument)
+        return err_set(s->e, ERR_USAGE, "%s takes no argument, but %s was given", s->verb->name, arg);
+    if (s->out->argument)
+        return err_set(s->e, ERR_USAGE, "%s takes one %s, but %s was given as well", s->verb->name,
+                       s->verb->argument, arg);
+    s->out->argument = arg;
+    return 0;
+}
+
+int options_parse(int argc, char *const argv[], const struct option_verb *verbs, size_t n,
+                  struct options *out, const struct option_verb **verb, struct err *e)
+{
+    struct scan s = {.argc = argc, .argv = argv, .at = 1, .verbs = verbs, .n_verbs = n, .out = out, .e = e};
+    *out = (struct options){0};
+    *verb = NULL;
+    for (; s.at < argc; s.at++) {
+        const char *arg = argv[s.at];
+        int rc;
+        if (s.only_arguments || arg[0] != '-' || !arg[1]) {
+            rc = take_word(&s, arg);
+        } else if (strcmp(arg, "--") == 0) {
+            s.only_arguments = true;
+            rc = 0;
+        } else {
+            rc = arg[1] == '-' ? take_long(&s, arg) : take_short(&s, arg);
+        }
+        *verb = s.verb;
+        if (rc != 0)
+            return rc;
+    }
+    if (out->help || out->version)
+        return 0;
+    if (s.verb && s.verb->argument && !out->argument)
+        return err_set(e, ERR_USAGE, "%s needs a %s", s.verb->name, s.verb->argument);
+    return 0;
+}

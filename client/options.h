@@ -1,0 +1,81 @@
+/* The command line: option tables, and the parser that reads arguments by them. Pure; any thread. */
+#ifndef XTCP_CLIENT_OPTIONS_H
+#define XTCP_CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+enum output_format { OUTPUT_DEFAULT, OUTPUT_TABLE, OUTPUT_JSONL, OUTPUT_PROTOJSON, OUTPUT_CSV, OUTPUT_NULL };
+
+/* Everything that can be asked for on the command line. Zero and NULL: not given. */
+struct options {
+    /* Global ones. */
+    const char *target;
+    enum output_format output;
+    int64_t timeout_ns; /* of the whole run */
+    bool quiet;
+    bool help;
+    bool version;
+    /* Those of verbs. */
+    uint64_t count;
+    uint64_t polls;
+    int64_t every_ns;
+    int64_t frequency_ns;
+    int64_t poll_timeout_ns;
+    int64_t interval_ns;
+    bool replace;
+    bool cancel;
+    bool dry_run;
+    bool watch;
+    bool wait;
+    const char *argument; /* the one positional argument of a verb that has one */
+};
+
+#define OPTIONS_TARGET_DEFAULT "127.0.0.1:8889"
+#define OPTIONS_TARGET_ENV     "XTCP2_TARGET" /* environment variable that replaces the default */
+
+enum option_kind {
+    OPTION_FLAG,     /* bool */
+    OPTION_COUNT,    /* uint64_t, 1 and up */
+    OPTION_DURATION, /* int64_t ns, above 0 */
+    OPTION_TEXT,     /* const char *, not empty */
+    OPTION_FORMAT,   /* enum output_format */
+};
+
+/* One option, where its value goes, and its help. */
+struct option_def {
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
+    enum option_kind kind;
+    size_t offset;     /* in struct options */
+    const char *value; /* what the help calls the value; NULL for flags */
+    const char *help;
+};
+
+/* The options that every verb has; the table ends with a NULL name. */
+extern const struct option_def options_global[];
+
+/* A verb as far as the parser needs it. */
+struct option_verb {
+    const char *name;
+    const char *argument;             /* name of its positional argument; NULL: it takes none */
+    const struct option_def *options; /* its own ones, ending with a NULL name; they come before global ones
+                                         of that name in what follows the verb; NULL: none */
+};
+
+/* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] VERB [options] [ARGUMENT]`,
+ * each option as
+ * --name value, --name=value, -x value or -xvalue; "--" ends them; `help VERB` is the same
+ * as `VERB --help`. |*verb| becomes the verb's entry of |verbs|, |n| of them, or
+ * NULL when none was given. With --help or --version nothing else need be complete. Strings point into
+ * |argv|. Returns 0 or ERR_USAGE with |e| saying what is wrong and what may have been meant. */
+int options_parse(int argc, char *const argv[], const struct option_verb *verbs, size_t n,
+                  struct options *out, const struct option_verb **verb, struct err *e);
+
+/* "table", "jsonl", …: indexed by enum output_format; the default one is "". */
+extern const char *const output_format_names[];
+
+#endif

@@ -1,0 +1,102 @@
+#include "client/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "client/text.h"
+
+#define LARGE 65536 /* bytes */
+
+void output_init(struct output *o, int fd)
+{
+    *o = (struct output){.fd = fd, .terminal = isatty(fd) == 1};
+    buf_init(&o->data);
+}
+
+void output_fini(struct output *o)
+{
+    buf_free(&o->data);
+}
+
+static int write_all(int fd, const char *at, size_t n)
+{
+    while (n) {
+        ssize_t done = write(fd, at, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        at += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int output_flush(struct output *o)
+{
+    if (o->data.failed && !o->error)
+        o->error = -ENOMEM;
+    if (!o->error && o->data.len)
+        o->error = write_all(o->fd, o->data.data, o->data.len);
+    buf_reset(&o->data);
+    return o->error;
+}
+
+int output_flush_if_large(struct output *o)
+{
+    return o->data.len >= LARGE || o->data.failed ? output_flush(o) : o->error;
+}
+
+static bool terminal_size(const struct output *o, struct winsize *size)
+{
+    return o->terminal && ioctl(o->fd, TIOCGWINSZ, size) == 0;
+}
+
+size_t output_width(const struct output *o)
+{
+    const char *columns = getenv("COLUMNS");
+    if (columns && *columns) {
+        char *end;
+        unsigned long n = strtoul(columns, &end, 10);
+        if (!*end && n > 0 && n <= 10000)
+            return n;
+    }
+    struct winsize size;
+    if (terminal_size(o, &size) && size.ws_col)
+        return size.ws_col;
+    return o->terminal ? 80 : OUTPUT_WIDTH_FILE;
+}
+
+size_t output_height(const struct output *o)
+{
+    struct winsize size;
+    return terminal_size(o, &size) ? size.ws_row : 0;
+}
+
+void output_note(struct output *o, const char *format, ...)
+{
+    if (o)
+        output_flush(o);
+
+    struct buf line;
+    va_list ap;
+    char *text = NULL;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    buf_init(&line);
+    buf_str(&line, "xtcp2client: ");
+    text_clean(&line, text, (size_t)n, 4096);
+    buf_char(&line, '\n');
+    if (!line.failed)
+        (void)write_all(STDERR_FILENO, line.data, line.len);
+    buf_free(&line);
+    free(text);
+}

@@ -1,0 +1,44 @@
+/* Standard output and what goes with it: where data goes, how wide it may be, and the notes on standard error
+ * beside it. One thread. */
+#ifndef XTCP_CLIENT_OUTPUT_H
+#define XTCP_CLIENT_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+
+struct output {
+    int fd;
+    bool terminal;   /* |fd| is one */
+    struct buf data; /* append here; output_flush writes it */
+    int error;       /* 0, or -errno of the first write that failed: -EPIPE when the reader has gone */
+};
+
+/* Over |fd|, which stays the caller's. */
+void output_init(struct output *o, int fd);
+
+/* Frees the memory; what was not flushed is lost. */
+void output_fini(struct output *o);
+
+/* Writes all of |data|. Returns 0 or the -errno that is in |error| (what waits is dropped then). */
+int output_flush(struct output *o);
+
+/* Flushes when much waits. Returns as output_flush. */
+int output_flush_if_large(struct output *o);
+
+#define OUTPUT_WIDTH_FILE 132 /* columns of a table that does not go to a terminal */
+
+/* Columns that a table may take: $COLUMNS, else what the terminal says, else 80 on a terminal and
+ * OUTPUT_WIDTH_FILE elsewhere. */
+size_t output_width(const struct output *o);
+
+/* Lines of the terminal, 0 when it is none. */
+size_t output_height(const struct output *o);
+
+/* Flushes |o| (may be NULL), then writes one line to standard error: "xtcp2client: " and the text, made
+ * printable. */
+void output_note(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

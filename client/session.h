@@ -1,0 +1,85 @@
+/* The connection to one daemon as a command sees it: calls, streams that come back after a loss, and failures
+ * in words. One thread. */
+#ifndef XTCP_CLIENT_SESSION_H
+#define XTCP_CLIENT_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/options.h"
+#include "client/output.h"
+#include "client/stop.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "rpc/client.h"
+
+/* Exit codes of the program. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct session {
+    const struct options *options;
+    struct output *out;
+    struct stop *stop;
+    struct rpc_channel *channel;
+    int64_t deadline_ns; /* monotonic end of the whole run; 0: none */
+};
+
+/* Makes a session for |options|, which the caller keeps, as |out| and |stop|; --timeout runs from now.
+ * Nothing is connected yet. Returns 0, or ERR_USAGE with a text. */
+int session_open(struct session *s, const struct options *options, struct output *out, struct stop *stop,
+                 struct err *e);
+void session_close(struct session *s);
+
+#define SESSION_CALL_TIMEOUT_NS (10 * 1000000000LL) /* of a call without --timeout */
+
+/* One request, one answer. Returns 0 and the answer in |reply| (for rpc_bytes_free; may be NULL), or
+ * EXIT_FAILED when the call failed, which has been told on standard error then. */
+int session_call(struct session *s, const char *method, const struct buf *request, struct rpc_bytes *reply);
+
+/* Appends to |b| what the failure of a call to |method| at |target| means, in words with a hint; |status| is
+ * the call's. */
+void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status);
+
+/* Tells the failure of a call on standard error, as session_explain has it; nothing when it was stopped on
+ * request. */
+void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status);
+
+/* Whether a stream that ended so may be opened again with a hope of success. */
+bool session_may_retry(int grpc_code);
+
+/* Waiting times between attempts: 1 s, doubling to 30 s, each a fifth more or less at random. */
+struct backoff {
+    int64_t base_ns; /* 0: before the first */
+};
+
+/* The next waiting time; |random| is any number. */
+int64_t backoff_next(struct backoff *b, uint32_t random);
+
+/* A stream that only listens. */
+struct follow {
+    const char *method;
+    const struct buf *request;
+    void *context;
+    /* A message came. Returns 0 to go on, 1 when all is done, or a negative error with |e|. */
+    int (*message)(void *context, const struct rpc_bytes *message, struct err *e);
+    /* No more is waiting for the moment: show what there is. */
+    void (*idle)(void *context);
+    /* The connection was lost and a new one begins. */
+    void (*again)(void *context);
+};
+
+enum follow_end {
+    FOLLOW_DONE,    /* |message| said so */
+    FOLLOW_STOPPED, /* by a signal, or the reader of the output has gone */
+    FOLLOW_TIMEOUT, /* --timeout */
+    FOLLOW_FAILED,  /* told on standard error */
+};
+
+/* Opens the stream and hands its messages on. A failure before the first message is final; after it the
+ * stream is opened again with backoff, which is told on standard error, unless the daemon refuses it. */
+enum follow_end session_follow(struct session *s, const struct follow *f);
+
+#define SESSION_IDLE_NS (50 * 1000000LL) /* silence after which what has come is shown */
+
+#endif

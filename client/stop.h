@@ -1,0 +1,39 @@
+/* Being told to stop: Ctrl-C, SIGTERM, SIGHUP, and the reader of standard output going away. A thread of its
+ * own waits for them, so that neither signal handlers nor polling are needed. */
+#ifndef XTCP_CLIENT_STOP_H
+#define XTCP_CLIENT_STOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stop;
+struct rpc_channel;
+
+enum stop_reason {
+    STOP_NOT,
+    STOP_SIGNAL, /* a second signal ends the process at once */
+    STOP_READER, /* nobody reads standard output any more */
+};
+
+/* Blocks the signals above for the calling thread and all that it starts later, and ignores SIGPIPE. First of
+ * all in main. */
+void stop_block_signals(void);
+
+/* Starts the thread, which watches |output_fd| too (-1: does not). stop_block_signals must have been called.
+ * Returns 0 or -errno. */
+int stop_new(int output_fd, struct stop **out);
+
+/* Ends the thread. */
+void stop_free(struct stop *s);
+
+/* From now on a stop interrupts the calls of |c| as well (NULL: no longer any), at once when it has come
+ * already. */
+void stop_attach(struct stop *s, struct rpc_channel *c);
+
+/* Why to stop, STOP_NOT as long as there is no reason. Any thread. */
+enum stop_reason stop_reason(const struct stop *s);
+
+/* Waits |ns| nanoseconds; returns false when it was told to stop before. */
+bool stop_sleep(struct stop *s, int64_t ns);
+
+#endif

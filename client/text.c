@@ -1,0 +1,144 @@
+#include "client/text.h"
+
+#include <ctype.h>
+#include <langinfo.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <wchar.h>
+
+/* Decodes one UTF-8 sequence (RFC 3629: no overlong forms, no surrogates). Returns its length, 0 when it is
+ * not one. */
+static size_t utf8_decode(const uint8_t *s, size_t n, uint32_t *code)
+{
+    static const struct {
+        uint8_t mask, lead;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+
+    for (size_t len = 1; len <= 4; len++) {
+        if ((s[0] & forms[len - 1].mask) != forms[len - 1].lead)
+            continue;
+        if (n < len)
+            return 0;
+        uint32_t v = s[0] & (uint8_t)~forms[len - 1].mask;
+        for (size_t i = 1; i < len; i++) {
+            if ((s[i] & 0xc0) != 0x80)
+                return 0;
+            v = v << 6 | (s[i] & 0x3f);
+        }
+        if (v < forms[len - 1].least || v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff))
+            return 0;
+        *code = v;
+        return len;
+    }
+    return 0;
+}
+
+static bool locale_is_utf8(void)
+{
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+/* Columns of |code| on the terminal; 0: it must not go there. */
+static size_t code_width(uint32_t code, bool utf8)
+{
+    if (code < 0x80)
+        return code >= 0x20 && code != 0x7f;
+    /* Marks that turn the direction of text, and the line and paragraph separators. */
+    if (!utf8 || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
+        return 0;
+    int width = wcwidth((wchar_t)code);
+    return width > 0 ? (size_t)width : 0;
+}
+
+/* One piece of output: the bytes of a character, or its first byte escaped. */
+struct piece {
+    size_t used;  /* bytes of the input */
+    size_t width; /* columns */
+    bool escaped;
+};
+
+static struct piece next_piece(const uint8_t *s, size_t n, bool utf8)
+{
+    uint32_t code;
+    size_t len = utf8_decode(s, n, &code);
+    size_t width = len ? code_width(code, utf8) : 0;
+    if (width)
+        return (struct piece){.used = len, .width = width};
+    return (struct piece){.used = 1, .width = 4, .escaped = true};
+}
+
+static void write_piece(struct buf *b, const uint8_t *s, const struct piece *p)
+{
+    if (p->escaped)
+        buf_printf(b, "\\x%02x", s[0]);
+    else
+        buf_bytes(b, s, p->used);
+}
+
+size_t text_clean(struct buf *b, const char *text, size_t n, size_t max)
+{
+    const uint8_t *s = (const uint8_t *)text;
+    bool utf8 = locale_is_utf8();
+    size_t width = 0;
+    size_t fits = 0; /* bytes of the input that leave a column for the mark */
+    size_t i = 0;
+
+    while (i < n) {
+        struct piece p = next_piece(s + i, n - i, utf8);
+        if (width + p.width > max)
+            break;
+        width += p.width;
+        i += p.used;
+        if (width < max)
+            fits = i;
+    }
+    size_t end = i < n ? fits : n;
+    width = 0;
+    for (i = 0; i < end;) {
+        struct piece p = next_piece(s + i, n - i, utf8);
+        write_piece(b, s + i, &p);
+        width += p.width;
+        i += p.used;
+    }
+    if (end < n && max) {
+        buf_str(b, utf8 ? "…" : "~");
+        width++;
+    }
+    return width;
+}
+
+size_t text_clean_str(struct buf *b, const char *text)
+{
+    return text_clean(b, text, strlen(text), SIZE_MAX);
+}
+
+unsigned text_distance(const char *a, const char *b)
+{
+    enum { MAX = 32 };
+    size_t n = strlen(a), m = strlen(b);
+    unsigned d[MAX + 1][MAX + 1];
+
+    if (n > MAX || m > MAX)
+        return MAX;
+    for (size_t i = 0; i <= n; i++)
+        d[i][0] = (unsigned)i;
+    for (size_t j = 0; j <= m; j++)
+        d[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        for (size_t j = 1; j <= m; j++) {
+            int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+            unsigned best = d[i - 1][j - 1] + (x != y);
+            if (d[i - 1][j] + 1 < best)
+                best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best)
+                best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+                tolower((unsigned char)a[i - 2]) == y && d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    }
+    return d[n][m];
+}

@@ -1,0 +1,22 @@
+/* Texts that came from elsewhere, made fit for a terminal, and their width on it. Any thread. */
+#ifndef XTCP_CLIENT_TEXT_H
+#define XTCP_CLIENT_TEXT_H
+
+#include <stddef.h>
+
+#include "lib/buf.h"
+
+/* Appends |n| bytes of |text| to |b| so that they take at most |max| columns: what a terminal would act upon
+ * (controls, escapes, text direction marks), what is not valid UTF-8 and what has no width becomes \xNN per
+ * byte, and so does all that is not ASCII unless the locale (LC_CTYPE) is a UTF-8 one. A text that is too
+ * wide ends in "…" ("~" without UTF-8). Returns the columns taken. */
+size_t text_clean(struct buf *b, const char *text, size_t n, size_t max);
+
+/* The same for a NUL-terminated text without a limit of width. */
+size_t text_clean_str(struct buf *b, const char *text);
+
+/* How far |a| is from |b|: insertions, deletions, replacements and swaps of neighbours, case ignored. Texts
+ * longer than 32 bytes are as far as can be. */
+unsigned text_distance(const char *a, const char *b);
+
+#endif
