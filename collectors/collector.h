@@ -32,12 +32,18 @@ struct collector_order {
     char *location;
     char *label;
     char *tag;
-    _Atomic bool cancelled; /* set by collector_order_cancel: whoever is still at it stops */
+    _Atomic bool cancelled;           /* set by collector_order_cancel: whoever is still at it stops */
+    _Atomic(struct collectors *) set; /* whose collectors are at it; set by collector_poll */
 };
 
+/* An empty order with one reference, the caller's, who fills it in; NULL without memory. */
 struct collector_order *collector_order_new(void);
 struct collector_order *collector_order_ref(struct collector_order *o);
+/* NULL is allowed. */
 void collector_order_unref(struct collector_order *o);
+
+/* Whoever waits for its turn or dumps for |o| stops now and reports ERR_CANCELLED. Not after collectors_free.
+ * Any thread. */
 void collector_order_cancel(struct collector_order *o);
 
 /* How the dump of one namespace went. */
@@ -49,14 +55,15 @@ struct collector_result {
     uint64_t sockets;       /* sockets in the kernel's answer */
     uint64_t rows;          /* rows passed to the sink */
     uint64_t duplicates;    /* sockets the kernel sent twice (same cookie), left out */
-    uint64_t malformed;     /* messages that did not parse, left out */
+    uint64_t malformed;     /* messages and attributes that did not parse, left out */
     uint64_t unknown_attrs; /* attributes of types this program does not know, skipped */
-    uint32_t retries;       /* dumps begun again because of EBUSY or an interruption */
-    bool interrupted;       /* NLM_F_DUMP_INTR was seen */
-    bool empty;             /* skipped: the namespace has no sockets (always false while there is no gate) */
-    int64_t duration_ns;    /* from the order to the end, waiting included */
-    int64_t dump_ns;        /* inside the namespace */
-    int64_t cpu_ns;         /* CPU time of the thread */
+    uint32_t retries;    /* dumps repeated because of EBUSY, ENOBUFS or an interruption: the repetition adds
+                            what was not passed on yet */
+    bool interrupted;    /* NLM_F_DUMP_INTR was seen */
+    bool empty;          /* skipped: the namespace has no sockets (always false while there is no gate) */
+    int64_t duration_ns; /* from the order to the end, waiting included */
+    int64_t dump_ns;     /* of it: from entering the namespace to the last row */
+    int64_t cpu_ns;      /* CPU time of the thread */
 };
 
 /* Where rows and results go. Called on collectors' threads, several at a time. */

@@ -22,19 +22,16 @@ static int open_failed(struct err *e, int libnl_code)
     return err_set(e, code, "cannot open a NETLINK_SOCK_DIAG socket: %s", nl_geterror(libnl_code));
 }
 
-static int check_cookie(const struct dump *d, uint64_t want, struct err *e)
+static int check_cookie(struct dump *d, uint64_t want, struct err *e)
 {
-    uint64_t cookie;
-    if (want == 0)
-        return 0;
-    int rc = netns_cookie(d->fd, &cookie);
+    int rc = netns_cookie(d->fd, &d->cookie);
     if (rc == -ENOPROTOOPT)
         return 0;
     if (rc)
         return err_set(e, rc, "cannot read SO_NETNS_COOKIE: %s", err_name(rc));
-    if (cookie != want)
+    if (want && d->cookie != want)
         return err_set(e, ERR_GONE, "another namespace is in its place: cookie %llu, expected %llu",
-                       (unsigned long long)cookie, (unsigned long long)want);
+                       (unsigned long long)d->cookie, (unsigned long long)want);
     return 0;
 }
 

@@ -31,6 +31,7 @@ struct dump {
     int fd;                 /* the socket's */
     uint32_t seq;           /* of the last request, and the port that it came from */
     uint32_t portid;
+    uint64_t cookie; /* of the socket's namespace (SO_NETNS_COOKIE); 0: the kernel has none */
 };
 
 /* What dump_receive is given; nothing of it is kept. */

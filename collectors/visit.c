@@ -1,0 +1,227 @@
+#include "collectors/visit.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collectors/dump.h"
+#include "lib/clock.h"
+#include "lib/netns.h"
+#include "record/record.h"
+
+/* A visit under way. */
+struct work {
+    struct visit *visit;
+    struct collector_result *result;
+    struct err *e; /* result->err */
+    struct record_frame frame;
+    struct batch *batch; /* being filled; NULL: none yet */
+    uint64_t inode;      /* of the namespace that was entered */
+    uint64_t cookie;     /* of the namespace; 0 when the kernel has no cookies */
+};
+
+/* What to do about an answer with a hole: ask once more, for what was not passed on yet. */
+static const struct {
+    int code;
+    unsigned retries;
+} retry_table[] = {
+    {-EBUSY, 2},
+    {-ENOBUFS, 1},
+    {ERR_INTERRUPTED, 1},
+};
+
+static bool worth_a_retry(int code, unsigned retries)
+{
+    for (size_t i = 0; i < sizeof(retry_table) / sizeof(retry_table[0]); i++) {
+        if (retry_table[i].code == code)
+            return retries < retry_table[i].retries;
+    }
+    return false;
+}
+
+static void flush(struct work *w)
+{
+    const struct collector_sink *sink = &w->visit->set->options.sink;
+    if (w->batch)
+        sink->batch(sink->arg, batch_seal(w->batch));
+    w->batch = NULL;
+}
+
+static int new_batch(struct work *w)
+{
+    w->batch = batch_new(w->visit->set->options.pool);
+    if (!w->batch)
+        return -ENOMEM;
+    w->batch->poll_id = w->visit->order->poll_id;
+    w->batch->netns_cookie = w->cookie;
+    w->batch->netns_id = w->visit->ns->id;
+    return 0;
+}
+
+static int append(void *arg, const struct record_source *s)
+{
+    struct work *w = arg;
+    if (!w->batch || !batch_append(w->batch, &w->frame, s, w->result->rows)) {
+        flush(w);
+        int rc = new_batch(w);
+        if (rc)
+            return rc;
+        if (!batch_append(w->batch, &w->frame, s, w->result->rows))
+            return ERR_LIMIT;
+    }
+    w->result->rows++;
+    return 0;
+}
+
+static int frame_init(struct work *w)
+{
+    const struct collector_order *o = w->visit->order;
+    const struct collector_ns *ns = w->visit->ns;
+    const struct record_context context = {
+        .daemon_version = o->daemon_version,
+        .hostname = o->hostname,
+        .location = o->location,
+        .netns = ns->name,
+        .label = o->label,
+        .tag = o->tag,
+        .timestamp_ns = o->timestamp_ns,
+        .netns_inode = ns->inode ? ns->inode : w->inode,
+        .netns_cookie = w->cookie,
+        .poll_id = o->poll_id,
+        .event = RECORD_EVENT_POLL,
+        .groups = o->groups,
+    };
+    int rc = record_frame_init(&w->frame, &context);
+    return rc ? err_set(w->e, rc,
+                        "hostname, location, label, tag and names are too long: together at most %d bytes",
+                        RECORD_FRAME_HEAD_MAX)
+              : 0;
+}
+
+/* The code of a namespace that cannot be opened or entered, told apart by what the caller can do about it. */
+static int not_entered(const struct work *w, const char *what, int code)
+{
+    const char *path = w->visit->ns->path;
+    switch (code) {
+    case -ENOENT:
+    case -ESRCH:
+    case -ENOTDIR:
+        return err_set(w->e, ERR_GONE, "%s has ceased to exist", path);
+    case ERR_TYPE:
+        return err_set(w->e, ERR_GONE, "%s is no network namespace any more", path);
+    case -EACCES:
+    case -EPERM:
+        return err_set(w->e, ERR_PERMISSION, "cannot %s %s: %s (CAP_SYS_ADMIN is needed)", what, path,
+                       err_name(code));
+    default:
+        return err_set(w->e, code, "cannot %s %s: %s", what, path, err_name(code));
+    }
+}
+
+/* Enters the namespace and leaves no descriptor of it. */
+static int enter(struct work *w)
+{
+    struct stat st;
+    int fd = netns_open(w->visit->ns->path);
+    if (fd < 0)
+        return not_entered(w, "open", fd);
+    int rc = fstat(fd, &st) ? -errno : netns_enter_fd(fd);
+    close(fd);
+    if (rc)
+        return not_entered(w, "enter", rc);
+    w->inode = st.st_ino;
+    return 0;
+}
+
+/* Opens the dump's socket in the namespace. The thread is inside only that long: the socket stays behind and
+ * the answers come through it to wherever the thread is. */
+static int open_inside(struct work *w, struct dump *d)
+{
+    const struct collector_ns *ns = w->visit->ns;
+    if (ns->own)
+        return dump_open(d, ns->cookie, w->e);
+    int rc = enter(w);
+    if (rc)
+        return rc;
+    rc = dump_open(d, ns->cookie, w->e);
+    int home = netns_enter_fd(w->visit->set->home_fd);
+    if (home == 0)
+        return rc;
+    dump_close(d);
+    w->visit->stray = true;
+    return err_set(w->e, home, "cannot go back to the daemon's namespace: %s", err_name(home));
+}
+
+/* One dump, with a socket of its own, which is closed in the end. */
+static int dump_once(struct work *w, const struct dump_options *options, struct dump_counts *counts)
+{
+    struct dump d;
+    int rc = open_inside(w, &d);
+    if (rc)
+        return rc;
+    w->cookie = d.cookie;
+    rc = frame_init(w);
+    if (!rc)
+        rc = dump_request(&d, w->visit->order->groups, w->e);
+    if (!rc)
+        rc = dump_receive(&d, options, append, w, counts, w->e);
+    dump_close(&d);
+    return rc;
+}
+
+static int dump_all(struct work *w)
+{
+    struct visit *v = w->visit;
+    struct dump_counts counts = {0};
+    struct dump_options options = {
+        .buffer = v->slot->buffer,
+        .buffer_size = DUMP_BUFFER_SIZE,
+        .seen = &v->slot->seen,
+        .wake_fd = v->slot->wake_fd,
+        .cancelled = &v->order->cancelled,
+        .stopping = v->stopping,
+        .deadline_ns = v->order->deadline_ns,
+    };
+    int rc = dump_once(w, &options, &counts);
+    while (worth_a_retry(rc, w->result->retries) && !v->stray) {
+        w->result->retries++;
+        options.again = true;
+        rc = dump_once(w, &options, &counts);
+    }
+    w->result->sockets = counts.sockets;
+    w->result->duplicates = counts.duplicates;
+    w->result->malformed = counts.malformed;
+    w->result->unknown_attrs = counts.unknown_attrs;
+    w->result->interrupted = counts.interrupted;
+    return rc;
+}
+
+/* Whether the path still leads to the namespace that the answers are about. The socket kept it alive until
+ * now. */
+static int check_alive(const struct work *w)
+{
+    uint64_t inode;
+    const struct collector_ns *ns = w->visit->ns;
+    if (ns->own)
+        return 0;
+    int rc = netns_inode(ns->path, &inode);
+    if (rc == 0 && inode == w->inode)
+        return 0;
+    return err_set(w->e, ERR_GONE, "%s ceased to exist during the dump", ns->path);
+}
+
+void visit_run(struct visit *v, struct collector_result *result)
+{
+    struct work w = {.visit = v, .result = result, .e = &result->err};
+    int64_t start = clock_mono_ns();
+    int64_t cpu = clock_thread_cpu_ns();
+
+    int rc = dump_all(&w);
+    flush(&w);
+    if (!rc)
+        rc = check_alive(&w);
+    if (!rc)
+        result->err = (struct err){0}; /* what a retry has mended */
+    result->dump_ns = clock_mono_ns() - start;
+    result->cpu_ns = clock_thread_cpu_ns() - cpu;
+}

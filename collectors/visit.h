@@ -1,0 +1,24 @@
+/* A visit: one poll of one namespace, from entering it to the last row. Private to this folder. */
+#ifndef XTCP_COLLECTORS_VISIT_H
+#define XTCP_COLLECTORS_VISIT_H
+
+#include <stdbool.h>
+
+#include "collectors/set.h"
+
+struct visit {
+    const struct collectors *set;
+    const struct collector_ns *ns;
+    const struct collector_order *order;
+    const _Atomic bool *stopping;
+    struct slot *slot;
+    bool stray; /* out: the thread is still in the namespace and cannot leave it: it must end, and do nothing
+                   else */
+};
+
+/* Opens a socket in the namespace, comes home, receives all sockets through it and passes them to the sink in
+ * batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread
+ * is at home before and after, unless |stray| is set; no descriptor is left. */
+void visit_run(struct visit *v, struct collector_result *result);
+
+#endif
