@@ -1,0 +1,120 @@
+/* What is generated from the option table and committed: the sample file, and the table in the documentation.
+ */
+#include "config_test.h"
+
+#define SAMPLE   XTCP_SOURCE_DIR "/config/xtcp2.yaml"
+#define DOCUMENT XTCP_SOURCE_DIR "/docs/configuration.md"
+
+/* With XTCP_UPDATE set in the environment, the sample is written instead of compared. */
+static void test_the_sample_is_the_defaults(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    struct buf out;
+    buf_init(&out);
+    config_dump_yaml(c, &out);
+    assert_false(out.failed);
+    if (getenv("XTCP_UPDATE")) {
+        FILE *f = fopen(SAMPLE, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(out.data, 1, out.len, f), out.len);
+        assert_int_equal(fclose(f), 0);
+    }
+    char *sample = test_read_file(SAMPLE);
+    assert_string_equal(sample, buf_cstr(&out));
+    free(sample);
+    buf_free(&out);
+    config_unref(c);
+}
+
+static void test_the_sample_loads(void **state)
+{
+    (void)state;
+    struct config_builder *b = config_builder_new();
+    struct err e = {0};
+    struct config *c;
+    if (config_read_file(b, SAMPLE, &e) || config_build(b, &c, &e))
+        fail_msg("%s", e.text);
+    struct config *defaults = test_defaults();
+    assert_int_equal(config_diff(c, defaults, NULL, 0), 0);
+    assert_false(c->hostname_given);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) /* the sample gives every option */
+        assert_string_not_equal(config_builder_origin(b, &config_options[i]), "default");
+    config_unref(c);
+    config_unref(defaults);
+    config_builder_free(b);
+}
+
+/* Writing and reading changes nothing, whatever the strings hold. */
+static void test_a_dump_reads_back(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    const char *const dirs[] = {"/with \"quotes\" \\ and: more #1", "/\xef\xbb\xbf\xef\xbf\xbe\xef\xbf\xbf"};
+    const char *const listen[] = {"unix:/a b", "[::1]:0", "unix-abstract:'x'"};
+    config_set_string(c, &c->label, " leading, trailing ");
+    config_set_string(c, &c->tag, "\xe2\x80\xa8\xe2\x80\xa9\xf0\x9f\xbf\xbf");
+    config_set_string(c, &c->location, "~");
+    config_set_string(c, &c->hostname, "- null");
+    config_set_strings(c, &c->netns_dirs, dirs, 2);
+    config_set_strings(c, &c->grpc_listen, listen, 3);
+    c->groups = 0;
+    c->poll_frequency = 1234567890123;
+    c->proc_scan_interval = 0;
+    config_set_debug_level(c, 100);
+    assert_int_equal(config_validate(c, NULL), 0);
+
+    struct buf out;
+    buf_init(&out);
+    config_dump_yaml(c, &out);
+    struct config_builder *b = config_builder_new();
+    struct config *again;
+    struct err e = {0};
+    if (config_parse_yaml(b, out.data, out.len, "dump", &e) || config_build(b, &again, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(config_diff(c, again, NULL, 0), 0);
+    assert_string_equal(again->hostname, "- null");
+    config_unref(again);
+    config_unref(c);
+    config_builder_free(b);
+    buf_free(&out);
+}
+
+/* The row of |o| in the documentation. */
+static void document_row(const struct config_option *o, struct buf *row)
+{
+    buf_printf(row, "| `%s` | ", o->name);
+    if (*o->default_value)
+        buf_printf(row, "`%s`", o->default_value);
+    else
+        buf_str(row, "empty");
+    buf_str(row, " | ");
+    config_option_print_bounds(o, row);
+    buf_printf(row, " | %s | %s |\n", o->reload == CONFIG_HOT ? "hot" : "restart", o->help);
+}
+
+static void test_the_documentation_has_every_option(void **state)
+{
+    (void)state;
+    char *document = test_read_file(DOCUMENT);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        struct buf row;
+        buf_init(&row);
+        document_row(&config_options[i], &row);
+        if (!strstr(document, buf_cstr(&row)))
+            fail_msg("docs/configuration.md lacks this row:\n%s", buf_cstr(&row));
+        buf_free(&row);
+    }
+    free(document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_sample_is_the_defaults),
+        cmocka_unit_test(test_the_sample_loads),
+        cmocka_unit_test(test_a_dump_reads_back),
+        cmocka_unit_test(test_the_documentation_has_every_option),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
