@@ -9,13 +9,17 @@
  *
  * The life of one namespace, as the callback sees it (the id is the same in all of these):
  *
- *     ADDED     a name has appeared; what is behind it is not a namespace yet (the bind mount follows the
- * file) READY     it is a namespace and its identity is known: a collector may start. Comes without ADDED
- * when there was nothing to wait for CHANGED   names, kind or path have changed: a second name, a name gone,
- * the process behind it replaced FAILED    did not become a namespace in time, or cannot be entered. READY
- * may still follow, should it heal REMOVED   gone. The last event of this id, also after ADDED or FAILED
- * alone. A name that turns out to be another name of a known namespace ends so, followed by CHANGED of that
- * namespace */
+ *     ADDED     a name has appeared; what is behind it is not a namespace yet (the mount follows the file)
+ *     READY     it is a namespace and its identity is known: a collector may start. Comes without ADDED when
+ *               there was nothing to wait for
+ *     CHANGED   names, kind or path have changed: a second name, a name gone, another process behind it
+ *     FAILED    did not become a namespace in time, or cannot be entered. READY follows should it heal
+ *     REMOVED   gone: the last event of this id, also after ADDED or FAILED alone. Shows the last label and
+ *               path and no names. A name that turns out to be another name of a known namespace ends so,
+ *               followed by CHANGED of that namespace
+ *
+ * What has no name and no process whose main thread lives in it (only a second thread, a socket or an open
+ * descriptor) is not seen: such a namespace counts as gone. */
 #ifndef XTCP_NSWATCH_NSWATCH_H
 #define XTCP_NSWATCH_NSWATCH_H
 
@@ -60,9 +64,10 @@ struct nswatch_ns {
     uint64_t inode;  /* of nsfs; 0: not known. The identity where there is no cookie */
     enum nswatch_kind kind;
     enum nswatch_state state;
-    const char *netns;    /* what records show: "default" (own), the file's name (of several the first by the
-                           * order of the    directories, then of the alphabet), "netns:[INODE]" (anonymous). Bytes
-                           * that are control    characters, backslash or not UTF-8 are written as \xNN */
+    const char
+        *netns;           /* what records show: "default" (own), the file's name (of several the first by the
+                           * order of the    directories, then of the alphabet), "netns:[INODE]" (anonymous).
+                           * Bytes    that are control    characters, backslash or not UTF-8 are written as \xNN */
     const char *path;     /* what to open to enter it, byte for byte: "/run/netns/blue", "/proc/123/ns/net" */
     const char *found_at; /* |path| for people, escaped as |netns| */
     pid_t pid;            /* the process behind |path| of an anonymous one, else 0 */
@@ -82,24 +87,26 @@ enum nswatch_event {
     NSWATCH_FAILED,
     NSWATCH_REMOVED,
     NSWATCH_SYNCED, /* once: everything that was there at the start has been told. |ns| is NULL */
-    NSWATCH_DEAD,   /* last event of all, never in ordinary life: the thread could not go back to the host's
-                     * namespace and   has ended rather than work in a wrong one. |ns| is NULL */
+    NSWATCH_DEAD,   /* the last of all, never in ordinary life: the thread could not go back to the host's
+                     * namespace and ends rather than work in a wrong one. |ns| is NULL. This one event comes
+                     * from   that wrong namespace: only note it and wake another thread */
     NSWATCH_EVENTS
 };
 
 /* "added", "ready", …: indexed by the enum. */
 extern const char *const nswatch_event_names[NSWATCH_EVENTS];
 
-/* Called on the nswatch thread, always from the host's namespace, without any lock held. Must not wait for
- * long (nothing is seen meanwhile) and must not call nswatch_join or nswatch_free; every other function here
- * is allowed. */
+/* Called on the nswatch thread, always from the host's namespace (but for NSWATCH_DEAD), without any lock
+ * held. Must not wait for long (nothing is seen meanwhile) and must not call nswatch_join or nswatch_free;
+ * every other function here is allowed. */
 typedef void nswatch_callback(void *arg, enum nswatch_event event, const struct nswatch_ns *ns);
 
 struct nswatch_options {
     const char *const
         *dirs;        /* |dir_count| absolute paths; need not exist; earlier ones win in nswatch_ns.netns */
     size_t dir_count; /* at most NSWATCH_DIRS_MAX; 0: none */
-    int64_t proc_interval_ns;   /* between scans of /proc; 0: no anonymous namespaces */
+    int64_t proc_interval_ns;   /* between scans of /proc, from NSWATCH_PROC_INTERVAL_MIN_NS; 0: no anonymous
+                                   ones */
     const char *proc_root;      /* NULL: "/proc" */
     const char *mountinfo_path; /* NULL: "/proc/self/mountinfo" */
 };
@@ -107,7 +114,8 @@ struct nswatch_options {
 #define NSWATCH_DIRS_MAX 64
 
 /* Default of proc_interval_ns. */
-#define NSWATCH_PROC_INTERVAL_NS 10000000000LL
+#define NSWATCH_PROC_INTERVAL_NS     10000000000LL
+#define NSWATCH_PROC_INTERVAL_MIN_NS 10000000LL
 
 struct nswatch;
 

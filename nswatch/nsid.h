@@ -1,0 +1,25 @@
+/* Network namespace ids, by rtnetlink (RTNLGRP_NSID, <linux/rtnetlink.h>): a namespace gets an id in ours
+ * when the two are connected (a veth pair), and loses it when it ends. So this is the first that is heard of
+ * many anonymous namespaces, and the first of the end of most. */
+#ifndef XTCP_NSWATCH_NSID_H
+#define XTCP_NSWATCH_NSID_H
+
+struct nl_sock;
+
+/* What has been heard; bits. */
+#define NSID_NEW  1u /* RTM_NEWNSID */
+#define NSID_GONE 2u /* RTM_DELNSID */
+#define NSID_LOST 4u /* messages were lost: either may have come */
+
+/* Listens in the namespace of the calling thread. Returns 0 with |*sock|, for nsid_close, or a negative code.
+ */
+int nsid_open(struct nl_sock **sock);
+void nsid_close(struct nl_sock *sock);
+
+/* The descriptor to wait for. */
+int nsid_fd(const struct nl_sock *sock);
+
+/* Reads what has come; NSID_* of all of it. Never waits. */
+unsigned nsid_read(struct nl_sock *sock);
+
+#endif

@@ -1,0 +1,34 @@
+/* Which process lives in which network namespace, by the links in /proc: reading a link pins nothing. */
+#ifndef XTCP_NSWATCH_PROCSCAN_H
+#define XTCP_NSWATCH_PROCSCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The process that the entry |name| of /proc stands for; 0 when it is none. Pure. */
+pid_t proc_parse_pid(const char *name);
+
+/* The inode in the text of a namespace link, "net:[4026531840]", |n| bytes; 0 when it is no such text. Pure.
+ */
+uint64_t proc_parse_link(const char *text, size_t n);
+
+/* The network namespace of process |pid| below the open directory |proc_fd|. Returns 0 with |inode|, or
+ * -errno: -ENOENT and -ESRCH when the process is gone, -EACCES when we may not look (CAP_SYS_PTRACE),
+ * ERR_MALFORMED. */
+int proc_ns_inode(int proc_fd, pid_t pid, uint64_t *inode);
+
+/* Called for each process whose namespace can be read; false ends the scan. */
+typedef bool proc_visit(void *arg, pid_t pid, uint64_t inode);
+
+struct proc_counts {
+    uint64_t processes;  /* looked at */
+    uint64_t unreadable; /* of these, not allowed to look */
+};
+
+/* Goes through the processes (main threads) below |root|. Returns 0 with |counts|, or -errno when |root|
+ * cannot be read. */
+int proc_scan(const char *root, proc_visit *visit, void *arg, struct proc_counts *counts);
+
+#endif

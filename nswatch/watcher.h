@@ -1,0 +1,97 @@
+/* The inside of a watcher, shared by the files of this folder. Everything here belongs to the nswatch thread
+ * alone; what other threads may touch is in struct nswatch (nswatch.c). */
+#ifndef XTCP_NSWATCH_WATCHER_H
+#define XTCP_NSWATCH_WATCHER_H
+
+#include "nswatch/identity.h"
+#include "nswatch/procscan.h"
+#include "nswatch/registry.h"
+
+#include <sys/stat.h>
+
+/* One configured directory and the inotify watch that stands for it: on itself, or, while it does not exist,
+ * on its nearest ancestor that does. Several directories may share one watch. */
+struct watch_dir {
+    struct list in_watches;
+    struct ns_dir *dir;
+    int wd;         /* -1: none, look again at retry_ns */
+    bool on_parent; /* the watch is on an ancestor */
+    bool stale;     /* something has happened to the directory itself: place the watch anew */
+    bool relist;    /* read the directory and look at each name */
+    dev_t dev;      /* the directory that is watched */
+    ino_t ino;
+    int64_t retry_ns; /* 0: no need */
+};
+
+#define INOTIFY_BUFFER 65536 /* 1300 events with names as long as those of containers */
+
+struct watcher {
+    struct registry registry;
+    struct prober prober;
+    struct list watches; /* watch_dir.in_watches */
+    int inotify_fd;
+    char *inotify_buffer; /* INOTIFY_BUFFER bytes */
+    const char *proc_root, *mountinfo_path;
+    bool proc_enabled;
+    uint64_t scan;   /* number of the scan of /proc at work, from 1 */
+    bool scan_again; /* a process went away under our hands */
+    bool verify;     /* the scan compares cookies, not only inodes */
+    struct proc_counts proc_counts;
+    uint64_t overflows, proc_scans;
+    int64_t last_proc_ns;
+};
+
+/* --- dirwatch.c: directories and their inotify watches
+ * ----------------------------------------------------------- */
+
+/* Watches |path| from now on; its names are touched by the next dirwatch_refresh. NULL without memory. */
+struct watch_dir *dirwatch_add(struct watcher *w, const char *path, unsigned order);
+/* Ends the watch; the names go with the directory. */
+void dirwatch_remove(struct watcher *w, struct watch_dir *d);
+/* Reads what inotify has to say and touches the names it speaks of. */
+void dirwatch_read(struct watcher *w);
+/* Whether each path still leads to the directory that is watched; what does not becomes stale. */
+void dirwatch_compare(struct watcher *w);
+/* Asks for all directories to be read again. */
+void dirwatch_relist_all(struct watcher *w);
+/* Places the watches that are stale, then lists the directories that ask for it. */
+void dirwatch_refresh(struct watcher *w, int64_t now_ns);
+/* When dirwatch_refresh wants to be called at the latest; INT64_MAX: no need. */
+int64_t dirwatch_deadline(const struct watcher *w);
+
+/* --- reconcile.c: what the names stand for
+ * ----------------------------------------------------------------------- */
+
+/* Puts |n| on the list of names that the next reconcile looks at. */
+void reconcile_touch(struct watcher *w, struct ns_name *n);
+/* Touches the waiting names whose time has come, and, after a change of the mounts, the newest ones whatever
+ * their time. */
+void reconcile_touch_waiting(struct watcher *w, int64_t now_ns, bool mounts_changed);
+/* Compares each name that does not wait with the last look at it (opens nothing) and touches what has
+ * changed. */
+void reconcile_compare(struct watcher *w);
+/* Looks at each touched name and brings the registry in line with what is there, orphans included. */
+void reconcile_run(struct watcher *w, int64_t now_ns);
+/* When the first waiting name is due; INT64_MAX: none. */
+int64_t reconcile_deadline(const struct watcher *w);
+
+/* --- propagation.c
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Finds out whether mounts made elsewhere show in |dir|, for the text of a failure; at most once in ten
+ * seconds. */
+void propagation_learn(struct watcher *w, struct ns_dir *dir, int64_t now_ns);
+
+/* --- processes.c: namespaces by the processes in them
+ * ------------------------------------------------------------ */
+
+/* Goes through /proc: finds anonymous namespaces, notices their end, gives them another process. */
+void processes_scan(struct watcher *w);
+/* The same if an anonymous namespace has lost its process. */
+void processes_recheck(struct watcher *w);
+/* Finds out for each orphan whether a process lives in it; removes it otherwise. */
+void processes_settle_orphans(struct watcher *w);
+/* Forgets the anonymous namespaces (the scan has been switched off). */
+void processes_forget(struct watcher *w);
+
+#endif
