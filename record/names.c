@@ -26,8 +26,8 @@ static const char *const ca_states[] = {
 static const char *const timers[] = {"", "on", "keepalive", "timewait", "persist"};
 static const char *const events[] = {"poll", "close"};
 
-const char *const record_algorithm_names[RECORD_ALGORITHMS] = {
-    NULL, "cubic", "dctcp", "vegas", "prague", "bbr", "bbr2", "bbr3",
+const char record_algorithm_names[RECORD_ALGORITHMS][8] = {
+    "", "cubic", "dctcp", "vegas", "prague", "bbr", "bbr2", "bbr3",
 };
 
 const char *record_state_name(uint64_t state)
@@ -71,5 +71,5 @@ const char *record_family_name(uint64_t family)
 
 const char *record_algorithm_name(uint64_t algorithm)
 {
-    return lookup(record_algorithm_names, RECORD_ALGORITHMS, algorithm);
+    return algorithm > 0 && algorithm < RECORD_ALGORITHMS ? record_algorithm_names[algorithm] : NULL;
 }

@@ -26,9 +26,10 @@ const char *record_event_name(uint64_t event);
 /* "inet", "inet6"; NULL. */
 const char *record_family_name(uint64_t family);
 
-/* The kernel's names of the values of XtcpFlatRecord.CongestionAlgorithm, indexed by them; [0] is NULL. */
+/* The kernel's names of the values of XtcpFlatRecord.CongestionAlgorithm, indexed by them and filled up with
+ * zeros; [0] is empty. */
 #define RECORD_ALGORITHMS 8
-extern const char *const record_algorithm_names[RECORD_ALGORITHMS];
+extern const char record_algorithm_names[RECORD_ALGORITHMS][8];
 
 /* "cubic", …; NULL for 0 and what has no name. */
 const char *record_algorithm_name(uint64_t algorithm);

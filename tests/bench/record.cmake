@@ -1,0 +1,5 @@
+add_executable(record_bench record_bench.c)
+target_link_libraries(record_bench PRIVATE xtcp_flags xtcp_record)
+set_target_properties(record_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME record_bench COMMAND record_bench 2)
+set_tests_properties(record_bench PROPERTIES LABELS bench-smoke TIMEOUT 60)
