@@ -1,0 +1,2 @@
+xtcp_fuzz_target(fuzz_config SOURCES fuzz_config.c LIBS xtcp_config)
+xtcp_fuzz_target(fuzz_args SOURCES fuzz_args.c LIBS xtcp_config)
