@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* U+FFFD, for a byte that is not part of a valid sequence. */
+#define UTF8_REPLACEMENT "\xef\xbf\xbd"
+
 /* Length of the valid sequence at |text|, which has |n| > 0 bytes left; 0 when there is none (Unicode, table
  * 3-7: overlong forms, surrogates and what lies beyond U+10FFFF are invalid). */
 static inline size_t utf8_length(const void *text, size_t n)
@@ -30,6 +33,20 @@ static inline bool utf8_is_control(const void *text, size_t len)
 {
     const unsigned char *s = text;
     return len == 1 ? s[0] < 0x20 || s[0] == 0x7f : len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+}
+
+/* Length of the longest beginning of |text|, |n| bytes at most, that does not end inside of a sequence: for a text that
+ * was cut at |n|. */
+static inline size_t utf8_cut(const char *text, size_t n)
+{
+    for (size_t back = 1; back <= n && back <= 4; back++) {
+        unsigned char c = (unsigned char)text[n - back];
+        if ((c & 0xc0) == 0x80)
+            continue;
+        size_t len = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        return len > back ? n - back : n;
+    }
+    return n;
 }
 
 #endif

@@ -215,14 +215,14 @@ static void clear_cut_field(enum record_section_id section, size_t len, uint8_t 
     }
 }
 
-/* A copy of |size| bytes of a part that has only |len|. Values of struct tcp_info are aligned to their width,
- * and its length is a multiple of 8 on every kernel: then none of them is cut. */
+/* A copy of |size| bytes of a part that has only |len|. The values of struct tcp_info lie on multiples of
+ * their width, and its length is a multiple of 8 on every kernel: then none of them is cut. */
 static void complete(enum record_section_id section, const uint8_t *part, size_t len, size_t size,
                      uint8_t *copy)
 {
     memcpy(copy, part, len);
     memset(copy + len, 0, size - len);
-    if (len % 8)
+    if (record_sections[section].from != PART_INFO || len % 8 != 0)
         clear_cut_field(section, len, copy);
 }
 
