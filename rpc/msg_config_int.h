@@ -1,0 +1,139 @@
+/* What the files of the configuration codec share: the table of XtcpConfig's fields, and small helpers.
+ * Included by rpc/msg_config*.c and their test only. */
+#ifndef XTCP_RPC_MSG_CONFIG_INT_H
+#define XTCP_RPC_MSG_CONFIG_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xtcp_config/v1/xtcp_config.pb-c.h>
+
+#include "config/config.h"
+#include "rpc/msg_config.h"
+
+/* ---- The table ---- */
+
+/* What stands behind a field of XtcpConfig. */
+enum config_field_kind {
+    CONFIG_FIELD_FIXED,    /* one value, that of |fixed_number| or |fixed_text|; nothing here can change it */
+    CONFIG_FIELD_DURATION, /* the option of this name */
+    CONFIG_FIELD_TEXT,     /* the option of this name */
+    CONFIG_FIELD_GROUPS,   /* struct config.groups */
+    CONFIG_FIELD_DEBUG_LEVEL, /* struct config.debug_level */
+    CONFIG_FIELD_PORT,        /* follows from the listeners */
+    CONFIG_FIELD_VERSION,     /* the daemon's */
+    CONFIG_FIELD_GENERATION,
+    CONFIG_FIELD_OPTIONS, /* see msg_config_options.c */
+};
+
+/* One field of XtcpConfig. The bounds are those of the wire contract, for everybody who speaks it; those of
+ * struct config can be narrower and hold besides. */
+struct config_field {
+    uint32_t number;
+    const char *name;
+    enum config_field_kind kind;
+    bool required;
+    bool above;        /* |min| itself is excluded */
+    uint64_t min, max; /* of a number; of a text's length in characters; of a Duration, seconds; of a list's
+                          entries. |max| 0: no bound */
+    uint64_t fixed_number;
+    const char *fixed_text; /* NULL: empty */
+    const char *option;     /* of config_options, that it shows; NULL: none */
+};
+
+#define CONFIG_FIELD_COUNT 68
+
+/* Ascending by number; every field of XtcpConfig. */
+extern const struct config_field config_fields[CONFIG_FIELD_COUNT];
+
+/* The descriptor of a row's field, and the place of its value in |m|. */
+const ProtobufCFieldDescriptor *config_field_descriptor(const struct config_field *row);
+static inline void *config_field_at(XtcpConfig__V1__XtcpConfig *m, const ProtobufCFieldDescriptor *f)
+{
+    return (char *)m + f->offset;
+}
+static inline const void *config_field_at_const(const XtcpConfig__V1__XtcpConfig *m,
+                                                const ProtobufCFieldDescriptor *f)
+{
+    return (const char *)m + f->offset;
+}
+
+/* Checks the value that |m| has for |row| against the row's bounds. Returns 0, or ERR_RANGE or ERR_MALFORMED
+ * (a Duration that is none) with |e| naming field, value and bounds. */
+int config_field_check(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m, struct err *e);
+
+#define CONFIG_QUOTE_MAX 80
+
+/* |text|, which is valid UTF-8, as an error quotes it: cut, without control characters. Returns |out|. */
+const char *config_quote(const char *text, char out[CONFIG_QUOTE_MAX]);
+
+/* ---- Durations ---- */
+
+/* |d| in ns. Returns 0; ERR_MALFORMED when seconds and nanoseconds do not make one by the rules of
+ * google/protobuf/duration.proto; ERR_RANGE when it does not fit in 63 bits. |e| calls it |name|. */
+int config_duration_ns(const Google__Protobuf__Duration *d, const char *name, int64_t *ns, struct err *e);
+
+/* |ns| in |d|, which is initialised. */
+void config_duration_set(Google__Protobuf__Duration *d, int64_t ns);
+
+/* ERR_RANGE unless |ns| is within |min_s| to |max_s| seconds (|max_s| 0: no bound; |above|: not |min_s|
+ * itself). */
+int config_duration_check(int64_t ns, const char *name, uint64_t min_s, uint64_t max_s, bool above,
+                          struct err *e);
+
+/* ---- XtcpConfig made of a struct config ---- */
+
+/* A message with all that it points to, apart from the strings, which stay those of the configuration. */
+struct config_view {
+    XtcpConfig__V1__XtcpConfig message;
+    Google__Protobuf__Duration poll_frequency, poll_timeout, proc_scan_interval;
+    XtcpConfig__V1__EnabledDeserializers deserializers;
+    XtcpConfig__V1__EnabledDeserializers__EnabledEntry entries[GROUP_COUNT];
+    XtcpConfig__V1__EnabledDeserializers__EnabledEntry *entry_list[GROUP_COUNT];
+    XtcpConfig__V1__DaemonOptions options;
+    XtcpConfig__V1__Listeners listeners;
+    XtcpConfig__V1__Namespaces namespaces;
+    XtcpConfig__V1__NamespaceDirectories directories;
+    XtcpConfig__V1__Limits limits;
+    XtcpConfig__V1__Log log;
+};
+
+/* Fills |v| with |c|; valid as long as |v| stays where it is and |c| and |extra| live. */
+void config_view_init(struct config_view *v, const struct config *c, const struct config_msg_extra *extra);
+
+/* The part of it that is XtcpConfig.options. */
+void config_view_options(struct config_view *v, const struct config *c);
+
+/* XtcpConfig.grpc_port. */
+uint32_t config_view_port(const struct config *c, const struct config_msg_extra *extra);
+
+/* Appends |message|. Returns 0 or -ENOMEM. */
+int config_msg_pack(const ProtobufCMessage *message, struct buf *out);
+
+/* ---- Set ---- */
+
+/* A SetRequest that is being applied. */
+struct config_apply {
+    const struct config *in_force;
+    const struct config_msg_extra *extra;
+    struct config *candidate; /* what is changed */
+    bool complete;            /* the message is a complete configuration: its zeros are values */
+    struct err *e;
+};
+
+/* Applies XtcpConfig.options to the candidate, after all other fields. Returns 0 or an error with |a->e|
+ * naming the field. */
+int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOptions *options);
+
+/* Proto names of DaemonOptions' fields, with the option behind each. */
+struct config_option_path {
+    const char *path; /* "options.log.level" */
+    const char *option;
+};
+#define CONFIG_OPTION_PATHS 7
+extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
+
+/* The proto name of the field that shows |option|; its own name when none does. */
+const char *config_wire_name(const struct config_option *option);
+
+#endif

@@ -1,0 +1,173 @@
+/* XtcpConfig.options: our own settings, one sub-message per topic. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/duration.h"
+#include "rpc/msg_config_int.h"
+
+const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
+    {"options.listeners.listen", "grpc_listen"},
+    {"options.namespaces.directories", "netns_dirs"},
+    {"options.namespaces.proc_scan_interval", "proc_scan_interval"},
+    {"options.limits.queue_rows", "queue_rows"},
+    {"options.limits.subscribers_max", "subscribers_max"},
+    {"options.log.level", "log_level"},
+    {"options.log.format", "log_format"},
+};
+
+/* The proto name of |option| in DaemonOptions. */
+static const char *path_of(const struct config_option *option)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
+        if (strcmp(config_option_paths[i].option, option->name) == 0)
+            return config_option_paths[i].path;
+    }
+    return NULL;
+}
+
+const char *config_wire_name(const struct config_option *option)
+{
+    const char *path = path_of(option);
+    if (path)
+        return path;
+    return option->wire ? option->wire : option->name;
+}
+
+/* ---- Get ---- */
+
+void config_view_options(struct config_view *v, const struct config *c)
+{
+    xtcp_config__v1__daemon_options__init(&v->options);
+    xtcp_config__v1__listeners__init(&v->listeners);
+    xtcp_config__v1__namespaces__init(&v->namespaces);
+    xtcp_config__v1__namespace_directories__init(&v->directories);
+    google__protobuf__duration__init(&v->proc_scan_interval);
+    xtcp_config__v1__limits__init(&v->limits);
+    xtcp_config__v1__log__init(&v->log);
+
+    v->listeners.n_listen = c->grpc_listen.n;
+    v->listeners.listen = c->grpc_listen.items;
+    v->directories.n_path = c->netns_dirs.n;
+    v->directories.path = c->netns_dirs.items;
+    config_duration_set(&v->proc_scan_interval, c->proc_scan_interval);
+    v->namespaces.directories = &v->directories;
+    v->namespaces.proc_scan_interval = &v->proc_scan_interval;
+    v->limits.queue_rows = c->queue_rows;
+    v->limits.subscribers_max = c->subscribers_max;
+    v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
+    v->log.format = (char *)(uintptr_t)log_format_names[c->log_format];
+
+    v->options.listeners = &v->listeners;
+    v->options.namespaces = &v->namespaces;
+    v->options.limits = &v->limits;
+    v->options.log = &v->log;
+    v->message.options = &v->options;
+}
+
+/* ---- Set ---- */
+
+/* An error of struct config names the option; the client knows the field: "queue_rows: value …" becomes
+ * "options.limits.queue_rows: value …". */
+static int rename_error(struct err *e, int rc, const struct config_option *option, const char *path)
+{
+    if (!e)
+        return rc;
+    size_t n = strlen(option->name);
+    if (strncmp(e->text, option->name, n) == 0 && strncmp(e->text + n, ": ", 2) == 0)
+        memmove(e->text, e->text + n + 2, strlen(e->text + n + 2) + 1);
+    err_prefix(e, "%s", path);
+    return rc;
+}
+
+/* Sets the option called |name| of the candidate from its text form. */
+static int apply_text(struct config_apply *a, const char *name, const char *text)
+{
+    const struct config_option *option = config_option_find(name);
+    int rc = config_set_text(a->candidate, option, text, a->e);
+    return rc < 0 ? rename_error(a->e, rc, option, path_of(option)) : 0;
+}
+
+static int apply_number(struct config_apply *a, const char *name, uint32_t value)
+{
+    char text[16];
+    if (value == 0)
+        return 0; /* unset */
+    snprintf(text, sizeof(text), "%" PRIu32, value);
+    return apply_text(a, name, text);
+}
+
+/* Replaces a list of the candidate. Its items are checked one by one, as they may hold what separates items
+ * in text form. */
+static int apply_list(struct config_apply *a, const char *name, char *const *items, size_t n)
+{
+    const struct config_option *option = config_option_find(name);
+    char quoted[CONFIG_QUOTE_MAX];
+    if (n < (uint64_t)option->min || n > (uint64_t)option->max)
+        return err_set(a->e, ERR_RANGE, "%s: %zu entries; allowed %" PRId64 " to %" PRId64, path_of(option),
+                       n, option->min, option->max);
+    for (size_t i = 0; i < n; i++) {
+        int rc = option->check_item(items[i], a->e);
+        if (rc < 0) {
+            err_prefix(a->e, "%s: \"%s\"", path_of(option), config_quote(items[i], quoted));
+            return rc;
+        }
+    }
+    struct config_strings *field = (struct config_strings *)((char *)a->candidate + option->offset);
+    return config_set_strings(a->candidate, field, (const char *const *)items, n);
+}
+
+static int apply_namespaces(struct config_apply *a, const XtcpConfig__V1__Namespaces *ns)
+{
+    int rc = 0;
+    if (ns->directories)
+        rc = apply_list(a, "netns_dirs", ns->directories->path, ns->directories->n_path);
+    if (rc < 0 || !ns->proc_scan_interval)
+        return rc;
+    const struct config_option *option = config_option_find("proc_scan_interval");
+    int64_t interval;
+    rc = config_duration_ns(ns->proc_scan_interval, path_of(option), &interval, a->e);
+    if (rc < 0)
+        return rc;
+    if (interval < 0)
+        return config_duration_check(interval, path_of(option), 0, 0, false, a->e);
+    char text[DURATION_TEXT_MAX];
+    duration_format(interval, text);
+    return apply_text(a, option->name, text);
+}
+
+/* The level shows twice, as debug_level too: one of them may differ from what is in force, or both when they
+ * agree. */
+static int apply_log(struct config_apply *a, const XtcpConfig__V1__Log *log)
+{
+    int rc = 0;
+    if (log->level[0] && strcmp(log->level, log_level_names[a->in_force->log_level]) != 0) {
+        enum log_level by_number = a->candidate->log_level;
+        rc = apply_text(a, "log_level", log->level);
+        if (rc == 0 && a->candidate->debug_level != a->in_force->debug_level &&
+            a->candidate->log_level != by_number)
+            rc = err_set(a->e, ERR_RANGE,
+                         "options.log.level: value \"%s\" contradicts debug_level, whose %" PRIu32
+                         " means \"%s\"",
+                         log->level, a->candidate->debug_level, log_level_names[by_number]);
+    }
+    if (rc == 0 && log->format[0])
+        rc = apply_text(a, "log_format", log->format);
+    return rc;
+}
+
+int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOptions *options)
+{
+    int rc = 0;
+    if (options->listeners)
+        rc = apply_list(a, "grpc_listen", options->listeners->listen, options->listeners->n_listen);
+    if (rc == 0 && options->namespaces)
+        rc = apply_namespaces(a, options->namespaces);
+    if (rc == 0 && options->limits)
+        rc = apply_number(a, "queue_rows", options->limits->queue_rows);
+    if (rc == 0 && options->limits)
+        rc = apply_number(a, "subscribers_max", options->limits->subscribers_max);
+    if (rc == 0 && options->log)
+        rc = apply_log(a, options->log);
+    return rc;
+}

@@ -1,0 +1,208 @@
+/* The table of XtcpConfig's fields, and their bounds. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/utf8.h"
+#include "rpc/msg_config_int.h"
+
+#define WEEK_S 604800
+
+#define FIELD(number_, name_, kind_) .number = (number_), .name = (name_), .kind = CONFIG_FIELD_##kind_
+#define REQUIRED                     .required = true
+#define RANGE(min_, max_)            .min = (min_), .max = (max_)
+
+const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
+    {FIELD(10, "nl_timeout_milliseconds", FIXED), REQUIRED, RANGE(0, 100000)},
+    {FIELD(20, "poll_frequency", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
+     .option = "poll_frequency"},
+    {FIELD(30, "poll_timeout", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
+     .option = "poll_timeout"},
+    {FIELD(40, "max_loops", FIXED), RANGE(0, 100000)},
+    {FIELD(50, "netlinkers", FIXED), REQUIRED, RANGE(1, 100), .fixed_number = 1},
+    {FIELD(51, "netlinkers_done_chan_size", FIXED), REQUIRED, RANGE(1, 1000), .fixed_number = 1},
+    {FIELD(60, "nlmsg_seq", FIXED), REQUIRED, RANGE(0, 10000)},
+    {FIELD(70, "packet_size", FIXED), RANGE(0, 1000000)},
+    {FIELD(80, "packet_size_mply", FIXED), RANGE(0, 100)},
+    {FIELD(90, "write_files", FIXED), RANGE(0, 1000)},
+    {FIELD(100, "capture_path", FIXED), RANGE(1, 80)},
+    {FIELD(110, "modulus", FIXED), REQUIRED, RANGE(1, 1000000), .fixed_number = 1},
+    {FIELD(120, "marshal_to", FIXED), REQUIRED, RANGE(3, 40), .fixed_text = "protobufList"},
+    {FIELD(122, "envelope_flush_threshold_bytes", FIXED)},
+    {FIELD(123, "envelope_flush_threshold_rows", FIXED)},
+    {FIELD(124, "kafka_compression", FIXED)},
+    {FIELD(125, "s3_endpoint", FIXED)},
+    {FIELD(126, "s3_bucket", FIXED)},
+    {FIELD(127, "s3_prefix", FIXED)},
+    {FIELD(128, "s3_access_key", FIXED)},
+    {FIELD(129, "s3_secret_key", FIXED)},
+    {FIELD(130, "dest", FIXED), REQUIRED, RANGE(4, 512), .fixed_text = "null:"},
+    {FIELD(132, "s3_parquet_flush_threshold_bytes", FIXED)},
+    {FIELD(133, "s3_region", FIXED)},
+    {FIELD(134, "s3_skip_bucket_probe", FIXED)},
+    {FIELD(135, "dest_write_files", FIXED), RANGE(0, 1000)},
+    {FIELD(136, "pyroscope_url", FIXED)},
+    {FIELD(137, "pyroscope_app_name", FIXED)},
+    {FIELD(138, "pyroscope_sample_hz", FIXED)},
+    {FIELD(139, "pyroscope_upload_interval_sec", FIXED)},
+    {FIELD(140, "topic", FIXED), RANGE(1, 40)},
+    {FIELD(143, "xtcp_proto_file", FIXED), RANGE(1, 80)},
+    {FIELD(145, "kafka_schema_url", FIXED), RANGE(1, 60)},
+    {FIELD(150, "kafka_produce_timeout", FIXED), RANGE(0, 600)},
+    {FIELD(160, "debug_level", DEBUG_LEVEL), REQUIRED, RANGE(0, 1000), .option = "log_level"},
+    {FIELD(170, "label", TEXT), RANGE(0, 40), .option = "label"},
+    {FIELD(180, "tag", TEXT), RANGE(0, 40), .option = "tag"},
+    {FIELD(181, "location", TEXT), RANGE(0, 253), .option = "location"},
+    {FIELD(182, "hostname", TEXT), RANGE(0, 253), .option = "hostname"},
+    {FIELD(183, "resolve_container_id", FIXED)},
+    {FIELD(184, "ipv4_ttl", FIXED), RANGE(0, 255)},
+    {FIELD(185, "ipv6_hop_limit", FIXED), RANGE(0, 255)},
+    {FIELD(186, "daemon_version", VERSION), RANGE(0, 253)},
+    {FIELD(190, "grpc_port", PORT), REQUIRED, RANGE(1, 65535), .option = "grpc_listen"},
+    {FIELD(200, "enabled_deserializers", GROUPS), .option = "enabled_deserializers"},
+    {FIELD(210, "io_uring", FIXED)},
+    {FIELD(211, "io_uring_recv_batch_size", FIXED), RANGE(1, 4096)},
+    {FIELD(212, "io_uring_cqe_batch_size", FIXED), RANGE(1, 4096)},
+    {FIELD(220, "csv_columns", FIXED)},
+    {FIELD(221, "poll_jitter_pct", FIXED), RANGE(0, 100)},
+    {FIELD(222, "s3_flush_interval", FIXED)},
+    {FIELD(223, "s3_flush_jitter_pct", FIXED), RANGE(0, 100)},
+    {FIELD(224, "s3_flush_threshold_jitter_pct", FIXED), RANGE(0, 100)},
+    {FIELD(225, "s3_upload_max_attempts", FIXED), RANGE(1, 100)},
+    {FIELD(226, "s3_upload_backoff_cap", FIXED)},
+    {FIELD(227, "reconcile_frequency", FIXED)},
+    {FIELD(228, "reconcile_before_poll", FIXED)},
+    {FIELD(230, "enrich_container_enable", FIXED)},
+    {FIELD(231, "docker_socket_path", FIXED), RANGE(0, 255)},
+    {FIELD(232, "enrich_lldp_enable", FIXED)},
+    {FIELD(233, "lldpd_socket_path", FIXED), RANGE(0, 255)},
+    {FIELD(234, "lldpd_version_hint", FIXED), RANGE(0, 16)},
+    {FIELD(235, "enrich_nic_enable", FIXED)},
+    {FIELD(236, "uplink_count", FIXED), RANGE(0, 2)},
+    {FIELD(237, "uplink_interfaces", FIXED), RANGE(0, 2)},
+    {FIELD(238, "populate_nsid", FIXED)},
+    {FIELD(1000, "generation", GENERATION)},
+    {FIELD(1001, "options", OPTIONS)},
+};
+
+const ProtobufCFieldDescriptor *config_field_descriptor(const struct config_field *row)
+{
+    return protobuf_c_message_descriptor_get_field(&xtcp_config__v1__xtcp_config__descriptor, row->number);
+}
+
+/* ---- Durations ---- */
+
+#define DURATION_SECONDS_MAX 315576000000LL /* of google/protobuf/duration.proto */
+
+int config_duration_ns(const Google__Protobuf__Duration *d, const char *name, int64_t *ns, struct err *e)
+{
+    if (d->seconds > DURATION_SECONDS_MAX || d->seconds < -DURATION_SECONDS_MAX || d->nanos >= NS_PER_S ||
+        d->nanos <= -NS_PER_S || (d->seconds > 0 && d->nanos < 0) || (d->seconds < 0 && d->nanos > 0))
+        return err_set(e, ERR_MALFORMED,
+                       "%s: %" PRId64 " s and %" PRId32
+                       " ns are no valid Duration (same sign, less than a second of ns)",
+                       name, d->seconds, d->nanos);
+    if (__builtin_mul_overflow(d->seconds, NS_PER_S, ns) ||
+        __builtin_add_overflow(*ns, (int64_t)d->nanos, ns))
+        return err_set(e, ERR_RANGE, "%s: value \"%" PRId64 "s\" is out of range; allowed at most %lld s",
+                       name, d->seconds, INT64_MAX / NS_PER_S);
+    return 0;
+}
+
+void config_duration_set(Google__Protobuf__Duration *d, int64_t ns)
+{
+    d->seconds = ns / NS_PER_S;
+    d->nanos = (int32_t)(ns % NS_PER_S);
+}
+
+int config_duration_check(int64_t ns, const char *name, uint64_t min_s, uint64_t max_s, bool above,
+                          struct err *e)
+{
+    int64_t min = (int64_t)min_s * NS_PER_S;
+    int64_t max = max_s ? (int64_t)max_s * NS_PER_S : INT64_MAX;
+    if (ns >= min && ns <= max && !(above && ns == min))
+        return 0;
+    char upper[48] = "";
+    if (max_s)
+        snprintf(upper, sizeof(upper), ", at most %" PRIu64 "s", max_s);
+    return err_set(e, ERR_RANGE, "%s: value \"%.9gs\" is out of range; allowed %s %" PRIu64 "s%s", name,
+                   (double)ns / (double)NS_PER_S, above ? "more than" : "at least", min_s, upper);
+}
+
+/* ---- Bounds ---- */
+
+static int check_number(const struct config_field *row, uint64_t value, const char *unit, struct err *e)
+{
+    if (value >= row->min && (row->max == 0 || value <= row->max))
+        return 0;
+    return err_set(e, ERR_RANGE,
+                   "%s: value \"%" PRIu64 "\"%s is out of range; allowed %" PRIu64 " to %" PRIu64, row->name,
+                   value, unit, row->min, row->max);
+}
+
+const char *config_quote(const char *text, char out[CONFIG_QUOTE_MAX])
+{
+    static const char cut_mark[] = "...";
+    size_t n = 0;
+    for (size_t left = strlen(text), len; left > 0; text += len, left -= len) {
+        len = utf8_length(text, left);
+        if (n + len + sizeof(cut_mark) > CONFIG_QUOTE_MAX) {
+            memcpy(out + n, cut_mark, sizeof(cut_mark));
+            return out;
+        }
+        memcpy(out + n, utf8_is_control(text, len) ? "??" : text, len);
+        n += len;
+    }
+    out[n] = '\0';
+    return out;
+}
+
+/* Characters of |text|, which is valid UTF-8: the contract's lengths count these, not bytes. */
+static uint64_t count_characters(const char *text)
+{
+    uint64_t n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static int check_text(const struct config_field *row, const char *text, struct err *e)
+{
+    uint64_t n = count_characters(text);
+    if (n >= row->min && (row->max == 0 || n <= row->max))
+        return 0;
+    char quoted[CONFIG_QUOTE_MAX];
+    return err_set(e, ERR_RANGE,
+                   "%s: value \"%s\" has %" PRIu64 " characters; allowed %" PRIu64 " to %" PRIu64, row->name,
+                   config_quote(text, quoted), n, row->min, row->max);
+}
+
+static int check_duration(const struct config_field *row, const Google__Protobuf__Duration *d, struct err *e)
+{
+    int64_t ns;
+    int rc = config_duration_ns(d, row->name, &ns, e);
+    return rc < 0 ? rc : config_duration_check(ns, row->name, row->min, row->max, row->above, e);
+}
+
+int config_field_check(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m, struct err *e)
+{
+    const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
+    const void *at = config_field_at_const(m, f);
+    if (f->label == PROTOBUF_C_LABEL_REPEATED)
+        return check_number(row, *(const size_t *)((const char *)m + f->quantifier_offset), " entries", e);
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_UINT32:
+        return check_number(row, *(const uint32_t *)at, "", e);
+    case PROTOBUF_C_TYPE_UINT64:
+        return check_number(row, *(const uint64_t *)at, "", e);
+    case PROTOBUF_C_TYPE_STRING:
+        return check_text(row, *(char *const *)at, e);
+    case PROTOBUF_C_TYPE_MESSAGE:
+        if (f->descriptor == &google__protobuf__duration__descriptor)
+            return check_duration(row, *(Google__Protobuf__Duration *const *)at, e);
+        return 0;
+    default:
+        return 0; /* bool: both values are legal */
+    }
+}
