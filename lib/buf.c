@@ -32,7 +32,7 @@ void buf_reset(struct buf *b)
 
 char *buf_reserve(struct buf *b, size_t n)
 {
-    if (n <= b->cap - b->len)
+    if (b->data && n <= b->cap - b->len)
         return b->data + b->len;
     size_t need;
     if (b->fixed || b->failed || __builtin_add_overflow(b->len, n, &need)) {

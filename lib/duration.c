@@ -7,6 +7,9 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 
+/* The decimals that are looked at: 18, which is as far as uint64_t goes; 1e-18 days are nothing. */
+#define DECIMALS_SCALE_MAX 1000000000000000000ULL
+
 static const struct unit {
     const char *name;
     int64_t ns;
@@ -56,12 +59,15 @@ static int parse_part(const char **text, int64_t *sum)
     int64_t value;
     if (__builtin_mul_overflow(whole, unit->ns, &value))
         return ERR_RANGE;
-    int64_t place = unit->ns;
-    for (const char *f = fraction; f && f < fraction_end && place >= 10; f++) {
-        place /= 10; /* decimals below a nanosecond are cut */
-        if (__builtin_add_overflow(value, (*f - '0') * place, &value))
-            return ERR_RANGE;
+    uint64_t decimals = 0;
+    uint64_t scale = 1;
+    for (const char *f = fraction; f && f < fraction_end && scale < DECIMALS_SCALE_MAX; f++) {
+        decimals = 10 * decimals + (uint64_t)(*f - '0');
+        scale *= 10;
     }
+    /* what is less than a nanosecond is cut */
+    if (__builtin_add_overflow(value, (int64_t)((unsigned __int128)decimals * (uint64_t)unit->ns / scale), &value))
+        return ERR_RANGE;
     if (__builtin_add_overflow(*sum, value, sum))
         return ERR_RANGE;
     *text = p + strlen(unit->name);

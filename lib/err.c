@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/utf8.h"
+
 static const struct {
     int code;
     const char *name;
@@ -37,6 +39,20 @@ const char *err_name(int code)
     return code < 0 && code > ERR_MALFORMED ? strerror(-code) : "unknown error";
 }
 
+/* Formats into |size| bytes at |text|; what is cut ends at a whole character. Returns the length. */
+static size_t format_text(char *text, size_t size, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static size_t format_text(char *text, size_t size, const char *format, va_list args)
+{
+    int n = vsnprintf(text, size, format, args);
+    if (n < 0)
+        n = 0;
+    size_t len = (size_t)n < size ? (size_t)n : utf8_cut(text, size - 1);
+    text[len] = '\0';
+    return len;
+}
+
 #undef err_set /* see err.h */
 int err_set(struct err *e, int code, const char *format, ...)
 {
@@ -44,7 +60,7 @@ int err_set(struct err *e, int code, const char *format, ...)
         return code;
     va_list args;
     va_start(args, format);
-    vsnprintf(e->text, sizeof(e->text), format, args);
+    format_text(e->text, sizeof(e->text), format, args);
     va_end(args);
     e->code = code;
     return code;
@@ -58,9 +74,10 @@ int err_prefix(struct err *e, const char *format, ...)
     memcpy(old, e->text, sizeof(old));
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(e->text, sizeof(e->text), format, args);
+    size_t n = format_text(e->text, sizeof(e->text), format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof(e->text))
-        snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s", old);
+    size_t room = sizeof(e->text) - n;
+    if ((size_t)snprintf(e->text + n, room, ": %s", old) >= room)
+        e->text[utf8_cut(e->text, sizeof(e->text) - 1)] = '\0';
     return e->code;
 }

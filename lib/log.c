@@ -1,6 +1,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/utf8.h"
 
 const char *const log_level_names[LOG_LEVELS] = {"error", "warn", "info", "debug", "trace"};
 const char *const log_format_names[2] = {"text", "json"};
@@ -34,26 +36,34 @@ void log_set_fd(int fd)
 }
 
 /* A control character would let a stranger's text forge a second line or drive the reader's terminal. */
-static void replace_controls(char *text)
+static void clean(char *text, size_t n)
 {
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = ' ';
+    while (n) {
+        size_t len = utf8_length(text, n);
+        if (len == 0)
+            *text = '?';
+        else if (utf8_is_control(text, len))
+            memset(text, ' ', len);
+        len += len == 0;
+        text += len;
+        n -= len;
     }
 }
 
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
     int saved_errno = errno;
-    char message[LOG_LINE_MAX - 128];
-    char storage[2 * LOG_LINE_MAX];
+    char message[LOG_TEXT_MAX + 1];
+    char storage[PIPE_BUF]; /* JSON doubles the text at worst: it is clean, only quotes and backslashes grow */
     char when[CLOCK_TEXT_MAX];
 
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
+    int n = vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    replace_controls(message);
+    size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(message, LOG_TEXT_MAX);
+    message[len] = '\0';
+    clean(message, len);
     clock_format(clock_wall_ns(), 3, when);
 
     struct buf line;
@@ -61,14 +71,14 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     if (atomic_load(&current_format) == LOG_JSON) {
         buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", when, log_level_names[level],
                    module);
-        buf_json_string(&line, message, strlen(message));
+        buf_json_string(&line, message, len);
         buf_str(&line, "}");
     } else {
         buf_printf(&line, "%s %-5s %s: %s", when, log_level_names[level], module, message);
     }
     storage[line.len] = '\n';
-    ssize_t n = write(atomic_load(&current_fd), storage, line.len + 1);
-    (void)n; /* there is nowhere to report that the log cannot be written */
+    ssize_t written = write(atomic_load(&current_fd), storage, line.len + 1);
+    (void)written; /* there is nowhere to report that the log cannot be written */
     errno = saved_errno;
 }
 

@@ -3,8 +3,9 @@
  * Text:  2026-01-31T12:00:00.123Z info  collector ns=blue: dump interrupted
  * JSON:  {"time":"…","level":"info","module":"collector","msg":"ns=blue: dump interrupted"}
  *
- * A line is one write(2), so that lines of several threads never mix; it is cut at LOG_LINE_MAX and holds no control
- * characters. Everything here may be called from any thread. */
+ * A line is one write(2) of at most PIPE_BUF bytes, so that lines of several threads never mix. The text of an event is
+ * cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8 question marks. Everything
+ * here may be called from any thread. */
 #ifndef XTCP_LIB_LOG_H
 #define XTCP_LIB_LOG_H
 
@@ -14,7 +15,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE, LOG_LEVELS };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-#define LOG_LINE_MAX 2048
+#define LOG_TEXT_MAX 1920
 
 /* Names of the levels and formats, indexed by the enums: "error", "warn", …; "text", "json". */
 extern const char *const log_level_names[LOG_LEVELS];

@@ -1,0 +1,3 @@
+foreach(part buf data err log time)
+    xtcp_unit_test(lib_${part}_test SOURCES lib_${part}_test.c LIBS xtcp_lib)
+endforeach()

@@ -1,0 +1,226 @@
+/* The small readers and sets: cursor, varints, UTF-8, sets of keys, attribute groups. */
+#include "lib_test.h"
+
+#include "lib/cursor.h"
+#include "lib/groups.h"
+#include "lib/u64set.h"
+#include "lib/utf8.h"
+#include "lib/varint.h"
+
+/* ---- cursor ---- */
+
+static void test_cursor_reads(void **state)
+{
+    (void)state;
+    static const uint8_t data[] = {1, 2, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9, 9};
+    struct cursor c = cursor_over(data, sizeof(data));
+    assert_int_equal(cursor_u8(&c), 1);
+    assert_int_equal(cursor_u16(&c), 2);
+    assert_int_equal(cursor_u32(&c), 3);
+    assert_int_equal(cursor_u64(&c), 4);
+    assert_int_equal(cursor_left(&c), 2);
+    assert_ptr_equal(cursor_take(&c, 2), data + 15);
+    assert_int_equal(cursor_left(&c), 0);
+    assert_non_null(cursor_take(&c, 0));
+    assert_false(c.failed);
+}
+
+static void test_cursor_error_is_sticky(void **state)
+{
+    (void)state;
+    static const uint8_t data[] = {1, 2, 3};
+    struct cursor c = cursor_over(data, sizeof(data));
+    assert_int_equal(cursor_u32(&c), 0);
+    assert_true(c.failed);
+    assert_int_equal(cursor_u8(&c), 0); /* although three bytes are left */
+    assert_null(cursor_take(&c, 0));
+    uint8_t copy[4] = {7, 7, 7, 7};
+    cursor_copy(&c, copy, sizeof(copy));
+    assert_memory_equal(copy, "\0\0\0\0", 4);
+    c = cursor_over(data, sizeof(data));
+    assert_null(cursor_take(&c, SIZE_MAX));
+    c = cursor_over(NULL, 0);
+    assert_int_equal(cursor_left(&c), 0);
+    assert_int_equal(cursor_u8(&c), 0);
+    assert_true(c.failed);
+}
+
+static void test_cursor_align(void **state)
+{
+    (void)state;
+    uint8_t data[10] = {0};
+    struct cursor c = cursor_over(data, sizeof(data));
+    cursor_align(&c, data, 4);
+    assert_ptr_equal(c.at, data);
+    cursor_u8(&c);
+    cursor_align(&c, data, 4);
+    assert_ptr_equal(c.at, data + 4);
+    cursor_take(&c, 5);
+    cursor_align(&c, data, 4); /* 12 lies behind the end */
+    assert_ptr_equal(c.at, data + 10);
+    assert_false(c.failed);
+}
+
+/* ---- varints ---- */
+
+static void test_varints(void **state)
+{
+    (void)state;
+    uint64_t values[64 * 3 + 1] = {0};
+    for (size_t i = 0; i < 64; i++) {
+        values[3 * i] = 1ULL << i;
+        values[3 * i + 1] = (1ULL << i) - 1;
+        values[3 * i + 2] = ~(1ULL << i);
+    }
+    for (size_t i = 0; i < COUNT(values); i++) {
+        uint8_t bytes[VARINT_MAX];
+        uint64_t again = ~values[i];
+        size_t n = (size_t)(varint_put(bytes, values[i]) - bytes);
+        assert_int_equal(varint_size(values[i]), n);
+        assert_int_equal(varint_get(bytes, sizeof(bytes), &again), n);
+        assert_true(again == values[i]);
+        for (size_t cut = 0; cut < n; cut++)
+            assert_int_equal(varint_get(bytes, cut, &again), 0);
+    }
+    uint8_t bytes[VARINT_MAX];
+    assert_int_equal(varint_put(bytes, 300) - bytes, 2);
+    assert_memory_equal(bytes, "\xac\x02", 2);
+    assert_int_equal(varint_put(bytes, UINT64_MAX) - bytes, VARINT_MAX);
+}
+
+static void test_overlong_varints(void **state)
+{
+    (void)state;
+    uint64_t v;
+    const uint8_t padded[] = {0x81, 0x80, 0x00};
+    assert_int_equal(varint_get(padded, sizeof(padded), &v), 3); /* legal in protobuf */
+    assert_int_equal(v, 1);
+    uint8_t bytes[12];
+    memset(bytes, 0xff, sizeof(bytes));
+    assert_int_equal(varint_get(bytes, sizeof(bytes), &v), 0);
+    bytes[9] = 2; /* bit 64 */
+    assert_int_equal(varint_get(bytes, sizeof(bytes), &v), 0);
+    bytes[9] = 1;
+    assert_int_equal(varint_get(bytes, sizeof(bytes), &v), 10);
+    assert_true(v == UINT64_MAX);
+    bytes[9] = 0x80;
+    bytes[10] = 0;
+    assert_int_equal(varint_get(bytes, sizeof(bytes), &v), 0);
+    assert_int_equal(WIRE_TAG(3000, WIRE_LEN), 24002);
+}
+
+/* ---- UTF-8 ---- */
+
+/* Every code point against the definition, computed the other way round. */
+static void test_utf8_of_every_code_point(void **state)
+{
+    (void)state;
+    for (uint32_t p = 0; p < 0x110100; p++) {
+        unsigned char s[4];
+        size_t n = p < 0x80 ? 1 : p < 0x800 ? 2 : p < 0x10000 ? 3 : 4;
+        static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+        for (size_t i = n - 1; i > 0; i--)
+            s[i] = (unsigned char)(0x80 | ((p >> (6 * (n - 1 - i))) & 0x3f));
+        s[0] = (unsigned char)(lead[n] | (p >> (6 * (n - 1))));
+        bool valid = p < 0xd800 || (p > 0xdfff && p < 0x110000);
+        if (utf8_length(s, 4) != (valid ? n : 0) || utf8_length(s, n - 1 ? n - 1 : 1) != (n == 1 ? 1 : 0))
+            fail_msg("U+%04X", p);
+        if (valid && utf8_is_control(s, n) != (p < 0x20 || (p >= 0x7f && p < 0xa0)))
+            fail_msg("control U+%04X", p);
+    }
+}
+
+static void test_utf8_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t cut[8]; /* indexed by the length asked for */
+    } cases[] = {
+        {"abc", {0, 1, 2, 3}},
+        {"a\xc3\xa9z", {0, 1, 1, 3, 4}},
+        {"\xe2\x82\xacz", {0, 0, 0, 3, 4}},
+        {"\xf0\x9f\x98\x80z", {0, 0, 0, 0, 4, 5}},
+        {"\x80\x80\x80\x80\x80", {0, 1, 2, 3, 4, 5}}, /* not ours to repair */
+        {"a\x80\x80", {0, 1, 2, 3}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (size_t n = 0; n <= strlen(cases[i].text); n++)
+            assert_int_equal(utf8_cut(cases[i].text, n), cases[i].cut[n]);
+    }
+}
+
+/* ---- sets ---- */
+
+static void test_u64set(void **state)
+{
+    (void)state;
+    struct u64set s;
+    u64set_init(&s);
+    assert_int_equal(u64set_add(&s, 0), 1);
+    assert_int_equal(u64set_add(&s, 0), 0);
+    assert_int_equal(u64set_add(&s, UINT64_MAX), 1);
+    for (uint64_t key = 1; key <= 100000; key++) /* consecutive, as cookies are */
+        assert_int_equal(u64set_add(&s, key), 1);
+    for (uint64_t key = 0; key <= 100000; key++)
+        assert_int_equal(u64set_add(&s, key), 0);
+    assert_int_equal(s.used, 100002);
+    for (uint64_t key = 1; key <= 1000; key++)
+        assert_int_equal(u64set_add(&s, key << 40), 1);
+    u64set_free(&s);
+    assert_int_equal(u64set_add(&s, 1), 1);
+    u64set_free(&s);
+}
+
+static void test_u64set_clear(void **state)
+{
+    (void)state;
+    struct u64set s;
+    u64set_init(&s);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t key = 0; key < 100; key++)
+            assert_int_equal(u64set_add(&s, key), 1);
+        u64set_clear(&s, 1024);
+        assert_int_equal(s.used, 0);
+        assert_true(s.capacity > 0); /* kept */
+    }
+    u64set_clear(&s, s.capacity - 1);
+    assert_int_equal(s.capacity, 0);
+    assert_null(s.slots);
+    assert_int_equal(u64set_add(&s, 7), 1);
+
+    s.generation = UINT32_MAX; /* the counter wraps: old slots must not look used */
+    u64set_clear(&s, 1024);
+    for (uint64_t key = 0; key < 100; key++)
+        assert_int_equal(u64set_add(&s, key), 1);
+    u64set_free(&s);
+}
+
+/* ---- groups ---- */
+
+static void test_groups(void **state)
+{
+    (void)state;
+    for (int i = 0; i < GROUP_COUNT; i++) {
+        assert_non_null(group_names[i]);
+        assert_int_equal(group_by_name(group_names[i]), i);
+        assert_true(GROUPS_ALL & GROUP_BIT(i));
+    }
+    assert_int_equal(group_by_name(""), -1);
+    assert_int_equal(group_by_name("Info"), -1);
+    assert_int_equal(group_by_name("inf"), -1);
+    assert_int_equal(GROUPS_ALL & ~GROUPS_DEFAULT, GROUP_BIT(GROUP_MEMINFO));
+    assert_string_equal(group_names[GROUP_SOCKOPT], "sockopt");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cursor_reads),     cmocka_unit_test(test_cursor_error_is_sticky),
+        cmocka_unit_test(test_cursor_align),     cmocka_unit_test(test_varints),
+        cmocka_unit_test(test_overlong_varints), cmocka_unit_test(test_utf8_of_every_code_point),
+        cmocka_unit_test(test_utf8_cut),         cmocka_unit_test(test_u64set),
+        cmocka_unit_test(test_u64set_clear),     cmocka_unit_test(test_groups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
