@@ -265,10 +265,10 @@ static void test_help(void **state)
     struct buf out;
     help(80, &out);
     assert_memory_equal(buf_cstr(&out), beginning, sizeof(beginning) - 1);
-    assert_non_null(strstr(out.data,
-                           "\n      --poll-timeout DURATION   When a poll gives up on namespaces that have not\n"
-                           "                                answered. Less than poll_frequency. (1ms to 7d;\n"
-                           "                                default 2s)\n"));
+    assert_non_null(strstr(
+        out.data, "\n      --poll-timeout DURATION   When a poll gives up on namespaces that have not\n"
+                  "                                answered. Less than poll_frequency. (1ms to 7d;\n"
+                  "                                default 2s)\n"));
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         char flag[64];
         snprintf(flag, sizeof(flag), "\n      --%s %s", config_options[i].name, config_options[i].metavar);

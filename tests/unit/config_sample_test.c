@@ -32,7 +32,7 @@ static void test_the_sample_loads(void **state)
     (void)state;
     struct config_builder *b = config_builder_new();
     struct err e = {0};
-    struct config *c;
+    struct config *c = NULL;
     if (config_read_file(b, SAMPLE, &e) || config_build(b, &c, &e))
         fail_msg("%s", e.text);
     struct config *defaults = test_defaults();
@@ -68,7 +68,7 @@ static void test_a_dump_reads_back(void **state)
     buf_init(&out);
     config_dump_yaml(c, &out);
     struct config_builder *b = config_builder_new();
-    struct config *again;
+    struct config *again = NULL;
     struct err e = {0};
     if (config_parse_yaml(b, out.data, out.len, "dump", &e) || config_build(b, &again, &e))
         fail_msg("%s", e.text);

@@ -21,7 +21,7 @@ static int build(const char *text, size_t len, struct config **out, struct err *
 
 static struct config *build_ok(const char *text)
 {
-    struct config *c;
+    struct config *c = NULL;
     struct err e = {0};
     if (build(text, strlen(text), &c, &e))
         fail_msg("%s: %s", text, e.text);
@@ -163,7 +163,7 @@ static void test_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        struct config *c;
+        struct config *c = NULL;
         struct err e = {0};
         int rc = build(refused[i].text, strlen(refused[i].text), &c, &e);
         assert_string_equal(e.text, refused[i].error);
@@ -176,7 +176,7 @@ static void test_refused(void **state)
 static void test_bytes_that_are_no_text(void **state)
 {
     (void)state;
-    struct config *c;
+    struct config *c = NULL;
     struct err e = {0};
     assert_int_equal(build("tag: a\0b\n", 9, &c, &e), ERR_MALFORMED); /* a NUL does not end the file */
     assert_int_equal(build("t\0a\0g\0:\0 \0x\0", 12, &c, &e), ERR_MALFORMED); /* UTF-16 */
@@ -186,7 +186,7 @@ static void test_bytes_that_are_no_text(void **state)
 static void test_sizes(void **state)
 {
     (void)state;
-    struct config *c;
+    struct config *c = NULL;
     struct err e = {0};
     char *large = malloc(CONFIG_FILE_MAX + 1);
     assert_non_null(large);
@@ -219,7 +219,7 @@ static void test_files(void **state)
     assert_int_equal(config_read_file(b, path, &e), 0);
     assert_string_equal(config_builder_origin(b, test_option("label")), origin);
     assert_string_equal(config_builder_origin(b, test_option("tag")), "default");
-    struct config *c;
+    struct config *c = NULL;
     assert_int_equal(config_build(b, &c, &e), 0);
     assert_string_equal(c->label, "from a file");
     config_unref(c);
