@@ -1,0 +1,114 @@
+/* The server's side of the gRPC core API: a table of methods, unary handlers as plain functions, streams that are pulled.
+ *
+ * A stream never queues in here. When it can take a message, its `next` is asked for one; the queue, its bound and its
+ * policy are the subscriber's. So a slow client costs what its own queue holds and nothing else.
+ *
+ * Threads: "rpc/N" run all handlers, one completion queue each; `next` also runs on the thread that calls rpc_call_kick.
+ * No thread that has ever been in another network namespace may call anything here: gRPC starts threads from the thread
+ * that calls it. */
+#ifndef XTCP_RPC_SERVER_H
+#define XTCP_RPC_SERVER_H
+
+#include <grpc/slice.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+
+struct rpc_server;
+struct rpc_call;
+
+/* A message to send. The slices' references pass to rpc. */
+#define RPC_MESSAGE_SLICES 2
+struct rpc_message {
+    grpc_slice slices[RPC_MESSAGE_SLICES];
+    size_t n;
+    bool more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once */
+};
+
+/* What a stream does. Calls come in the order open, then any of message, half_closed and next, then closed, which is the
+ * last one; `message` and `half_closed` never run at the same time for one call, `next` may run beside them. */
+struct rpc_stream_ops {
+    /* A call has begun. |request| is the first message of a server-streaming call, empty for a bidirectional one. May end the
+     * call at once with rpc_call_finish. */
+    void (*open)(void *app, struct rpc_call *call, const uint8_t *request, size_t len);
+    /* A further request (bidirectional calls only). */
+    void (*message)(void *app, struct rpc_call *call, const uint8_t *request, size_t len);
+    /* The client will send nothing more (bidirectional calls only). */
+    void (*half_closed)(void *app, struct rpc_call *call);
+    /* The call can take a message: fill |out| and return true, or return false; rpc_call_kick later asks again. Runs under
+     * the call's lock: do not call rpc_* in it. */
+    bool (*next)(void *app, struct rpc_call *call, struct rpc_message *out);
+    /* The call is over (finished, cancelled, connection lost). rpc_call_user's object is the stream's to release. */
+    void (*closed)(void *app, struct rpc_call *call);
+};
+
+enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };
+
+struct rpc_method {
+    const char *path; /* "/package.Service/Method" */
+    enum rpc_kind kind;
+    /* Unary: answers |request| into |reply|. Returns 0, or a code with its text in |e|. Must not block. */
+    int (*unary)(void *app, const uint8_t *request, size_t len, struct buf *reply, struct err *e);
+    const struct rpc_stream_ops *stream;
+};
+
+struct rpc_server_options {
+    const struct rpc_method *methods; /* lives as long as the server */
+    size_t n_methods;
+    void *app;                /* given to every handler */
+    unsigned threads;         /* completion queues and their threads, at least 1 */
+    size_t request_max;       /* bytes of one request message */
+    unsigned streams_max;     /* concurrent calls on one connection */
+};
+
+/* Starts gRPC. In main, before the first thread, with all signals blocked, in the host's namespace. */
+void rpc_server_init(void);
+
+/* Ends gRPC, after the last server has been stopped. */
+void rpc_server_fini(void);
+
+int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e);
+
+/* Gives the server a connected stream socket, non-blocking and close-on-exec; the server owns it from now on, always. Main
+ * thread. */
+void rpc_server_adopt(struct rpc_server *s, int fd);
+
+/* Stops: no new calls, running unary calls are answered, streams are told through |stopping| (each should finish), and after
+ * |grace_ns| what is left is cancelled. Returns 0 when everything has ended within |deadline_ns| from now; the server is then
+ * freed. Otherwise ERR_TIMEOUT: a peer holds the transport open; nothing is freed and the caller should
+ * _exit. Main thread. */
+int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
+
+/* Whether rpc_server_stop has begun: a stream that opens now must finish at once. */
+bool rpc_server_stopping(const struct rpc_server *s);
+
+/* ---- calls; any thread ---- */
+
+struct rpc_call *rpc_call_ref(struct rpc_call *call);
+void rpc_call_unref(struct rpc_call *call);
+
+/* An object of the stream's; set it in `open`. */
+void rpc_call_set_user(struct rpc_call *call, void *user);
+void *rpc_call_user(const struct rpc_call *call);
+
+const char *rpc_call_method(const struct rpc_call *call);
+
+/* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. Never an identity. */
+const char *rpc_call_peer(const struct rpc_call *call);
+
+/* There may be something for `next`: sends it if the call can take it. Not from within `next`. */
+void rpc_call_kick(struct rpc_call *call);
+
+/* Ends the call with |code| (0 or one of lib/err.h) once `next` has nothing more. The first finish counts. */
+void rpc_call_finish(struct rpc_call *call, int code, const char *text);
+
+/* Ends the call now, whatever the client does: it sees |code| and |text|. */
+void rpc_call_abort(struct rpc_call *call, int code, const char *text);
+
+/* A message of one slice with a copy of |data|. */
+struct rpc_message rpc_message_copy(const void *data, size_t len, bool more);
+
+#endif

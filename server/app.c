@@ -1,0 +1,634 @@
+#include "server/app.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/duration.h"
+#include "lib/log.h"
+#include "nswatch/nswatch.h"
+#include "rpc/listener.h"
+#include "rpc/reflection.h"
+#include "rpc/server.h"
+#include "server/health.h"
+#include "server/schedule.h"
+#include "server/services.h"
+
+#define RPC_THREADS     2
+#define REQUEST_MAX     (64 * 1024)         /* bytes of a request */
+#define STREAMS_MAX     256                 /* calls on one connection */
+#define HUB_QUEUE_BYTES (64 * 1024 * 1024)
+#define POOL_KEEP       32                  /* unused batches kept for the next poll */
+
+/* The first poll waits for the first full look at the namespaces, but not for ever. */
+#define SYNC_WAIT_NS (2 * NS_PER_S)
+
+/* Clients are given so long to take what is queued for them; after STOP_NS the process ends whatever they do. */
+#define STOP_GRACE_NS (500 * NS_PER_MS)
+#define STOP_NS       (1200 * NS_PER_MS)
+
+struct app {
+    app_reload *reload;
+    void *reload_arg;
+    int64_t start_wall_ns;
+    int64_t start_mono_ns;
+
+    int epoll;
+    int signals; /* signalfd */
+    int timer;   /* timerfd: schedule and poll timeout */
+    int wake;    /* eventfd: something for the loop to look at */
+    int64_t timer_ns;
+    bool stop;
+    bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
+
+    struct rpc_listener *listeners[CONFIG_LISTEN_MAX];
+    size_t n_listeners;
+    uint32_t port; /* of the first TCP listener */
+
+    struct batch_pool *pool;
+    struct hub *hub;
+    struct poller *poller;
+    struct collectors *collectors;
+    struct inventory *inventory;
+    struct nswatch *nswatch;
+    struct health *health;
+    struct reflection *reflection;
+    struct rpc_server *server;
+    _Atomic uint64_t subscribers;
+    _Atomic bool synced;
+
+    pthread_mutex_t change_lock; /* one change of the configuration at a time; taken before all others */
+    pthread_mutex_t config_lock; /* guards the pointer; a leaf */
+    const struct config *config;
+
+    pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
+    struct schedule schedule;
+};
+
+/* ---- Small things for the services ---- */
+
+const struct config *app_config(struct app *app)
+{
+    pthread_mutex_lock(&app->config_lock);
+    const struct config *c = config_ref(app->config);
+    pthread_mutex_unlock(&app->config_lock);
+    return c;
+}
+
+void app_config_extra(struct app *app, struct config_msg_extra *extra)
+{
+    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = app->port};
+}
+
+bool app_serving(struct app *app)
+{
+    return health_get(app->health, "") == HEALTH_SERVING;
+}
+
+struct hub *app_hub(struct app *app)
+{
+    return app->hub;
+}
+
+struct inventory *app_inventory(struct app *app)
+{
+    return app->inventory;
+}
+
+struct poller *app_poller(struct app *app)
+{
+    return app->poller;
+}
+
+struct health *app_health(struct app *app)
+{
+    return app->health;
+}
+
+const struct reflection *app_reflection(struct app *app)
+{
+    return app->reflection;
+}
+
+void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns)
+{
+    *wall_ns = app->start_wall_ns;
+    *mono_ns = app->start_mono_ns;
+}
+
+uint64_t app_next_subscriber(struct app *app)
+{
+    return atomic_fetch_add(&app->subscribers, 1) + 1;
+}
+
+void app_nswatch_stats(struct app *app, struct nswatch_stats *stats)
+{
+    nswatch_get_stats(app->nswatch, stats);
+}
+
+static void wake(void *arg)
+{
+    struct app *app = arg;
+    uint64_t one = 1;
+    ssize_t n = write(app->wake, &one, sizeof(one));
+    (void)n; /* full: the loop is about to wake anyway */
+}
+
+/* ---- Schedule ---- */
+
+void app_request_poll(struct app *app, struct subscriber *s)
+{
+    pthread_mutex_lock(&app->schedule_lock);
+    uint64_t id = schedule_request(&app->schedule);
+    if (s)
+        subscriber_want(s, id); /* under the lock: that poll cannot begin before */
+    pthread_mutex_unlock(&app->schedule_lock);
+    wake(app);
+}
+
+int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
+{
+    pthread_mutex_lock(&app->schedule_lock);
+    bool ok = schedule_burst(&app->schedule, count, interval_ns, replace, clock_mono_ns());
+    uint32_t left = app->schedule.burst_left;
+    pthread_mutex_unlock(&app->schedule_lock);
+    if (!ok)
+        return err_set(e, ERR_LIMIT, "a burst is running, %u polls of it are to come: set replace to take its place", left);
+    wake(app);
+    return 0;
+}
+
+uint32_t app_cancel_burst(struct app *app)
+{
+    pthread_mutex_lock(&app->schedule_lock);
+    uint32_t n = schedule_cancel_burst(&app->schedule);
+    pthread_mutex_unlock(&app->schedule_lock);
+    return n;
+}
+
+/* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
+static void run_schedule(struct app *app)
+{
+    if (poller_check(app->poller, app->inventory)) {
+        pthread_mutex_lock(&app->schedule_lock);
+        schedule_end(&app->schedule);
+        pthread_mutex_unlock(&app->schedule_lock);
+        health_set(app->health, HEALTH_SERVING);
+    }
+    uint64_t id;
+    enum stream_trigger trigger;
+    int64_t now = clock_mono_ns();
+    pthread_mutex_lock(&app->schedule_lock);
+    if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
+        schedule_open(&app->schedule, now);
+    bool begin = schedule_begin(&app->schedule, now, &id, &trigger);
+    pthread_mutex_unlock(&app->schedule_lock);
+    if (begin) {
+        const struct config *config = app_config(app);
+        int rc = poller_start(app->poller, app->inventory, id, trigger, config);
+        config_unref(config);
+        if (rc) {
+            log_error("app", "poll %llu: %s", (unsigned long long)id, err_name(rc));
+            pthread_mutex_lock(&app->schedule_lock);
+            schedule_end(&app->schedule);
+            pthread_mutex_unlock(&app->schedule_lock);
+        }
+    }
+    pthread_mutex_lock(&app->schedule_lock);
+    int64_t next = app->schedule.opened ? schedule_next(&app->schedule) : app->start_mono_ns + SYNC_WAIT_NS;
+    pthread_mutex_unlock(&app->schedule_lock);
+    int64_t deadline = poller_deadline(app->poller);
+    if (deadline < next)
+        next = deadline;
+    if (next == app->timer_ns)
+        return;
+    app->timer_ns = next;
+    struct itimerspec when = {0}; /* zero disarms it */
+    if (next != INT64_MAX) {
+        int64_t at = next > 0 ? next : 1;
+        when.it_value = (struct timespec){.tv_sec = at / NS_PER_S, .tv_nsec = at % NS_PER_S};
+    }
+    timerfd_settime(app->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* ---- Configuration ---- */
+
+static struct nswatch_options watch_options(const struct config *c)
+{
+    return (struct nswatch_options){.dirs = (const char *const *)c->netns_dirs.items,
+                                    .dir_count = c->netns_dirs.n,
+                                    .proc_interval_ns = c->proc_scan_interval};
+}
+
+/* Puts |c| in force (its reference is taken over). The change lock is held, or nothing runs yet. Returns 0, or a code with
+ * nothing changed and |c| freed. */
+static int put_in_force(struct app *app, struct config *c, struct err *e)
+{
+    const struct config *old = app->config;
+    struct nswatch_options options = watch_options(c);
+    int rc = nswatch_set_options(app->nswatch, &options, e);
+    if (rc) {
+        config_unref(c);
+        return rc;
+    }
+    c->generation = old->generation + 1;
+    log_set(c->log_level, c->log_format);
+    pthread_mutex_lock(&app->config_lock);
+    app->config = c;
+    pthread_mutex_unlock(&app->config_lock);
+    if (c->poll_frequency != old->poll_frequency) {
+        pthread_mutex_lock(&app->schedule_lock);
+        schedule_set_frequency(&app->schedule, c->poll_frequency, clock_mono_ns());
+        pthread_mutex_unlock(&app->schedule_lock);
+        wake(app);
+    }
+    config_unref(old);
+    return 0;
+}
+
+static void log_changes(const struct config *from, const struct config *to, const char *who)
+{
+    const struct config_option *options[CONFIG_OPTION_COUNT];
+    size_t n = config_diff(from, to, options, CONFIG_OPTION_COUNT);
+    for (size_t i = 0; i < n; i++) {
+        struct buf was;
+        struct buf is;
+        buf_init(&was);
+        buf_init(&is);
+        config_option_print(options[i], from, &was);
+        config_option_print(options[i], to, &is);
+        log_info("config", "%s: %s: \"%s\" is now \"%s\"", who, options[i]->name, buf_cstr(&was), buf_cstr(&is));
+        buf_free(&was);
+        buf_free(&is);
+    }
+}
+
+int app_change_config(struct app *app, const struct app_change *change, struct config_msg_set *set,
+                      const struct config **in_force, struct err *e)
+{
+    pthread_mutex_lock(&app->change_lock);
+    const struct config *old = app_config(app);
+    int rc = change->edit(app, change->request, change->len, old, set, e);
+    if (rc == 0 && set->dry_run) {
+        *in_force = set->candidate;
+    } else if (rc == 0 && set->n_changed == 0) {
+        config_unref(set->candidate);
+        *in_force = config_ref(old);
+    } else if (rc == 0) {
+        log_changes(old, set->candidate, "gRPC");
+        rc = put_in_force(app, set->candidate, e);
+        if (rc == 0)
+            *in_force = app_config(app);
+    }
+    config_unref(old);
+    pthread_mutex_unlock(&app->change_lock);
+    return rc;
+}
+
+/* An option that a running daemon cannot follow keeps its value. */
+static void keep_restart_options(const struct config *old, struct config *new)
+{
+    const struct config_option *options[CONFIG_OPTION_COUNT];
+    size_t n = config_diff(old, new, options, CONFIG_OPTION_COUNT);
+    for (size_t i = 0; i < n; i++) {
+        if (options[i]->reload != CONFIG_RESTART)
+            continue;
+        struct buf text;
+        buf_init(&text);
+        config_option_print(options[i], old, &text);
+        if (config_set_text(new, options[i], buf_cstr(&text), NULL) == 0)
+            log_warn("config", "%s has changed: this takes effect with the next start", options[i]->name);
+        buf_free(&text);
+    }
+}
+
+/* SIGHUP: the same sources are read again. What was changed over gRPC since is gone; an error changes nothing. */
+static void reload(struct app *app)
+{
+    struct config *c = NULL;
+    struct err e = {0};
+    pthread_mutex_lock(&app->change_lock);
+    const struct config *old = app_config(app);
+    int rc = app->reload(app->reload_arg, &c, &e);
+    if (rc == 0) {
+        keep_restart_options(old, c);
+        if (config_diff(old, c, NULL, 0) == 0) {
+            log_info("config", "reloaded: nothing has changed");
+            config_unref(c);
+        } else {
+            log_changes(old, c, "reload");
+            rc = put_in_force(app, c, &e);
+        }
+    }
+    if (rc)
+        log_error("config", "not reloaded, everything stays as it is: %s", e.text);
+    config_unref(old);
+    pthread_mutex_unlock(&app->change_lock);
+}
+
+/* ---- The loop ---- */
+
+/* Called on the thread "nswatch". */
+static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
+{
+    struct app *app = arg;
+    inventory_event(app->inventory, event, ns);
+    if (event == NSWATCH_SYNCED) {
+        atomic_store(&app->synced, true);
+        wake(app);
+    } else if (event == NSWATCH_DEAD) {
+        log_error("app", "namespaces are no longer watched: restart the daemon");
+    }
+}
+
+static void on_begin(void *arg, const struct stream_begin *begin)
+{
+    hub_begin(((struct app *)arg)->hub, begin);
+}
+
+static void on_batch(void *arg, struct batch *b)
+{
+    hub_batch(((struct app *)arg)->hub, b);
+}
+
+static void on_end(void *arg, const struct stream_end *end)
+{
+    hub_end(((struct app *)arg)->hub, end);
+}
+
+static void accept_all(struct app *app, struct rpc_listener *l)
+{
+    for (int budget = 64; budget > 0; budget--) { /* the loop has other things to do as well */
+        int fd = rpc_listener_accept(l);
+        if (fd < 0)
+            return;
+        rpc_server_adopt(app->server, fd);
+    }
+}
+
+static void on_signal(struct app *app)
+{
+    struct signalfd_siginfo info;
+    while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(app);
+        } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+            app->stop = true;
+        }
+    }
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof(count));
+    (void)n;
+}
+
+static void loop(struct app *app)
+{
+    while (!app->stop) {
+        run_schedule(app);
+        struct epoll_event events[16];
+        int n = epoll_wait(app->epoll, events, 16, -1);
+        for (int i = 0; i < n; i++) {
+            const void *what = events[i].data.ptr;
+            if (what == &app->signals) {
+                on_signal(app);
+            } else if (what == &app->timer) {
+                drain(app->timer);
+                app->timer_ns = 0; /* it has fired: to be set again */
+            } else if (what == &app->wake) {
+                drain(app->wake);
+            } else {
+                accept_all(app, events[i].data.ptr);
+            }
+        }
+    }
+}
+
+/* ---- Start and stop ---- */
+
+static int watch_fd(struct app *app, int fd, void *what)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+    return epoll_ctl(app->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+static int open_loop(struct app *app, struct err *e)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    app->epoll = epoll_create1(EPOLL_CLOEXEC);
+    app->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    app->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    app->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (app->epoll < 0 || app->signals < 0 || app->timer < 0 || app->wake < 0)
+        return err_set(e, -errno, "event loop: %s", err_name(-errno));
+    int rc = watch_fd(app, app->signals, &app->signals);
+    if (rc == 0)
+        rc = watch_fd(app, app->timer, &app->timer);
+    if (rc == 0)
+        rc = watch_fd(app, app->wake, &app->wake);
+    return rc ? err_set(e, rc, "event loop: %s", err_name(rc)) : 0;
+}
+
+static int open_listeners(struct app *app, struct err *e)
+{
+    const struct config_strings *listen = &app->config->grpc_listen;
+    for (size_t i = 0; i < listen->n; i++) {
+        int rc = rpc_listener_open(listen->items[i], &app->listeners[i], e);
+        if (rc)
+            return rc;
+        app->n_listeners++;
+        if (!app->port)
+            app->port = rpc_listener_port(app->listeners[i]);
+    }
+    return 0;
+}
+
+/* Descriptors are what connections cost: take all that we may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int make_modules(struct app *app, struct err *e)
+{
+    app->pool = batch_pool_new(POOL_KEEP);
+    app->health = health_new(reflection_services, REFLECTION_SERVICE_COUNT);
+    if (!app->pool || !app->health)
+        return err_set(e, -ENOMEM, "out of memory");
+    struct poller_ops ops = {.begin = on_begin, .batch = on_batch, .end = on_end, .wake = wake, .arg = app};
+    int rc = reflection_new(reflection_services, REFLECTION_SERVICE_COUNT, &app->reflection, e);
+    if (rc == 0)
+        rc = hub_new(HUB_QUEUE_BYTES, &app->hub, e);
+    if (rc == 0)
+        rc = poller_new(&ops, &app->poller, e);
+    if (rc)
+        return rc;
+    struct collectors_options collectors = {.sink = poller_sink(app->poller), .pool = app->pool};
+    rc = collectors_new(&collectors, &app->collectors, e);
+    if (rc == 0)
+        rc = inventory_new(app->collectors, &app->inventory, e);
+    if (rc)
+        return rc;
+    struct nswatch_options watch = watch_options(app->config);
+    app->nswatch = nswatch_new(&watch, on_namespace, app, e);
+    return app->nswatch ? 0 : e->code;
+}
+
+static int start_threads(struct app *app, struct err *e)
+{
+    struct rpc_server_options options = {
+        .app = app, .threads = RPC_THREADS, .request_max = REQUEST_MAX, .streams_max = STREAMS_MAX};
+    options.methods = services_methods(&options.n_methods);
+    int rc = rpc_server_new(&options, &app->server, e);
+    if (rc)
+        return rc;
+    rc = hub_start(app->hub);
+    if (rc)
+        return err_set(e, rc, "thread hub: %s", err_name(rc));
+    rc = nswatch_start(app->nswatch);
+    return rc ? err_set(e, rc, "thread nswatch: %s", err_name(rc)) : 0;
+}
+
+static int start(struct app *app, struct err *e)
+{
+    app->start_wall_ns = clock_wall_ns();
+    app->start_mono_ns = clock_mono_ns();
+    schedule_init(&app->schedule, app->config->poll_frequency);
+    log_set(app->config->log_level, app->config->log_format);
+    raise_descriptor_limit();
+    rpc_server_init();
+    int rc = open_loop(app, e);
+    if (rc == 0)
+        rc = open_listeners(app, e);
+    if (rc == 0)
+        rc = make_modules(app, e);
+    if (rc == 0)
+        rc = start_threads(app, e);
+    for (size_t i = 0; i < app->n_listeners && rc == 0; i++) {
+        rc = watch_fd(app, rpc_listener_fd(app->listeners[i]), app->listeners[i]);
+        if (rc)
+            err_set(e, rc, "listener %s: %s", rpc_listener_text(app->listeners[i]), err_name(rc));
+    }
+    return rc;
+}
+
+static void log_start(const struct app *app)
+{
+    char frequency[DURATION_TEXT_MAX];
+    char timeout[DURATION_TEXT_MAX];
+    duration_format(app->config->poll_frequency, frequency);
+    duration_format(app->config->poll_timeout, timeout);
+    for (size_t i = 0; i < app->n_listeners; i++)
+        log_info("app", "listening on %s", rpc_listener_text(app->listeners[i]));
+    log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
+}
+
+/* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told to come back. */
+static void finish_subscribers(struct app *app)
+{
+    size_t n;
+    struct subscriber **list = hub_subscribers(app->hub, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct subscriber_options *o = subscriber_options(list[i]);
+        bool plain = o->batch_rows == 0 && !o->markers;
+        rpc_call_finish(subscriber_call(list[i]), plain ? 0 : ERR_UNAVAILABLE, plain ? "" : "the daemon is stopping");
+        subscriber_unref(list[i]);
+    }
+    free(list);
+}
+
+/* The mirror of start(); each part copes with not having been made. */
+static void stop(struct app *app)
+{
+    for (size_t i = app->n_listeners; i > 0; i--)
+        rpc_listener_close(app->listeners[i - 1]);
+    if (app->nswatch) {
+        nswatch_stop(app->nswatch);
+        nswatch_join(app->nswatch);
+    }
+    if (app->poller)
+        poller_cancel(app->poller);
+    if (app->inventory)
+        inventory_stop(app->inventory);
+    if (app->hub)
+        hub_stop(app->hub);
+    if (app->server) {
+        finish_subscribers(app);
+        app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
+    }
+    if (app->stuck) {
+        log_info("app", "a client holds its connection open without reading: leaving it behind");
+        return;
+    }
+    rpc_server_fini();
+    nswatch_free(app->nswatch);
+    inventory_free(app->inventory);
+    collectors_free(app->collectors);
+    poller_free(app->poller);
+    hub_free(app->hub);
+    reflection_free(app->reflection);
+    health_free(app->health);
+    batch_pool_free(app->pool);
+    int fds[] = {app->wake, app->timer, app->signals, app->epoll};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    config_unref(app->config);
+    pthread_mutex_destroy(&app->schedule_lock);
+    pthread_mutex_destroy(&app->config_lock);
+    pthread_mutex_destroy(&app->change_lock);
+}
+
+int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
+{
+    struct err e = {0};
+    struct app *app = calloc(1, sizeof(*app));
+    if (!app) {
+        log_error("app", "out of memory");
+        config_unref(config);
+        return 1;
+    }
+    *app = (struct app){.reload = reload_fn, .reload_arg = reload_arg, .config = config, .epoll = -1, .signals = -1,
+                        .timer = -1, .wake = -1};
+    config->generation = 1;
+    pthread_mutex_init(&app->change_lock, NULL);
+    pthread_mutex_init(&app->config_lock, NULL);
+    pthread_mutex_init(&app->schedule_lock, NULL);
+    int rc = start(app, &e);
+    if (rc == 0) {
+        log_start(app);
+        loop(app);
+    } else {
+        log_error("app", "cannot start: %s", e.text);
+    }
+    stop(app);
+    if (app->stuck)
+        _exit(0);
+    free(app);
+    if (rc == 0)
+        log_info("app", "stopped");
+    return rc ? 1 : 0;
+}

@@ -1,0 +1,76 @@
+/* The running daemon: joins the modules, which do not know each other.
+ *
+ * Main owns it. The functions here that the gRPC services call may come from any thread; docs/architecture.md has the table
+ * of threads and the order of locks. */
+#ifndef XTCP_SERVER_APP_H
+#define XTCP_SERVER_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "lib/err.h"
+#include "rpc/msg_config.h"
+#include "server/hub.h"
+#include "server/poller.h"
+#include "server/inventory.h"
+#include "server/subscriber.h"
+
+struct app;
+
+/* Makes a configuration anew from the same sources as at the start (SIGHUP). Returns 0 and it in |out|, or a code with |e|. */
+typedef int app_reload(void *arg, struct config **out, struct err *e);
+
+/* Runs the daemon with |config| (its reference becomes the daemon's) until SIGTERM or SIGINT. Returns the exit status:
+ * 0, or 1 with a log line saying what could not be started. All signals must be blocked, no thread started before. */
+int app_run(struct config *config, app_reload *reload, void *reload_arg);
+
+/* ---- For the services; any thread ---- */
+
+/* A reference to the configuration in force. */
+const struct config *app_config(struct app *app);
+
+/* Encodes what the configuration services tell beside the configuration. */
+void app_config_extra(struct app *app, struct config_msg_extra *extra);
+
+/* Makes a change: |edit| gets the configuration in force and returns a candidate; it is put in force, all or nothing, while no
+ * other change can come between. |done| then writes the reply, with the configuration that is in force after it. */
+struct app_change {
+    int (*edit)(struct app *app, const void *request, size_t len, const struct config *in_force,
+                struct config_msg_set *out, struct err *e);
+    const void *request;
+    size_t len;
+};
+int app_change_config(struct app *app, const struct app_change *change, struct config_msg_set *set,
+                      const struct config **in_force, struct err *e);
+
+/* Asks for a poll. With |s|, that subscriber gets its records; whichever way, all streams do. */
+void app_request_poll(struct app *app, struct subscriber *s);
+
+/* Starts a burst. Returns 0, or ERR_LIMIT when one is running and |replace| is not set. */
+int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace, struct err *e);
+
+/* Ends a burst; returns how many polls of it will not happen. */
+uint32_t app_cancel_burst(struct app *app);
+
+/* Whether the first poll has finished: the daemon serves. */
+bool app_serving(struct app *app);
+
+struct hub *app_hub(struct app *app);
+struct inventory *app_inventory(struct app *app);
+struct poller *app_poller(struct app *app);
+struct health *app_health(struct app *app);
+const struct reflection *app_reflection(struct app *app);
+
+/* Wall clock and monotonic time of the start. */
+void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns);
+
+/* A number for the next subscriber, from 1. */
+uint64_t app_next_subscriber(struct app *app);
+
+/* Figures of the namespace watcher, for the status. */
+struct nswatch_stats;
+void app_nswatch_stats(struct app *app, struct nswatch_stats *stats);
+
+#endif

@@ -1,0 +1,128 @@
+/* The program xtcp2: reads its command line and runs as the daemon, or once (--once), or over a recording (--replay). */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "config/builder.h"
+#include "lib/log.h"
+#include "server/app.h"
+#include "server/offline.h"
+
+#define EXIT_USAGE 2
+
+/* The command line as it was read, kept so that SIGHUP can read it again. */
+struct command {
+    int argc;
+    char **argv;
+    const char *config_file;
+    const char *replay;
+    const char *output;
+    bool once;
+    bool help;
+    bool version;
+};
+
+enum { OWN_OPTIONS = 6 };
+
+static void own_options(struct command *c, struct config_program_option out[OWN_OPTIONS])
+{
+    const struct config_program_option options[OWN_OPTIONS] = {
+        {.name = "config",
+         .short_name = 'c',
+         .metavar = "FILE",
+         .help = "Reads the configuration FILE (YAML). What the command line says wins.",
+         .value = &c->config_file,
+         .is_config_file = true},
+        {.name = "once",
+         .help = "Polls all namespaces once, prints the records to standard output and exits: 0 when every namespace was "
+                 "polled completely, else 1.",
+         .flag = &c->once},
+        {.name = "replay",
+         .metavar = "FILE",
+         .help = "Prints the records of the recorded netlink answers in FILE (pcap, link type 253) and exits.",
+         .value = &c->replay},
+        {.name = "output",
+         .short_name = 'o',
+         .metavar = "FORMAT",
+         .help = "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a serialized "
+                 "Envelope behind its length as a varint).",
+         .value = &c->output,
+         .check = offline_check_format},
+        {.name = "help", .short_name = 'h', .help = "Prints this text.", .flag = &c->help, .ends = true},
+        {.name = "version", .short_name = 'V', .help = "Prints the version.", .flag = &c->version, .ends = true},
+    };
+    memcpy(out, options, sizeof(options));
+}
+
+static int read_config(struct command *c, struct config **out, struct err *e)
+{
+    struct config_program_option own[OWN_OPTIONS];
+    own_options(c, own);
+    struct config_builder *b = config_builder_new();
+    if (!b)
+        return err_set(e, ERR_LIMIT, "out of memory");
+    int rc = config_parse_args(b, c->argc, c->argv, own, OWN_OPTIONS, e);
+    if (rc == 0 && !c->help && !c->version)
+        rc = config_build(b, out, e);
+    config_builder_free(b);
+    return rc;
+}
+
+static int reload(void *arg, struct config **out, struct err *e)
+{
+    struct command again = {.argc = ((struct command *)arg)->argc, .argv = ((struct command *)arg)->argv};
+    return read_config(&again, out, e);
+}
+
+static int print_help(void)
+{
+    struct command c = {0};
+    struct config_program_option own[OWN_OPTIONS];
+    struct winsize window;
+    struct buf text;
+    own_options(&c, own);
+    unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60 ? window.ws_col : 100;
+    buf_init(&text);
+    config_print_help(&text, width < 120 ? width : 120, "xtcp2 [OPTION]...",
+                      "Collects every TCP socket of every network namespace of this host and streams the records to gRPC "
+                      "clients. Without options it runs with its embedded default configuration.",
+                      own, OWN_OPTIONS);
+    int rc = fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0 ? 0 : 1;
+    buf_free(&text);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL); /* every thread inherits this; signals are read from a descriptor */
+
+    struct command c = {.argc = argc, .argv = argv};
+    struct config *config = NULL;
+    struct err e = {0};
+    int rc = read_config(&c, &config, &e);
+    if (rc == 0 && c.once && c.replay)
+        rc = err_set(&e, ERR_USAGE, "--once and --replay exclude each other");
+    if (rc == 0 && c.output && !c.once && !c.replay && !c.help && !c.version)
+        rc = err_set(&e, ERR_USAGE, "--output goes with --once or --replay");
+    if (rc) {
+        fprintf(stderr, "xtcp2: %s\n", e.text);
+        config_unref(config);
+        return rc == ERR_USAGE ? EXIT_USAGE : 1;
+    }
+    if (c.help)
+        return print_help();
+    if (c.version)
+        return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
+    if (!c.once && !c.replay)
+        return app_run(config, reload, &c);
+
+    sigprocmask(SIG_UNBLOCK, &all, NULL); /* short-lived: ends like any other command */
+    log_set(config->log_level, config->log_format);
+    rc = c.once ? offline_once(config, c.output) : offline_replay(config, c.replay, c.output);
+    config_unref(config);
+    return rc;
+}

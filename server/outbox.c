@@ -1,0 +1,55 @@
+#include "server/outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void outbox_init(struct outbox *o, size_t max)
+{
+    *o = (struct outbox){.max = max};
+    o->last = &o->first;
+    pthread_mutex_init(&o->lock, NULL);
+}
+
+void outbox_fini(struct outbox *o)
+{
+    struct rpc_message m;
+    while (outbox_next(o, &m))
+        grpc_slice_unref(m.slices[0]);
+    pthread_mutex_destroy(&o->lock);
+}
+
+int outbox_push(struct outbox *o, const void *data, size_t len)
+{
+    struct outbox_item *item = malloc(sizeof(*item));
+    if (!item)
+        return -ENOMEM;
+    pthread_mutex_lock(&o->lock);
+    bool room = o->n < o->max;
+    if (room) {
+        *item = (struct outbox_item){.slice = grpc_slice_from_copied_buffer(len ? data : "", len)};
+        *o->last = item;
+        o->last = &item->next;
+        o->n++;
+    }
+    pthread_mutex_unlock(&o->lock);
+    if (room)
+        return 0;
+    free(item);
+    return ERR_LIMIT;
+}
+
+bool outbox_next(struct outbox *o, struct rpc_message *out)
+{
+    pthread_mutex_lock(&o->lock);
+    struct outbox_item *item = o->first;
+    if (item) {
+        o->first = item->next;
+        if (!o->first)
+            o->last = &o->first;
+        o->n--;
+        *out = (struct rpc_message){.slices = {item->slice}, .n = 1, .more = o->first != NULL};
+    }
+    pthread_mutex_unlock(&o->lock);
+    free(item);
+    return item != NULL;
+}

@@ -1,0 +1,367 @@
+#include "server/poller.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel. */
+#define STUCK_NS (200 * NS_PER_MS)
+
+/* What is counted over all polls. */
+enum count {
+    COUNT_GONE,
+    COUNT_TIMEOUT,
+    COUNT_INTERRUPTED,
+    COUNT_TRUNCATED,
+    COUNT_OVERRUN,
+    COUNT_BUSY,
+    COUNT_OTHER,
+    COUNT_DUPLICATE,
+    COUNT_MALFORMED,
+    COUNT_UNKNOWN_ATTR,
+    COUNTS,
+};
+
+static const char *const count_names[COUNTS] = {
+    [COUNT_GONE] = "namespace gone during its poll",
+    [COUNT_TIMEOUT] = "namespace timed out",
+    [COUNT_INTERRUPTED] = "dump interrupted",
+    [COUNT_TRUNCATED] = "answer truncated",
+    [COUNT_OVERRUN] = "receive buffer overrun",
+    [COUNT_BUSY] = "namespace still busy with an earlier poll",
+    [COUNT_OTHER] = "other error",
+    [COUNT_DUPLICATE] = "socket sent twice",
+    [COUNT_MALFORMED] = "malformed message",
+    [COUNT_UNKNOWN_ATTR] = "unknown attribute skipped",
+};
+
+struct failure {
+    char name[INVENTORY_NAME_MAX];
+    char text[ERR_TEXT_MAX];
+    uint64_t inode;
+    uint64_t cookie;
+    int code;
+};
+
+struct summary {
+    struct stream_begin begin;
+    struct stream_end end; /* without errors, rows_sent and rows_lost */
+    struct failure failures[STREAM_ERRORS_MAX];
+    size_t n_failures;
+};
+
+struct poller {
+    struct poller_ops ops;
+    struct inventory *inventory; /* of the running poll */
+    int64_t start_ns;
+    pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
+    struct collector_order *order; /* of the running poll, NULL between polls */
+    bool issued;                   /* |pending| counts all orders that were given */
+    int64_t pending;               /* orders not reported yet; below zero while reports come faster than counting */
+    struct summary *now;
+    struct summary *last;
+    uint64_t polls;
+    uint64_t sockets;
+    uint64_t counts[COUNTS];
+};
+
+int poller_new(const struct poller_ops *ops, struct poller **out, struct err *e)
+{
+    struct poller *p = calloc(1, sizeof(*p));
+    if (p) {
+        p->now = calloc(1, sizeof(*p->now));
+        p->last = calloc(1, sizeof(*p->last));
+    }
+    if (!p || !p->now || !p->last) {
+        poller_free(p);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    p->ops = *ops;
+    pthread_mutex_init(&p->lock, NULL);
+    *out = p;
+    return 0;
+}
+
+void poller_free(struct poller *p)
+{
+    if (!p)
+        return;
+    if (p->order)
+        collector_order_unref(p->order);
+    pthread_mutex_destroy(&p->lock);
+    free(p->now);
+    free(p->last);
+    free(p);
+}
+
+/* ---- Results ---- */
+
+static enum count kind_of(int code)
+{
+    switch (code) {
+    case ERR_GONE:
+    case ERR_CANCELLED:
+        return COUNT_GONE;
+    case ERR_TIMEOUT:
+        return COUNT_TIMEOUT;
+    case ERR_INTERRUPTED:
+        return COUNT_INTERRUPTED;
+    case ERR_TRUNCATED:
+        return COUNT_TRUNCATED;
+    case -ENOBUFS:
+        return COUNT_OVERRUN;
+    case -EBUSY:
+        return COUNT_BUSY;
+    default:
+        return COUNT_OTHER;
+    }
+}
+
+/* The lock is held. */
+static void note_failure(struct poller *p, const char *name, uint64_t inode, uint64_t cookie, int code, const char *text)
+{
+    struct summary *s = p->now;
+    s->end.namespaces_failed++;
+    p->counts[kind_of(code)]++;
+    if (s->n_failures == STREAM_ERRORS_MAX)
+        return;
+    struct failure *f = &s->failures[s->n_failures++];
+    *f = (struct failure){.inode = inode, .cookie = cookie, .code = code};
+    strncpy(f->name, name, sizeof(f->name) - 1);
+    strncpy(f->text, text, sizeof(f->text) - 1);
+}
+
+static void note_result(struct poller *p, const struct collector_result *result, const char *name, uint64_t inode,
+                        uint64_t cookie)
+{
+    struct summary *s = p->now;
+    s->end.sockets += result->sockets;
+    p->counts[COUNT_DUPLICATE] += result->duplicates;
+    p->counts[COUNT_MALFORMED] += result->malformed;
+    p->counts[COUNT_UNKNOWN_ATTR] += result->unknown_attrs;
+    if (result->interrupted) {
+        s->end.dumps_interrupted++;
+        if (result->err.code != ERR_INTERRUPTED)
+            p->counts[COUNT_INTERRUPTED]++;
+    }
+    if (result->err.code == ERR_CANCELLED)
+        note_failure(p, name, inode, cookie, ERR_GONE, "the namespace was removed during the poll");
+    else if (result->err.code)
+        note_failure(p, name, inode, cookie, result->err.code, result->err.text);
+    else
+        s->end.namespaces++;
+    if (result->empty)
+        s->end.namespaces_empty++;
+}
+
+/* A report, from a collector's thread or (refused orders) from main. */
+static void on_result(void *arg, const struct collector_result *result)
+{
+    struct poller *p = arg;
+    char name[INVENTORY_NAME_MAX];
+    uint64_t inode;
+    uint64_t cookie;
+    pthread_mutex_lock(&p->lock);
+    bool current = p->order && p->order->poll_id == result->poll_id;
+    int64_t timestamp = current ? p->order->timestamp_ns : clock_wall_ns();
+    struct inventory *r = p->inventory;
+    pthread_mutex_unlock(&p->lock);
+    inventory_result(r, result, timestamp, name, &inode, &cookie);
+    if (result->err.code)
+        log_limited(LOG_DEBUG, "poll", "ns=%s: poll %" PRIu64 ": %s", name, result->poll_id, result->err.text);
+    bool complete = false;
+    pthread_mutex_lock(&p->lock);
+    if (p->order && p->order->poll_id == result->poll_id) { /* else it was given up long ago */
+        note_result(p, result, name, inode, cookie);
+        p->pending--;
+        complete = p->issued && p->pending == 0;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (complete && p->ops.wake)
+        p->ops.wake(p->ops.arg);
+}
+
+static void on_batch(void *arg, struct batch *b)
+{
+    struct poller *p = arg;
+    if (p->ops.batch)
+        p->ops.batch(p->ops.arg, b);
+    else
+        batch_unref(b);
+}
+
+struct collector_sink poller_sink(struct poller *p)
+{
+    return (struct collector_sink){.batch = on_batch, .done = on_result, .arg = p};
+}
+
+/* ---- A poll ---- */
+
+static struct collector_order *make_order(uint64_t id, const struct config *config)
+{
+    struct collector_order *o = collector_order_new();
+    if (!o)
+        return NULL;
+    o->poll_id = id;
+    o->timestamp_ns = clock_wall_ns();
+    o->deadline_ns = clock_mono_ns() + config->poll_timeout;
+    o->groups = config->groups;
+    o->daemon_version = strdup(XTCP_VERSION);
+    o->hostname = strdup(config->hostname);
+    o->location = strdup(config->location);
+    o->label = strdup(config->label);
+    o->tag = strdup(config->tag);
+    if (o->daemon_version && o->hostname && o->location && o->label && o->tag)
+        return o;
+    collector_order_unref(o);
+    return NULL;
+}
+
+int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
+                 const struct config *config)
+{
+    struct collector_order *order = make_order(id, config);
+    if (!order)
+        return -ENOMEM;
+    size_t expected = inventory_collectors(r);
+    p->start_ns = clock_mono_ns();
+    pthread_mutex_lock(&p->lock);
+    memset(p->now, 0, offsetof(struct summary, failures));
+    p->now->n_failures = 0;
+    p->now->begin = (struct stream_begin){.poll_id = id,
+                                          .timestamp_ns = order->timestamp_ns,
+                                          .trigger = trigger,
+                                          .namespaces = (uint32_t)expected};
+    p->now->end.poll_id = id;
+    p->inventory = r;
+    p->order = order;
+    p->issued = false;
+    p->pending = 0;
+    pthread_mutex_unlock(&p->lock);
+    if (p->ops.begin)
+        p->ops.begin(p->ops.arg, &p->now->begin);
+    size_t n = inventory_poll(r, order, on_result, p);
+    pthread_mutex_lock(&p->lock);
+    p->pending += (int64_t)n;
+    p->issued = true;
+    bool complete = p->pending == 0;
+    pthread_mutex_unlock(&p->lock);
+    if (complete && p->ops.wake)
+        p->ops.wake(p->ops.arg);
+    return 0;
+}
+
+static void note_missing(void *arg, const char *name, uint64_t inode, uint64_t cookie)
+{
+    struct poller *p = arg;
+    pthread_mutex_lock(&p->lock);
+    note_failure(p, name, inode, cookie, ERR_TIMEOUT, "no answer within the poll timeout, and the collector is stuck");
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void tell_end(struct poller *p)
+{
+    struct stream_error errors[STREAM_ERRORS_MAX];
+    const struct summary *s = p->last;
+    for (size_t i = 0; i < s->n_failures; i++) {
+        const struct failure *f = &s->failures[i];
+        errors[i] = (struct stream_error){
+            .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
+    }
+    struct stream_end end = s->end;
+    end.errors = errors;
+    end.n_errors = s->n_failures;
+    if (p->ops.end)
+        p->ops.end(p->ops.arg, &end);
+    log_at(end.namespaces_failed ? LOG_INFO : LOG_DEBUG, "poll",
+           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us", end.poll_id, end.sockets,
+           end.namespaces, end.namespaces_failed, end.duration_ns / 1000);
+}
+
+bool poller_check(struct poller *p, struct inventory *r)
+{
+    pthread_mutex_lock(&p->lock);
+    bool running = p->order != NULL;
+    bool complete = running && p->issued && p->pending == 0;
+    bool stuck = running && !complete && clock_mono_ns() >= p->order->deadline_ns + STUCK_NS;
+    pthread_mutex_unlock(&p->lock);
+    if (!complete && !stuck)
+        return false;
+    if (stuck)
+        inventory_missing(r, p->order->poll_id, note_missing, p);
+    pthread_mutex_lock(&p->lock);
+    struct collector_order *order = p->order;
+    p->order = NULL;
+    p->now->end.timestamp_ns = clock_wall_ns();
+    p->now->end.duration_ns = (uint64_t)(clock_mono_ns() - p->start_ns);
+    p->polls++;
+    p->sockets += p->now->end.sockets;
+    struct summary *finished = p->now;
+    p->now = p->last;
+    p->last = finished;
+    pthread_mutex_unlock(&p->lock);
+    if (stuck)
+        collector_order_cancel(order);
+    collector_order_unref(order);
+    tell_end(p); /* |last| changes on this thread only */
+    return true;
+}
+
+int64_t poller_deadline(const struct poller *p)
+{
+    return p->order ? p->order->deadline_ns + STUCK_NS : INT64_MAX;
+}
+
+void poller_cancel(struct poller *p)
+{
+    if (p->order)
+        collector_order_cancel(p->order);
+}
+
+/* ---- Status ---- */
+
+int poller_stats(struct poller *p, struct poller_stats *out)
+{
+    struct memory {
+        struct summary summary;
+        struct stream_error errors[STREAM_ERRORS_MAX];
+        struct status_error_count counts[COUNTS];
+    } *m = malloc(sizeof(*m));
+    *out = (struct poller_stats){0};
+    if (!m)
+        return -ENOMEM;
+    pthread_mutex_lock(&p->lock);
+    m->summary = *p->last;
+    out->polls = p->polls;
+    out->sockets = p->sockets;
+    for (int i = 0; i < COUNTS; i++) {
+        if (p->counts[i])
+            m->counts[out->n_errors++] = (struct status_error_count){.kind = count_names[i], .count = p->counts[i]};
+    }
+    pthread_mutex_unlock(&p->lock);
+    const struct summary *s = &m->summary;
+    for (size_t i = 0; i < s->n_failures; i++) {
+        const struct failure *f = &s->failures[i];
+        m->errors[i] = (struct stream_error){
+            .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
+    }
+    out->memory = m;
+    out->errors = m->counts;
+    out->last = (struct status_poll){.poll_id = s->end.poll_id,
+                                     .trigger = s->begin.trigger,
+                                     .timestamp_ns = s->begin.timestamp_ns,
+                                     .duration_ns = s->end.duration_ns,
+                                     .namespaces = s->end.namespaces,
+                                     .namespaces_empty = s->end.namespaces_empty,
+                                     .namespaces_failed = s->end.namespaces_failed,
+                                     .dumps_interrupted = s->end.dumps_interrupted,
+                                     .sockets = s->end.sockets,
+                                     .errors = m->errors,
+                                     .n_errors = s->n_failures};
+    return 0;
+}

@@ -1,0 +1,96 @@
+#include "server/schedule.h"
+
+void schedule_init(struct schedule *s, int64_t frequency_ns)
+{
+    *s = (struct schedule){.frequency_ns = frequency_ns, .due_ns = INT64_MAX, .burst_due_ns = INT64_MAX};
+}
+
+void schedule_open(struct schedule *s, int64_t now_ns)
+{
+    if (s->opened)
+        return;
+    s->opened = true;
+    s->due_ns = now_ns;
+}
+
+void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns)
+{
+    if (s->opened) {
+        int64_t due = s->due_ns - s->frequency_ns + frequency_ns;
+        int64_t latest = now_ns + frequency_ns;
+        s->due_ns = due < now_ns ? now_ns : due > latest ? latest : due;
+    }
+    s->frequency_ns = frequency_ns;
+}
+
+uint64_t schedule_request(struct schedule *s)
+{
+    s->requested = true;
+    return s->last_id + 1;
+}
+
+bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, bool replace, int64_t now_ns)
+{
+    if (s->burst_left && !replace)
+        return false;
+    s->burst_left = count;
+    s->burst_interval_ns = interval_ns;
+    s->burst_due_ns = now_ns;
+    return true;
+}
+
+uint32_t schedule_cancel_burst(struct schedule *s)
+{
+    uint32_t left = s->burst_left;
+    s->burst_left = 0;
+    s->burst_due_ns = INT64_MAX;
+    return left;
+}
+
+/* Moves |due| to the next multiple of |interval| after |now|, counted from where it was: no drift. Returns the intervals that
+ * were missed. */
+static uint64_t advance(int64_t *due, int64_t interval, int64_t now)
+{
+    uint64_t missed = (uint64_t)(now - *due) / (uint64_t)interval;
+    *due += (int64_t)(missed + 1) * interval;
+    return missed;
+}
+
+bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum stream_trigger *trigger)
+{
+    bool regular = s->opened && now_ns >= s->due_ns;
+    bool burst = s->burst_left && now_ns >= s->burst_due_ns;
+    if (s->running || !s->opened || !(regular || burst || s->requested))
+        return false;
+    /* The most specific reason is told; the poll serves all of them. */
+    if (s->requested)
+        *trigger = STREAM_TRIGGER_REQUEST;
+    else if (burst)
+        *trigger = STREAM_TRIGGER_BURST;
+    else
+        *trigger = s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
+    if (regular)
+        s->late += advance(&s->due_ns, s->frequency_ns, now_ns);
+    if (burst) {
+        s->burst_left--;
+        s->burst_due_ns = s->burst_left ? now_ns + s->burst_interval_ns : INT64_MAX;
+    }
+    s->requested = false;
+    s->running = true;
+    *id = ++s->last_id;
+    return true;
+}
+
+void schedule_end(struct schedule *s)
+{
+    s->running = false;
+}
+
+int64_t schedule_next(const struct schedule *s)
+{
+    if (s->running || !s->opened)
+        return INT64_MAX;
+    if (s->requested)
+        return 0;
+    return s->burst_due_ns < s->due_ns ? s->burst_due_ns : s->due_ns;
+}

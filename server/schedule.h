@@ -1,0 +1,55 @@
+/* When polls happen: the regular interval, requests, bursts. Pure: no clock, no lock, no thread; the caller passes the
+ * monotonic time in nanoseconds and serialises.
+ *
+ * There is never more than one poll at a time. Whatever asks while one runs is served by the next one, all together. */
+#ifndef XTCP_SERVER_SCHEDULE_H
+#define XTCP_SERVER_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rpc/msg_stream.h"
+
+struct schedule {
+    int64_t frequency_ns;
+    int64_t due_ns;      /* of the next regular poll; INT64_MAX until schedule_open */
+    uint64_t last_id;    /* of the poll that was begun last */
+    bool opened;         /* the first poll may happen */
+    bool running;        /* a poll is under way */
+    bool requested;      /* a request waits */
+    uint32_t burst_left; /* polls of the burst that are still to begin */
+    int64_t burst_interval_ns;
+    int64_t burst_due_ns;
+    uint64_t late; /* regular polls that could not begin in time since another one was still running */
+};
+
+void schedule_init(struct schedule *s, int64_t frequency_ns);
+
+/* The daemon is ready for its first poll, due at once. */
+void schedule_open(struct schedule *s, int64_t now_ns);
+
+/* Another interval from now on; the next regular poll comes one new interval after the last one was due, at the latest one
+ * new interval from now. */
+void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns);
+
+/* Asks for a poll as soon as possible. Returns the id of the poll that will serve the request: one that has not begun. */
+uint64_t schedule_request(struct schedule *s);
+
+/* Asks for |count| polls |interval_ns| apart, the first at once. Returns false, and changes nothing, when a burst is running
+ * and |replace| is not set. */
+bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, bool replace, int64_t now_ns);
+
+/* Ends a burst. Returns how many of its polls will not happen. */
+uint32_t schedule_cancel_burst(struct schedule *s);
+
+/* Begins a poll if one is due and none is running: returns true with its |id| and |trigger|. */
+bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum stream_trigger *trigger);
+
+/* The running poll is over. */
+void schedule_end(struct schedule *s);
+
+/* When to call schedule_begin again: INT64_MAX while a poll is running or nothing is due ever, else a time, which may have
+ * passed. */
+int64_t schedule_next(const struct schedule *s);
+
+#endif

@@ -1,0 +1,427 @@
+#include "server/subscriber.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/varint.h"
+
+/* Polls that an on-demand stream can wait for at the same time: the one that is running and the next one. All requests that
+ * come during a poll share the next. */
+#define WANTED_MAX 2
+
+/* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a whole. */
+#define MARKS_MAX 4096
+
+enum item_kind { ITEM_BEGIN, ITEM_ROWS, ITEM_END };
+
+struct item {
+    enum item_kind kind;
+    uint32_t row;     /* ITEM_ROWS: the next row to send */
+    uint32_t row_end; /* ITEM_ROWS: behind the last one */
+    union {
+        struct stream_begin begin;
+        struct fan_batch *fan;
+        struct {
+            struct fan_end *shared;
+            uint64_t rows_sent;
+            uint64_t rows_lost;
+        } end;
+    };
+};
+
+struct subscriber {
+    _Atomic uint32_t refs;
+    struct rpc_call *call;
+    struct subscriber_options options;
+    int64_t since_ns;
+
+    pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
+    struct item *ring;    /* a power of two of them */
+    size_t ring_size;
+    size_t first;
+    size_t count;
+    size_t marks;    /* items that are no rows */
+    uint64_t queued; /* rows in the ring */
+    uint64_t delivered;
+    uint64_t lost;
+    bool closed;
+    bool half_closed;
+    uint64_t wanted[WANTED_MAX]; /* ids of polls to come; 0: free */
+    bool active;                 /* it takes part in the poll that the hub is passing on */
+    uint64_t poll_rows;          /* rows of that poll put into the queue */
+    uint64_t lost_since_end;
+};
+
+/* ---- What all subscribers share ---- */
+
+static void release_batch(void *arg)
+{
+    batch_unref(arg);
+}
+
+struct fan_batch *fan_batch_new(struct batch *b)
+{
+    struct fan_batch *f = calloc(1, sizeof(*f));
+    if (!f) {
+        batch_unref(b);
+        return NULL;
+    }
+    f->refs = 1;
+    f->batch = b;
+    f->envelope = grpc_slice_new_with_user_data(b->bytes, b->len, release_batch, batch_ref(b));
+    return f;
+}
+
+/* A row of an Envelope and the record of a response differ in one byte, the tag before the length. */
+void fan_batch_want_single(struct fan_batch *f)
+{
+    if (f->has_single)
+        return;
+    f->single = grpc_slice_from_copied_buffer((const char *)f->batch->bytes, f->batch->len);
+    uint8_t *bytes = GRPC_SLICE_START_PTR(f->single);
+    for (uint32_t i = 0; i < f->batch->rows; i++)
+        bytes[f->batch->index[i].offset] = WIRE_TAG(STREAM_FIELD_RECORD, WIRE_LEN);
+    f->has_single = true;
+}
+
+struct fan_batch *fan_batch_ref(struct fan_batch *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void fan_batch_unref(struct fan_batch *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) != 1)
+        return;
+    grpc_slice_unref(f->envelope);
+    if (f->has_single)
+        grpc_slice_unref(f->single);
+    batch_unref(f->batch);
+    free(f);
+}
+
+struct fan_end *fan_end_new(const struct stream_end *end)
+{
+    size_t n = end->n_errors < STREAM_ERRORS_MAX ? end->n_errors : STREAM_ERRORS_MAX;
+    size_t text = 0;
+    for (size_t i = 0; i < n; i++)
+        text += strlen(end->errors[i].name) + strlen(end->errors[i].text) + 2;
+    struct fan_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
+    if (!f)
+        return NULL;
+    f->refs = 1;
+    f->end = *end;
+    struct stream_error *errors = (struct stream_error *)(f + 1);
+    char *at = (char *)(errors + n);
+    for (size_t i = 0; i < n; i++) {
+        errors[i] = end->errors[i];
+        errors[i].name = at;
+        at = stpcpy(at, end->errors[i].name) + 1;
+        errors[i].text = at;
+        at = stpcpy(at, end->errors[i].text) + 1;
+    }
+    f->end.errors = errors;
+    f->end.n_errors = n;
+    return f;
+}
+
+struct fan_end *fan_end_ref(struct fan_end *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void fan_end_unref(struct fan_end *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) == 1)
+        free(f);
+}
+
+/* ---- Life ---- */
+
+struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber_options *options)
+{
+    struct subscriber *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->refs = 1;
+    s->call = rpc_call_ref(call);
+    s->options = *options;
+    s->since_ns = clock_wall_ns();
+    pthread_mutex_init(&s->lock, NULL);
+    return s;
+}
+
+struct subscriber *subscriber_ref(struct subscriber *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void subscriber_unref(struct subscriber *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    subscriber_close(s);
+    rpc_call_unref(s->call);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+struct rpc_call *subscriber_call(const struct subscriber *s)
+{
+    return s->call;
+}
+
+const struct subscriber_options *subscriber_options(const struct subscriber *s)
+{
+    return &s->options;
+}
+
+/* ---- The ring; the lock is held ---- */
+
+static struct item *ring_at(struct subscriber *s, size_t i)
+{
+    return &s->ring[(s->first + i) & (s->ring_size - 1)];
+}
+
+/* A place behind the last item, or NULL without memory. */
+static struct item *ring_push(struct subscriber *s)
+{
+    if (s->count == s->ring_size) {
+        size_t size = s->ring_size ? 2 * s->ring_size : 16;
+        struct item *ring = malloc(size * sizeof(*ring));
+        if (!ring)
+            return NULL;
+        for (size_t i = 0; i < s->count; i++)
+            ring[i] = *ring_at(s, i);
+        free(s->ring);
+        s->ring = ring;
+        s->ring_size = size;
+        s->first = 0;
+    }
+    s->count++;
+    return ring_at(s, s->count - 1);
+}
+
+static void ring_pop(struct subscriber *s)
+{
+    struct item *item = ring_at(s, 0);
+    if (item->kind == ITEM_ROWS)
+        fan_batch_unref(item->fan);
+    else
+        s->marks--;
+    if (item->kind == ITEM_END)
+        fan_end_unref(item->end.shared);
+    s->first = (s->first + 1) & (s->ring_size - 1);
+    s->count--;
+}
+
+void subscriber_close(struct subscriber *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->closed = true;
+    s->lost += s->queued; /* it will not get them any more */
+    s->queued = 0;
+    while (s->count)
+        ring_pop(s);
+    free(s->ring);
+    s->ring = NULL;
+    s->ring_size = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- The hub puts in ---- */
+
+static bool wants(const struct subscriber *s, uint64_t id)
+{
+    if (!s->options.on_demand)
+        return true;
+    for (int i = 0; i < WANTED_MAX; i++) {
+        if (s->wanted[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static bool waits_for_any(const struct subscriber *s)
+{
+    for (int i = 0; i < WANTED_MAX; i++) {
+        if (s->wanted[i])
+            return true;
+    }
+    return false;
+}
+
+void subscriber_want(struct subscriber *s, uint64_t id)
+{
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < WANTED_MAX && !wants(s, id); i++) {
+        if (!s->wanted[i])
+            s->wanted[i] = id;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool subscriber_half_closed(struct subscriber *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->half_closed = true;
+    bool idle = !waits_for_any(s);
+    pthread_mutex_unlock(&s->lock);
+    return idle;
+}
+
+bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin)
+{
+    bool news = false;
+    pthread_mutex_lock(&s->lock);
+    s->active = !s->closed && wants(s, begin->poll_id);
+    s->poll_rows = 0;
+    if (s->active && s->options.markers && s->marks + 2 <= MARKS_MAX) {
+        struct item *item = ring_push(s);
+        if (item) {
+            *item = (struct item){.kind = ITEM_BEGIN, .begin = *begin};
+            s->marks++;
+            news = true;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return news;
+}
+
+bool subscriber_rows(struct subscriber *s, struct fan_batch *f)
+{
+    uint32_t take = 0;
+    pthread_mutex_lock(&s->lock);
+    if (s->active && !s->closed) {
+        uint32_t rows = f->batch->rows;
+        uint64_t room = s->options.queue_rows - s->queued;
+        take = rows < room ? rows : (uint32_t)room;
+        struct item *item = take ? ring_push(s) : NULL;
+        if (item)
+            *item = (struct item){.kind = ITEM_ROWS, .row = 0, .row_end = take, .fan = fan_batch_ref(f)};
+        else
+            take = 0;
+        s->queued += take;
+        s->poll_rows += take;
+        s->lost += rows - take;
+        s->lost_since_end += rows - take;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return take > 0;
+}
+
+void subscriber_lost(struct subscriber *s, uint64_t rows)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->active && !s->closed) {
+        s->lost += rows;
+        s->lost_since_end += rows;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
+{
+    bool news = false;
+    *finished = false;
+    pthread_mutex_lock(&s->lock);
+    if (s->active && !s->closed) {
+        struct item *item = s->options.markers && s->marks < MARKS_MAX ? ring_push(s) : NULL;
+        if (item) {
+            *item = (struct item){.kind = ITEM_END,
+                                  .end = {.shared = fan_end_ref(f),
+                                          .rows_sent = s->poll_rows,
+                                          .rows_lost = s->lost_since_end}};
+            s->lost_since_end = 0;
+            s->marks++;
+            news = true;
+        }
+        for (int i = 0; i < WANTED_MAX; i++) {
+            if (s->wanted[i] == f->end.poll_id)
+                s->wanted[i] = 0;
+        }
+        s->active = false;
+        *finished = s->options.on_demand && s->half_closed && !waits_for_any(s);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return news;
+}
+
+/* ---- rpc takes out ---- */
+
+static struct rpc_message marker_message(const struct item *item)
+{
+    struct buf b;
+    buf_init(&b);
+    if (item->kind == ITEM_BEGIN) {
+        stream_encode_begin(&b, &item->begin);
+    } else {
+        struct stream_end end = item->end.shared->end;
+        end.rows_sent = item->end.rows_sent;
+        end.rows_lost = item->end.rows_lost;
+        stream_encode_end(&b, &end);
+    }
+    struct rpc_message m = rpc_message_copy(b.data, b.len, false);
+    buf_free(&b);
+    return m;
+}
+
+static uint32_t row_offset(const struct batch *b, uint32_t row)
+{
+    return row < b->rows ? b->index[row].offset : b->len;
+}
+
+/* The next row or rows of |item|, which moves behind them. Returns how many. */
+static uint32_t rows_message(const struct subscriber *s, struct item *item, struct rpc_message *m)
+{
+    const struct fan_batch *f = item->fan;
+    uint32_t left = item->row_end - item->row;
+    uint32_t n = s->options.batch_rows == 0 ? 1 : left < s->options.batch_rows ? left : s->options.batch_rows;
+    uint32_t from = row_offset(f->batch, item->row);
+    uint32_t to = row_offset(f->batch, item->row + n);
+    if (s->options.batch_rows == 0) {
+        *m = (struct rpc_message){.slices = {grpc_slice_sub(f->single, from, to)}, .n = 1};
+    } else {
+        uint8_t prefix[STREAM_PREFIX_MAX];
+        size_t len = stream_put_envelope(prefix, to - from);
+        *m = (struct rpc_message){.slices = {grpc_slice_from_copied_buffer((const char *)prefix, len),
+                                             grpc_slice_sub(f->envelope, from, to)},
+                                  .n = 2};
+    }
+    item->row += n;
+    return n;
+}
+
+bool subscriber_next(struct subscriber *s, struct rpc_message *out)
+{
+    pthread_mutex_lock(&s->lock);
+    bool any = s->count > 0;
+    if (any) {
+        struct item *item = ring_at(s, 0);
+        if (item->kind == ITEM_ROWS) {
+            uint32_t n = rows_message(s, item, out);
+            s->queued -= n;
+            s->delivered += n;
+        } else {
+            *out = marker_message(item);
+        }
+        if (item->kind != ITEM_ROWS || item->row == item->row_end)
+            ring_pop(s);
+        out->more = s->count > 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return any;
+}
+
+void subscriber_stats(struct subscriber *s, struct subscriber_stats *stats)
+{
+    pthread_mutex_lock(&s->lock);
+    *stats = (struct subscriber_stats){
+        .delivered = s->delivered, .lost = s->lost, .queued = s->queued, .since_ns = s->since_ns};
+    pthread_mutex_unlock(&s->lock);
+}

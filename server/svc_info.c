@@ -1,0 +1,106 @@
+/* NamespaceService.List, StatusService.Get, Health.Check: unary calls that tell. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+
+#include "lib/clock.h"
+#include "nswatch/nswatch.h"
+#include "rpc/msg_health.h"
+#include "rpc/msg_status.h"
+#include "rpc/msg_wire.h"
+#include "server/app.h"
+#include "server/health.h"
+#include "server/privilege.h"
+#include "server/services.h"
+
+int svc_namespace_list(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+{
+    int rc = msg_empty_check(request, len, "ListRequest", e);
+    return rc ? rc : inventory_list(app_inventory(arg), reply);
+}
+
+int svc_health_check(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+{
+    char service[HEALTH_SERVICE_MAX];
+    int rc = health_request_decode(request, len, service, e);
+    if (rc)
+        return rc;
+    enum health_status status = health_get(app_health(arg), service);
+    if (status == HEALTH_SERVICE_UNKNOWN)
+        return err_set(e, ERR_GONE, "unknown service \"%s\"", service);
+    return health_reply_encode(status, reply);
+}
+
+/* The subscribers of the moment in |*list| (the caller frees it); their texts live as long as |refs|. */
+static void list_subscribers(struct subscriber *const *refs, size_t n, struct status_subscriber *list)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct subscriber_stats stats;
+        subscriber_stats(refs[i], &stats);
+        const struct rpc_call *call = subscriber_call(refs[i]);
+        list[i] = (struct status_subscriber){.id = subscriber_options(refs[i])->id,
+                                             .peer = rpc_call_peer(call),
+                                             .method = rpc_call_method(call),
+                                             .since_ns = stats.since_ns,
+                                             .rows_delivered = stats.delivered,
+                                             .rows_lost = stats.lost,
+                                             .rows_queued = stats.queued};
+    }
+}
+
+static int encode_status(struct app *app, struct buf *reply, const struct poller_stats *polls,
+                         const struct status_subscriber *subscribers, size_t n_subscribers)
+{
+    struct utsname kernel;
+    struct status_gap gaps[PRIVILEGE_GAPS_MAX];
+    int64_t wall;
+    int64_t mono;
+    uname(&kernel);
+    app_started(app, &wall, &mono);
+    const struct config *config = app_config(app);
+    struct status_msg status = {
+        .version = XTCP_VERSION,
+        .start_time_ns = wall,
+        .uptime_ns = (uint64_t)(clock_mono_ns() - mono),
+        .kernel = kernel.release,
+        .hostname = config->hostname,
+        .polls = polls->polls,
+        .last_poll = polls->polls ? &polls->last : NULL,
+        .namespaces = (uint32_t)inventory_count(app_inventory(app)),
+        .sockets = polls->sockets,
+        .errors = polls->errors,
+        .n_errors = polls->n_errors,
+        .subscribers = subscribers,
+        .n_subscribers = n_subscribers,
+        .gaps = gaps,
+        .n_gaps = privilege_gaps(gaps),
+    };
+    int rc = status_msg_encode(&status, reply);
+    config_unref(config);
+    return rc;
+}
+
+int svc_status_get(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+{
+    int rc = msg_empty_check(request, len, "GetRequest", e);
+    if (rc)
+        return rc;
+    struct poller_stats polls;
+    rc = poller_stats(app_poller(arg), &polls);
+    if (rc)
+        return rc;
+    size_t n;
+    struct subscriber **refs = hub_subscribers(app_hub(arg), &n);
+    struct status_subscriber *list = calloc(n ? n : 1, sizeof(*list));
+    rc = -ENOMEM;
+    if (list) {
+        list_subscribers(refs, n, list);
+        rc = encode_status(arg, reply, &polls, list, n);
+    }
+    for (size_t i = 0; i < n; i++)
+        subscriber_unref(refs[i]);
+    free(refs);
+    free(list);
+    free(polls.memory);
+    return rc;
+}
