@@ -204,7 +204,7 @@ static int parse_options(struct reader *r)
 {
     int rc;
     while (!(rc = next(r, NULL)) && r->event.type != YAML_MAPPING_END_EVENT) {
-        const struct config_option *o;
+        const struct config_option *o = NULL;
         rc = parse_key(r, &o);
         if (rc)
             return rc;
