@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/command.h"
 #include "client/text.h"
 #include "lib/duration.h"
 
@@ -32,9 +33,9 @@ struct scan {
     int argc;
     char *const *argv;
     int at;
-    const struct option_verb *verbs;
-    size_t n_verbs;
-    const struct option_verb *verb;
+    const struct command *commands;
+    size_t n_commands;
+    const struct command *command;
     bool only_arguments; /* "--" was seen */
     struct options *out;
     struct err *e;
@@ -80,27 +81,27 @@ static int unknown_option(struct scan *s, const char *given, const char *name)
 {
     const char *best = NULL;
     unsigned distance = guess_limit(name);
-    const struct option_def *tables[] = {s->verb ? s->verb->options : NULL, options_global};
+    const struct option_def *tables[] = {s->command ? s->command->options : NULL, options_global};
     for (size_t i = 0; i < 2; i++)
         for (const struct option_def *d = tables[i]; d && d->name; d++)
             consider(name, d->name, &best, &distance);
-    const char *where = s->verb ? s->verb->name : "";
-    const char *gap = s->verb ? " " : "";
+    const char *where = s->command ? s->command->name : "";
+    const char *gap = s->command ? " " : "";
     if (best)
         return err_set(s->e, ERR_USAGE, "unknown option %s; did you mean --%s?", given, best);
-    for (size_t i = 0; i < s->n_verbs; i++)
-        if (find_name(s->verbs[i].options, name, strlen(name)))
+    for (size_t i = 0; i < s->n_commands; i++)
+        if (find_name(s->commands[i].options, name, strlen(name)))
             return err_set(s->e, ERR_USAGE, "%s is an option of %s: put it behind that command", given,
-                           s->verbs[i].name);
+                           s->commands[i].name);
     return err_set(s->e, ERR_USAGE, "unknown option %s; see xtcp2client %s%s--help", given, where, gap);
 }
 
-static int unknown_verb(struct scan *s, const char *given)
+static int unknown_command(struct scan *s, const char *given)
 {
     const char *best = NULL;
     unsigned distance = guess_limit(given);
-    for (size_t i = 0; i < s->n_verbs; i++)
-        consider(given, s->verbs[i].name, &best, &distance);
+    for (size_t i = 0; i < s->n_commands; i++)
+        consider(given, s->commands[i].name, &best, &distance);
     if (best)
         return err_set(s->e, ERR_USAGE, "unknown command %s; did you mean %s?", given, best);
     return err_set(s->e, ERR_USAGE, "unknown command %s; see xtcp2client --help", given);
@@ -185,7 +186,7 @@ static int take_long(struct scan *s, const char *arg)
     const char *name = arg + 2;
     const char *equals = strchr(name, '=');
     size_t len = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option_def *d = s->verb ? find_name(s->verb->options, name, len) : NULL;
+    const struct option_def *d = s->command ? find_name(s->command->options, name, len) : NULL;
     if (!d)
         d = find_name(options_global, name, len);
     if (!d) {
@@ -202,7 +203,7 @@ static int take_long(struct scan *s, const char *arg)
 static int take_short(struct scan *s, const char *arg)
 {
     for (const char *p = arg + 1; *p; p++) {
-        const struct option_def *d = s->verb ? find_letter(s->verb->options, *p) : NULL;
+        const struct option_def *d = s->command ? find_letter(s->command->options, *p) : NULL;
         if (!d)
             d = find_letter(options_global, *p);
         if (!d)
@@ -216,34 +217,35 @@ static int take_short(struct scan *s, const char *arg)
 
 static int take_word(struct scan *s, const char *arg)
 {
-    if (!s->verb) {
+    if (!s->command) {
         if (strcmp(arg, "help") == 0) {
             s->out->help = true;
             return 0;
         }
-        for (size_t i = 0; i < s->n_verbs; i++) {
-            if (strcmp(arg, s->verbs[i].name) == 0) {
-                s->verb = &s->verbs[i];
+        for (size_t i = 0; i < s->n_commands; i++) {
+            if (strcmp(arg, s->commands[i].name) == 0) {
+                s->command = &s->commands[i];
                 return 0;
             }
         }
-        return unknown_verb(s, arg);
+        return unknown_command(s, arg);
     }
-    if (!s->verb->argument)
-        return err_set(s->e, ERR_USAGE, "%s takes no argument, but %s was given", s->verb->name, arg);
+    if (!s->command->argument)
+        return err_set(s->e, ERR_USAGE, "%s takes no argument, but %s was given", s->command->name, arg);
     if (s->out->argument)
-        return err_set(s->e, ERR_USAGE, "%s takes one %s, but %s was given as well", s->verb->name,
-                       s->verb->argument, arg);
+        return err_set(s->e, ERR_USAGE, "%s takes one %s, but %s was given as well", s->command->name,
+                       s->command->argument, arg);
     s->out->argument = arg;
     return 0;
 }
 
-int options_parse(int argc, char *const argv[], const struct option_verb *verbs, size_t n,
-                  struct options *out, const struct option_verb **verb, struct err *e)
+int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
+                  const struct command **command, struct err *e)
 {
-    struct scan s = {.argc = argc, .argv = argv, .at = 1, .verbs = verbs, .n_verbs = n, .out = out, .e = e};
+    struct scan s = {
+        .argc = argc, .argv = argv, .at = 1, .commands = list, .n_commands = n, .out = out, .e = e};
     *out = (struct options){0};
-    *verb = NULL;
+    *command = NULL;
     for (; s.at < argc; s.at++) {
         const char *arg = argv[s.at];
         int rc;
@@ -255,13 +257,13 @@ int options_parse(int argc, char *const argv[], const struct option_verb *verbs,
         } else {
             rc = arg[1] == '-' ? take_long(&s, arg) : take_short(&s, arg);
         }
-        *verb = s.verb;
+        *command = s.command;
         if (rc != 0)
             return rc;
     }
     if (out->help || out->version)
         return 0;
-    if (s.verb && s.verb->argument && !out->argument)
-        return err_set(e, ERR_USAGE, "%s needs a %s", s.verb->name, s.verb->argument);
+    if (s.command && s.command->argument && !out->argument)
+        return err_set(e, ERR_USAGE, "%s needs a %s", s.command->name, s.command->argument);
     return 0;
 }

@@ -58,22 +58,16 @@ struct option_def {
 /* The options that every verb has; the table ends with a NULL name. */
 extern const struct option_def options_global[];
 
-/* A verb as far as the parser needs it. */
-struct option_verb {
-    const char *name;
-    const char *argument;             /* name of its positional argument; NULL: it takes none */
-    const struct option_def *options; /* its own ones, ending with a NULL name; they come before global ones
-                                         of that name in what follows the verb; NULL: none */
-};
+struct command;
 
-/* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] VERB [options] [ARGUMENT]`,
- * each option as
- * --name value, --name=value, -x value or -xvalue; "--" ends them; `help VERB` is the same
- * as `VERB --help`. |*verb| becomes the verb's entry of |verbs|, |n| of them, or
- * NULL when none was given. With --help or --version nothing else need be complete. Strings point into
- * |argv|. Returns 0 or ERR_USAGE with |e| saying what is wrong and what may have been meant. */
-int options_parse(int argc, char *const argv[], const struct option_verb *verbs, size_t n,
-                  struct options *out, const struct option_verb **verb, struct err *e);
+/* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] COMMAND [options]
+ * [ARGUMENT]`, each option as --name value, --name=value, -x value or -xvalue; "--" ends them; `help COMMAND`
+ * is the same as `COMMAND --help`. |*command| becomes the entry of |list|, |n| of them, or NULL when none
+ * was given. With --help or
+ * --version nothing else need be complete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying
+ * what is wrong and what may have been meant. */
+int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
+                  const struct command **command, struct err *e);
 
 /* "table", "jsonl", …: indexed by enum output_format; the default one is "". */
 extern const char *const output_format_names[];

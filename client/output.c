@@ -10,7 +10,8 @@
 
 #include "client/text.h"
 
-#define LARGE 65536 /* bytes */
+#define LARGE            65536 /* bytes */
+#define LINE_MAX_COLUMNS 4096
 
 void output_init(struct output *o, int fd)
 {
@@ -78,25 +79,38 @@ size_t output_height(const struct output *o)
     return terminal_size(o, &size) ? size.ws_row : 0;
 }
 
-void output_note(struct output *o, const char *format, ...)
+static void say(struct output *o, const char *prefix, const char *format, va_list ap)
 {
+    struct buf line;
+    char *text = NULL;
+
     if (o)
         output_flush(o);
-
-    struct buf line;
-    va_list ap;
-    char *text = NULL;
-    va_start(ap, format);
     int n = vasprintf(&text, format, ap);
-    va_end(ap);
     if (n < 0)
         return;
     buf_init(&line);
-    buf_str(&line, "xtcp2client: ");
-    text_clean(&line, text, (size_t)n, 4096);
+    buf_str(&line, prefix);
+    text_clean(&line, text, (size_t)n, LINE_MAX_COLUMNS);
     buf_char(&line, '\n');
     if (!line.failed)
         (void)write_all(STDERR_FILENO, line.data, line.len);
     buf_free(&line);
     free(text);
+}
+
+void output_note(struct output *o, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    say(o, "xtcp2client: ", format, ap);
+    va_end(ap);
+}
+
+void output_say(struct output *o, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    say(o, "", format, ap);
+    va_end(ap);
 }

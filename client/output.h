@@ -37,8 +37,9 @@ size_t output_width(const struct output *o);
 /* Lines of the terminal, 0 when it is none. */
 size_t output_height(const struct output *o);
 
-/* Flushes |o| (may be NULL), then writes one line to standard error: "xtcp2client: " and the text, made
- * printable. */
+/* Flushes |o| (may be NULL), then writes one line to standard error, the text made printable: with
+ * "xtcp2client: " before it, as errors have it, or as it is. */
 void output_note(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void output_say(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

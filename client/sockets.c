@@ -9,8 +9,6 @@
 #include "client/units.h"
 #include "record/names.h"
 
-typedef XtcpFlatRecord__V1__XtcpFlatRecord record;
-
 /* A cell's text: what a column makes of a record. */
 struct cell_text {
     const char *text;
@@ -49,17 +47,17 @@ static void constant(struct cell_text *c, const char *text)
 }
 
 /* LISTEN has a tcp_info whose numbers mean other things; TIME_WAIT and SYN_RECV have none at all. */
-static bool has_flow(const record *r)
+static bool has_flow(const record_message *r)
 {
     return r->tcp_info_state != 0 && r->inet_diag_msg_state != TCP_LISTEN;
 }
 
-static void netns_text(const record *r, struct cell_text *c)
+static void netns_text(const record_message *r, struct cell_text *c)
 {
     constant(c, r->netns);
 }
 
-static void state_text(const record *r, struct cell_text *c)
+static void state_text(const record_message *r, struct cell_text *c)
 {
     constant(c, record_state_name(r->inet_diag_msg_state));
     if (!c->text) {
@@ -68,26 +66,26 @@ static void state_text(const record *r, struct cell_text *c)
     }
 }
 
-static void recv_queue_text(const record *r, struct cell_text *c)
+static void recv_queue_text(const record_message *r, struct cell_text *c)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_rqueue);
     own(c);
 }
 
-static void send_queue_text(const record *r, struct cell_text *c)
+static void send_queue_text(const record_message *r, struct cell_text *c)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_wqueue);
     own(c);
 }
 
-static void local_text(const record *r, struct cell_text *c)
+static void local_text(const record_message *r, struct cell_text *c)
 {
     sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_source.data,
                     r->inet_diag_msg_socket_source.len, r->inet_diag_msg_socket_source_port, c->own);
     own(c);
 }
 
-static void peer_text(const record *r, struct cell_text *c)
+static void peer_text(const record_message *r, struct cell_text *c)
 {
     sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_destination.data,
                     r->inet_diag_msg_socket_destination.len, r->inet_diag_msg_socket_destination_port,
@@ -95,7 +93,7 @@ static void peer_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void rtt_text(const record *r, struct cell_text *c)
+static void rtt_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r) || !r->tcp_info_rtt)
         return;
@@ -103,7 +101,7 @@ static void rtt_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void min_rtt_text(const record *r, struct cell_text *c)
+static void min_rtt_text(const record_message *r, struct cell_text *c)
 {
     /* All ones: not measured yet. */
     if (!has_flow(r) || !r->tcp_info_min_rtt || r->tcp_info_min_rtt == UINT32_MAX)
@@ -112,7 +110,7 @@ static void min_rtt_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void cwnd_text(const record *r, struct cell_text *c)
+static void cwnd_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r))
         return;
@@ -120,7 +118,7 @@ static void cwnd_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void retrans_text(const record *r, struct cell_text *c)
+static void retrans_text(const record_message *r, struct cell_text *c)
 {
     char total[UNITS_TEXT_MAX], now[UNITS_TEXT_MAX];
     if (!has_flow(r))
@@ -134,7 +132,7 @@ static void retrans_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void sent_text(const record *r, struct cell_text *c)
+static void sent_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r))
         return;
@@ -143,7 +141,7 @@ static void sent_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void received_text(const record *r, struct cell_text *c)
+static void received_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r))
         return;
@@ -151,7 +149,7 @@ static void received_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void rate_text(const record *r, struct cell_text *c)
+static void rate_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r) || !r->tcp_info_delivery_rate)
         return;
@@ -159,7 +157,7 @@ static void rate_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void algorithm_text(const record *r, struct cell_text *c)
+static void algorithm_text(const record_message *r, struct cell_text *c)
 {
     if (r->congestion_algorithm_string && *r->congestion_algorithm_string)
         constant(c, r->congestion_algorithm_string);
@@ -167,7 +165,7 @@ static void algorithm_text(const record *r, struct cell_text *c)
         constant(c, record_algorithm_name((uint64_t)r->congestion_algorithm_enum));
 }
 
-static void mss_text(const record *r, struct cell_text *c)
+static void mss_text(const record_message *r, struct cell_text *c)
 {
     if (!has_flow(r))
         return;
@@ -176,7 +174,7 @@ static void mss_text(const record *r, struct cell_text *c)
 }
 
 /* Time since the connection carried data in either direction. */
-static void idle_text(const record *r, struct cell_text *c)
+static void idle_text(const record_message *r, struct cell_text *c)
 {
     uint32_t ms = r->tcp_info_last_data_sent < r->tcp_info_last_data_recv ? r->tcp_info_last_data_sent
                                                                           : r->tcp_info_last_data_recv;
@@ -187,7 +185,7 @@ static void idle_text(const record *r, struct cell_text *c)
 }
 
 /* What held sending back: the share of the time with data to send. */
-static void limit_text(const record *r, struct cell_text *c)
+static void limit_text(const record_message *r, struct cell_text *c)
 {
     uint64_t by_peer = r->tcp_info_rwnd_limited, by_buffer = r->tcp_info_sndbuf_limited;
     uint64_t most = by_peer > by_buffer ? by_peer : by_buffer;
@@ -199,13 +197,13 @@ static void limit_text(const record *r, struct cell_text *c)
     own(c);
 }
 
-static void uid_text(const record *r, struct cell_text *c)
+static void uid_text(const record_message *r, struct cell_text *c)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_uid);
     own(c);
 }
 
-static void inode_text(const record *r, struct cell_text *c)
+static void inode_text(const record_message *r, struct cell_text *c)
 {
     if (!r->inet_diag_msg_inode)
         return;
@@ -225,7 +223,7 @@ static const struct table_column columns[] = {
     {"INODE", TABLE_RIGHT, 16, 7, 0},
 };
 
-static void (*const contents[])(const record *r, struct cell_text *c) = {
+static void (*const contents[])(const record_message *r, struct cell_text *c) = {
     netns_text,   state_text, recv_queue_text, send_queue_text, local_text,    peer_text, rtt_text,
     min_rtt_text, cwnd_text,  retrans_text,    sent_text,       received_text, rate_text, algorithm_text,
     idle_text,    limit_text, mss_text,        uid_text,        inode_text,
@@ -257,7 +255,7 @@ static void key_address(uint8_t to[16], const ProtobufCBinaryData *from)
         memcpy(to, from->data, from->len < 16 ? from->len : 16);
 }
 
-void sockets_table_add(struct table *t, const record *r)
+void sockets_table_add(struct table *t, const record_message *r)
 {
     struct sort_key key = {0};
     if (r->netns)

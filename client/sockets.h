@@ -6,14 +6,14 @@
 #include <stdint.h>
 
 #include "client/table.h"
-#include "xtcp_flat_record/v1/xtcp_flat_record.pb-c.h"
+#include "record/unpack.h"
 
 /* A table with the columns of sockets; table_free ends it. NULL without memory. */
 struct table *sockets_table_new(void);
 
 /* Adds |r|, whose contents may be anything. Rows are sorted by namespace, listeners first, then by local and
  * peer address. */
-void sockets_table_add(struct table *t, const XtcpFlatRecord__V1__XtcpFlatRecord *r);
+void sockets_table_add(struct table *t, const record_message *r);
 
 #define SOCKETS_ADDRESS_MAX 64
 

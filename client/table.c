@@ -189,6 +189,12 @@ static void fit(const struct table *t, uint16_t *widths)
             break;
         widths[worst] = 0;
     }
+    /* A narrow one of those left out may fit all the same. */
+    for (unsigned rank = 1; t->width && rank <= UINT8_MAX; rank++)
+        for (size_t i = 0; i < t->n; i++)
+            if (!widths[i] && t->columns[i].drop == rank &&
+                total_width(t, widths) + GAP + floor_of(t, i) <= t->width)
+                widths[i] = floor_of(t, i);
     /* What is left goes back to those that were cut. */
     for (size_t i = 0; i < t->n; i++) {
         if (!widths[i] || widths[i] == t->natural[i])

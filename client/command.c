@@ -1,0 +1,226 @@
+#include "client/command.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(field_) offsetof(struct options, field_)
+#define END                                                                                                  \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
+
+#define FORMATS_RECORDS                                                                                      \
+    (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON) |                    \
+     FORMAT_BIT(OUTPUT_CSV) | FORMAT_BIT(OUTPUT_NULL))
+#define FORMATS_REPORT (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON))
+
+static const struct option_def stream_options[] = {
+    {"count", 'n', OPTION_COUNT, AT(count), "N", "end after N records"},
+    {"polls", 'p', OPTION_COUNT, AT(polls), "N", "end after N complete polls"},
+    END,
+};
+
+static const struct option_def poll_options[] = {
+    {"count", 'n', OPTION_COUNT, AT(count), "N",
+     "make N polls (default: 1; with --every: until interrupted)"},
+    {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
+     "time from the start of a poll to the start of the next"},
+    END,
+};
+
+static const struct option_def apply_options[] = {
+    {"dry-run", 0, OPTION_FLAG, AT(dry_run), NULL, "have it checked, and tell what would change"},
+    END,
+};
+
+static const struct option_def frequency_options[] = {
+    {"frequency", 'f', OPTION_DURATION, AT(frequency_ns), "D", "time between polls"},
+    {"timeout", 0, OPTION_DURATION, AT(poll_timeout_ns), "D",
+     "time that one poll may take, below the frequency"},
+    END,
+};
+
+static const struct option_def burst_options[] = {
+    {"count", 'n', OPTION_COUNT, AT(count), "N", "polls to make, 1 to 1000"},
+    {"interval", 'i', OPTION_DURATION, AT(interval_ns), "D",
+     "time between their starts, above the poll timeout"},
+    {"replace", 0, OPTION_FLAG, AT(replace), NULL, "take the place of a burst that is running"},
+    {"cancel", 0, OPTION_FLAG, AT(cancel), NULL, "make no further polls of the burst that is running"},
+    END,
+};
+
+static const struct option_def namespaces_options[] = {
+    {"watch", 'w', OPTION_FLAG, AT(watch), NULL, "list them, then tell what changes until interrupted"},
+    END,
+};
+
+static const struct option_def health_options[] = {
+    {"wait", 'w', OPTION_FLAG, AT(wait), NULL, "wait until the daemon serves, also for its start"},
+    END,
+};
+
+const struct command commands[] = {
+    {.name = "stream",
+     .usage = "[--count N] [--polls N]",
+     .summary = "show the sockets that each poll of the daemon finds, as they come",
+     .help =
+         "The daemon polls on its own schedule; this command only listens. It ends after --count records,\n"
+         "--polls complete polls or --timeout, whichever comes first, else at Ctrl-C (exit code 0). When\n"
+         "--timeout ends it before --count or --polls, the exit code is 1. A connection that is lost is "
+         "made\n"
+         "again, with waits from 1 s to 30 s.\n",
+     .example = "xtcp2client stream --polls 3",
+     .options = stream_options,
+     .formats = FORMATS_RECORDS,
+     .run = command_stream},
+    {.name = "poll",
+     .usage = "[--count N] [--every D]",
+     .summary = "have the daemon poll now and show what it finds",
+     .help =
+         "Each poll is shown completely before the next one is asked for. Namespaces that could not be "
+         "polled\n"
+         "are told on standard error. With a daemon that does not mark the end of a poll, a poll ends after\n"
+         "1 s without records.\n",
+     .example = "xtcp2client -o jsonl poll | jq .netns",
+     .options = poll_options,
+     .formats = FORMATS_RECORDS,
+     .run = command_poll},
+    {.name = "get",
+     .usage = "",
+     .summary = "print the configuration in force as JSON",
+     .help = "The output is what `apply` reads.\n",
+     .example = "xtcp2client get > xtcp2.json",
+     .formats = FORMAT_BIT(OUTPUT_PROTOJSON),
+     .run = command_get},
+    {.name = "apply",
+     .argument = "FILE",
+     .usage = "[--dry-run] FILE",
+     .summary = "change the configuration to what is in a JSON file (-: standard input)",
+     .help = "All of it is applied or nothing. Fields that the file does not have stay as they are. A "
+             "\"generation\"\n"
+             "in the file must be the one in force: remove it to apply the rest regardless of what others "
+             "changed.\n",
+     .example = "echo '{\"label\": \"rack 7\"}' | xtcp2client apply -",
+     .options = apply_options,
+     .run = command_apply},
+    {.name = "frequency",
+     .usage = "--frequency D --timeout D",
+     .summary = "set the time between polls and the time that one may take",
+     .help = "Behind this command --timeout is the poll's; the time limit of the command itself is "
+             "--deadline here.\n",
+     .example = "xtcp2client frequency --frequency 2s --timeout 500ms",
+     .options = frequency_options,
+     .run = command_frequency},
+    {.name = "trigger",
+     .usage = "",
+     .summary = "have the daemon poll now, for those who listen",
+     .example = "xtcp2client trigger",
+     .run = command_trigger},
+    {.name = "burst",
+     .usage = "--count N --interval D [--replace] | --cancel",
+     .summary = "have the daemon make a number of polls in quick succession",
+     .example = "xtcp2client burst --count 30 --interval 3s",
+     .options = burst_options,
+     .run = command_burst},
+    {.name = "namespaces",
+     .usage = "[--watch]",
+     .summary = "list the network namespaces that the daemon knows",
+     .example = "xtcp2client namespaces --watch",
+     .options = namespaces_options,
+     .formats = FORMATS_REPORT,
+     .run = command_namespaces},
+    {.name = "status",
+     .usage = "",
+     .summary = "tell how the daemon is: polls, subscribers, errors, what it cannot see",
+     .example = "xtcp2client status",
+     .formats = FORMATS_REPORT,
+     .run = command_status},
+    {.name = "health",
+     .usage = "[--wait]",
+     .summary = "ask whether the daemon serves: exit code 0 if so, else 1",
+     .help =
+         "Prints the answer. With --wait it waits for the daemon to start and to serve, at most --timeout.\n",
+     .example = "xtcp2client health --wait --timeout 10s",
+     .options = health_options,
+     .run = command_health},
+};
+const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
+
+int command_format(const struct command *c, bool terminal, struct options *o, struct err *e)
+{
+    if (o->output == OUTPUT_DEFAULT) {
+        if (c->formats & FORMAT_BIT(OUTPUT_TABLE))
+            o->output = terminal ? OUTPUT_TABLE : OUTPUT_JSONL;
+        return 0;
+    }
+    if (c->formats & FORMAT_BIT(o->output))
+        return 0;
+    if (!c->formats)
+        return err_set(e, ERR_USAGE, "%s has no output formats: leave out --output", c->name);
+    char list[64] = "";
+    size_t n = 0;
+    for (int i = OUTPUT_TABLE; output_format_names[i]; i++)
+        if (c->formats & FORMAT_BIT(i))
+            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", output_format_names[i]);
+    return err_set(e, ERR_USAGE, "--output %s: %s has %s", output_format_names[o->output], c->name, list);
+}
+
+/* "  -n, --count N        text" */
+static void option_help(struct buf *out, const struct option_def *d)
+{
+    size_t start = out->len;
+    if (d->letter)
+        buf_printf(out, "  -%c, --%s", d->letter, d->name);
+    else
+        buf_printf(out, "      --%s", d->name);
+    if (d->value)
+        buf_printf(out, " %s", d->value);
+    size_t used = out->len - start;
+    buf_printf(out, "%*s  %s\n", used < 22 ? (int)(22 - used) : 0, "", d->help);
+}
+
+void command_help_all(struct buf *out)
+{
+    buf_str(
+        out,
+        "usage: xtcp2client [options] COMMAND [options]\n\n"
+        "Shows the TCP sockets of a host, in all its network namespaces, as its xtcp2 daemon sees them, and\n"
+        "controls that daemon.\n\n"
+        "commands:\n");
+    for (size_t i = 0; i < n_commands; i++)
+        buf_printf(out, "  %-12s%s\n", commands[i].name, commands[i].summary);
+    buf_str(out, "\noptions, before or behind the command:\n");
+    for (const struct option_def *d = options_global; d->name; d++)
+        option_help(out, d);
+    buf_str(out, "\nData goes to standard output, all else to standard error.\n"
+                 "Exit codes: 0 done, 1 failed, 2 wrong usage. See also: xtcp2client COMMAND --help\n\n"
+                 "example: xtcp2client poll\n");
+}
+
+/* Whether |c| has an option of its own called |name|. */
+static bool has_own(const struct command *c, const char *name)
+{
+    for (const struct option_def *d = c->options; d && d->name; d++)
+        if (strcmp(d->name, name) == 0)
+            return true;
+    return false;
+}
+
+void command_help(const struct command *c, struct buf *out)
+{
+    buf_printf(out, "usage: xtcp2client [options] %s%s%s\n\n", c->name, *c->usage ? " " : "", c->usage);
+    buf_printf(out, "%c%s.\n", c->summary[0] - 'a' + 'A', c->summary + 1);
+    if (c->help)
+        buf_printf(out, "\n%s", c->help);
+    if (c->options) {
+        buf_str(out, "\noptions:\n");
+        for (const struct option_def *d = c->options; d->name; d++)
+            option_help(out, d);
+    }
+    buf_str(out, "\noptions of all commands:\n");
+    for (const struct option_def *d = options_global; d->name; d++)
+        if (!has_own(c, d->name))
+            option_help(out, d);
+    buf_printf(out, "\nexample: %s\n", c->example);
+}

@@ -1,0 +1,50 @@
+/* The commands of the program, their help, and how one is run. */
+#ifndef XTCP_CLIENT_COMMAND_H
+#define XTCP_CLIENT_COMMAND_H
+
+#include <stddef.h>
+
+#include "client/options.h"
+#include "client/session.h"
+#include "lib/buf.h"
+
+#define FORMAT_BIT(format) (1u << (format))
+
+/* One command. */
+struct command {
+    const char *name;
+    const char *argument;             /* name of its positional argument; NULL: it takes none */
+    const char *usage;                /* what stands behind the name: "[--count N] [--polls N]" */
+    const char *summary;              /* one line, no full stop */
+    const char *help;                 /* more lines, NULL: none */
+    const char *example;              /* a command line that works */
+    const struct option_def *options; /* its own ones, ending with a NULL name; behind the command they come
+                                         before global ones of the same name; NULL: none */
+    unsigned formats; /* FORMAT_BIT of each --output that it has; 0: none, it prints as it likes */
+    int (*run)(struct session *s); /* returns an exit code */
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* Sets the format that is meant when none was asked for: table on a terminal, else jsonl, as far as |c| has
+ * formats at all. Returns 0 or ERR_USAGE with |e|. */
+int command_format(const struct command *c, bool terminal, struct options *o, struct err *e);
+
+/* Append the help of the program, of one command. */
+void command_help_all(struct buf *out);
+void command_help(const struct command *c, struct buf *out);
+
+/* The commands, each in the file of its subject. */
+int command_stream(struct session *s);
+int command_poll(struct session *s);
+int command_get(struct session *s);
+int command_apply(struct session *s);
+int command_frequency(struct session *s);
+int command_trigger(struct session *s);
+int command_burst(struct session *s);
+int command_namespaces(struct session *s);
+int command_status(struct session *s);
+int command_health(struct session *s);
+
+#endif

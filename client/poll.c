@@ -1,0 +1,183 @@
+/* The command poll: one bidirectional stream, on which each request is a poll. */
+#include <inttypes.h>
+
+#include "client/command.h"
+#include "client/reader.h"
+#include "lib/clock.h"
+
+#define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
+
+#define SILENCE_END_NS (1 * NS_PER_S)   /* ends a poll whose end the daemon does not mark, once records came \
+                                         */
+#define SILENCE_FAIL_NS (30 * NS_PER_S) /* without anything at all: something is wrong */
+
+struct poll_run {
+    struct session *session;
+    struct reader reader;
+    struct rpc_stream *stream;
+    int64_t heard_ns; /* monotonic: when the last message came or the request went */
+    bool dirty;       /* something came since the last flush */
+};
+
+/* When to look up from waiting. */
+static int64_t next_deadline(const struct poll_run *p)
+{
+    const struct reader *r = &p->reader;
+    int64_t until = 0;
+    if (p->dirty)
+        until = clock_mono_ns() + SESSION_IDLE_NS;
+    else if (!r->edges)
+        until = p->heard_ns + (r->n_last ? SILENCE_END_NS : SILENCE_FAIL_NS);
+    int64_t end = p->session->deadline_ns;
+    return end && (!until || end < until) ? end : until;
+}
+
+enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED };
+
+/* Nothing came until next_deadline. */
+static enum poll_end on_silence(struct poll_run *p)
+{
+    struct session *s = p->session;
+    int64_t now = clock_mono_ns();
+    bool unmarked = !p->reader.edges;
+    if (p->dirty) {
+        records_flush(p->reader.records);
+        p->dirty = false;
+    }
+    if (s->deadline_ns && now >= s->deadline_ns) {
+        output_note(s->out, "the time is over, before the end of the poll");
+        return POLL_FAILED;
+    }
+    if (unmarked && p->reader.n_last && now >= p->heard_ns + SILENCE_END_NS) {
+        reader_end(&p->reader);
+        return POLL_DONE;
+    }
+    if (unmarked && !p->reader.n_last && now >= p->heard_ns + SILENCE_FAIL_NS) {
+        output_note(s->out, "no answer from %s within 30s", s->options->target);
+        return POLL_FAILED;
+    }
+    return POLL_GOES_ON;
+}
+
+static enum poll_end on_ended(struct poll_run *p)
+{
+    struct rpc_status status;
+    rpc_stream_status(p->stream, &status);
+    if (status.code == 0 && stop_reason(p->session->stop) == STOP_NOT)
+        output_note(p->session->out, "%s ended the stream before the end of the poll",
+                    p->session->options->target);
+    else
+        session_tell_failure(p->session, METHOD, &status);
+    return POLL_FAILED;
+}
+
+/* Reads until the poll that was asked for is complete. */
+static enum poll_end read_poll(struct poll_run *p)
+{
+    struct session *s = p->session;
+    uint64_t polls = p->reader.n_polls;
+    p->heard_ns = clock_mono_ns();
+    for (;;) {
+        struct rpc_bytes message = {0};
+        struct err e = {0};
+        int rc = rpc_stream_recv(p->stream, next_deadline(p), &message);
+        if (rc == 0)
+            return on_ended(p);
+        if (rc == 1) {
+            p->heard_ns = clock_mono_ns();
+            p->dirty = true;
+            rc = reader_message(&p->reader, &message, &e);
+            rpc_bytes_free(&message);
+            if (s->out->error)
+                return POLL_FAILED;
+            if (rc < 0) {
+                output_note(s->out, "%s: %s", s->options->target, e.text);
+                return POLL_FAILED;
+            }
+            if (p->reader.n_polls > polls)
+                return POLL_DONE;
+            continue;
+        }
+        enum poll_end end = on_silence(p);
+        if (end != POLL_GOES_ON)
+            return end;
+    }
+}
+
+/* Waits until |at| between two polls. What comes meanwhile is shown; false when the stream or the time has
+ * ended. */
+static enum poll_end wait_until(struct poll_run *p, int64_t at)
+{
+    struct session *s = p->session;
+    int64_t until = s->deadline_ns && s->deadline_ns < at ? s->deadline_ns : at;
+    for (;;) {
+        struct rpc_bytes message = {0};
+        struct err e = {0};
+        int rc = rpc_stream_recv(p->stream, until, &message);
+        if (rc == 0)
+            return on_ended(p);
+        if (rc != 1)
+            break;
+        rc = reader_message(&p->reader, &message, &e);
+        rpc_bytes_free(&message);
+        records_flush(p->reader.records);
+        if (rc < 0 || s->out->error)
+            return POLL_FAILED;
+    }
+    return until == at ? POLL_GOES_ON : POLL_DONE;
+}
+
+static int run_polls(struct poll_run *p, const struct buf *request, uint64_t count)
+{
+    struct session *s = p->session;
+    bool endless = count == 0;
+    for (uint64_t i = 0; endless || i < count; i++) {
+        int64_t next = clock_mono_ns() + s->options->every_ns;
+        /* When sending fails the call has ended, and receiving tells how. */
+        rpc_stream_send(p->stream, request->data, request->len);
+        if (read_poll(p) != POLL_DONE)
+            break;
+        if (!endless && i + 1 == count)
+            return EXIT_DONE;
+        if (!s->options->every_ns)
+            continue;
+        enum poll_end end = wait_until(p, next);
+        if (end == POLL_DONE) {
+            if (endless)
+                return EXIT_DONE;
+            output_note(s->out, "the time is over, after %" PRIu64 " polls", i + 1);
+        }
+        if (end != POLL_GOES_ON)
+            break;
+    }
+    return EXIT_FAILED;
+}
+
+int command_poll(struct session *s)
+{
+    struct poll_run p = {.session = s};
+    struct buf request;
+    struct err e = {0};
+    int rc = EXIT_FAILED;
+    uint64_t count = s->options->count;
+
+    if (!count && !s->options->every_ns)
+        count = 1;
+    buf_init(&request);
+    if (reader_init(&p.reader, s) != 0 || reader_request(&request) != 0) {
+        output_note(s->out, "out of memory");
+    } else if (rpc_stream_open(s->channel, METHOD, NULL, &p.stream, &e) != 0) {
+        output_note(s->out, "%s", e.text);
+    } else {
+        rc = run_polls(&p, &request, count);
+        records_flush(p.reader.records);
+        /* Without an end of its own, Ctrl-C is how it is meant to end. */
+        if (rc != EXIT_DONE && count == 0 && stop_reason(s->stop) == STOP_SIGNAL)
+            rc = EXIT_DONE;
+        rpc_stream_half_close(p.stream);
+    }
+    rpc_stream_free(p.stream);
+    reader_fini(&p.reader);
+    buf_free(&request);
+    return rc;
+}

@@ -1,0 +1,48 @@
+/* What arrives on a stream of records: rows, which go to their sink, and the edges of polls, which are told
+ * on standard error. Also for daemons that send neither envelopes nor edges: their polls are told apart by
+ * the records. One thread. */
+#ifndef XTCP_CLIENT_READER_H
+#define XTCP_CLIENT_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/records.h"
+#include "client/session.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "rpc/client.h"
+
+struct reader {
+    struct output *out;
+    struct records *records;
+    const char *target;   /* for errors */
+    bool quiet;           /* no line about each poll that went well */
+    uint64_t max_records; /* 0: no limit */
+    /* What has come so far. */
+    uint64_t n_records;
+    uint64_t n_polls;         /* complete ones */
+    bool edges;               /* the daemon marks begin and end of polls */
+    bool open;                /* a begin came, its end not yet */
+    struct records_poll last; /* of the last record */
+    uint64_t n_last;          /* records of that poll */
+};
+
+/* A reader for |s| with records in the format of its options. Returns 0 or -ENOMEM. */
+int reader_init(struct reader *r, struct session *s);
+void reader_fini(struct reader *r);
+
+/* Appends to |request| what a stream is asked for. Returns 0 or -ENOMEM. */
+int reader_request(struct buf *request);
+
+/* Takes a message of the stream. Returns 0, 1 when |max_records| have come, ERR_MALFORMED with |e|, or the
+ * error of the output. n_polls tells whether a poll has ended. */
+int reader_message(struct reader *r, const struct rpc_bytes *message, struct err *e);
+
+/* The poll of the last records is over, which a daemon that marks no edges does not tell. */
+void reader_end(struct reader *r);
+
+/* The stream has begun anew: the poll that was under way is never going to end. */
+void reader_again(struct reader *r);
+
+#endif

@@ -1,0 +1,64 @@
+#include "client/records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client/sockets.h"
+#include "client/table.h"
+#include "record/unpack.h"
+
+struct records {
+    enum output_format format;
+    struct output *out;
+    struct table *table; /* OUTPUT_TABLE */
+    struct record_reader reader;
+};
+
+struct records *records_new(enum output_format format, struct output *out)
+{
+    struct records *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->format = format;
+    r->out = out;
+    if (format == OUTPUT_TABLE && !(r->table = sockets_table_new())) {
+        records_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void records_free(struct records *r)
+{
+    if (!r)
+        return;
+    table_free(r->table);
+    record_reader_free(&r->reader);
+    free(r);
+}
+
+int records_add(struct records *r, const uint8_t *row, size_t len, struct records_poll *poll, struct err *e)
+{
+    const record_message *m;
+    int rc = record_unpack(&r->reader, row, len, &m);
+    if (rc != 0)
+        return err_set(e, rc, "sent a record that is none: %s", err_name(rc));
+    *poll = (struct records_poll){.timestamp_ns = m->timestamp_ns, .poll_id = m->poll_id};
+    if (r->table) {
+        sockets_table_add(r->table, m);
+        if (table_full(r->table))
+            rc = records_flush(r);
+    }
+    return rc;
+}
+
+int records_flush(struct records *r)
+{
+    if (r->table) {
+        size_t height = output_height(r->out);
+        table_set_size(r->table, output_width(r->out), height > 4 ? height - 1 : 0);
+        if (table_flush(r->table, &r->out->data) != 0 && !r->out->error)
+            r->out->error = -ENOMEM;
+    }
+    return output_flush(r->out);
+}

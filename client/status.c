@@ -1,0 +1,239 @@
+/* The command of StatusService. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "client/command.h"
+#include "client/json.h"
+#include "client/text.h"
+#include "client/units.h"
+#include "lib/clock.h"
+#include "rpc/msg_status.h"
+
+#define METHOD "/xtcp_status.v1.StatusService/Get"
+
+#define NAME_WIDTH 12 /* columns of the names on the left */
+
+static void name(struct buf *out, const char *text)
+{
+    buf_printf(out, "%-*s", NAME_WIDTH, text);
+}
+
+/* "1 namespace", "3 namespaces" */
+static void count(struct buf *out, uint64_t n, const char *what)
+{
+    buf_printf(out, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
+}
+
+static void show_poll(struct buf *out, const struct status_poll *p)
+{
+    char took[UNITS_TEXT_MAX], time[CLOCK_TEXT_MAX];
+    units_time(p->duration_ns, took);
+    clock_format(p->timestamp_ns, 3, time);
+    name(out, "last poll");
+    buf_printf(out, "number %" PRIu64 " (%s) at %s: ", p->poll_id, stream_trigger_name(p->trigger), time);
+    count(out, p->sockets, "socket");
+    buf_str(out, " in ");
+    count(out, p->namespaces, "namespace");
+    buf_printf(out, ", %s", took);
+    if (p->namespaces_empty)
+        buf_printf(out, "; %" PRIu32 " empty", p->namespaces_empty);
+    if (p->namespaces_failed)
+        buf_printf(out, "; %" PRIu32 " failed", p->namespaces_failed);
+    if (p->dumps_interrupted)
+        buf_printf(out, "; %" PRIu32 " perhaps inconsistent", p->dumps_interrupted);
+    buf_char(out, '\n');
+    for (size_t i = 0; i < p->n_errors; i++) {
+        name(out, "");
+        text_clean_str(out, p->errors[i].name);
+        buf_str(out, ": ");
+        text_clean_str(out, p->errors[i].text);
+        buf_char(out, '\n');
+    }
+}
+
+static void show_subscribers(struct buf *out, const struct status_msg *m)
+{
+    name(out, "subscribers");
+    if (!m->n_subscribers)
+        buf_str(out, "none\n");
+    for (size_t i = 0; i < m->n_subscribers; i++) {
+        const struct status_subscriber *sub = &m->subscribers[i];
+        char since[CLOCK_TEXT_MAX];
+        const char *method = strrchr(sub->method, '/');
+        clock_format(sub->since_ns, 0, since);
+        if (i)
+            name(out, "");
+        text_clean_str(out, sub->peer);
+        buf_str(out, " ");
+        text_clean_str(out, method ? method + 1 : sub->method);
+        buf_printf(out, " since %s: ", since);
+        count(out, sub->rows_delivered, "row");
+        buf_printf(out, " delivered, %" PRIu64 " lost, %" PRIu64 " waiting\n", sub->rows_lost,
+                   sub->rows_queued);
+    }
+}
+
+static void show_text(struct buf *out, const struct status_msg *m)
+{
+    char up[UNITS_TEXT_MAX], since[CLOCK_TEXT_MAX];
+    units_time(m->uptime_ns, up);
+    clock_format(m->start_time_ns, 0, since);
+    name(out, "version");
+    text_clean_str(out, m->version);
+    buf_char(out, '\n');
+    name(out, "host");
+    text_clean_str(out, m->hostname);
+    buf_str(out, ", Linux ");
+    text_clean_str(out, m->kernel);
+    buf_char(out, '\n');
+    name(out, "up");
+    buf_printf(out, "%s, since %s\n", up, since);
+    name(out, "polls");
+    buf_printf(out, "%" PRIu64 ", with ", m->polls);
+    count(out, m->sockets, "socket");
+    buf_str(out, " in all\n");
+    if (m->last_poll)
+        show_poll(out, m->last_poll);
+    name(out, "namespaces");
+    buf_printf(out, "%" PRIu32 "\n", m->namespaces);
+    show_subscribers(out, m);
+    for (size_t i = 0; i < m->n_errors; i++) {
+        name(out, i ? "" : "errors");
+        buf_printf(out, "%" PRIu64 " ", m->errors[i].count);
+        text_clean_str(out, m->errors[i].kind);
+        buf_char(out, '\n');
+    }
+    for (size_t i = 0; i < m->n_gaps; i++) {
+        name(out, i ? "" : "unseen");
+        text_clean_str(out, m->gaps[i].effect);
+        buf_str(out, " (for want of ");
+        text_clean_str(out, m->gaps[i].capability);
+        buf_str(out, ")\n");
+    }
+}
+
+static void put_errors(struct json *j, const struct stream_error *errors, size_t n)
+{
+    if (!json_wants_array(j, n))
+        return;
+    json_array(j, "errors");
+    for (size_t i = 0; i < n; i++) {
+        json_object(j, NULL);
+        json_string(j, "name", errors[i].name);
+        json_u64(j, "inode", errors[i].inode);
+        json_u64(j, "cookie", errors[i].cookie);
+        json_i32(j, "code", errors[i].code);
+        json_string(j, "text", errors[i].text);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void put_poll(struct json *j, const struct status_poll *p)
+{
+    json_object(j, "last_poll");
+    json_u64(j, "poll_id", p->poll_id);
+    json_enum(j, "trigger", "POLL_TRIGGER_", stream_trigger_name(p->trigger), p->trigger);
+    json_time(j, "timestamp_ns", p->timestamp_ns);
+    json_u64(j, "duration_ns", p->duration_ns);
+    json_u32(j, "namespaces", p->namespaces);
+    json_u32(j, "namespaces_empty", p->namespaces_empty);
+    json_u32(j, "namespaces_failed", p->namespaces_failed);
+    json_u64(j, "sockets", p->sockets);
+    json_u32(j, "dumps_interrupted", p->dumps_interrupted);
+    put_errors(j, p->errors, p->n_errors);
+    json_object_end(j);
+}
+
+static void put_counts(struct json *j, const struct status_msg *m)
+{
+    if (!json_wants_array(j, m->n_errors))
+        return;
+    json_array(j, "errors");
+    for (size_t i = 0; i < m->n_errors; i++) {
+        json_object(j, NULL);
+        json_string(j, "kind", m->errors[i].kind);
+        json_u64(j, "count", m->errors[i].count);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void put_subscribers(struct json *j, const struct status_msg *m)
+{
+    if (!json_wants_array(j, m->n_subscribers))
+        return;
+    json_array(j, "subscribers");
+    for (size_t i = 0; i < m->n_subscribers; i++) {
+        const struct status_subscriber *sub = &m->subscribers[i];
+        json_object(j, NULL);
+        json_u64(j, "id", sub->id);
+        json_string(j, "peer", sub->peer);
+        json_string(j, "method", sub->method);
+        json_time(j, "since_ns", sub->since_ns);
+        json_u64(j, "rows_delivered", sub->rows_delivered);
+        json_u64(j, "rows_lost", sub->rows_lost);
+        json_u64(j, "rows_queued", sub->rows_queued);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void put_gaps(struct json *j, const struct status_msg *m)
+{
+    if (!json_wants_array(j, m->n_gaps))
+        return;
+    json_array(j, "gaps");
+    for (size_t i = 0; i < m->n_gaps; i++) {
+        json_object(j, NULL);
+        json_string(j, "capability", m->gaps[i].capability);
+        json_string(j, "effect", m->gaps[i].effect);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void show_json(struct buf *out, const struct status_msg *m, bool canonical)
+{
+    struct json j = {.out = out, .canonical = canonical};
+    json_object(&j, NULL);
+    json_string(&j, "version", m->version);
+    json_time(&j, "start_time_ns", m->start_time_ns);
+    json_u64(&j, "uptime_ns", m->uptime_ns);
+    json_string(&j, "kernel", m->kernel);
+    json_string(&j, "hostname", m->hostname);
+    json_u64(&j, "polls", m->polls);
+    if (m->last_poll)
+        put_poll(&j, m->last_poll);
+    json_u32(&j, "namespaces", m->namespaces);
+    json_u64(&j, "sockets", m->sockets);
+    put_counts(&j, m);
+    put_subscribers(&j, m);
+    put_gaps(&j, m);
+    json_object_end(&j);
+    buf_char(out, '\n');
+}
+
+int command_status(struct session *s)
+{
+    struct rpc_bytes reply = {0};
+    struct status_msg m;
+    void *memory = NULL;
+    struct err e = {0};
+    int rc = session_call(s, METHOD, NULL, &reply);
+    if (rc != 0)
+        return rc;
+    rc = status_msg_decode(reply.data, reply.len, &m, &memory, &e);
+    if (rc == 0) {
+        if (s->options->output == OUTPUT_TABLE)
+            show_text(&s->out->data, &m);
+        else
+            show_json(&s->out->data, &m, s->options->output == OUTPUT_PROTOJSON);
+        status_msg_free(memory);
+    } else {
+        output_note(s->out, "%s: %s", s->options->target, e.text);
+        rc = EXIT_FAILED;
+    }
+    rpc_bytes_free(&reply);
+    return rc;
+}

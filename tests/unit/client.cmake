@@ -1,0 +1,8 @@
+xtcp_unit_test(client_units_test SOURCES client_units_test.c LIBS xtcp_client)
+xtcp_unit_test(client_text_test SOURCES client_text_test.c LIBS xtcp_client)
+xtcp_unit_test(client_table_test SOURCES client_table_test.c LIBS xtcp_client)
+xtcp_unit_test(client_sockets_test SOURCES client_sockets_test.c LIBS xtcp_client)
+xtcp_unit_test(client_options_test SOURCES client_options_test.c LIBS xtcp_client)
+xtcp_unit_test(client_session_test SOURCES client_session_test.c LIBS xtcp_client)
+xtcp_unit_test(client_reader_test SOURCES client_reader_test.c LIBS xtcp_client)
+xtcp_unit_test(client_json_test SOURCES client_json_test.c LIBS xtcp_client)

@@ -1,0 +1,209 @@
+/* The command line: what is read from it, and what is said about a wrong one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/command.h"
+
+#define MAX_ARGS 16
+
+/* Splits |line| at blanks and parses it. */
+static int parse(const char *line, struct options *o, const struct command **command, struct err *e)
+{
+    static char storage[256];
+    char *argv[MAX_ARGS] = {"xtcp2client"};
+    int argc = 1;
+    char *save = NULL;
+    strcpy(storage, line);
+    for (char *word = strtok_r(storage, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
+    *e = (struct err){0};
+    return options_parse(argc, argv, commands, n_commands, o, command, e);
+}
+
+static struct options good(const char *line, const char *name)
+{
+    struct options o;
+    const struct command *command;
+    struct err e;
+    if (parse(line, &o, &command, &e) != 0)
+        fail_msg("%s: %s", line, e.text);
+    if (name)
+        assert_string_equal(command->name, name);
+    else
+        assert_null(command);
+    return o;
+}
+
+static void bad(const char *line, const char *text)
+{
+    struct options o;
+    const struct command *command;
+    struct err e;
+    assert_int_equal(parse(line, &o, &command, &e), ERR_USAGE);
+    assert_string_equal(e.text, text);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    struct options o = good("--target a:1 -o csv stream --count 3", "stream");
+    assert_string_equal(o.target, "a:1");
+    assert_int_equal(o.output, OUTPUT_CSV);
+    assert_int_equal(o.count, 3);
+    o = good("stream --count=3 --target=unix:/x -ocsv -q", "stream");
+    assert_string_equal(o.target, "unix:/x");
+    assert_int_equal(o.output, OUTPUT_CSV);
+    assert_int_equal(o.count, 3);
+    assert_true(o.quiet);
+    o = good("apply --dry-run -", "apply");
+    assert_string_equal(o.argument, "-");
+    assert_true(o.dry_run);
+    o = good("apply -- --odd-name", "apply");
+    assert_string_equal(o.argument, "--odd-name");
+    o = good("poll -n 2 -e 1m30s", "poll");
+    assert_int_equal(o.count, 2);
+    assert_int_equal(o.every_ns, 90000000000);
+}
+
+/* --timeout is the command's own behind frequency, and the whole run's anywhere else. */
+static void test_two_timeouts(void **state)
+{
+    (void)state;
+    struct options o = good("frequency --frequency 2s --timeout 1s", "frequency");
+    assert_int_equal(o.poll_timeout_ns, 1000000000);
+    assert_int_equal(o.timeout_ns, 0);
+    o = good("--timeout 3s frequency --frequency 2s --timeout 1s", "frequency");
+    assert_int_equal(o.poll_timeout_ns, 1000000000);
+    assert_int_equal(o.timeout_ns, 3000000000);
+    o = good("frequency --frequency 2s --timeout 1s --deadline 4s", "frequency");
+    assert_int_equal(o.timeout_ns, 4000000000);
+    o = good("get --timeout 5s", "get");
+    assert_int_equal(o.timeout_ns, 5000000000);
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    assert_true(good("--help", NULL).help);
+    assert_true(good("poll -h", "poll").help);
+    assert_true(good("help poll", "poll").help);
+    assert_true(good("apply --help", "apply").help); /* without its argument */
+    assert_true(good("-V", NULL).version);
+    good("", NULL);
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    bad("steam", "unknown command steam; did you mean stream?");
+    bad("names", "unknown command names; did you mean namespaces?");
+    bad("xyzzy", "unknown command xyzzy; see xtcp2client --help");
+    bad("stream --cuont 3", "unknown option --cuont; did you mean --count?");
+    bad("stream --freq=3", "unknown option --freq=3; see xtcp2client stream --help");
+    bad("--tagret x get", "unknown option --tagret; did you mean --target?");
+    bad("--interval 3s burst", "--interval is an option of burst: put it behind that command");
+    bad("get -z", "unknown option -z; see xtcp2client get --help");
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    bad("stream --count", "--count needs a value (N)");
+    bad("stream --count 0", "--count 0: expected a whole number from 1 up");
+    bad("stream --count -3", "--count -3: expected a whole number from 1 up");
+    bad("stream --count 3x", "--count 3x: expected a whole number from 1 up");
+    bad("stream --count 99999999999999999999",
+        "--count 99999999999999999999: expected a whole number from 1 up");
+    bad("poll --every 5", "--every 5: expected a duration like 500ms, 2s or 1m30s");
+    bad("poll --every 0s", "--every 0s: must be above 0");
+    bad("poll --every 99999999d", "--every 99999999d: too long");
+    bad("-o xml get", "--output xml: expected table, jsonl, protojson, csv or null");
+    bad("--target= get", "--target: must not be empty");
+    bad("poll --quiet=yes", "--quiet takes no value");
+    bad("apply", "apply needs a FILE");
+    bad("apply a b", "apply takes one FILE, but b was given as well");
+    bad("get x", "get takes no argument, but x was given");
+}
+
+static const struct command *command_called(const char *name)
+{
+    for (size_t i = 0; i < n_commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    fail();
+    return NULL;
+}
+
+static void check_format(const char *name, enum output_format asked, bool terminal, int rc,
+                         enum output_format want)
+{
+    struct options o = {.output = asked};
+    struct err e = {0};
+    assert_int_equal(command_format(command_called(name), terminal, &o, &e), rc);
+    if (rc == 0)
+        assert_int_equal(o.output, want);
+}
+
+static void test_formats(void **state)
+{
+    (void)state;
+    check_format("stream", OUTPUT_DEFAULT, true, 0, OUTPUT_TABLE);
+    check_format("stream", OUTPUT_DEFAULT, false, 0, OUTPUT_JSONL);
+    check_format("stream", OUTPUT_TABLE, false, 0, OUTPUT_TABLE);
+    check_format("status", OUTPUT_CSV, false, ERR_USAGE, 0);
+    check_format("get", OUTPUT_PROTOJSON, false, 0, OUTPUT_PROTOJSON);
+    check_format("trigger", OUTPUT_DEFAULT, true, 0, OUTPUT_DEFAULT);
+    check_format("trigger", OUTPUT_JSONL, true, ERR_USAGE, 0);
+}
+
+/* Every command has what its help needs, and every line of help fits into 110 columns. */
+static void test_help_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i <= n_commands; i++) {
+        struct buf b;
+        buf_init(&b);
+        if (i == n_commands)
+            command_help_all(&b);
+        else
+            command_help(&commands[i], &b);
+        const char *text = buf_cstr(&b);
+        assert_non_null(strstr(text, "\nexample: "));
+        for (const char *line = text; *line;) {
+            size_t n = strcspn(line, "\n");
+            assert_in_range(n, 0, 110);
+            line += n + (line[n] == '\n');
+        }
+        buf_free(&b);
+    }
+}
+
+/* The example of each command is a command line that parses. */
+static void test_examples(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_commands; i++) {
+        char line[256];
+        const char *at = strstr(commands[i].example, "xtcp2client");
+        assert_non_null(at);
+        strcpy(line, at + strlen("xtcp2client"));
+        line[strcspn(line, "|>")] = 0;
+        good(line, commands[i].name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_places),     cmocka_unit_test(test_two_timeouts),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),     cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_help_texts), cmocka_unit_test(test_examples),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

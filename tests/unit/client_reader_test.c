@@ -1,0 +1,235 @@
+/* Messages of a stream on their way to the output: envelopes and single records, edges of polls and their
+ * absence. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client/reader.h"
+#include "rpc/msg_stream.h"
+#include "xtcp_flat_record/v1/xtcp_flat_record.pb-c.h"
+
+struct bench {
+    struct options options;
+    struct output out;
+    struct session session;
+    struct reader reader;
+    int errors; /* a memory file in the place of standard error */
+    int saved;
+};
+
+static struct bench *bench_new(enum output_format format)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+    output_init(&b->out, memfd_create("out", 0));
+    b->options.output = format;
+    b->options.target = "here";
+    b->session = (struct session){.options = &b->options, .out = &b->out};
+    assert_int_equal(reader_init(&b->reader, &b->session), 0);
+    b->errors = memfd_create("err", 0);
+    b->saved = dup(2);
+    dup2(b->errors, 2);
+    return b;
+}
+
+static void read_all(int fd, char *text, size_t size)
+{
+    ssize_t n = pread(fd, text, size - 1, 0);
+    text[n < 0 ? 0 : n] = 0;
+}
+
+/* What went to the output and to standard error; ends the bench. */
+static void bench_end(struct bench *b, char out[4096], char errors[4096])
+{
+    dup2(b->saved, 2);
+    close(b->saved);
+    read_all(b->out.fd, out, 4096);
+    read_all(b->errors, errors, 4096);
+    close(b->out.fd);
+    close(b->errors);
+    reader_fini(&b->reader);
+    output_fini(&b->out);
+    free(b);
+}
+
+static int feed(struct bench *b, const struct buf *message)
+{
+    struct err e = {0};
+    struct rpc_bytes bytes = {.data = (uint8_t *)message->data, .len = message->len};
+    return reader_message(&b->reader, &bytes, &e);
+}
+
+/* A response with |n| rows of the poll, in an envelope, or one row on its own. */
+static int feed_rows(struct bench *b, uint64_t poll_id, int64_t timestamp, size_t n, bool envelope)
+{
+    XtcpFlatRecord__V1__XtcpFlatRecord r;
+    XtcpFlatRecord__V1__XtcpFlatRecord *rows[8] = {&r, &r, &r, &r, &r, &r, &r, &r};
+    XtcpFlatRecord__V1__Envelope env = XTCP_FLAT_RECORD__V1__ENVELOPE__INIT;
+    XtcpFlatRecord__V1__FlatRecordsResponse reply = XTCP_FLAT_RECORD__V1__FLAT_RECORDS_RESPONSE__INIT;
+    xtcp_flat_record__v1__xtcp_flat_record__init(&r);
+    r.poll_id = poll_id;
+    r.timestamp_ns = timestamp;
+    r.netns = "default";
+    env.row = rows;
+    env.n_row = n;
+    if (envelope)
+        reply.envelope = &env;
+    else
+        reply.xtcp_flat_record = &r;
+    struct buf message;
+    buf_init(&message);
+    size_t len = xtcp_flat_record__v1__flat_records_response__get_packed_size(&reply);
+    message.len =
+        xtcp_flat_record__v1__flat_records_response__pack(&reply, (uint8_t *)buf_reserve(&message, len));
+    int rc = feed(b, &message);
+    buf_free(&message);
+    return rc;
+}
+
+static int feed_begin(struct bench *b, uint64_t poll_id)
+{
+    struct buf message;
+    buf_init(&message);
+    assert_int_equal(
+        stream_encode_begin(&message, &(struct stream_begin){.poll_id = poll_id, .namespaces = 2}), 0);
+    int rc = feed(b, &message);
+    buf_free(&message);
+    return rc;
+}
+
+static int feed_end(struct bench *b, const struct stream_end *end)
+{
+    struct buf message;
+    buf_init(&message);
+    assert_int_equal(stream_encode_end(&message, end), 0);
+    int rc = feed(b, &message);
+    buf_free(&message);
+    return rc;
+}
+
+static size_t lines(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void test_edges(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_TABLE);
+    /* The rest of a poll that was under way does not count as one. */
+    assert_int_equal(feed_rows(b, 6, 60, 2, true), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 6}), 0);
+    assert_int_equal(b->reader.n_polls, 0);
+    assert_int_equal(feed_begin(b, 7), 0);
+    assert_int_equal(feed_rows(b, 7, 70, 3, true), 0);
+    assert_int_equal(b->reader.n_polls, 0);
+    assert_int_equal(
+        feed_end(b,
+                 &(struct stream_end){.poll_id = 7, .sockets = 3, .namespaces = 2, .duration_ns = 3100000}),
+        0);
+    assert_int_equal(b->reader.n_polls, 1);
+    assert_int_equal(b->reader.n_records, 5);
+    bench_end(b, out, errors);
+    assert_int_equal(lines(out), 6); /* titles once */
+    assert_string_equal(errors, "poll 7: 3 sockets in 2 namespaces, 3.1ms; 0 lost\n");
+}
+
+static void test_trouble(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_NULL);
+    const struct stream_error failed[] = {{.name = "bl\x1bue", .inode = 5, .code = -1, .text = "timed out"}};
+    b->reader.quiet = true;
+    assert_int_equal(feed_begin(b, 1), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .sockets = 1, .namespaces = 1}), 0);
+    assert_int_equal(feed_begin(b, 2), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 2,
+                                                      .namespaces = 1,
+                                                      .namespaces_failed = 2,
+                                                      .rows_lost = 9,
+                                                      .dumps_interrupted = 1,
+                                                      .errors = failed,
+                                                      .n_errors = 1}),
+                     0);
+    assert_int_equal(b->reader.n_polls, 2);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "");
+    assert_string_equal(
+        errors,
+        "poll 2: 0 sockets in 1 namespace, 0ns; 9 lost (this client was too slow); 2 namespaces failed; "
+        "sockets came and went during 1 dump, some may be missing\n"
+        "  namespace bl\\x1bue (inode 5): timed out\n"
+        "  and 1 more\n");
+}
+
+/* A daemon that sends one record per message and nothing else: a poll ends where the next one begins. */
+static void test_without_edges(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_TABLE);
+    assert_int_equal(feed_rows(b, 0, 1700000000000000000, 1, false), 0);
+    assert_int_equal(feed_rows(b, 0, 1700000000000000000, 1, false), 0);
+    assert_int_equal(b->reader.n_polls, 0);
+    assert_int_equal(feed_rows(b, 0, 1700000005000000000, 1, false), 0);
+    assert_int_equal(b->reader.n_polls, 1);
+    reader_end(&b->reader);
+    assert_int_equal(b->reader.n_polls, 2);
+    bench_end(b, out, errors);
+    assert_int_equal(lines(out), 4);
+    assert_string_equal(errors, "poll of 2023-11-14T22:13:20.000Z: 2 sockets\n"
+                                "poll of 2023-11-14T22:13:25.000Z: 1 socket\n");
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_TABLE);
+    b->reader.max_records = 5;
+    assert_int_equal(feed_rows(b, 1, 1, 3, true), 0);
+    assert_int_equal(feed_rows(b, 1, 1, 8, true), 1);
+    assert_int_equal(b->reader.n_records, 5);
+    records_flush(b->reader.records);
+    bench_end(b, out, errors);
+    assert_int_equal(lines(out), 6);
+}
+
+static void test_malformed(void **state)
+{
+    (void)state;
+    static const char *const messages[] = {"\xff", "\x0a\x05\x01", "\x0a\x02\xff\xff",
+                                           "\xa2\x06\x02\x52\x7f"};
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_TABLE);
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        struct buf message;
+        buf_init(&message);
+        buf_str(&message, messages[i]);
+        assert_int_equal(feed(b, &message), ERR_MALFORMED);
+        buf_free(&message);
+    }
+    assert_int_equal(b->reader.n_records, 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges), cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
+        cmocka_unit_test(test_limit), cmocka_unit_test(test_malformed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* The table of sockets against golden files (tests/data/golden/client_sockets_WIDTH.txt). XTCP_GOLDEN_WRITE=1
+ * writes them anew. */
+#include <arpa/inet.h>
+#include <locale.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/sockets.h"
+
+typedef XtcpFlatRecord__V1__XtcpFlatRecord record;
+
+static uint8_t addresses[64][16];
+static size_t n_addresses;
+
+static ProtobufCBinaryData address(int family, const char *text)
+{
+    uint8_t *at = addresses[n_addresses++];
+    assert_int_equal(inet_pton(family, text, at), 1);
+    return (ProtobufCBinaryData){.len = family == AF_INET ? 4 : 16, .data = at};
+}
+
+static record socket_record(char *netns, int family, uint32_t state, const char *local, uint32_t sport,
+                            const char *peer, uint32_t dport)
+{
+    record r;
+    xtcp_flat_record__v1__xtcp_flat_record__init(&r);
+    r.netns = netns;
+    r.inet_diag_msg_family = (uint32_t)family;
+    r.inet_diag_msg_state = state;
+    r.inet_diag_msg_socket_source = address(family, local);
+    r.inet_diag_msg_socket_source_port = sport;
+    r.inet_diag_msg_socket_destination = address(family, peer);
+    r.inet_diag_msg_socket_destination_port = dport;
+    return r;
+}
+
+static void with_flow(record *r)
+{
+    r->tcp_info_state = r->inet_diag_msg_state;
+    r->inet_diag_msg_wqueue = 1448;
+    r->inet_diag_msg_uid = 1000;
+    r->inet_diag_msg_inode = 81234;
+    r->tcp_info_rtt = 1234;
+    r->tcp_info_min_rtt = 340;
+    r->tcp_info_snd_cwnd = 10;
+    r->tcp_info_retrans = 1;
+    r->tcp_info_total_retrans = 12;
+    r->tcp_info_bytes_sent = 1500000;
+    r->tcp_info_bytes_received = 987;
+    r->tcp_info_delivery_rate = 1537500;
+    r->tcp_info_snd_mss = 1448;
+    r->tcp_info_last_data_sent = 40;
+    r->tcp_info_last_data_recv = 2500;
+    r->tcp_info_busy_time = 2000;
+    r->tcp_info_rwnd_limited = 900;
+    r->congestion_algorithm_string = "cubic";
+}
+
+/* What hosts have: listeners, flows of each family, TIME_WAIT without tcp_info; and names made to do harm. */
+static void fill(struct table *t)
+{
+    n_addresses = 0;
+    record r = socket_record("default", AF_INET, TCP_ESTABLISHED, "192.0.2.1", 40000, "198.51.100.7", 443);
+    with_flow(&r);
+    sockets_table_add(t, &r);
+    r = socket_record("default", AF_INET, TCP_LISTEN, "0.0.0.0", 22, "0.0.0.0", 0);
+    r.tcp_info_state = TCP_LISTEN;
+    r.tcp_info_rtt = 7; /* means nothing there */
+    r.inet_diag_msg_wqueue = 128;
+    sockets_table_add(t, &r);
+    r = socket_record("default", AF_INET6, TCP_LISTEN, "::", 8080, "::", 0);
+    r.tcp_info_state = TCP_LISTEN;
+    r.inet_diag_msg_rqueue = 3;
+    r.inet_diag_msg_wqueue = 4096;
+    sockets_table_add(t, &r);
+    r = socket_record("blue", AF_INET6, TCP_ESTABLISHED, "::ffff:192.0.2.1", 8080, "::ffff:198.51.100.9",
+                      51000);
+    with_flow(&r);
+    r.tcp_info_total_retrans = r.tcp_info_retrans = 0;
+    r.tcp_info_min_rtt = UINT32_MAX;
+    r.tcp_info_rwnd_limited = 0;
+    r.congestion_algorithm_string = "";
+    r.congestion_algorithm_enum = 5;
+    sockets_table_add(t, &r);
+    r = socket_record("blue", AF_INET, TCP_TIME_WAIT, "192.0.2.1", 8080, "198.51.100.10", 51001);
+    sockets_table_add(t, &r);
+    r = socket_record("a\x1b[31m-name-that-is-long", AF_INET6, 200, "2001:db8::1", 1, "2001:db8::2", 65535);
+    sockets_table_add(t, &r);
+}
+
+static char *read_golden(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fail_msg("%s is missing", path);
+    char *text = calloc(1, 65536);
+    size_t n = fread(text, 1, 65535, f);
+    text[n] = 0;
+    fclose(f);
+    return text;
+}
+
+static void golden(size_t width)
+{
+    char path[512];
+    struct buf out;
+    struct table *t = sockets_table_new();
+    assert_non_null(t);
+    buf_init(&out);
+    table_set_size(t, width, 0);
+    fill(t);
+    assert_int_equal(table_flush(t, &out), 0);
+    snprintf(path, sizeof(path), "%s/tests/data/golden/client_sockets_%zu.txt", XTCP_SOURCE_DIR, width);
+    if (getenv("XTCP_GOLDEN_WRITE")) {
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fputs(buf_cstr(&out), f);
+        fclose(f);
+    }
+    char *want = read_golden(path);
+    assert_string_equal(buf_cstr(&out), want);
+    free(want);
+    buf_free(&out);
+    table_free(t);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    golden(60);
+    golden(80);
+    golden(132);
+    golden(250);
+}
+
+static void check_address(uint32_t family, const char *bytes, size_t n, uint32_t port, const char *want)
+{
+    char text[SOCKETS_ADDRESS_MAX];
+    sockets_address(family, (const uint8_t *)bytes, n, port, text);
+    assert_string_equal(text, want);
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    check_address(AF_INET, "\xc0\x00\x02\x01", 4, 443, "192.0.2.1:443");
+    check_address(AF_INET, "\xc0\x00\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0", 16, 443,
+                  "192.0.2.1:443"); /* as the Go daemon sends it */
+    check_address(AF_INET, "\0\0\0\0", 4, 0, "0.0.0.0:*");
+    check_address(AF_INET6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16, 65535, "[2001:db8::1]:65535");
+    check_address(AF_INET6, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01", 16, 1, "[::ffff:192.0.2.1]:1");
+    /* What is no address. */
+    check_address(AF_INET, "\xc0\x00\x02", 3, 443, "?:443");
+    check_address(AF_INET, NULL, 0, 443, "?:443");
+    check_address(AF_INET6, "\xc0\x00\x02\x01", 4, 0, "[?]:*");
+    check_address(AF_INET6, "0123456789abcdefg", 17, 0, "[?]:*");
+    check_address(77, "\xc0\x00\x02\x01", 4, 1, "?:1");
+    /* The longest text there can be. */
+    check_address(AF_INET6, "\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98", 16, 65535,
+                  "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]:65535");
+}
+
+/* A record with the extremes of every number fits as well. */
+static void test_extremes(void **state)
+{
+    (void)state;
+    record r;
+    xtcp_flat_record__v1__xtcp_flat_record__init(&r);
+    const ProtobufCMessageDescriptor *d = &xtcp_flat_record__v1__xtcp_flat_record__descriptor;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &d->fields[i];
+        char *at = (char *)&r + f->offset;
+        if (f->type == PROTOBUF_C_TYPE_UINT32 || f->type == PROTOBUF_C_TYPE_ENUM)
+            memset(at, 0xff, 4);
+        else if (f->type == PROTOBUF_C_TYPE_UINT64 || f->type == PROTOBUF_C_TYPE_INT64)
+            memset(at, 0xff, 8);
+    }
+    struct table *t = sockets_table_new();
+    struct buf out;
+    buf_init(&out);
+    sockets_table_add(t, &r);
+    r.inet_diag_msg_state = TCP_ESTABLISHED;
+    sockets_table_add(t, &r);
+    assert_int_equal(table_flush(t, &out), 0);
+    assert_non_null(strstr(buf_cstr(&out), "ESTABLISHED"));
+    buf_free(&out);
+    table_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_extremes),
+    };
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        abort();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
