@@ -182,7 +182,7 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
     char origin[2 + OPTION_FLAG_MAX] = "--";
     option_flag(s->option->name, origin + 2);
     int rc;
-    if (again && value_type(s->option)->is_list) {
+    if (again && value_is_list(s->option)) {
         rc = value_add_items(s->option, value_field(s->option, b->config), s->text, e);
         if (rc)
             prefix_option(e, origin, s->option);

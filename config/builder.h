@@ -51,7 +51,6 @@ int config_read_file(struct config_builder *b, const char *path, struct err *e);
  */
 struct config_program_option {
     const char *name;    /* "output": --output */
-    char short_name;     /* 'o': -o; 0: none */
     const char *metavar; /* "FORMAT"; NULL: it takes no argument */
     const char *help;
     bool *flag;         /* no argument: set to true */
@@ -59,6 +58,7 @@ struct config_program_option {
     /* Checks an argument, may be NULL: 0, or a code with |e| saying what is wrong and allowed, without naming
      * the option. */
     int (*check)(const char *text, struct err *e);
+    char short_name;     /* 'o': -o; 0: none */
     bool is_config_file; /* its argument is a file for config_read_file */
     bool ends;           /* nothing behind it is looked at and no file is read: --help, --version */
 };

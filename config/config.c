@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,9 +163,9 @@ void config_set_debug_level(struct config *c, uint32_t debug_level)
 /* The name that uname(2) shows. It can hold any bytes; records and JSON cannot. */
 static void machine_hostname(char out[HOST_NAME_MAX + 1])
 {
+    out[0] = '\0';
     if (gethostname(out, HOST_NAME_MAX + 1) != 0 || !*out)
-        strcpy(out, "localhost");
-    out[HOST_NAME_MAX] = '\0';
+        snprintf(out, HOST_NAME_MAX + 1, "localhost");
     for (char *p = out; *p; p++) {
         if (*p < 0x20 || *p > 0x7e)
             *p = '?';

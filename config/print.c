@@ -69,7 +69,7 @@ static void help_option(struct buf *out, unsigned width, const struct config_opt
     option_flag(o->name, flag);
     buf_init_fixed(&help, storage, sizeof(storage));
     buf_str(&help, o->help);
-    if (value_type(o)->is_list)
+    if (value_is_list(o))
         buf_str(&help, " Can be repeated.");
     buf_str(&help, " (");
     config_option_print_bounds(o, &help);

@@ -8,7 +8,6 @@
  * sentences without the option's name: `value "TEXT" …`. */
 struct value_type {
     const char *noun; /* "a duration such as 250ms or 1m30s" */
-    bool is_list;     /* CONFIG_LIST, CONFIG_GROUPS */
     int (*set)(const struct config_option *o, struct config *c, const char *text, struct err *e);
     int (*check)(const struct config_option *o, const struct config *c, struct err *e);
     void (*print)(const void *field, const struct config_option *o, struct buf *out);
@@ -16,6 +15,11 @@ struct value_type {
     bool (*equal)(const void *a, const void *b);
     int (*copy)(void *to, const void *from); /* |to| is cleared */
     void (*clear)(void *field);              /* to zero, freeing what it owns */
+
+    /* CONFIG_LIST and CONFIG_GROUPS, else NULL: adds one item (ERR_DUPLICATE when it is there already);
+     * counts them. */
+    int (*add)(const struct config_option *o, void *field, const char *item, struct err *e);
+    size_t (*count)(const void *field);
 };
 
 extern const struct value_type value_duration, value_uint, value_string, value_enum; /* value.c */
@@ -35,8 +39,11 @@ static inline const void *value_field_const(const struct config_option *o, const
     return (const char *)c + o->offset;
 }
 
-/* Adds one item to a list value; ERR_DUPLICATE when it is there already. |o| is of a list type. */
-int value_add_item(const struct config_option *o, void *field, const char *item, struct err *e);
+/* Whether |o| has a list of values. */
+static inline bool value_is_list(const struct config_option *o)
+{
+    return value_type(o)->add != NULL;
+}
 
 /* Whether a complete list has enough items. */
 int value_check_count(const struct config_option *o, const void *field, struct err *e);

@@ -41,7 +41,7 @@ int value_add_items(const struct config_option *o, void *field, const char *text
         char *item = strndup(text, len);
         if (!item)
             return err_set(e, -ENOMEM, "out of memory");
-        int rc = value_add_item(o, field, item, e);
+        int rc = value_type(o)->add(o, field, item, e);
         free(item);
         text += len;
         if (rc || !*text)
@@ -49,11 +49,18 @@ int value_add_items(const struct config_option *o, void *field, const char *text
     }
 }
 
+int value_check_count(const struct config_option *o, const void *field, struct err *e)
+{
+    if (value_type(o)->count(field) >= (size_t)o->min)
+        return 0;
+    return value_error(o, ERR_RANGE, "", e, "is an empty list");
+}
+
 /* ---- Lists of strings ---- */
 
-static int list_add(const struct config_option *o, struct config_strings *list, const char *item,
-                    struct err *e)
+static int list_add(const struct config_option *o, void *field, const char *item, struct err *e)
 {
+    struct config_strings *list = field;
     char quoted[VALUE_QUOTED_MAX];
     struct err why = {0};
     int rc = value_check_text(item, &why);
@@ -73,9 +80,9 @@ static int list_add(const struct config_option *o, struct config_strings *list, 
     return rc ? err_set(e, rc, "out of memory") : 0;
 }
 
-static int list_check_count(const struct config_option *o, const struct config_strings *list, struct err *e)
+static size_t list_count(const void *field)
 {
-    return list->n >= (size_t)o->min ? 0 : value_error(o, ERR_RANGE, "", e, "is an empty list");
+    return ((const struct config_strings *)field)->n;
 }
 
 static int list_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
@@ -83,7 +90,7 @@ static int list_set(const struct config_option *o, struct config *c, const char 
     struct config_strings fresh = {0};
     int rc = value_add_items(o, &fresh, text, e);
     if (!rc)
-        rc = list_check_count(o, &fresh, e);
+        rc = value_check_count(o, &fresh, e);
     if (rc) {
         strings_clear(&fresh);
         return rc;
@@ -98,7 +105,7 @@ static int list_check(const struct config_option *o, const struct config *c, str
 {
     const struct config_strings *list = value_field_const(o, c);
     struct config_strings again = {0};
-    int rc = list_check_count(o, list, e);
+    int rc = value_check_count(o, list, e);
     for (size_t i = 0; !rc && i < list->n; i++)
         rc = list_add(o, &again, list->items[i], e);
     strings_clear(&again);
@@ -154,7 +161,6 @@ static void list_clear(void *field)
 
 const struct value_type value_list = {
     .noun = "a list",
-    .is_list = true,
     .set = list_set,
     .check = list_check,
     .print = list_print,
@@ -162,12 +168,15 @@ const struct value_type value_list = {
     .equal = list_equal,
     .copy = list_copy,
     .clear = list_clear,
+    .add = list_add,
+    .count = list_count,
 };
 
 /* ---- Attribute groups ---- */
 
-static int groups_add(const struct config_option *o, groups_t *groups, const char *item, struct err *e)
+static int groups_add(const struct config_option *o, void *field, const char *item, struct err *e)
 {
+    groups_t *groups = field;
     char quoted[VALUE_QUOTED_MAX];
     int group = group_by_name(item);
     if (group < 0)
@@ -176,6 +185,11 @@ static int groups_add(const struct config_option *o, groups_t *groups, const cha
         return err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
     *groups |= GROUP_BIT(group);
     return 0;
+}
+
+static size_t groups_count(const void *field)
+{
+    return (size_t)__builtin_popcount(*(const groups_t *)field);
 }
 
 static int groups_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
@@ -237,7 +251,6 @@ static void groups_clear(void *field)
 
 const struct value_type value_groups = {
     .noun = "a list",
-    .is_list = true,
     .set = groups_set,
     .check = groups_check,
     .print = groups_print,
@@ -245,16 +258,6 @@ const struct value_type value_groups = {
     .equal = groups_equal,
     .copy = groups_copy,
     .clear = groups_clear,
+    .add = groups_add,
+    .count = groups_count,
 };
-
-/* ---- Either ---- */
-
-int value_add_item(const struct config_option *o, void *field, const char *item, struct err *e)
-{
-    return o->type == CONFIG_GROUPS ? groups_add(o, field, item, e) : list_add(o, field, item, e);
-}
-
-int value_check_count(const struct config_option *o, const void *field, struct err *e)
-{
-    return o->type == CONFIG_GROUPS ? 0 : list_check_count(o, field, e);
-}

@@ -149,7 +149,7 @@ static int parse_list(struct reader *r, const struct config_option *o)
         rc = take_scalar(r, o, &item);
         if (rc)
             return rc;
-        rc = value_add_item(o, field, item, r->e);
+        rc = value_type(o)->add(o, field, item, r->e);
         if (rc)
             return value_failed(r, o, rc);
     }
@@ -180,37 +180,44 @@ static int unknown_key(struct reader *r, const char *key)
                    nearest.name ? nearest.name : "", nearest.name ? "?" : "");
 }
 
-/* The current event is a key: finds its option, which must be new. */
-static int parse_key(struct reader *r, const struct config_option **out)
+/* Notes where |o| is given, which must be for the first time. */
+static int mark_given(struct reader *r, const struct config_option *o)
 {
-    if (r->event.type != YAML_SCALAR_EVENT)
-        return fail(r, ERR_TYPE, NULL, "a list or mapping where the name of an option is expected");
-    const char *key = scalar_text(r);
-    if (!key)
-        return fail(r, ERR_MALFORMED, NULL, "the name of an option holds a NUL");
-    const struct config_option *o = config_option_find(key);
-    if (!o)
-        return unknown_key(r, key);
     size_t *line = &r->lines[option_index(o)];
     if (*line)
         return err_set(r->e, ERR_DUPLICATE, "%s:%zu: %s: given twice, first in line %zu", r->filename,
                        line_of(r), o->name, *line);
     *line = line_of(r);
-    *out = o;
     return 0;
+}
+
+/* The current event is a key: its option, or NULL with the error in |rc|. */
+static const struct config_option *parse_key(struct reader *r, int *rc)
+{
+    if (r->event.type != YAML_SCALAR_EVENT) {
+        *rc = fail(r, ERR_TYPE, NULL, "a list or mapping where the name of an option is expected");
+        return NULL;
+    }
+    const char *key = scalar_text(r);
+    if (!key) {
+        *rc = fail(r, ERR_MALFORMED, NULL, "the name of an option holds a NUL");
+        return NULL;
+    }
+    const struct config_option *o = config_option_find(key);
+    *rc = o ? mark_given(r, o) : unknown_key(r, key);
+    return *rc ? NULL : o;
 }
 
 static int parse_options(struct reader *r)
 {
     int rc;
     while (!(rc = next(r, NULL)) && r->event.type != YAML_MAPPING_END_EVENT) {
-        const struct config_option *o = NULL;
-        rc = parse_key(r, &o);
-        if (rc)
+        const struct config_option *o = parse_key(r, &rc);
+        if (!o)
             return rc;
         rc = next(r, o->name);
         if (!rc)
-            rc = value_type(o)->is_list ? parse_list(r, o) : parse_scalar(r, o);
+            rc = value_is_list(o) ? parse_list(r, o) : parse_scalar(r, o);
         if (rc)
             return rc;
         struct buf origin;

@@ -33,8 +33,10 @@ static void test_the_sample_loads(void **state)
     struct config_builder *b = config_builder_new();
     struct err e = {0};
     struct config *c = NULL;
-    if (config_read_file(b, SAMPLE, &e) || config_build(b, &c, &e))
+    if (config_read_file(b, SAMPLE, &e) || config_build(b, &c, &e)) {
         fail_msg("%s", e.text);
+        return;
+    }
     struct config *defaults = test_defaults();
     assert_int_equal(config_diff(c, defaults, NULL, 0), 0);
     assert_false(c->hostname_given);
@@ -70,8 +72,10 @@ static void test_a_dump_reads_back(void **state)
     struct config_builder *b = config_builder_new();
     struct config *again = NULL;
     struct err e = {0};
-    if (config_parse_yaml(b, out.data, out.len, "dump", &e) || config_build(b, &again, &e))
+    if (config_parse_yaml(b, out.data, out.len, "dump", &e) || config_build(b, &again, &e)) {
         fail_msg("%s", e.text);
+        return;
+    }
     assert_int_equal(config_diff(c, again, NULL, 0), 0);
     assert_string_equal(again->hostname, "- null");
     config_unref(again);
