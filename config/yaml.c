@@ -208,6 +208,17 @@ static const struct config_option *parse_key(struct reader *r, int *rc)
     return *rc ? NULL : o;
 }
 
+/* Lets the builder know where |o| was given. */
+static int note_origin(struct reader *r, const struct config_option *o)
+{
+    char *origin;
+    if (asprintf(&origin, "%s:%zu", r->filename, r->lines[option_index(o)]) < 0)
+        return err_set(r->e, -ENOMEM, "%s: out of memory", r->filename);
+    int rc = builder_set_origin(r->builder, o, origin, r->e);
+    free(origin);
+    return rc;
+}
+
 static int parse_options(struct reader *r)
 {
     int rc;
@@ -220,11 +231,7 @@ static int parse_options(struct reader *r)
             rc = value_is_list(o) ? parse_list(r, o) : parse_scalar(r, o);
         if (rc)
             return rc;
-        struct buf origin;
-        buf_init(&origin);
-        buf_printf(&origin, "%s:%zu", r->filename, r->lines[option_index(o)]);
-        rc = builder_set_origin(r->builder, o, buf_cstr(&origin), r->e);
-        buf_free(&origin);
+        rc = note_origin(r, o);
         if (rc)
             return rc;
     }
