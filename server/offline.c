@@ -1,0 +1,346 @@
+#include "server/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collectors/replay.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "nswatch/nswatch.h"
+#include "outputs/format.h"
+#include "server/inventory.h"
+#include "server/poller.h"
+
+#define FLUSH_BYTES  65536
+#define SYNC_WAIT_NS (5 * NS_PER_S)
+#define CAPTURE_MAX  ((size_t)1 << 30) /* bytes of a recording */
+#define POOL_KEEP    4
+
+static const char *const format_names[] = {"jsonl", "protojson", "proto"};
+
+int offline_check_format(const char *name, struct err *e)
+{
+    for (size_t i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
+        if (strcmp(format_names[i], name) == 0)
+            return 0;
+    }
+    return err_set(e, ERR_UNKNOWN, "allowed are jsonl, protojson and proto");
+}
+
+/* ---- Standard output ---- */
+
+struct printer {
+    struct format_writer *writer;
+    struct buf out;
+    int rc; /* of the first thing that went wrong */
+};
+
+static int printer_init(struct printer *p, const char *format)
+{
+    *p = (struct printer){0};
+    return format_writer_new(format_by_name(format ? format : "jsonl"), NULL, 0, &p->writer);
+}
+
+static void printer_flush(struct printer *p)
+{
+    for (size_t done = 0; done < p->out.len && p->rc == 0;) {
+        ssize_t n = write(STDOUT_FILENO, p->out.data + done, p->out.len - done);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            p->rc = -errno;
+    }
+    buf_reset(&p->out);
+}
+
+static void printer_batch(struct printer *p, const struct batch *b)
+{
+    int64_t n = format_envelope(p->writer, &p->out, b->bytes, b->len);
+    if (p->rc == 0 && (n < 0 || p->out.failed))
+        p->rc = n < 0 ? (int)n : -ENOMEM;
+    if (p->out.len >= FLUSH_BYTES)
+        printer_flush(p);
+}
+
+/* Returns 0, or the first error, which is logged. */
+static int printer_end(struct printer *p)
+{
+    printer_flush(p);
+    format_writer_free(p->writer);
+    buf_free(&p->out);
+    if (p->rc)
+        log_error("output", "standard output: %s", err_name(p->rc));
+    return p->rc;
+}
+
+/* ---- --once ---- */
+
+struct waiting_batch {
+    struct batch *batch;
+    struct waiting_batch *next;
+};
+
+/* Batches come from the collectors; main prints them. */
+struct once {
+    struct inventory *inventory;
+    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_cond_t changed;
+    struct waiting_batch *first;
+    struct waiting_batch **last;
+    bool synced;
+    bool woken;
+    uint64_t lost; /* rows lost for want of memory */
+    unsigned failed;
+};
+
+static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
+{
+    struct once *o = arg;
+    inventory_event(o->inventory, event, ns);
+    if (event == NSWATCH_FAILED)
+        log_warn("once", "ns=%s: %s", ns->netns, ns->error.text);
+    if (event != NSWATCH_SYNCED)
+        return;
+    pthread_mutex_lock(&o->lock);
+    o->synced = true;
+    pthread_cond_signal(&o->changed);
+    pthread_mutex_unlock(&o->lock);
+}
+
+static void on_batch(void *arg, struct batch *b)
+{
+    struct once *o = arg;
+    struct waiting_batch *w = malloc(sizeof(*w));
+    pthread_mutex_lock(&o->lock);
+    if (w) {
+        *w = (struct waiting_batch){.batch = b};
+        *o->last = w;
+        o->last = &w->next;
+        pthread_cond_signal(&o->changed);
+    } else {
+        o->lost += b->rows;
+    }
+    pthread_mutex_unlock(&o->lock);
+    if (!w)
+        batch_unref(b);
+}
+
+static void on_wake(void *arg)
+{
+    struct once *o = arg;
+    pthread_mutex_lock(&o->lock);
+    o->woken = true;
+    pthread_cond_signal(&o->changed);
+    pthread_mutex_unlock(&o->lock);
+}
+
+static void on_end(void *arg, const struct stream_end *end)
+{
+    struct once *o = arg;
+    o->failed = end->namespaces_failed;
+    for (size_t i = 0; i < end->n_errors; i++)
+        log_error("once", "ns=%s: %s", end->errors[i].name, end->errors[i].text);
+}
+
+static void wait_until(struct once *o, int64_t deadline_ns)
+{
+    struct timespec at = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
+    pthread_cond_timedwait(&o->changed, &o->lock, &at);
+}
+
+static void print_waiting(struct once *o, struct printer *p)
+{
+    for (;;) {
+        pthread_mutex_lock(&o->lock);
+        struct waiting_batch *w = o->first;
+        if (w) {
+            o->first = w->next;
+            if (!o->first)
+                o->last = &o->first;
+        }
+        pthread_mutex_unlock(&o->lock);
+        if (!w)
+            return;
+        printer_batch(p, w->batch);
+        batch_unref(w->batch);
+        free(w);
+    }
+}
+
+static void run_poll(struct once *o, struct poller *poller, const struct config *config, struct printer *p)
+{
+    pthread_mutex_lock(&o->lock);
+    int64_t deadline = clock_mono_ns() + SYNC_WAIT_NS;
+    while (!o->synced && clock_mono_ns() < deadline)
+        wait_until(o, deadline);
+    pthread_mutex_unlock(&o->lock);
+    int rc = poller_start(poller, o->inventory, 1, STREAM_TRIGGER_START, config);
+    if (rc) {
+        p->rc = rc;
+        return;
+    }
+    while (!poller_check(poller, o->inventory)) {
+        print_waiting(o, p);
+        pthread_mutex_lock(&o->lock);
+        while (!o->first && !o->woken && clock_mono_ns() < poller_deadline(poller))
+            wait_until(o, poller_deadline(poller));
+        o->woken = false;
+        pthread_mutex_unlock(&o->lock);
+    }
+    print_waiting(o, p);
+}
+
+static void once_init(struct once *o)
+{
+    pthread_condattr_t monotonic;
+    *o = (struct once){.inventory = NULL};
+    o->last = &o->first;
+    pthread_mutex_init(&o->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&o->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+int offline_once(const struct config *config, const char *format)
+{
+    struct once o;
+    struct printer printer;
+    struct poller *poller = NULL;
+    struct collectors *collectors = NULL;
+    struct nswatch *nswatch = NULL;
+    struct err e = {0};
+    once_init(&o);
+    struct batch_pool *pool = batch_pool_new(POOL_KEEP);
+    struct poller_ops ops = {.batch = on_batch, .end = on_end, .wake = on_wake, .arg = &o};
+    int rc = printer_init(&printer, format);
+    if (rc || !pool)
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = poller_new(&ops, &poller, &e);
+    if (rc == 0) {
+        struct collectors_options options = {.sink = poller_sink(poller), .pool = pool};
+        rc = collectors_new(&options, &collectors, &e);
+    }
+    if (rc == 0)
+        rc = inventory_new(collectors, &o.inventory, &e);
+    if (rc == 0) {
+        struct nswatch_options options = {.dirs = (const char *const *)config->netns_dirs.items,
+                                          .dir_count = config->netns_dirs.n,
+                                          .proc_interval_ns = config->proc_scan_interval};
+        nswatch = nswatch_new(&options, on_namespace, &o, &e);
+        rc = nswatch ? nswatch_start(nswatch) : e.code;
+    }
+    if (rc == 0)
+        run_poll(&o, poller, config, &printer);
+    else
+        log_error("once", "%s", e.text[0] ? e.text : err_name(rc));
+    nswatch_free(nswatch);
+    inventory_free(o.inventory);
+    if (collectors)
+        collectors_free(collectors);
+    poller_free(poller);
+    print_waiting(&o, &printer); /* what came after the end of the poll */
+    if (o.lost)
+        log_error("once", "out of memory: %llu records are lost", (unsigned long long)o.lost);
+    int print_rc = printer_end(&printer);
+    batch_pool_free(pool);
+    pthread_cond_destroy(&o.changed);
+    pthread_mutex_destroy(&o.lock);
+    return rc || print_rc || o.failed || o.lost ? 1 : 0;
+}
+
+/* ---- --replay ---- */
+
+struct replay {
+    struct printer printer;
+    struct batch_pool *pool;
+    struct batch *batch;
+    struct record_frame frame;
+    uint64_t counter;
+};
+
+static int on_socket(void *arg, const struct record_source *s)
+{
+    struct replay *r = arg;
+    if (!r->batch && !(r->batch = batch_new(r->pool)))
+        return -ENOMEM;
+    if (batch_append(r->batch, &r->frame, s, r->counter)) {
+        r->counter++;
+        return 0;
+    }
+    r->batch = batch_seal(r->batch);
+    printer_batch(&r->printer, r->batch);
+    batch_unref(r->batch);
+    r->batch = batch_new(r->pool);
+    if (!r->batch)
+        return -ENOMEM;
+    batch_append(r->batch, &r->frame, s, r->counter++);
+    return r->printer.rc;
+}
+
+/* The whole file |path| in |out|. */
+static int read_file(const char *path, struct buf *out, struct err *e)
+{
+    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, -errno, "%s: %s", path, err_name(-errno));
+    int rc = 0;
+    for (;;) {
+        char *to = buf_reserve(out, FLUSH_BYTES);
+        ssize_t n = to ? read(fd, to, FLUSH_BYTES) : 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            rc = err_set(e, -errno, "%s: %s", path, err_name(-errno));
+        else if (!to || out->len + (size_t)n > CAPTURE_MAX)
+            rc = err_set(e, ERR_LIMIT, "%s: larger than %zu bytes", path, CAPTURE_MAX);
+        if (n <= 0 || rc)
+            break;
+        out->len += (size_t)n;
+    }
+    if (fd != STDIN_FILENO)
+        close(fd);
+    return rc;
+}
+
+int offline_replay(const struct config *config, const char *path, const char *format)
+{
+    struct replay r = {.pool = batch_pool_new(POOL_KEEP)};
+    struct record_context context = {
+        .daemon_version = XTCP_VERSION, .label = config->label, .tag = config->tag, .groups = config->groups};
+    struct replay_result result = {0};
+    struct buf file;
+    struct err e = {0};
+    buf_init(&file);
+    int rc = printer_init(&r.printer, format);
+    if (rc || !r.pool)
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = record_frame_init(&r.frame, &context);
+    if (rc == 0)
+        rc = read_file(path, &file, &e);
+    if (rc == 0) {
+        rc = replay_pcap((const uint8_t *)file.data, file.len, on_socket, &r, &result, &e);
+        if (rc)
+            err_prefix(&e, "%s", path);
+    }
+    if (r.batch) {
+        r.batch = batch_seal(r.batch);
+        printer_batch(&r.printer, r.batch);
+        batch_unref(r.batch);
+    }
+    int print_rc = printer_end(&r.printer);
+    if (rc && !print_rc)
+        log_error("replay", "%s", e.text[0] ? e.text : err_name(rc));
+    if (result.malformed)
+        log_warn("replay", "%s: %llu malformed messages left out", path, (unsigned long long)result.malformed);
+    batch_pool_free(r.pool);
+    buf_free(&file);
+    return rc || print_rc ? 1 : 0;
+}
