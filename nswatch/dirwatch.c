@@ -70,8 +70,7 @@ void dirwatch_relist_all(struct watcher *w)
     }
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------------------------------ */
 
 static void touch_by_name(struct watcher *w, struct watch_dir *d, const char *name, bool created)
 {
@@ -129,8 +128,7 @@ void dirwatch_read(struct watcher *w)
     }
 }
 
-/* --- placing watches
- * --------------------------------------------------------------------------------------------- */
+/* --- placing watches --------------------------------------------------------------------------- */
 
 void dirwatch_compare(struct watcher *w)
 {
@@ -227,8 +225,7 @@ static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
         release_watch(w, old);
 }
 
-/* --- listing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- listing ----------------------------------------------------------------------------------- */
 
 /* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence.
  */

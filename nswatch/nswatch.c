@@ -100,8 +100,7 @@ struct nswatch {
     int64_t last_scan_ns;
 };
 
-/* --- telling
- * ----------------------------------------------------------------------------------------------------- */
+/* --- telling ----------------------------------------------------------------------------------- */
 
 static void log_event(const struct nswatch *nw, enum nswatch_event event, const struct nswatch_ns *ns)
 {
@@ -125,16 +124,6 @@ static void log_event(const struct nswatch *nw, enum nswatch_event event, const 
     }
 }
 
-static void deliver(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
-{
-    struct nswatch *nw = arg;
-    if (atomic_load(&nw->stopping) || (nw->w.prober.lost && event != NSWATCH_DEAD))
-        return;
-    if (ns)
-        log_event(nw, event, ns);
-    nw->callback(nw->arg, event, ns);
-}
-
 static void publish(struct nswatch *nw)
 {
     const struct watcher *w = &nw->w;
@@ -153,8 +142,18 @@ static void publish(struct nswatch *nw)
     pthread_mutex_unlock(&nw->box.lock);
 }
 
-/* --- options
- * ----------------------------------------------------------------------------------------------------- */
+static void deliver(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
+{
+    struct nswatch *nw = arg;
+    if (atomic_load(&nw->stopping) || (nw->w.prober.lost && event != NSWATCH_DEAD))
+        return;
+    if (ns)
+        log_event(nw, event, ns);
+    publish(nw);
+    nw->callback(nw->arg, event, ns);
+}
+
+/* --- options ----------------------------------------------------------------------------------- */
 
 static struct watch_dir *find_dir(struct nswatch *nw, const char *path)
 {
@@ -228,8 +227,7 @@ static void read_mailbox(struct nswatch *nw)
     }
 }
 
-/* --- the loop
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the loop ---------------------------------------------------------------------------------- */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -385,8 +383,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------- */
 
 static int watch_source(struct nswatch *nw, enum source source, int fd, uint32_t events)
 {

@@ -44,8 +44,7 @@ static void add_anonymous(struct watcher *w, pid_t pid, const struct identity *i
         log_limited(LOG_ERROR, "nswatch", "no memory for a namespace");
 }
 
-/* --- the scan
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the scan ---------------------------------------------------------------------------------- */
 
 static void visit_unknown(struct watcher *w, pid_t pid)
 {
@@ -162,8 +161,7 @@ void processes_forget(struct watcher *w)
     w->proc_counts = (struct proc_counts){0};
 }
 
-/* --- orphans
- * ----------------------------------------------------------------------------------------------------- */
+/* --- orphans ----------------------------------------------------------------------------------- */
 
 static bool visit_for_orphans(void *arg, pid_t pid, uint64_t inode)
 {

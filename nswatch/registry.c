@@ -24,8 +24,7 @@ int registry_init(struct registry *r, const char *proc_root, registry_sink *sink
     return 0;
 }
 
-/* --- objects
- * ----------------------------------------------------------------------------------------------------- */
+/* --- objects ----------------------------------------------------------------------------------- */
 
 static bool has_error_of_permission(const struct ns_object *o)
 {
@@ -76,13 +75,12 @@ static struct ns_object *object_new(struct registry *r)
     list_append(&r->objects, &o->in_all);
     o->id = ++r->next_id;
     o->since_ns = clock_wall_ns();
-    count(r, o, 1);
-    return o;
+    return o; /* pending and not told: not counted */
 }
 
+/* |o| is counted no more. */
 static void object_free(struct registry *r, struct ns_object *o)
 {
-    count(r, o, -1);
     if (o->inode)
         table_remove(&r->by_inode, &o->by_inode);
     list_remove(&o->in_all);
@@ -168,6 +166,7 @@ void registry_live_in(struct registry *r, struct ns_object *o, pid_t pid)
 
 void registry_remove(struct registry *r, struct ns_object *o)
 {
+    count(r, o, -1);
     if (o->told)
         tell(r, o, NSWATCH_REMOVED);
     object_free(r, o);
@@ -184,8 +183,7 @@ void registry_flush(struct registry *r)
     }
 }
 
-/* --- directories
- * ------------------------------------------------------------------------------------------------- */
+/* --- directories ------------------------------------------------------------------------------- */
 
 struct ns_dir *registry_dir_add(struct registry *r, const char *path, unsigned order)
 {
@@ -211,8 +209,7 @@ void registry_dir_remove(struct registry *r, struct ns_dir *dir)
     free(dir);
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------- */
 
 static int name_compare(const struct ns_name *a, const struct ns_name *b)
 {

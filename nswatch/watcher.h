@@ -41,8 +41,7 @@ struct watcher {
     int64_t last_proc_ns;
 };
 
-/* --- dirwatch.c: directories and their inotify watches
- * ----------------------------------------------------------- */
+/* --- dirwatch.c: directories and their inotify watches ----------------------------------------- */
 
 /* Watches |path| from now on; its names are touched by the next dirwatch_refresh. NULL without memory. */
 struct watch_dir *dirwatch_add(struct watcher *w, const char *path, unsigned order);
@@ -59,8 +58,7 @@ void dirwatch_refresh(struct watcher *w, int64_t now_ns);
 /* When dirwatch_refresh wants to be called at the latest; INT64_MAX: no need. */
 int64_t dirwatch_deadline(const struct watcher *w);
 
-/* --- reconcile.c: what the names stand for
- * ----------------------------------------------------------------------- */
+/* --- reconcile.c: what the names stand for ----------------------------------------------------- */
 
 /* Puts |n| on the list of names that the next reconcile looks at. */
 void reconcile_touch(struct watcher *w, struct ns_name *n);
@@ -75,15 +73,13 @@ void reconcile_run(struct watcher *w, int64_t now_ns);
 /* When the first waiting name is due; INT64_MAX: none. */
 int64_t reconcile_deadline(const struct watcher *w);
 
-/* --- propagation.c
- * ----------------------------------------------------------------------------------------------- */
+/* --- propagation.c ----------------------------------------------------------------------------- */
 
 /* Finds out whether mounts made elsewhere show in |dir|, for the text of a failure; at most once in ten
  * seconds. */
 void propagation_learn(struct watcher *w, struct ns_dir *dir, int64_t now_ns);
 
-/* --- processes.c: namespaces by the processes in them
- * ------------------------------------------------------------ */
+/* --- processes.c: namespaces by the processes in them ------------------------------------------ */
 
 /* Goes through /proc: finds anonymous namespaces, notices their end, gives them another process. */
 void processes_scan(struct watcher *w);

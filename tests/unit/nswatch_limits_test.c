@@ -1,0 +1,300 @@
+/* Much of everything, and little: overflow, garbage by the thousand, no capability, no watches left. */
+#include "nswatch_world.h"
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void many_at_full_speed(void **state)
+{
+    (void)state;
+    enum { MANY = 500 };
+    static struct record r;
+    char path[64];
+    record_start_dir(&r, NS_PER_S);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(path, sizeof(path), WORLD_DIR "/n%d", i);
+        world_add(path);
+    }
+    record_wait_count(&r, NSWATCH_READY, MANY + 1);
+    struct nswatch_stats stats;
+    nswatch_get_stats(r.nw, &stats);
+    assert_int_equal(stats.namespaces, MANY + 1);
+    assert_int_equal(stats.pending, 0);
+    nswatch_rescan(r.nw); /* changes nothing */
+    for (int i = 0; i < MANY; i++) {
+        snprintf(path, sizeof(path), WORLD_DIR "/n%d", i);
+        world_delete(path);
+    }
+    record_wait_count(&r, NSWATCH_REMOVED, MANY);
+    assert_int_equal(record_count(&r, NSWATCH_READY, NULL), MANY + 1);
+    nswatch_get_stats(r.nw, &stats);
+    assert_int_equal(stats.namespaces, 1);
+    record_stop(&r);
+}
+
+/* Lets the callback of the first name wait, so that events pile up in the kernel. */
+struct stalling {
+    sem_t reached, go_on;
+    bool stalled; /* the nswatch thread's */
+    atomic_size_t ready, removed;
+};
+
+static void on_event_stall(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
+{
+    struct stalling *s = arg;
+    if (event == NSWATCH_ADDED && !s->stalled) {
+        s->stalled = true;
+        sem_post(&s->reached);
+        sem_wait(&s->go_on);
+    }
+    if (event == NSWATCH_READY && ns->kind == NSWATCH_NAMED)
+        atomic_fetch_add(&s->ready, 1);
+    if (event == NSWATCH_REMOVED && ns->state == NSWATCH_LIVE)
+        atomic_fetch_add(&s->removed, 1);
+}
+
+static bool reaches(atomic_size_t *value, size_t want)
+{
+    int64_t deadline = clock_mono_ns() + WORLD_PATIENCE_NS;
+    while (atomic_load(value) != want) {
+        if (clock_mono_ns() > deadline)
+            return false;
+        sched_yield();
+    }
+    return true;
+}
+
+static void overflow_leads_to_a_relist(void **state)
+{
+    (void)state;
+    const char *dirs[] = {WORLD_DIR};
+    const struct nswatch_options options = {.dirs = dirs, .dir_count = 1};
+    static struct stalling s;
+    sem_init(&s.reached, 0, 0);
+    sem_init(&s.go_on, 0, 0);
+    world_add(WORLD_DIR "/old");
+    struct nswatch *nw = nswatch_new(&options, on_event_stall, &s, NULL);
+    assert_int_equal(nswatch_start(nw), 0);
+    assert_true(reaches(&s.ready, 1));
+    world_file(WORLD_DIR "/stall");
+    sem_wait(&s.reached);
+    /* Two events each; max_queued_events is 16384 by default. */
+    for (int i = 0; i < 9000; i++) {
+        world_file(WORLD_DIR "/churn");
+        unlink(WORLD_DIR "/churn");
+    }
+    world_delete(WORLD_DIR "/old");
+    world_add(WORLD_DIR "/one");
+    world_add(WORLD_DIR "/two");
+    sem_post(&s.go_on);
+    assert_true(reaches(&s.ready, 3));
+    assert_true(reaches(&s.removed, 1));
+    struct nswatch_stats stats;
+    nswatch_get_stats(nw, &stats);
+    assert_int_equal(stats.overflows, 1);
+    nswatch_free(nw);
+    sem_destroy(&s.reached);
+    sem_destroy(&s.go_on);
+}
+
+/* CPU time of all threads of this process. */
+static int64_t process_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void ten_thousand_garbage_files_cost_little(void **state)
+{
+    (void)state;
+    enum { GARBAGE = 10000 };
+    static struct record r;
+    char path[64];
+    for (int i = 0; i < GARBAGE; i++) {
+        snprintf(path, sizeof(path), WORLD_DIR "/g%d", i);
+        world_file(path);
+    }
+    log_set(LOG_ERROR, LOG_TEXT);
+    int64_t cpu = process_cpu_ns();
+    record_start_dir(&r, 0);
+    /* A namespace among them is ready at once, and when all of them have been given up. */
+    for (int i = 0; i < 100; i++) {
+        world_add(WORLD_DIR "/real");
+        record_expect(&r, NSWATCH_READY, "real");
+        world_delete(WORLD_DIR "/real");
+        record_expect(&r, NSWATCH_REMOVED, "real");
+    }
+    record_wait_count(&r, NSWATCH_FAILED, GARBAGE);
+    int64_t spent = process_cpu_ns() - cpu;
+    print_message("10000 garbage files: %.0f ms of CPU until all were given up\n", (double)spent / 1e6);
+    struct nswatch_stats stats;
+    nswatch_get_stats(r.nw, &stats);
+    assert_int_equal(stats.failed, GARBAGE);
+    assert_int_equal(stats.pending, 0);
+    world_add(WORLD_DIR "/late");
+    record_expect(&r, NSWATCH_READY, "late");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    assert_true(spent < 15 * NS_PER_S);
+#else
+    assert_true(spent < 2 * NS_PER_S);
+#endif
+    record_stop(&r);
+}
+
+/* Runs |test| in a child, since what it gives up cannot be had again. */
+static void in_a_child(void (*test)(void))
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        test();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {0};
+    if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534) || syscall(SYS_capset, &head, none))
+        _exit(2);
+}
+
+#define CHECK(condition_)                                                                                    \
+    do {                                                                                                     \
+        if (!(condition_)) {                                                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition_);                                 \
+            _exit(1);                                                                                        \
+        }                                                                                                    \
+    } while (0)
+
+static struct record poor;
+
+static void without_capabilities(void)
+{
+    drop_capabilities();
+    record_start_dir(&poor, NSWATCH_PROC_INTERVAL_MIN_NS);
+    CHECK(poor.told[0].event == NSWATCH_READY && poor.told[0].ns->cookie != 0);
+    record_rewind(&poor);
+    const struct told *t = record_expect(&poor, NSWATCH_FAILED, "blue");
+    CHECK(t->ns->error.code == -EPERM && strstr(t->ns->error.text, "CAP_SYS_ADMIN"));
+    struct nswatch_stats stats;
+    nswatch_get_stats(poor.nw, &stats);
+    uint64_t scans = stats.proc_scans + 3;
+    int64_t deadline = clock_mono_ns() + WORLD_PATIENCE_NS;
+    while (stats.proc_scans < scans && clock_mono_ns() < deadline) {
+        nswatch_rescan(poor.nw);
+        nswatch_get_stats(poor.nw, &stats);
+        sched_yield();
+    }
+    CHECK(stats.proc_scans >= scans);
+    CHECK(stats.pids_unreadable > 0 && stats.pids_unreadable < stats.processes);
+    CHECK(stats.failed == 1 && stats.not_permitted == 1 && stats.namespaces == 1);
+    CHECK(record_count(&poor, NSWATCH_FAILED, NULL) == 1); /* once, however often it is looked at */
+    record_stop(&poor);
+}
+
+static void without_capabilities_the_own_namespace_is_seen(void **state)
+{
+    (void)state;
+    world_add(WORLD_DIR "/blue");
+    in_a_child(without_capabilities);
+}
+
+static void stopping_is_prompt(void **state)
+{
+    (void)state;
+    static struct record r;
+    for (int i = 0; i < 50; i++) {
+        record_start_dir(&r, NS_PER_S);
+        int64_t start = clock_mono_ns();
+        nswatch_stop(r.nw);
+        nswatch_stop(r.nw);
+        nswatch_join(r.nw);
+        assert_true(clock_mono_ns() - start < NS_PER_S);
+        record_stop(&r);
+    }
+    /* Never started. */
+    const struct nswatch_options options = {0};
+    nswatch_free(nswatch_new(&options, on_event_stall, NULL, NULL));
+    nswatch_free(NULL);
+}
+
+/* Options and rescans from many threads while namespaces come and go. */
+static struct record busy;
+
+static void *pester(void *arg)
+{
+    const char *dirs[] = {WORLD_DIR, WORLD_ROOT "/other"};
+    struct nswatch_stats stats;
+    (void)arg;
+    for (int i = 0; i < 200; i++) {
+        struct nswatch_options options = {
+            .dirs = dirs, .dir_count = 1 + (size_t)i % 2, .proc_interval_ns = i % 3 * NS_PER_S};
+        nswatch_set_options(busy.nw, &options, NULL);
+        nswatch_rescan(busy.nw);
+        nswatch_get_stats(busy.nw, &stats);
+    }
+    return NULL;
+}
+
+static void called_from_many_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+    mkdir(WORLD_ROOT "/other", 0755);
+    record_start_dir(&busy, NS_PER_S);
+    world_add(WORLD_DIR "/stays");
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pester, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        world_add(WORLD_DIR "/comes");
+        record_expect(&busy, NSWATCH_READY, "comes");
+        world_delete(WORLD_DIR "/comes");
+        record_expect(&busy, NSWATCH_REMOVED, "comes");
+    }
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(record_count(&busy, NSWATCH_READY, "stays"), 1);
+    assert_int_equal(record_count(&busy, NSWATCH_REMOVED, "stays"), 0);
+    record_stop(&busy);
+}
+
+static int all_tests(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(many_at_full_speed, world_clean),
+        cmocka_unit_test_teardown(overflow_leads_to_a_relist, world_clean),
+        cmocka_unit_test_teardown(ten_thousand_garbage_files_cost_little, world_clean),
+        cmocka_unit_test_teardown(without_capabilities_the_own_namespace_is_seen, world_clean),
+        cmocka_unit_test_teardown(stopping_is_prompt, world_clean),
+        cmocka_unit_test_teardown(called_from_many_threads, world_clean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return world_run(all_tests);
+}
