@@ -1,0 +1,68 @@
+/* JSON lines for people and scripts: one object for each record, the names of the .proto, addresses as text,
+ * states and algorithms by name, numbers as numbers. What is not in the record is not in the object. */
+#include "lib/clock.h"
+#include "outputs/format.h"
+#include "record/text.h"
+
+static void jsonl_key(struct buf *out, const struct record_field *f)
+{
+    buf_printf(out, "\"%s\":", f->name);
+}
+
+/* RFC 3339 beside the nanoseconds, and before everything else, so that a person sees it. */
+static void put_timestamp(struct buf *out, const struct format_columns *columns, const record_message *r)
+{
+    char time[CLOCK_TEXT_MAX];
+    for (size_t i = 0; i < columns->count; i++) {
+        if (columns->list[i].field != &record_fields[FIELD_timestamp_ns] || r->timestamp_ns == 0)
+            continue;
+        clock_format(r->timestamp_ns, 9, time);
+        buf_printf(out, "\"timestamp\":\"%s\",", time);
+        return;
+    }
+}
+
+static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+                      const struct record_value *v)
+{
+    char address[RECORD_ADDRESS_MAX];
+    const char *name = record_value_name(f, v->number);
+    if (f->type == TYPE_STRING) {
+        buf_json_string(out, (const char *)v->data, v->len);
+    } else if (f->type == TYPE_BYTES) {
+        record_address_text(r, v->data, v->len, address);
+        buf_printf(out, "\"%s\"", address);
+    } else if (name) {
+        buf_printf(out, "\"%s\"", name);
+    } else if (f->type == TYPE_I64 || f->type == TYPE_ENUM) {
+        buf_i64(out, (int64_t)v->number);
+    } else {
+        buf_u64(out, v->number);
+    }
+}
+
+static void jsonl_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    buf_char(out, '{');
+    put_timestamp(out, columns, r);
+    for (size_t i = 0; i < columns->count; i++) {
+        const struct format_column *c = &columns->list[i];
+        struct record_value v = record_get(r, c->field);
+        if (!v.present)
+            continue;
+        buf_bytes(out, c->key, c->key_len);
+        put_value(out, r, c->field, &v);
+        buf_char(out, ',');
+    }
+    if (!out->failed && out->data[out->len - 1] == ',')
+        out->len--;
+    buf_str(out, "}\n");
+}
+
+const struct format format_jsonl = {
+    .name = "jsonl",
+    .doc = "one JSON object per line: proto names, addresses as text, states by name",
+    .flags = FORMAT_COLUMNS,
+    .key = jsonl_key,
+    .record = jsonl_record,
+};

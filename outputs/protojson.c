@@ -1,0 +1,82 @@
+/* The canonical JSON mapping of protobuf (https://protobuf.dev/programming-guides/json/), one compact object
+ * per line: lowerCamelCase names, 64-bit integers as strings, bytes as base64, enums by the names of their
+ * values; what has its default value is left out. */
+#include <inttypes.h>
+
+#include "outputs/format.h"
+#include "record/text.h"
+
+/* json_name of a field: each letter behind an underscore in upper case, underscores dropped. */
+static void protojson_key(struct buf *out, const struct record_field *f)
+{
+    buf_char(out, '"');
+    for (const char *p = f->name; *p; p++) {
+        if (*p != '_')
+            buf_char(out, *p);
+        else if (p[1] >= 'a' && p[1] <= 'z')
+            buf_char(out, (char)(*++p - 'a' + 'A'));
+    }
+    buf_str(out, "\":");
+}
+
+static void put_enum(struct buf *out, const record_message *r, const struct record_field *f, int32_t number)
+{
+    const ProtobufCFieldDescriptor *d = &r->base.descriptor->fields[record_field_index(f)];
+    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(d->descriptor, number);
+    if (value)
+        buf_printf(out, "\"%s\"", value->name);
+    else
+        buf_i64(out, number);
+}
+
+static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+                      const struct record_value *v)
+{
+    switch ((enum record_type)f->type) {
+    case TYPE_U32:
+        buf_u64(out, v->number);
+        break;
+    case TYPE_U64:
+        buf_printf(out, "\"%" PRIu64 "\"", v->number);
+        break;
+    case TYPE_I64:
+        buf_printf(out, "\"%" PRId64 "\"", (int64_t)v->number);
+        break;
+    case TYPE_ENUM:
+        put_enum(out, r, f, (int32_t)v->number);
+        break;
+    case TYPE_STRING:
+        buf_json_string(out, (const char *)v->data, v->len);
+        break;
+    case TYPE_BYTES:
+        buf_char(out, '"');
+        buf_base64(out, v->data, v->len);
+        buf_char(out, '"');
+        break;
+    }
+}
+
+static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    buf_char(out, '{');
+    for (size_t i = 0; i < columns->count; i++) {
+        const struct format_column *c = &columns->list[i];
+        struct record_value v = record_get(r, c->field);
+        if (!v.present)
+            continue;
+        buf_bytes(out, c->key, c->key_len);
+        put_value(out, r, c->field, &v);
+        buf_char(out, ',');
+    }
+    if (!out->failed && out->data[out->len - 1] == ',')
+        out->len--;
+    buf_str(out, "}\n");
+}
+
+const struct format format_protojson = {
+    .name = "protojson",
+    .doc = "protobuf's own JSON, one object per line",
+    .flags = FORMAT_COLUMNS,
+    .key = protojson_key,
+    .record = protojson_record,
+};

@@ -1,0 +1,47 @@
+/* The values of a decoded record, one by one, and their text. All of it goes by the field table. Any thread.
+ */
+#ifndef XTCP_RECORD_TEXT_H
+#define XTCP_RECORD_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "record/fields.h"
+#include "record/unpack.h"
+
+struct record_value {
+    bool present;        /* not zero, not empty: it is in the record */
+    uint64_t number;     /* every type but STRING and BYTES; int64_t of I64 and ENUM */
+    const uint8_t *data; /* STRING, BYTES: in the record */
+    size_t len;
+};
+
+/* The field |f| of |r|. */
+struct record_value record_get(const record_message *r, const struct record_field *f);
+
+/* The name that |number| has where it is a value of |f| (states, algorithms, events), or NULL. */
+const char *record_value_name(const struct record_field *f, uint64_t number);
+
+#define RECORD_ADDRESS_MAX 48
+
+/* An address of |r| in |out|: the first four of its bytes for AF_INET, else by its length; hexadecimal when
+ * it is neither 4 nor 16 bytes long (cut to fit). */
+void record_address_text(const record_message *r, const uint8_t *data, size_t n,
+                         char out[RECORD_ADDRESS_MAX]);
+
+/* |text| with every control character (C0, DEL, C1) and every byte that is not UTF-8 made visible: \u001b,
+ * U+FFFD. */
+void record_put_clean(struct buf *out, const void *text, size_t n);
+
+enum record_style {
+    RECORD_PLAIN, /* exact: numbers as they are, addresses as text, states and algorithms by name */
+    RECORD_HUMAN, /* rounded, with units: 12.3ms, 1.4M, 9.53Mbps; timers and families by name */
+};
+
+/* Appends the field |f| of |r| as text; nothing when it is absent. Strings are made clean. */
+void record_print(struct buf *out, const record_message *r, const struct record_field *f,
+                  enum record_style style);
+
+#endif

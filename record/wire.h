@@ -1,0 +1,42 @@
+/* A bounded walk over the fields of a serialized protobuf message, without decoding what they hold. Pure; any
+ * thread. */
+#ifndef XTCP_RECORD_WIRE_H
+#define XTCP_RECORD_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/varint.h"
+
+/* Where the walk is; set it to the whole message to begin. */
+struct wire {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+struct wire_field {
+    uint32_t number;
+    enum wire_type type;
+    uint64_t value;      /* WIRE_VARINT, WIRE_I64, WIRE_I32 */
+    const uint8_t *data; /* WIRE_LEN: in place */
+    size_t len;          /* of data */
+};
+
+static inline struct wire wire_over(const void *message, size_t n)
+{
+    return (struct wire){.at = message, .end = (const uint8_t *)message + n};
+}
+
+/* The next field in |f|. Returns 1, 0 at the end of the message, ERR_TRUNCATED when it ends inside of a
+ * field, or ERR_MALFORMED for a tag that does not exist (field 0, a group, a varint of more than 64 bits). */
+int wire_next(struct wire *w, struct wire_field *f);
+
+/* The next row of a serialized Envelope: its record, in place. Begin with wire_over(envelope). Returns 1, 0
+ * at the end, or as wire_next does; unknown fields are skipped. */
+int envelope_next(struct wire *w, const uint8_t **record, size_t *n);
+
+/* Rows in the serialized Envelope |bytes|, or a negative code when it cannot be walked to its end. */
+int64_t envelope_count(const uint8_t *bytes, size_t n);
+
+#endif
