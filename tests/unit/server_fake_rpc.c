@@ -1,0 +1,37 @@
+#include "server_fake_rpc.h"
+
+struct rpc_call *rpc_call_ref(struct rpc_call *call)
+{
+    atomic_fetch_add(&call->refs, 1);
+    return call;
+}
+
+void rpc_call_unref(struct rpc_call *call)
+{
+    atomic_fetch_sub(&call->refs, 1);
+}
+
+void rpc_call_kick(struct rpc_call *call)
+{
+    atomic_fetch_add(&call->kicks, 1);
+}
+
+void rpc_call_finish(struct rpc_call *call, int code, const char *text)
+{
+    (void)text;
+    atomic_store(&call->code, code);
+    atomic_store(&call->finished, true);
+}
+
+void rpc_call_abort(struct rpc_call *call, int code, const char *text)
+{
+    (void)text;
+    atomic_store(&call->code, code);
+    atomic_store(&call->aborted, true);
+}
+
+struct rpc_message rpc_message_copy(const void *data, size_t len, bool more)
+{
+    return (struct rpc_message){
+        .slices = {grpc_slice_from_copied_buffer(data ? data : "", len)}, .n = 1, .more = more};
+}

@@ -1,0 +1,19 @@
+/* A stand-in for the calls of rpc/server.h, so that what the hub and its subscribers do can be tested without
+ * a network: it counts kicks and remembers how a call was ended. */
+#ifndef XTCP_TESTS_SERVER_FAKE_RPC_H
+#define XTCP_TESTS_SERVER_FAKE_RPC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "rpc/server.h"
+
+struct rpc_call {
+    _Atomic int refs;
+    _Atomic int kicks;
+    _Atomic bool finished;
+    _Atomic bool aborted;
+    _Atomic int code;
+};
+
+#endif

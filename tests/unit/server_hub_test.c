@@ -1,0 +1,443 @@
+/* server/hub.c and server/subscriber.c: who gets which rows and markers, and what is counted as lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "record/batch.h"
+#include "rpc/msg_stream.h"
+#include "server/health.h"
+#include "server/hub.h"
+#include "server/outbox.h"
+#include "server_fake_rpc.h"
+
+#include <linux/inet_diag.h>
+#include <netinet/in.h>
+#include <sched.h>
+
+/* ---- Helpers ---- */
+
+/* A sealed batch of |rows| rows of poll |id|, with source ports counting from |port|. */
+static struct batch *make_batch(struct batch_pool *pool, uint64_t id, unsigned rows, uint16_t port)
+{
+    static struct record_frame frame;
+    struct record_context context = {.netns = "test", .poll_id = id, .groups = GROUPS_ALL};
+    assert_int_equal(record_frame_init(&frame, &context), 0);
+    struct batch *b = batch_new(pool);
+    assert_non_null(b);
+    for (unsigned i = 0; i < rows; i++) {
+        struct inet_diag_msg msg = {.idiag_family = AF_INET, .idiag_state = 1};
+        msg.id.idiag_sport = htons((uint16_t)(port + i));
+        struct record_source s = {0};
+        s.data[PART_MSG] = (const uint8_t *)&msg;
+        s.len[PART_MSG] = sizeof(msg);
+        assert_true(batch_append(b, &frame, &s, i));
+    }
+    b->poll_id = id;
+    return batch_seal(b);
+}
+
+struct received {
+    unsigned begins, ends, records, envelopes, rows;
+    uint64_t last_sent, last_lost, last_poll;
+    bool more; /* of the last message */
+};
+
+/* Takes everything out of the queue of |s| and counts it. */
+static void take_all(struct subscriber *s, struct received *r, unsigned max)
+{
+    struct rpc_message m;
+    while (max-- && subscriber_next(s, &m)) {
+        uint8_t bytes[200000];
+        size_t n = 0;
+        for (size_t i = 0; i < m.n; i++) {
+            memcpy(bytes + n, GRPC_SLICE_START_PTR(m.slices[i]), GRPC_SLICE_LENGTH(m.slices[i]));
+            n += GRPC_SLICE_LENGTH(m.slices[i]);
+            grpc_slice_unref(m.slices[i]);
+        }
+        struct stream_event event;
+        assert_int_equal(stream_event_decode(bytes, n, &event, NULL), 0);
+        const uint8_t *at = event.bytes;
+        size_t left = event.len;
+        const uint8_t *row;
+        size_t row_len;
+        switch (event.kind) {
+        case STREAM_EVENT_BEGIN:
+            r->begins++;
+            break;
+        case STREAM_EVENT_END:
+            r->ends++;
+            r->last_sent = event.end.rows_sent;
+            r->last_lost = event.end.rows_lost;
+            r->last_poll = event.end.poll_id;
+            break;
+        case STREAM_EVENT_RECORD:
+            r->records++;
+            r->rows++;
+            break;
+        case STREAM_EVENT_ENVELOPE:
+            r->envelopes++;
+            while (stream_envelope_next(&at, &left, &row, &row_len) == 1)
+                r->rows++;
+            break;
+        default:
+            fail_msg("kind %d", event.kind);
+        }
+        stream_event_free(&event);
+        r->more = m.more;
+    }
+}
+
+struct fixture {
+    struct batch_pool *pool;
+    struct hub *hub;
+    struct rpc_call call;
+};
+
+static void setup(struct fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->pool = batch_pool_new(4);
+    assert_int_equal(hub_new(1 << 20, &f->hub, NULL), 0);
+}
+
+static struct subscriber *subscribe(struct fixture *f, struct subscriber_options options)
+{
+    struct subscriber *s = subscriber_new(&f->call, &options);
+    assert_non_null(s);
+    assert_int_equal(hub_subscribe(f->hub, s, 10), 0);
+    return s;
+}
+
+static void one_poll(struct fixture *f, uint64_t id, unsigned batches, unsigned rows)
+{
+    hub_begin(f->hub, &(struct stream_begin){.poll_id = id, .namespaces = 1});
+    for (unsigned i = 0; i < batches; i++)
+        hub_batch(f->hub, make_batch(f->pool, id, rows, (uint16_t)(i * rows)));
+    hub_end(f->hub, &(struct stream_end){.poll_id = id, .sockets = (uint64_t)batches * rows});
+}
+
+/* Runs the hub's thread until its queue is empty. */
+static void run_hub(struct fixture *f)
+{
+    assert_int_equal(hub_start(f->hub), 0);
+    hub_stop(f->hub);
+}
+
+static void teardown(struct fixture *f, struct subscriber *s)
+{
+    if (s) {
+        hub_unsubscribe(f->hub, s);
+        subscriber_unref(s);
+    }
+    hub_free(f->hub);
+    assert_int_equal(atomic_load(&f->call.refs), 0);
+    struct batch_pool_stats stats;
+    batch_pool_stats(f->pool, &stats);
+    assert_int_equal(stats.out, 0); /* nothing holds a batch any more */
+    batch_pool_free(f->pool);
+}
+
+/* ---- Tests ---- */
+
+static void test_one_record_per_message_and_nothing_else(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
+    one_poll(&f, 1, 3, 10);
+    run_hub(&f);
+    take_all(s, &r, 29);
+    assert_true(r.more);
+    take_all(s, &r, UINT32_MAX);
+    assert_false(r.more);
+    assert_int_equal(r.records, 30);
+    assert_int_equal(r.rows, 30);
+    assert_int_equal(r.begins + r.ends + r.envelopes, 0);
+    teardown(&f, s);
+}
+
+static void test_batches_and_markers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .batch_rows = 7, .markers = true});
+    one_poll(&f, 5, 2, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.begins, 1);
+    assert_int_equal(r.ends, 1);
+    assert_int_equal(r.envelopes, 4); /* 7 + 3, twice */
+    assert_int_equal(r.rows, 20);
+    assert_int_equal(r.last_sent, 20);
+    assert_int_equal(r.last_lost, 0);
+    assert_int_equal(r.last_poll, 5);
+    teardown(&f, s);
+}
+
+static void test_a_full_queue_loses_the_newest_and_says_so(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    struct subscriber_stats stats;
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 25, .batch_rows = 100, .markers = true});
+    one_poll(&f, 1, 4, 10);
+    one_poll(&f, 2, 1, 10);
+    run_hub(&f);
+    subscriber_stats(s, &stats);
+    assert_int_equal(stats.queued, 25);
+    assert_int_equal(stats.lost, 25);
+    take_all(s, &r, 5); /* begin, 10, 10, 5, end */
+    assert_int_equal(r.rows, 25);
+    assert_int_equal(r.last_sent, 25);
+    assert_int_equal(r.last_lost, 15);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.last_poll, 2);
+    assert_int_equal(r.last_sent, 0);
+    assert_int_equal(r.last_lost, 10);
+    subscriber_stats(s, &stats);
+    assert_int_equal(stats.delivered, 25);
+    assert_int_equal(stats.queued, 0);
+    teardown(&f, s);
+}
+
+static void test_a_subscriber_begins_with_a_whole_poll(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    one_poll(&f, 1, 1, 10);
+    run_hub(&f);
+    hub_begin(f.hub, &(struct stream_begin){.poll_id = 2});
+    run_hub(&f);
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
+    hub_batch(f.hub, make_batch(f.pool, 2, 10, 1));
+    hub_end(f.hub, &(struct stream_end){.poll_id = 2});
+    one_poll(&f, 3, 1, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 10);
+    teardown(&f, s);
+}
+
+static void test_on_demand_gets_its_polls_and_is_finished(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
+    one_poll(&f, 1, 1, 10);
+    subscriber_want(s, 2);
+    subscriber_want(s, 2);
+    one_poll(&f, 2, 1, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 10);
+    assert_int_equal(r.last_poll, 2);
+    assert_false(atomic_load(&f.call.finished));
+    subscriber_want(s, 3);
+    assert_false(subscriber_half_closed(s)); /* still waits for poll 3 */
+    one_poll(&f, 3, 1, 10);
+    one_poll(&f, 4, 1, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 20);
+    assert_true(atomic_load(&f.call.finished));
+    teardown(&f, s);
+}
+
+static void test_rows_of_an_ended_poll_are_dropped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    struct hub_stats stats;
+    setup(&f);
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
+    one_poll(&f, 1, 1, 10);
+    hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
+    hub_begin(f.hub, &(struct stream_begin){.poll_id = 2});
+    hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 10);
+    hub_stats(f.hub, &stats);
+    assert_int_equal(stats.rows_late, 20);
+    teardown(&f, s);
+}
+
+static void test_the_hubs_own_queue_is_bounded(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    struct hub_stats stats;
+    memset(&f, 0, sizeof(f));
+    f.pool = batch_pool_new(4);
+    assert_int_equal(hub_new(1, &f.hub, NULL), 0); /* nothing fits */
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .markers = true});
+    one_poll(&f, 1, 2, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 0);
+    assert_int_equal(r.last_lost, 20);
+    hub_stats(f.hub, &stats);
+    assert_int_equal(stats.rows_dropped, 20);
+    teardown(&f, s);
+}
+
+static void test_limit_of_subscribers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct subscriber *a = subscriber_new(&f.call, &(struct subscriber_options){.queue_rows = 1});
+    struct subscriber *b = subscriber_new(&f.call, &(struct subscriber_options){.queue_rows = 1});
+    assert_int_equal(hub_subscribe(f.hub, a, 1), 0);
+    assert_int_equal(hub_subscribe(f.hub, b, 1), ERR_LIMIT);
+    hub_unsubscribe(f.hub, a);
+    assert_int_equal(hub_subscribe(f.hub, b, 1), 0);
+    subscriber_unref(a);
+    teardown(&f, b);
+}
+
+static void test_kicks_and_aborts_come_from_the_hub(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    hub_kick(f.hub, &f.call);
+    hub_abort(f.hub, &f.call, ERR_LIMIT, "too slow");
+    assert_int_equal(atomic_load(&f.call.kicks), 0);
+    run_hub(&f);
+    assert_int_equal(atomic_load(&f.call.kicks), 1);
+    assert_true(atomic_load(&f.call.aborted));
+    assert_int_equal(atomic_load(&f.call.code), ERR_LIMIT);
+    teardown(&f, NULL);
+}
+
+static void *reader(void *arg)
+{
+    struct subscriber *s = arg;
+    struct rpc_message m;
+    uint64_t end = 0;
+    int64_t deadline = clock_mono_ns() + 20 * NS_PER_S;
+    while (!end && clock_mono_ns() < deadline) {
+        if (!subscriber_next(s, &m)) {
+            sched_yield();
+            continue;
+        }
+        struct stream_event event;
+        if (m.n == 1 && stream_event_decode(GRPC_SLICE_START_PTR(m.slices[0]), GRPC_SLICE_LENGTH(m.slices[0]),
+                                            &event, NULL) == 0) {
+            if (event.kind == STREAM_EVENT_END && event.end.poll_id == 200)
+                end = event.end.poll_id;
+            stream_event_free(&event);
+        }
+        for (size_t i = 0; i < m.n; i++)
+            grpc_slice_unref(m.slices[i]);
+    }
+    return (void *)(uintptr_t)end;
+}
+
+/* A reader on another thread while the hub puts in: for ThreadSanitizer, and nothing may be lost or left. */
+static void test_reading_while_the_hub_writes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 1000000, .batch_rows = 16, .markers = true});
+    assert_int_equal(hub_start(f.hub), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, reader, s), 0);
+    for (uint64_t id = 1; id <= 200; id++)
+        one_poll(&f, id, 3, 20);
+    void *end;
+    pthread_join(thread, &end);
+    assert_int_equal((uintptr_t)end, 200);
+    hub_stop(f.hub);
+    struct subscriber_stats stats;
+    subscriber_stats(s, &stats);
+    assert_int_equal(stats.lost + stats.delivered, 200 * 60);
+    teardown(&f, s);
+}
+
+static void test_outbox_is_bounded(void **state)
+{
+    (void)state;
+    struct outbox o;
+    struct rpc_message m;
+    outbox_init(&o, 2);
+    assert_int_equal(outbox_push(&o, "a", 1), 0);
+    assert_int_equal(outbox_push(&o, NULL, 0), 0);
+    assert_int_equal(outbox_push(&o, "c", 1), ERR_LIMIT);
+    assert_true(outbox_next(&o, &m));
+    assert_true(m.more);
+    assert_int_equal(GRPC_SLICE_LENGTH(m.slices[0]), 1);
+    grpc_slice_unref(m.slices[0]);
+    assert_int_equal(outbox_push(&o, "d", 1), 0);
+    outbox_fini(&o); /* frees what is left */
+}
+
+static void note(void *arg, enum health_status status)
+{
+    unsigned *seen = arg;
+    *seen = *seen * 10 + (unsigned)status;
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    static const char *const services[] = {"a.A", "b.B"};
+    struct health *h = health_new(services, 2);
+    unsigned known = 0;
+    unsigned unknown = 0;
+    assert_int_equal(health_get(h, ""), HEALTH_NOT_SERVING);
+    assert_int_equal(health_get(h, "c.C"), HEALTH_SERVICE_UNKNOWN);
+    assert_int_equal(health_watch(h, "b.B", note, &known), 0);
+    assert_int_equal(health_watch(h, "c.C", note, &unknown), 0);
+    health_set(h, HEALTH_SERVING);
+    health_set(h, HEALTH_SERVING); /* no news */
+    assert_int_equal(health_get(h, "a.A"), HEALTH_SERVING);
+    health_unwatch(h, &known);
+    health_set(h, HEALTH_NOT_SERVING);
+    assert_int_equal(known, 10 * HEALTH_NOT_SERVING + HEALTH_SERVING);
+    assert_int_equal(unknown, HEALTH_SERVICE_UNKNOWN);
+    health_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_record_per_message_and_nothing_else),
+        cmocka_unit_test(test_batches_and_markers),
+        cmocka_unit_test(test_a_full_queue_loses_the_newest_and_says_so),
+        cmocka_unit_test(test_a_subscriber_begins_with_a_whole_poll),
+        cmocka_unit_test(test_on_demand_gets_its_polls_and_is_finished),
+        cmocka_unit_test(test_rows_of_an_ended_poll_are_dropped),
+        cmocka_unit_test(test_the_hubs_own_queue_is_bounded),
+        cmocka_unit_test(test_limit_of_subscribers),
+        cmocka_unit_test(test_kicks_and_aborts_come_from_the_hub),
+        cmocka_unit_test(test_reading_while_the_hub_writes),
+        cmocka_unit_test(test_outbox_is_bounded),
+        cmocka_unit_test(test_health),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* server/schedule.c: when polls begin. Times are small numbers: the schedule knows no clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/schedule.h"
+
+static void expect_begin(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger)
+{
+    uint64_t got_id = 0;
+    enum stream_trigger got = STREAM_TRIGGER_UNSPECIFIED;
+    assert_true(schedule_begin(s, now, &got_id, &got));
+    assert_int_equal(got_id, id);
+    assert_int_equal(got, trigger);
+}
+
+static void expect_none(struct schedule *s, int64_t now)
+{
+    uint64_t id;
+    enum stream_trigger trigger;
+    assert_false(schedule_begin(s, now, &id, &trigger));
+}
+
+static void test_first_poll_waits_until_opened(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100);
+    schedule_request(&s);
+    expect_none(&s, 1000);
+    assert_int_equal(schedule_next(&s), INT64_MAX);
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1000, 1, STREAM_TRIGGER_REQUEST);
+}
+
+static void test_regular_polls_do_not_drift(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100);
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1003, 1, STREAM_TRIGGER_START);
+    schedule_end(&s);
+    expect_none(&s, 1099);
+    assert_int_equal(schedule_next(&s), 1100);
+    expect_begin(&s, 1117, 2, STREAM_TRIGGER_SCHEDULE);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 1200);
+    assert_int_equal(s.late, 0);
+}
+
+static void test_a_long_poll_delays_the_next_and_is_counted(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100);
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    expect_none(&s, 1350); /* never two at once */
+    assert_int_equal(schedule_next(&s), INT64_MAX);
+    schedule_end(&s);
+    expect_begin(&s, 1350, 2, STREAM_TRIGGER_SCHEDULE);
+    assert_int_equal(s.late, 2);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 1400);
+}
+
+static void test_requests_during_a_poll_become_one(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100);
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    assert_int_equal(schedule_request(&s), 2);
+    assert_int_equal(schedule_request(&s), 2);
+    expect_none(&s, 1010);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 0);
+    expect_begin(&s, 1020, 2, STREAM_TRIGGER_REQUEST);
+    schedule_end(&s);
+    expect_none(&s, 1030);
+    assert_int_equal(schedule_next(&s), 1100); /* the rhythm is the old one */
+}
+
+static void test_burst(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 1000);
+    schedule_open(&s, 0);
+    expect_begin(&s, 0, 1, STREAM_TRIGGER_START);
+    schedule_end(&s);
+    assert_true(schedule_burst(&s, 3, 10, false, 100));
+    assert_false(schedule_burst(&s, 5, 10, false, 100));
+    expect_begin(&s, 100, 2, STREAM_TRIGGER_BURST);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 110);
+    expect_begin(&s, 110, 3, STREAM_TRIGGER_BURST);
+    schedule_end(&s);
+    assert_true(schedule_burst(&s, 2, 20, true, 115)); /* takes the place of the last one */
+    expect_begin(&s, 115, 4, STREAM_TRIGGER_BURST);
+    schedule_end(&s);
+    assert_int_equal(schedule_cancel_burst(&s), 1);
+    assert_int_equal(schedule_cancel_burst(&s), 0);
+    expect_none(&s, 500);
+    assert_int_equal(schedule_next(&s), 1000);
+}
+
+static void test_frequency_change(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 1000);
+    schedule_set_frequency(&s, 2000, 5); /* not open yet: nothing is due */
+    assert_int_equal(schedule_next(&s), INT64_MAX);
+    schedule_open(&s, 10);
+    expect_begin(&s, 10, 1, STREAM_TRIGGER_START);
+    schedule_end(&s);
+    schedule_set_frequency(&s, 100, 50);
+    assert_int_equal(schedule_next(&s), 110);
+    schedule_set_frequency(&s, 10, 50); /* was due at 20 under the new interval */
+    assert_int_equal(schedule_next(&s), 50);
+    schedule_set_frequency(&s, 5000, 60);
+    assert_int_equal(schedule_next(&s), 5040);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_poll_waits_until_opened),
+        cmocka_unit_test(test_regular_polls_do_not_drift),
+        cmocka_unit_test(test_a_long_poll_delays_the_next_and_is_counted),
+        cmocka_unit_test(test_requests_during_a_poll_become_one),
+        cmocka_unit_test(test_burst),
+        cmocka_unit_test(test_frequency_change),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
