@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct buf {
-    char *data;  /* NULL while empty */
-    size_t len;  /* bytes written */
+    char *data; /* NULL while empty */
+    size_t len; /* bytes written */
     size_t cap;
     bool fixed;  /* |data| is the caller's and does not grow; what does not fit is cut */
     bool failed; /* out of memory, or cut: the contents are incomplete */
@@ -27,7 +27,8 @@ void buf_free(struct buf *b);
 /* Forgets the contents and the error, keeps the memory. */
 void buf_reset(struct buf *b);
 
-/* Room for |n| more bytes at data + len; returns that place, or NULL (and failed is set). Add to len what was used. */
+/* Room for |n| more bytes at data + len; returns that place, or NULL (and failed is set). Add to len what was
+ * used. */
 char *buf_reserve(struct buf *b, size_t n);
 
 void buf_bytes(struct buf *b, const void *data, size_t n);
@@ -39,8 +40,9 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 
-/* |text| as a JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so the output is always
- * valid JSON; control characters (C0, DEL, C1) are escaped, so that nothing in it drives a terminal. */
+/* |text| as a JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so the output is
+ * always valid JSON; control characters (C0, DEL, C1) are escaped, so that nothing in it drives a terminal.
+ */
 void buf_json_string(struct buf *b, const char *text, size_t n);
 
 /* |data| in standard base64 with padding, without quotes. */

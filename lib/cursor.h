@@ -1,5 +1,6 @@
-/* A bounded reader over bytes that came from outside, with a sticky error: read on past the end and every value is 0, then
- * look at |failed| once. Little-endian and host order only, as netlink and pcap files written here are. */
+/* A bounded reader over bytes that came from outside, with a sticky error: read on past the end and every
+ * value is 0, then look at |failed| once. Little-endian and host order only, as netlink and pcap files
+ * written here are. */
 #ifndef XTCP_LIB_CURSOR_H
 #define XTCP_LIB_CURSOR_H
 
@@ -74,8 +75,8 @@ static inline uint64_t cursor_u64(struct cursor *c)
     return v;
 }
 
-/* Moves forward to the next multiple of |align| bytes from |base|, or to the end when that comes first (the last element of
- * a netlink message need not be padded). */
+/* Moves forward to the next multiple of |align| bytes from |base|, or to the end when that comes first (the
+ * last element of a netlink message need not be padded). */
 static inline void cursor_align(struct cursor *c, const uint8_t *base, size_t align)
 {
     size_t off = (size_t)(c->at - base) % align;

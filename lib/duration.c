@@ -15,8 +15,13 @@ static const struct unit {
     int64_t ns;
 } units[] = {
     /* "ms" before "m": the longest name that matches is meant */
-    {"ns", 1},        {"us", NS_PER_US},      {"ms", NS_PER_MS},        {"s", NS_PER_S},
-    {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S},
+    {"ns", 1},
+    {"us", NS_PER_US},
+    {"ms", NS_PER_MS},
+    {"s", NS_PER_S},
+    {"m", 60 * NS_PER_S},
+    {"h", 3600 * NS_PER_S},
+    {"d", 86400 * NS_PER_S},
 };
 
 static const struct unit *unit_at(const char *text)
@@ -66,7 +71,8 @@ static int parse_part(const char **text, int64_t *sum)
         scale *= 10;
     }
     /* what is less than a nanosecond is cut */
-    if (__builtin_add_overflow(value, (int64_t)((unsigned __int128)decimals * (uint64_t)unit->ns / scale), &value))
+    if (__builtin_add_overflow(value, (int64_t)((unsigned __int128)decimals * (uint64_t)unit->ns / scale),
+                               &value))
         return ERR_RANGE;
     if (__builtin_add_overflow(*sum, value, sum))
         return ERR_RANGE;
@@ -107,7 +113,8 @@ void duration_format(int64_t ns, char out[DURATION_TEXT_MAX])
         const struct unit *unit = &units[order[i]];
         uint64_t count = rest / (uint64_t)unit->ns;
         if (count)
-            n += (size_t)snprintf(out + n, DURATION_TEXT_MAX - n, "%llu%s", (unsigned long long)count, unit->name);
+            n += (size_t)snprintf(out + n, DURATION_TEXT_MAX - n, "%llu%s", (unsigned long long)count,
+                                  unit->name);
         rest %= (uint64_t)unit->ns;
     }
 }

@@ -54,7 +54,8 @@ void log_write(enum log_level level, const char *module, const char *format, ...
 {
     int saved_errno = errno;
     char message[LOG_TEXT_MAX + 1];
-    char storage[PIPE_BUF]; /* JSON doubles the text at worst: it is clean, only quotes and backslashes grow */
+    char
+        storage[PIPE_BUF]; /* JSON doubles the text at worst: it is clean, only quotes and backslashes grow */
     char when[CLOCK_TEXT_MAX];
 
     va_list args;
@@ -69,8 +70,8 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     struct buf line;
     buf_init_fixed(&line, storage, sizeof(storage) - 1);
     if (atomic_load(&current_format) == LOG_JSON) {
-        buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", when, log_level_names[level],
-                   module);
+        buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", when,
+                   log_level_names[level], module);
         buf_json_string(&line, message, len);
         buf_str(&line, "}");
     } else {

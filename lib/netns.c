@@ -38,8 +38,8 @@ int netns_open_self(void)
 
 int netns_open(const char *path)
 {
-    /* Between a look at |path| and this open another file may have taken its place: a FIFO or a device must not make
-     * the caller wait, nor become its terminal. */
+    /* Between a look at |path| and this open another file may have taken its place: a FIFO or a device must
+     * not make the caller wait, nor become its terminal. */
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return -errno;

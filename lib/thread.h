@@ -1,4 +1,5 @@
-/* Named threads with a chosen stack. All signals must be blocked before the first one starts: they inherit the mask. */
+/* Named threads with a chosen stack. All signals must be blocked before the first one starts: they inherit
+ * the mask. */
 #ifndef XTCP_LIB_THREAD_H
 #define XTCP_LIB_THREAD_H
 
@@ -11,8 +12,8 @@ struct thread {
     bool running; /* started and not yet joined; the owner's */
 };
 
-/* Starts |fn|(|arg|) on a thread called |name| (cut to the kernel's 15 characters) with |stack| bytes of stack (0: the
- * default). |t| is the caller's and must live until thread_join. Returns 0 or -errno. */
+/* Starts |fn|(|arg|) on a thread called |name| (cut to the kernel's 15 characters) with |stack| bytes of
+ * stack (0: the default). |t| is the caller's and must live until thread_join. Returns 0 or -errno. */
 int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg);
 
 /* Waits for the end of |t|; nothing when it is not running. */

@@ -1,4 +1,5 @@
-/* A set of 64-bit keys that is emptied in constant time: what a dump has already shown. One owner at a time. */
+/* A set of 64-bit keys that is emptied in constant time: what a dump has already shown. One owner at a time.
+ */
 #ifndef XTCP_LIB_U64SET_H
 #define XTCP_LIB_U64SET_H
 

@@ -35,8 +35,8 @@ static inline bool utf8_is_control(const void *text, size_t len)
     return len == 1 ? s[0] < 0x20 || s[0] == 0x7f : len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
 }
 
-/* Length of the longest beginning of |text|, |n| bytes at most, that does not end inside of a sequence: for a text that
- * was cut at |n|. */
+/* Length of the longest beginning of |text|, |n| bytes at most, that does not end inside of a sequence: for a
+ * text that was cut at |n|. */
 static inline size_t utf8_cut(const char *text, size_t n)
 {
     for (size_t back = 1; back <= n && back <= 4; back++) {

@@ -1,10 +1,11 @@
 /* Life of a call on the server.
  *
- * Every operation that is under way holds one reference, so the object lives until the last event is off the queue. The
- * rules of gRPC core that shape this file: batches of one call are started one at a time (the lock); at most one
- * operation of each kind is under way; RECV_CLOSE_ON_SERVER always completes and is the only reliable sign that the
- * client has gone; a status without initial metadata never reaches the client, so initial metadata goes out at once;
- * nothing may be started after the close, but a completion may come after it. */
+ * Every operation that is under way holds one reference, so the object lives until the last event is off the
+ * queue. The rules of gRPC core that shape this file: batches of one call are started one at a time (the
+ * lock); at most one operation of each kind is under way; RECV_CLOSE_ON_SERVER always completes and is the
+ * only reliable sign that the client has gone; a status without initial metadata never reaches the client, so
+ * initial metadata goes out at once; nothing may be started after the close, but a completion may come after
+ * it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grpc/byte_buffer.h>
@@ -101,10 +102,11 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
     rpc_core_tag_out(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
-        grpc_server_request_registered_call(s->server, slot->registered, &c->call, &c->deadline, &c->metadata, payload,
-                                            queue->cq, queue->cq, &c->on_new);
+        grpc_server_request_registered_call(s->server, slot->registered, &c->call, &c->deadline, &c->metadata,
+                                            payload, queue->cq, queue->cq, &c->on_new);
     } else {
-        grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata, queue->cq, queue->cq, &c->on_new);
+        grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
+                                 &c->on_new);
     }
 }
 
@@ -152,9 +154,10 @@ static void describe_peer(struct rpc_call *c)
 static void send_status(struct rpc_call *c)
 {
     grpc_slice text = grpc_slice_from_copied_string(c->finish_text);
-    grpc_op op = {.op = GRPC_OP_SEND_STATUS_FROM_SERVER,
-                  .data.send_status_from_server = {.status = (grpc_status_code)rpc_status_from_error(c->finish_code),
-                                                   .status_details = c->finish_text[0] ? &text : NULL}};
+    grpc_op op = {
+        .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
+        .data.send_status_from_server = {.status = (grpc_status_code)rpc_status_from_error(c->finish_code),
+                                         .status_details = c->finish_text[0] ? &text : NULL}};
     c->finished = true;
     start(c, &op, 1, &c->on_status);
     grpc_slice_unref(text);
@@ -230,17 +233,19 @@ static void start_recv(struct rpc_call *c)
     start(c, &op, 1, &c->on_recv);
 }
 
-/* Runs a unary handler and sends its message and the status. Nobody else knows the call, so no lock is needed. */
+/* Runs a unary handler and sends its message and the status. Nobody else knows the call, so no lock is
+ * needed. */
 static void answer_unary(struct rpc_call *c)
 {
     struct buf reply;
     struct err e = {0};
     grpc_slice request;
     buf_init(&reply);
-    int rc = take_received(c, &request) ? 0 : err_set(&e, ERR_MALFORMED, "the call carries no readable request");
+    int rc =
+        take_received(c, &request) ? 0 : err_set(&e, ERR_MALFORMED, "the call carries no readable request");
     if (rc == 0) {
-        rc = c->slot->spec->unary(c->server->options.app, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request),
-                                  &reply, &e);
+        rc = c->slot->spec->unary(c->server->options.app, GRPC_SLICE_START_PTR(request),
+                                  GRPC_SLICE_LENGTH(request), &reply, &e);
         grpc_slice_unref(request);
     }
     if (rc == 0 && reply.failed)
@@ -288,11 +293,13 @@ static void refuse_unknown(struct rpc_call *c)
     c->finishing = true;
     c->finish_code = ERR_UNSUPPORTED;
     memcpy(c->finish_text, text, sizeof(text));
-    rpc_core_slice_text(c->details.method, c->finish_text + sizeof(text) - 1, sizeof(c->finish_text) - sizeof(text));
+    rpc_core_slice_text(c->details.method, c->finish_text + sizeof(text) - 1,
+                        sizeof(c->finish_text) - sizeof(text));
     send_status(c);
 }
 
-/* A client has called. Initial metadata first, RECV_CLOSE last: a stream must not be closed before it is open. */
+/* A client has called. Initial metadata first, RECV_CLOSE last: a stream must not be closed before it is
+ * open. */
 static void on_new(struct rpc_event *event, bool ok)
 {
     struct rpc_call *c = event->call;
@@ -303,7 +310,8 @@ static void on_new(struct rpc_event *event, bool ok)
     rpc_call_post(c->server, c->slot, c->queue);
     describe_peer(c);
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
-    grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &c->cancelled};
+    grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
+                     .data.recv_close_on_server.cancelled = &c->cancelled};
     grpc_op initial = {.op = GRPC_OP_SEND_INITIAL_METADATA};
     start(c, &initial, 1, &c->on_initial);
     if (!c->slot->spec)
@@ -331,7 +339,8 @@ static void on_close(struct rpc_event *event, bool ok)
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     pthread_mutex_unlock(&c->lock);
-    log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer, c->cancelled ? " (cancelled)" : "");
+    log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer,
+              c->cancelled ? " (cancelled)" : "");
     const struct rpc_method *m = c->slot->spec;
     if (m && m->kind != RPC_UNARY)
         m->stream->closed(c->server->options.app, c);

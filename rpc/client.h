@@ -1,6 +1,8 @@
-/* The client's side of the gRPC core API: a channel to one target, calls as plain blocking functions, bytes in and out.
+/* The client's side of the gRPC core API: a channel to one target, calls as plain blocking functions, bytes
+ * in and out.
  *
- * One thread uses a channel and its streams; rpc_channel_interrupt may come from any other (a signal thread). */
+ * One thread uses a channel and its streams; rpc_channel_interrupt may come from any other (a signal thread).
+ */
 #ifndef XTCP_RPC_CLIENT_H
 #define XTCP_RPC_CLIENT_H
 
@@ -9,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "rpc/status.h"
 
 struct rpc_channel;
 struct rpc_stream;
@@ -26,39 +29,42 @@ void rpc_bytes_free(struct rpc_bytes *b);
 
 /* The end of a call. */
 struct rpc_status {
-    int code;               /* grpc_status_code: 0 OK, 14 UNAVAILABLE, … */
+    int code;                /* grpc_status_code: 0 OK, 14 UNAVAILABLE, … */
     char text[ERR_TEXT_MAX]; /* the server's message, made printable */
 };
-/* "OK", "UNAVAILABLE", …; "CODE n" for unknown ones (static storage per thread). */
-const char *rpc_status_name(int code);
 
-/* A channel to |target|: HOST:PORT, [V6]:PORT, or unix:/path. Does not connect yet. Returns 0 or ERR_USAGE with a text. */
+/* A channel to |target|: HOST:PORT, [V6]:PORT, or unix:/path. Does not connect yet. Returns 0 or ERR_USAGE
+ * with a text. */
 int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e);
 void rpc_channel_free(struct rpc_channel *c);
 
-/* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread. */
+/* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread.
+ */
 void rpc_channel_interrupt(struct rpc_channel *c);
 bool rpc_channel_interrupted(const struct rpc_channel *c);
 
 /* Options of a call. */
 struct rpc_call_options {
-    int64_t timeout_ns;     /* whole call; 0: none */
-    bool wait_for_ready;    /* keep trying to connect until the timeout instead of failing at the first refusal */
+    int64_t timeout_ns; /* whole call; 0: none */
+    bool
+        wait_for_ready; /* keep trying to connect until the timeout instead of failing at the first refusal */
 };
 
-/* One request, one reply. Returns 0 when the call ended with OK (|reply| is filled), else ERR_UNAVAILABLE or another code by
- * the status (see rpc_status_error), with |status| telling more. |reply| may be NULL. */
+/* One request, one reply. Returns 0 when the call ended with OK (|reply| is filled), else ERR_UNAVAILABLE or
+ * another code by the status (see rpc_status_error), with |status| telling more. |reply| may be NULL. */
 int rpc_unary(struct rpc_channel *c, const char *method, const void *request, size_t len,
               const struct rpc_call_options *options, struct rpc_bytes *reply, struct rpc_status *status);
 
-/* Opens a streaming call: server streaming (send one request, then rpc_stream_half_close) or bidirectional. */
+/* Opens a streaming call: server streaming (send one request, then rpc_stream_half_close) or bidirectional.
+ */
 int rpc_stream_open(struct rpc_channel *c, const char *method, const struct rpc_call_options *options,
                     struct rpc_stream **out, struct err *e);
 int rpc_stream_send(struct rpc_stream *s, const void *message, size_t len);
 int rpc_stream_half_close(struct rpc_stream *s);
 
-/* Waits for the next message until |deadline_ns| (monotonic; 0: for ever). Returns 1 with the message in |out|; 0 when the
- * server has ended the call (rpc_stream_status tells how); ERR_TIMEOUT when the deadline came first (the stream goes on). */
+/* Waits for the next message until |deadline_ns| (monotonic; 0: for ever). Returns 1 with the message in
+ * |out|; 0 when the server has ended the call (rpc_stream_status tells how); ERR_TIMEOUT when the deadline
+ * came first (the stream goes on). */
 int rpc_stream_recv(struct rpc_stream *s, int64_t deadline_ns, struct rpc_bytes *out);
 
 /* Whether the server has answered at all (its initial metadata came): the connection stands. */
@@ -69,8 +75,5 @@ void rpc_stream_status(struct rpc_stream *s, struct rpc_status *status);
 
 /* Cancels what is under way and frees. */
 void rpc_stream_free(struct rpc_stream *s);
-
-/* The project's code for a gRPC status: 0 for OK, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_RANGE (INVALID_ARGUMENT), … */
-int rpc_status_error(int grpc_status);
 
 #endif

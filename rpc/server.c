@@ -1,4 +1,5 @@
-/* Life of a server: completion queues and their threads, registered methods, adoption of connections, the stop. */
+/* Life of a server: completion queues and their threads, registered methods, adoption of connections, the
+ * stop. */
 #include "rpc/server.h"
 
 #include <errno.h>
@@ -53,7 +54,9 @@ static void on_shutdown(struct rpc_event *event, bool ok)
 static grpc_server *core_server_new(const struct rpc_server_options *o)
 {
     grpc_arg args[] = {
-        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_CONCURRENT_STREAMS, .value.integer = (int)o->streams_max},
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_MAX_CONCURRENT_STREAMS,
+         .value.integer = (int)o->streams_max},
         {.type = GRPC_ARG_INTEGER,
          .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
          .value.integer = (int)o->request_max},
@@ -73,7 +76,8 @@ static int register_methods(struct rpc_server *s, struct err *e)
     for (size_t i = 0; i < s->options.n_methods; i++) {
         const struct rpc_method *m = &s->options.methods[i];
         s->slots[i].spec = m;
-        /* A bidirectional call may begin with silence; the others cannot do anything without their one request. */
+        /* A bidirectional call may begin with silence; the others cannot do anything without their one
+         * request. */
         s->slots[i].registered = grpc_server_register_method(
             s->server, m->path, NULL,
             m->kind == RPC_BIDI ? GRPC_SRM_PAYLOAD_NONE : GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);

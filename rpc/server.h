@@ -1,11 +1,13 @@
-/* The server's side of the gRPC core API: a table of methods, unary handlers as plain functions, streams that are pulled.
+/* The server's side of the gRPC core API: a table of methods, unary handlers as plain functions, streams that
+ * are pulled.
  *
- * A stream never queues in here. When it can take a message, its `next` is asked for one; the queue, its bound and its
- * policy are the subscriber's. So a slow client costs what its own queue holds and nothing else.
+ * A stream never queues in here. When it can take a message, its `next` is asked for one; the queue, its
+ * bound and its policy are the subscriber's. So a slow client costs what its own queue holds and nothing
+ * else.
  *
- * Threads: "rpc/N" run all handlers, one completion queue each; `next` also runs on the thread that calls rpc_call_kick.
- * No thread that has ever been in another network namespace may call anything here: gRPC starts threads from the thread
- * that calls it. */
+ * Threads: "rpc/N" run all handlers, one completion queue each; `next` also runs on the thread that calls
+ * rpc_call_kick. No thread that has ever been in another network namespace may call anything here: gRPC
+ * starts threads from the thread that calls it. */
 #ifndef XTCP_RPC_SERVER_H
 #define XTCP_RPC_SERVER_H
 
@@ -25,23 +27,26 @@ struct rpc_call;
 struct rpc_message {
     grpc_slice slices[RPC_MESSAGE_SLICES];
     size_t n;
-    bool more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once */
+    bool more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once
+                */
 };
 
-/* What a stream does. Calls come in the order open, then any of message, half_closed and next, then closed, which is the
- * last one; `message` and `half_closed` never run at the same time for one call, `next` may run beside them. */
+/* What a stream does. Calls come in the order open, then any of message, half_closed and next, then closed,
+ * which is the last one; `message` and `half_closed` never run at the same time for one call, `next` may run
+ * beside them. */
 struct rpc_stream_ops {
-    /* A call has begun. |request| is the first message of a server-streaming call, empty for a bidirectional one. May end the
-     * call at once with rpc_call_finish. */
+    /* A call has begun. |request| is the first message of a server-streaming call, empty for a bidirectional
+     * one. May end the call at once with rpc_call_finish. */
     void (*open)(void *app, struct rpc_call *call, const uint8_t *request, size_t len);
     /* A further request (bidirectional calls only). */
     void (*message)(void *app, struct rpc_call *call, const uint8_t *request, size_t len);
     /* The client will send nothing more (bidirectional calls only). */
     void (*half_closed)(void *app, struct rpc_call *call);
-    /* The call can take a message: fill |out| and return true, or return false; rpc_call_kick later asks again. Runs under
-     * the call's lock: do not call rpc_* in it. */
+    /* The call can take a message: fill |out| and return true, or return false; rpc_call_kick later asks
+     * again. Runs under the call's lock: do not call rpc_* in it. */
     bool (*next)(void *app, struct rpc_call *call, struct rpc_message *out);
-    /* The call is over (finished, cancelled, connection lost). rpc_call_user's object is the stream's to release. */
+    /* The call is over (finished, cancelled, connection lost). rpc_call_user's object is the stream's to
+     * release. */
     void (*closed)(void *app, struct rpc_call *call);
 };
 
@@ -58,10 +63,10 @@ struct rpc_method {
 struct rpc_server_options {
     const struct rpc_method *methods; /* lives as long as the server */
     size_t n_methods;
-    void *app;                /* given to every handler */
-    unsigned threads;         /* completion queues and their threads, at least 1 */
-    size_t request_max;       /* bytes of one request message */
-    unsigned streams_max;     /* concurrent calls on one connection */
+    void *app;            /* given to every handler */
+    unsigned threads;     /* completion queues and their threads, at least 1 */
+    size_t request_max;   /* bytes of one request message */
+    unsigned streams_max; /* concurrent calls on one connection */
 };
 
 /* Starts gRPC. In main, before the first thread, with all signals blocked, in the host's namespace. */
@@ -72,14 +77,14 @@ void rpc_server_fini(void);
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e);
 
-/* Gives the server a connected stream socket, non-blocking and close-on-exec; the server owns it from now on, always. Main
- * thread. */
+/* Gives the server a connected stream socket, non-blocking and close-on-exec; the server owns it from now on,
+ * always. Main thread. */
 void rpc_server_adopt(struct rpc_server *s, int fd);
 
-/* Stops: no new calls, running unary calls are answered, streams are told through |stopping| (each should finish), and after
- * |grace_ns| what is left is cancelled. Returns 0 when everything has ended within |deadline_ns| from now; the server is then
- * freed. Otherwise ERR_TIMEOUT: a peer holds the transport open; nothing is freed and the caller should
- * _exit. Main thread. */
+/* Stops: no new calls, running unary calls are answered, streams are told through |stopping| (each should
+ * finish), and after |grace_ns| what is left is cancelled. Returns 0 when everything has ended within
+ * |deadline_ns| from now; the server is then freed. Otherwise ERR_TIMEOUT: a peer holds the transport open;
+ * nothing is freed and the caller should _exit. Main thread. */
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
 
 /* Whether rpc_server_stop has begun: a stream that opens now must finish at once. */
@@ -96,7 +101,8 @@ void *rpc_call_user(const struct rpc_call *call);
 
 const char *rpc_call_method(const struct rpc_call *call);
 
-/* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. Never an identity. */
+/* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. Never an
+ * identity. */
 const char *rpc_call_peer(const struct rpc_call *call);
 
 /* There may be something for `next`: sends it if the call can take it. Not from within `next`. */

@@ -25,15 +25,16 @@
 #include "server/services.h"
 
 #define RPC_THREADS     2
-#define REQUEST_MAX     (64 * 1024)         /* bytes of a request */
-#define STREAMS_MAX     256                 /* calls on one connection */
+#define REQUEST_MAX     (64 * 1024) /* bytes of a request */
+#define STREAMS_MAX     256         /* calls on one connection */
 #define HUB_QUEUE_BYTES (64 * 1024 * 1024)
-#define POOL_KEEP       32                  /* unused batches kept for the next poll */
+#define POOL_KEEP       32 /* unused batches kept for the next poll */
 
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
 
-/* Clients are given so long to take what is queued for them; after STOP_NS the process ends whatever they do. */
+/* Clients are given so long to take what is queued for them; after STOP_NS the process ends whatever they do.
+ */
 #define STOP_GRACE_NS (500 * NS_PER_MS)
 #define STOP_NS       (1200 * NS_PER_MS)
 
@@ -163,7 +164,8 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
     uint32_t left = app->schedule.burst_left;
     pthread_mutex_unlock(&app->schedule_lock);
     if (!ok)
-        return err_set(e, ERR_LIMIT, "a burst is running, %u polls of it are to come: set replace to take its place", left);
+        return err_set(e, ERR_LIMIT,
+                       "a burst is running, %u polls of it are to come: set replace to take its place", left);
     wake(app);
     return 0;
 }
@@ -230,8 +232,8 @@ static struct nswatch_options watch_options(const struct config *c)
                                     .proc_interval_ns = c->proc_scan_interval};
 }
 
-/* Puts |c| in force (its reference is taken over). The change lock is held, or nothing runs yet. Returns 0, or a code with
- * nothing changed and |c| freed. */
+/* Puts |c| in force (its reference is taken over). The change lock is held, or nothing runs yet. Returns 0,
+ * or a code with nothing changed and |c| freed. */
 static int put_in_force(struct app *app, struct config *c, struct err *e)
 {
     const struct config *old = app->config;
@@ -267,7 +269,8 @@ static void log_changes(const struct config *from, const struct config *to, cons
         buf_init(&is);
         config_option_print(options[i], from, &was);
         config_option_print(options[i], to, &is);
-        log_info("config", "%s: %s: \"%s\" is now \"%s\"", who, options[i]->name, buf_cstr(&was), buf_cstr(&is));
+        log_info("config", "%s: %s: \"%s\" is now \"%s\"", who, options[i]->name, buf_cstr(&was),
+                 buf_cstr(&is));
         buf_free(&was);
         buf_free(&is);
     }
@@ -312,7 +315,8 @@ static void keep_restart_options(const struct config *old, struct config *new)
     }
 }
 
-/* SIGHUP: the same sources are read again. What was changed over gRPC since is gone; an error changes nothing. */
+/* SIGHUP: the same sources are read again. What was changed over gRPC since is gone; an error changes
+ * nothing. */
 static void reload(struct app *app)
 {
     struct config *c = NULL;
@@ -545,7 +549,8 @@ static void log_start(const struct app *app)
     log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
 }
 
-/* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told to come back. */
+/* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told to
+ * come back. */
 static void finish_subscribers(struct app *app)
 {
     size_t n;
@@ -553,7 +558,8 @@ static void finish_subscribers(struct app *app)
     for (size_t i = 0; i < n; i++) {
         const struct subscriber_options *o = subscriber_options(list[i]);
         bool plain = o->batch_rows == 0 && !o->markers;
-        rpc_call_finish(subscriber_call(list[i]), plain ? 0 : ERR_UNAVAILABLE, plain ? "" : "the daemon is stopping");
+        rpc_call_finish(subscriber_call(list[i]), plain ? 0 : ERR_UNAVAILABLE,
+                        plain ? "" : "the daemon is stopping");
         subscriber_unref(list[i]);
     }
     free(list);
@@ -611,8 +617,13 @@ int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
         config_unref(config);
         return 1;
     }
-    *app = (struct app){.reload = reload_fn, .reload_arg = reload_arg, .config = config, .epoll = -1, .signals = -1,
-                        .timer = -1, .wake = -1};
+    *app = (struct app){.reload = reload_fn,
+                        .reload_arg = reload_arg,
+                        .config = config,
+                        .epoll = -1,
+                        .signals = -1,
+                        .timer = -1,
+                        .wake = -1};
     config->generation = 1;
     pthread_mutex_init(&app->change_lock, NULL);
     pthread_mutex_init(&app->config_lock, NULL);

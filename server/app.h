@@ -1,7 +1,7 @@
 /* The running daemon: joins the modules, which do not know each other.
  *
- * Main owns it. The functions here that the gRPC services call may come from any thread; docs/architecture.md has the table
- * of threads and the order of locks. */
+ * Main owns it. The functions here that the gRPC services call may come from any thread; docs/architecture.md
+ * has the table of threads and the order of locks. */
 #ifndef XTCP_SERVER_APP_H
 #define XTCP_SERVER_APP_H
 
@@ -13,17 +13,19 @@
 #include "lib/err.h"
 #include "rpc/msg_config.h"
 #include "server/hub.h"
-#include "server/poller.h"
 #include "server/inventory.h"
+#include "server/poller.h"
 #include "server/subscriber.h"
 
 struct app;
 
-/* Makes a configuration anew from the same sources as at the start (SIGHUP). Returns 0 and it in |out|, or a code with |e|. */
+/* Makes a configuration anew from the same sources as at the start (SIGHUP). Returns 0 and it in |out|, or a
+ * code with |e|. */
 typedef int app_reload(void *arg, struct config **out, struct err *e);
 
-/* Runs the daemon with |config| (its reference becomes the daemon's) until SIGTERM or SIGINT. Returns the exit status:
- * 0, or 1 with a log line saying what could not be started. All signals must be blocked, no thread started before. */
+/* Runs the daemon with |config| (its reference becomes the daemon's) until SIGTERM or SIGINT. Returns the
+ * exit status: 0, or 1 with a log line saying what could not be started. All signals must be blocked, no
+ * thread started before. */
 int app_run(struct config *config, app_reload *reload, void *reload_arg);
 
 /* ---- For the services; any thread ---- */
@@ -34,8 +36,9 @@ const struct config *app_config(struct app *app);
 /* Encodes what the configuration services tell beside the configuration. */
 void app_config_extra(struct app *app, struct config_msg_extra *extra);
 
-/* Makes a change: |edit| gets the configuration in force and returns a candidate; it is put in force, all or nothing, while no
- * other change can come between. |done| then writes the reply, with the configuration that is in force after it. */
+/* Makes a change: |edit| gets the configuration in force and returns a candidate; it is put in force, all or
+ * nothing, while no other change can come between. |done| then writes the reply, with the configuration that
+ * is in force after it. */
 struct app_change {
     int (*edit)(struct app *app, const void *request, size_t len, const struct config *in_force,
                 struct config_msg_set *out, struct err *e);

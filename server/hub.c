@@ -141,7 +141,8 @@ void hub_kick(struct hub *h, struct rpc_call *call)
 
 void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
 {
-    put(h, &(struct input){.kind = INPUT_ABORT, .abort = {.call = rpc_call_ref(call), .code = code, .text = text}});
+    put(h, &(struct input){.kind = INPUT_ABORT,
+                           .abort = {.call = rpc_call_ref(call), .code = code, .text = text}});
 }
 
 static struct input *take(struct hub *h)
@@ -234,7 +235,8 @@ static bool offer(const struct input *in, struct fan_batch *fan, struct subscrib
     }
 }
 
-/* The batch in a form that messages can be cut from, made only when somebody listens. Takes over the batch's reference. */
+/* The batch in a form that messages can be cut from, made only when somebody listens. Takes over the batch's
+ * reference. */
 static struct fan_batch *make_fan(struct input *in, struct subscriber *const *list, size_t n)
 {
     struct batch *b = in->batch;
@@ -279,7 +281,9 @@ static void pass_on(struct hub *h, struct input *in)
 /* Whether |in| belongs to a poll that is not the current one (any more). */
 static bool is_late(const struct hub *h, const struct input *in)
 {
-    uint64_t id = in->kind == INPUT_BATCH ? in->batch->poll_id : in->kind == INPUT_LOST ? in->lost.poll_id : h->poll_id;
+    uint64_t id = in->kind == INPUT_BATCH  ? in->batch->poll_id
+                  : in->kind == INPUT_LOST ? in->lost.poll_id
+                                           : h->poll_id;
     return id != h->poll_id;
 }
 

@@ -1,8 +1,9 @@
 /* The hub: passes batches and poll markers from the collectors to the subscribers.
  *
- * Whoever has something (a collector's thread, main) puts it into the hub's queue and goes on; the thread "hub", which has
- * never been in another network namespace, offers it to every subscriber and starts the sending. Order is kept: what is put
- * in between the begin and the end of a poll reaches every subscriber between them. */
+ * Whoever has something (a collector's thread, main) puts it into the hub's queue and goes on; the thread
+ * "hub", which has never been in another network namespace, offers it to every subscriber and starts the
+ * sending. Order is kept: what is put in between the begin and the end of a poll reaches every subscriber
+ * between them. */
 #ifndef XTCP_SERVER_HUB_H
 #define XTCP_SERVER_HUB_H
 
@@ -17,7 +18,8 @@
 
 struct hub;
 
-/* |queue_bytes|: rows that may wait for the hub's thread; beyond it they are lost by all subscribers, and counted. */
+/* |queue_bytes|: rows that may wait for the hub's thread; beyond it they are lost by all subscribers, and
+ * counted. */
 int hub_new(size_t queue_bytes, struct hub **out, struct err *e);
 int hub_start(struct hub *h);
 
@@ -36,7 +38,8 @@ void hub_batch(struct hub *h, struct batch *b);
 /* The current poll is over; |end| is copied. */
 void hub_end(struct hub *h, const struct stream_end *end);
 
-/* Kicks |call| (a reference is taken) from the hub's thread: for threads that must not call gRPC themselves. */
+/* Kicks |call| (a reference is taken) from the hub's thread: for threads that must not call gRPC themselves.
+ */
 void hub_kick(struct hub *h, struct rpc_call *call);
 
 /* The same for rpc_call_abort; |text| is a constant. */
@@ -44,11 +47,13 @@ void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
 
 /* ---- Subscribers: any thread ---- */
 
-/* Adds |s| (a reference is taken) from the next poll on. Returns 0, ERR_LIMIT when there are |max| already, -ENOMEM. */
+/* Adds |s| (a reference is taken) from the next poll on. Returns 0, ERR_LIMIT when there are |max| already,
+ * -ENOMEM. */
 int hub_subscribe(struct hub *h, struct subscriber *s, size_t max);
 void hub_unsubscribe(struct hub *h, struct subscriber *s);
 
-/* All subscribers of the moment, with a reference each, in an array that the caller frees; NULL and 0 when there are none. */
+/* All subscribers of the moment, with a reference each, in an array that the caller frees; NULL and 0 when
+ * there are none. */
 struct subscriber **hub_subscribers(struct hub *h, size_t *n);
 
 struct hub_stats {

@@ -30,7 +30,7 @@ struct listener {
 
 struct inventory {
     struct collectors *collectors;
-    pthread_mutex_t lock; /* taken before a listener's own locks */
+    pthread_mutex_t lock;   /* taken before a listener's own locks */
     struct entry **entries; /* ascending by id: ids only grow, so a new one goes to the end */
     size_t n;
     size_t size;
@@ -98,7 +98,8 @@ struct info_storage {
     const char *found_at[NAMES_MAX + 1];
 };
 
-static void fill_info(const struct entry *en, bool removed, struct info_storage *st, struct namespace_info *out)
+static void fill_info(const struct entry *en, bool removed, struct info_storage *st,
+                      struct namespace_info *out)
 {
     static const uint32_t kinds[NSWATCH_KINDS] = {
         [NSWATCH_OWN] = NAMESPACE_KIND_OWN,
@@ -113,7 +114,7 @@ static void fill_info(const struct entry *en, bool removed, struct info_storage 
         .inode = ns->inode,
         .cookie = ns->cookie,
         .kind = kinds[ns->kind],
-        .state = removed                       ? NAMESPACE_STATE_REMOVED
+        .state = removed                        ? NAMESPACE_STATE_REMOVED
                  : ns->state == NSWATCH_PENDING ? NAMESPACE_STATE_PENDING
                  : failed                       ? NAMESPACE_STATE_FAILED
                                                 : NAMESPACE_STATE_READY,
@@ -258,8 +259,8 @@ static void retire(struct collector *c)
     collector_join(c);
 }
 
-/* The collector first, the entry after it: a poll that is cut short by this can still say whose it was. Only this thread adds
- * and removes entries, so |en| stays where it is in between. */
+/* The collector first, the entry after it: a poll that is cut short by this can still say whose it was. Only
+ * this thread adds and removes entries, so |en| stays where it is in between. */
 static void forget(struct inventory *r, const struct nswatch_ns *ns)
 {
     pthread_mutex_lock(&r->lock);
@@ -332,7 +333,7 @@ size_t inventory_count(struct inventory *r)
 }
 
 size_t inventory_poll(struct inventory *r, struct collector_order *order,
-                     void (*refused)(void *arg, const struct collector_result *result), void *arg)
+                      void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     size_t n = 0;
     size_t n_refused = 0;
@@ -363,8 +364,8 @@ size_t inventory_poll(struct inventory *r, struct collector_order *order,
     return n;
 }
 
-void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns, char *name,
-                     uint64_t *inode, uint64_t *cookie)
+void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns,
+                      char *name, uint64_t *inode, uint64_t *cookie)
 {
     name[0] = '\0';
     *inode = *cookie = 0;
@@ -390,7 +391,7 @@ void inventory_result(struct inventory *r, const struct collector_result *result
 }
 
 void inventory_missing(struct inventory *r, uint64_t poll_id,
-                      void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg)
+                       void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg)
 {
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < r->n; i++) {

@@ -1,6 +1,7 @@
 /* The namespaces that the daemon knows, what their last poll gave, and their collectors.
  *
- * nswatch's callback feeds it (thread "nswatch"), main polls through it, collectors report to it, NamespaceService reads it. */
+ * nswatch's callback feeds it (thread "nswatch"), main polls through it, collectors report to it,
+ * NamespaceService reads it. */
 #ifndef XTCP_SERVER_INVENTORY_H
 #define XTCP_SERVER_INVENTORY_H
 
@@ -21,37 +22,38 @@ int inventory_new(struct collectors *collectors, struct inventory **out, struct 
 /* Stops and joins all collectors. */
 void inventory_free(struct inventory *r);
 
-/* Takes an event of nswatch: starts, renames and stops collectors. Blocks while a collector that has lost its namespace
- * comes to its end. Thread "nswatch", or main when nswatch is not running. */
+/* Takes an event of nswatch: starts, renames and stops collectors. Blocks while a collector that has lost its
+ * namespace comes to its end. Thread "nswatch", or main when nswatch is not running. */
 void inventory_event(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns);
 
 /* Stops all collectors and waits for them; their orders end as cancelled. */
 void inventory_stop(struct inventory *r);
 
-/* Gives |order| to every collector. Returns how many there are; each of them reports once: those that took the order through
- * the sink, the others (still busy with an earlier order, or stopping) through |refused|, called from here. The caller must
- * count with the sink's reports coming before the return. */
+/* Gives |order| to every collector. Returns how many there are; each of them reports once: those that took
+ * the order through the sink, the others (still busy with an earlier order, or stopping) through |refused|,
+ * called from here. The caller must count with the sink's reports coming before the return. */
 size_t inventory_poll(struct inventory *r, struct collector_order *order,
-                     void (*refused)(void *arg, const struct collector_result *result), void *arg);
+                      void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
 /* How many collectors there are, for the begin of a poll. */
 size_t inventory_collectors(struct inventory *r);
 
-/* Notes |result| at its namespace. |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| receive who it was; an unknown one
- * is "". Any thread. */
+/* Notes |result| at its namespace. |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| receive who it
+ * was; an unknown one is "". Any thread. */
 #define INVENTORY_NAME_MAX 256
-void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns, char *name,
-                     uint64_t *inode, uint64_t *cookie);
+void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns,
+                      char *name, uint64_t *inode, uint64_t *cookie);
 
-/* Calls |fn| with the name and identity of every namespace that took an order of poll |poll_id| and has not reported. */
+/* Calls |fn| with the name and identity of every namespace that took an order of poll |poll_id| and has not
+ * reported. */
 void inventory_missing(struct inventory *r, uint64_t poll_id,
-                      void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);
+                       void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);
 
 /* A ListResponse of all namespaces, the own one first, then by name. Returns 0 or -ENOMEM. */
 int inventory_list(struct inventory *r, struct buf *out);
 
-/* Sends |listener| a READY, ADDED or FAILED event for each present namespace and then SYNCED, and every change after that,
- * until inventory_unlisten. Returns 0 or -ENOMEM. */
+/* Sends |listener| a READY, ADDED or FAILED event for each present namespace and then SYNCED, and every
+ * change after that, until inventory_unlisten. Returns 0 or -ENOMEM. */
 int inventory_listen(struct inventory *r, inventory_listener *listener, void *arg);
 /* No call of the listener comes after the return. */
 void inventory_unlisten(struct inventory *r, void *arg);

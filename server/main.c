@@ -1,4 +1,5 @@
-/* The program xtcp2: reads its command line and runs as the daemon, or once (--once), or over a recording (--replay). */
+/* The program xtcp2: reads its command line and runs as the daemon, or once (--once), or over a recording
+ * (--replay). */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,22 +37,29 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
          .value = &c->config_file,
          .is_config_file = true},
         {.name = "once",
-         .help = "Polls all namespaces once, prints the records to standard output and exits: 0 when every namespace was "
+         .help = "Polls all namespaces once, prints the records to standard output and exits: 0 when every "
+                 "namespace was "
                  "polled completely, else 1.",
          .flag = &c->once},
         {.name = "replay",
          .metavar = "FILE",
-         .help = "Prints the records of the recorded netlink answers in FILE (pcap, link type 253) and exits.",
+         .help =
+             "Prints the records of the recorded netlink answers in FILE (pcap, link type 253) and exits.",
          .value = &c->replay},
         {.name = "output",
          .short_name = 'o',
          .metavar = "FORMAT",
-         .help = "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a serialized "
+         .help = "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a "
+                 "serialized "
                  "Envelope behind its length as a varint).",
          .value = &c->output,
          .check = offline_check_format},
         {.name = "help", .short_name = 'h', .help = "Prints this text.", .flag = &c->help, .ends = true},
-        {.name = "version", .short_name = 'V', .help = "Prints the version.", .flag = &c->version, .ends = true},
+        {.name = "version",
+         .short_name = 'V',
+         .help = "Prints the version.",
+         .flag = &c->version,
+         .ends = true},
     };
     memcpy(out, options, sizeof(options));
 }
@@ -83,12 +91,14 @@ static int print_help(void)
     struct winsize window;
     struct buf text;
     own_options(&c, own);
-    unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60 ? window.ws_col : 100;
+    unsigned width =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60 ? window.ws_col : 100;
     buf_init(&text);
-    config_print_help(&text, width < 120 ? width : 120, "xtcp2 [OPTION]...",
-                      "Collects every TCP socket of every network namespace of this host and streams the records to gRPC "
-                      "clients. Without options it runs with its embedded default configuration.",
-                      own, OWN_OPTIONS);
+    config_print_help(
+        &text, width < 120 ? width : 120, "xtcp2 [OPTION]...",
+        "Collects every TCP socket of every network namespace of this host and streams the records to gRPC "
+        "clients. Without options it runs with its embedded default configuration.",
+        own, OWN_OPTIONS);
     int rc = fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0 ? 0 : 1;
     buf_free(&text);
     return rc;

@@ -339,7 +339,8 @@ int offline_replay(const struct config *config, const char *path, const char *fo
     if (rc && !print_rc)
         log_error("replay", "%s", e.text[0] ? e.text : err_name(rc));
     if (result.malformed)
-        log_warn("replay", "%s: %llu malformed messages left out", path, (unsigned long long)result.malformed);
+        log_warn("replay", "%s: %llu malformed messages left out", path,
+                 (unsigned long long)result.malformed);
     batch_pool_free(r.pool);
     buf_free(&file);
     return rc || print_rc ? 1 : 0;

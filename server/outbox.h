@@ -1,4 +1,5 @@
-/* A bounded queue of finished messages for one stream: what namespace, health and reflection streams send from. Any thread. */
+/* A bounded queue of finished messages for one stream: what namespace, health and reflection streams send
+ * from. Any thread. */
 #ifndef XTCP_SERVER_OUTBOX_H
 #define XTCP_SERVER_OUTBOX_H
 

@@ -9,7 +9,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel. */
+/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel.
+ */
 #define STUCK_NS (200 * NS_PER_MS)
 
 /* What is counted over all polls. */
@@ -62,7 +63,7 @@ struct poller {
     pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
     struct collector_order *order; /* of the running poll, NULL between polls */
     bool issued;                   /* |pending| counts all orders that were given */
-    int64_t pending;               /* orders not reported yet; below zero while reports come faster than counting */
+    int64_t pending; /* orders not reported yet; below zero while reports come faster than counting */
     struct summary *now;
     struct summary *last;
     uint64_t polls;
@@ -123,7 +124,8 @@ static enum count kind_of(int code)
 }
 
 /* The lock is held. */
-static void note_failure(struct poller *p, const char *name, uint64_t inode, uint64_t cookie, int code, const char *text)
+static void note_failure(struct poller *p, const char *name, uint64_t inode, uint64_t cookie, int code,
+                         const char *text)
 {
     struct summary *s = p->now;
     s->end.namespaces_failed++;
@@ -136,8 +138,8 @@ static void note_failure(struct poller *p, const char *name, uint64_t inode, uin
     strncpy(f->text, text, sizeof(f->text) - 1);
 }
 
-static void note_result(struct poller *p, const struct collector_result *result, const char *name, uint64_t inode,
-                        uint64_t cookie)
+static void note_result(struct poller *p, const struct collector_result *result, const char *name,
+                        uint64_t inode, uint64_t cookie)
 {
     struct summary *s = p->now;
     s->end.sockets += result->sockets;
@@ -173,7 +175,8 @@ static void on_result(void *arg, const struct collector_result *result)
     pthread_mutex_unlock(&p->lock);
     inventory_result(r, result, timestamp, name, &inode, &cookie);
     if (result->err.code)
-        log_limited(LOG_DEBUG, "poll", "ns=%s: poll %" PRIu64 ": %s", name, result->poll_id, result->err.text);
+        log_limited(LOG_DEBUG, "poll", "ns=%s: poll %" PRIu64 ": %s", name, result->poll_id,
+                    result->err.text);
     bool complete = false;
     pthread_mutex_lock(&p->lock);
     if (p->order && p->order->poll_id == result->poll_id) { /* else it was given up long ago */
@@ -260,7 +263,8 @@ static void note_missing(void *arg, const char *name, uint64_t inode, uint64_t c
 {
     struct poller *p = arg;
     pthread_mutex_lock(&p->lock);
-    note_failure(p, name, inode, cookie, ERR_TIMEOUT, "no answer within the poll timeout, and the collector is stuck");
+    note_failure(p, name, inode, cookie, ERR_TIMEOUT,
+                 "no answer within the poll timeout, and the collector is stuck");
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -279,8 +283,8 @@ static void tell_end(struct poller *p)
     if (p->ops.end)
         p->ops.end(p->ops.arg, &end);
     log_at(end.namespaces_failed ? LOG_INFO : LOG_DEBUG, "poll",
-           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us", end.poll_id, end.sockets,
-           end.namespaces, end.namespaces_failed, end.duration_ns / 1000);
+           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us", end.poll_id,
+           end.sockets, end.namespaces, end.namespaces_failed, end.duration_ns / 1000);
 }
 
 bool poller_check(struct poller *p, struct inventory *r)
@@ -341,7 +345,8 @@ int poller_stats(struct poller *p, struct poller_stats *out)
     out->sockets = p->sockets;
     for (int i = 0; i < COUNTS; i++) {
         if (p->counts[i])
-            m->counts[out->n_errors++] = (struct status_error_count){.kind = count_names[i], .count = p->counts[i]};
+            m->counts[out->n_errors++] =
+                (struct status_error_count){.kind = count_names[i], .count = p->counts[i]};
     }
     pthread_mutex_unlock(&p->lock);
     const struct summary *s = &m->summary;

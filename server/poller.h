@@ -1,7 +1,8 @@
-/* One poll after the other: gives the order to all collectors, gathers their results, tells the hub where a poll begins and
- * ends.
+/* One poll after the other: gives the order to all collectors, gathers their results, tells the hub where a
+ * poll begins and ends.
  *
- * main starts polls and looks after them (poller_check); collectors report on their own threads through the sink. */
+ * main starts polls and looks after them (poller_check); collectors report on their own threads through the
+ * sink. */
 #ifndef XTCP_SERVER_POLLER_H
 #define XTCP_SERVER_POLLER_H
 
@@ -20,7 +21,7 @@ struct poller_ops {
     void (*begin)(void *arg, const struct stream_begin *begin); /* main */
     void (*batch)(void *arg, struct batch *b);                  /* collectors; takes the reference */
     void (*end)(void *arg, const struct stream_end *end);       /* main */
-    void (*wake)(void *arg);                                    /* any thread: poller_check has something to do */
+    void (*wake)(void *arg); /* any thread: poller_check has something to do */
     void *arg;
 };
 
@@ -30,12 +31,13 @@ void poller_free(struct poller *p);
 /* The sink to make the collectors with. */
 struct collector_sink poller_sink(struct poller *p);
 
-/* Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll then). */
+/* Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll
+ * then). */
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
                  const struct config *config);
 
-/* Ends the running poll if all have reported, or if the time is up and somebody is stuck. Returns true when it has ended one.
- * Main thread. */
+/* Ends the running poll if all have reported, or if the time is up and somebody is stuck. Returns true when
+ * it has ended one. Main thread. */
 bool poller_check(struct poller *p, struct inventory *r);
 
 /* When poller_check must be called at the latest (monotonic ns), INT64_MAX when no poll is running. */
@@ -44,8 +46,8 @@ int64_t poller_deadline(const struct poller *p);
 /* Gives up the running poll: those who are still at it are told to stop. */
 void poller_cancel(struct poller *p);
 
-/* What polls gave so far, for StatusService. The strings and lists in |last| and |errors| belong to |memory|, which the caller
- * frees. */
+/* What polls gave so far, for StatusService. The strings and lists in |last| and |errors| belong to |memory|,
+ * which the caller frees. */
 struct poller_stats {
     uint64_t polls;
     uint64_t sockets;

@@ -8,8 +8,8 @@
 
 #define PRIVILEGE_GAPS_MAX 3
 
-/* Fills |out| (PRIVILEGE_GAPS_MAX entries, constant strings) with the effective capabilities that this thread lacks and what
- * that hides. Returns how many. Any thread. */
+/* Fills |out| (PRIVILEGE_GAPS_MAX entries, constant strings) with the effective capabilities that this thread
+ * lacks and what that hides. Returns how many. Any thread. */
 size_t privilege_gaps(struct status_gap *out);
 
 #endif

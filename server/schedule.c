@@ -47,8 +47,8 @@ uint32_t schedule_cancel_burst(struct schedule *s)
     return left;
 }
 
-/* Moves |due| to the next multiple of |interval| after |now|, counted from where it was: no drift. Returns the intervals that
- * were missed. */
+/* Moves |due| to the next multiple of |interval| after |now|, counted from where it was: no drift. Returns
+ * the intervals that were missed. */
 static uint64_t advance(int64_t *due, int64_t interval, int64_t now)
 {
     uint64_t missed = (uint64_t)(now - *due) / (uint64_t)interval;

@@ -1,7 +1,8 @@
-/* When polls happen: the regular interval, requests, bursts. Pure: no clock, no lock, no thread; the caller passes the
- * monotonic time in nanoseconds and serialises.
+/* When polls happen: the regular interval, requests, bursts. Pure: no clock, no lock, no thread; the caller
+ * passes the monotonic time in nanoseconds and serialises.
  *
- * There is never more than one poll at a time. Whatever asks while one runs is served by the next one, all together. */
+ * There is never more than one poll at a time. Whatever asks while one runs is served by the next one, all
+ * together. */
 #ifndef XTCP_SERVER_SCHEDULE_H
 #define XTCP_SERVER_SCHEDULE_H
 
@@ -28,15 +29,16 @@ void schedule_init(struct schedule *s, int64_t frequency_ns);
 /* The daemon is ready for its first poll, due at once. */
 void schedule_open(struct schedule *s, int64_t now_ns);
 
-/* Another interval from now on; the next regular poll comes one new interval after the last one was due, at the latest one
- * new interval from now. */
+/* Another interval from now on; the next regular poll comes one new interval after the last one was due, at
+ * the latest one new interval from now. */
 void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns);
 
-/* Asks for a poll as soon as possible. Returns the id of the poll that will serve the request: one that has not begun. */
+/* Asks for a poll as soon as possible. Returns the id of the poll that will serve the request: one that has
+ * not begun. */
 uint64_t schedule_request(struct schedule *s);
 
-/* Asks for |count| polls |interval_ns| apart, the first at once. Returns false, and changes nothing, when a burst is running
- * and |replace| is not set. */
+/* Asks for |count| polls |interval_ns| apart, the first at once. Returns false, and changes nothing, when a
+ * burst is running and |replace| is not set. */
 bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, bool replace, int64_t now_ns);
 
 /* Ends a burst. Returns how many of its polls will not happen. */
@@ -48,8 +50,8 @@ bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum strea
 /* The running poll is over. */
 void schedule_end(struct schedule *s);
 
-/* When to call schedule_begin again: INT64_MAX while a poll is running or nothing is due ever, else a time, which may have
- * passed. */
+/* When to call schedule_begin again: INT64_MAX while a poll is running or nothing is due ever, else a time,
+ * which may have passed. */
 int64_t schedule_next(const struct schedule *s);
 
 #endif

@@ -7,11 +7,12 @@
 #include "lib/clock.h"
 #include "lib/varint.h"
 
-/* Polls that an on-demand stream can wait for at the same time: the one that is running and the next one. All requests that
- * come during a poll share the next. */
+/* Polls that an on-demand stream can wait for at the same time: the one that is running and the next one. All
+ * requests that come during a poll share the next. */
 #define WANTED_MAX 2
 
-/* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a whole. */
+/* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
+ * whole. */
 #define MARKS_MAX 4096
 
 enum item_kind { ITEM_BEGIN, ITEM_ROWS, ITEM_END };
@@ -333,10 +334,9 @@ bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
     if (s->active && !s->closed) {
         struct item *item = s->options.markers && s->marks < MARKS_MAX ? ring_push(s) : NULL;
         if (item) {
-            *item = (struct item){.kind = ITEM_END,
-                                  .end = {.shared = fan_end_ref(f),
-                                          .rows_sent = s->poll_rows,
-                                          .rows_lost = s->lost_since_end}};
+            *item = (struct item){
+                .kind = ITEM_END,
+                .end = {.shared = fan_end_ref(f), .rows_sent = s->poll_rows, .rows_lost = s->lost_since_end}};
             s->lost_since_end = 0;
             s->marks++;
             news = true;

@@ -1,7 +1,7 @@
 /* A subscriber: one FlatRecords or PollFlatRecords stream and its bounded queue.
  *
- * The hub puts shared batches and markers in; rpc takes messages out as fast as the client reads (`next`). Rows that do not
- * fit are left out and counted: nobody waits for a reader. */
+ * The hub puts shared batches and markers in; rpc takes messages out as fast as the client reads (`next`).
+ * Rows that do not fit are left out and counted: nobody waits for a reader. */
 #ifndef XTCP_SERVER_SUBSCRIBER_H
 #define XTCP_SERVER_SUBSCRIBER_H
 
@@ -19,7 +19,8 @@ struct fan_batch {
     _Atomic uint32_t refs;
     struct batch *batch;
     grpc_slice envelope; /* the batch itself: rows of an Envelope */
-    grpc_slice single;   /* the same rows, each tagged as the record of a response; empty until somebody wants it */
+    grpc_slice
+        single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
     bool has_single;
 };
 
@@ -30,7 +31,8 @@ void fan_batch_want_single(struct fan_batch *f);
 struct fan_batch *fan_batch_ref(struct fan_batch *f);
 void fan_batch_unref(struct fan_batch *f);
 
-/* The end of a poll as all subscribers share it; the two figures that are a subscriber's own are added when it is sent. */
+/* The end of a poll as all subscribers share it; the two figures that are a subscriber's own are added when
+ * it is sent. */
 struct fan_end {
     _Atomic uint32_t refs;
     struct stream_end end; /* names and texts of the errors belong to this object */

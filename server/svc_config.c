@@ -6,11 +6,13 @@
 #include "server/app.h"
 #include "server/services.h"
 
-static int reply_with(struct app *app, const struct config *config, const struct config_msg_set *set, struct buf *reply)
+static int reply_with(struct app *app, const struct config *config, const struct config_msg_set *set,
+                      struct buf *reply)
 {
     struct config_msg_extra extra;
     app_config_extra(app, &extra);
-    return config_msg_encode_reply(config, &extra, set ? set->changed : NULL, set ? set->n_changed : 0, reply);
+    return config_msg_encode_reply(config, &extra, set ? set->changed : NULL, set ? set->n_changed : 0,
+                                   reply);
 }
 
 int svc_config_get(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
@@ -41,7 +43,8 @@ static int edit_frequency(struct app *app, const void *request, size_t len, cons
     return config_msg_apply_poll_frequency(request, len, in_force, out, e);
 }
 
-static int change(void *arg, const struct app_change *what, bool tell_changed, struct buf *reply, struct err *e)
+static int change(void *arg, const struct app_change *what, bool tell_changed, struct buf *reply,
+                  struct err *e)
 {
     struct config_msg_set set;
     const struct config *in_force;
@@ -58,7 +61,8 @@ int svc_config_set(void *arg, const uint8_t *request, size_t len, struct buf *re
     return change(arg, &(struct app_change){edit_set, request, len}, true, reply, e);
 }
 
-int svc_config_set_poll_frequency(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_set_poll_frequency(void *arg, const uint8_t *request, size_t len, struct buf *reply,
+                                  struct err *e)
 {
     return change(arg, &(struct app_change){edit_frequency, request, len}, false, reply, e);
 }
@@ -72,7 +76,8 @@ int svc_config_trigger_poll(void *arg, const uint8_t *request, size_t len, struc
     return rc;
 }
 
-int svc_config_trigger_poll_burst(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_trigger_poll_burst(void *arg, const uint8_t *request, size_t len, struct buf *reply,
+                                  struct err *e)
 {
     struct config_msg_burst burst;
     const struct config *config = app_config(arg);
@@ -97,5 +102,6 @@ int svc_config_set_s3_upload(void *arg, const uint8_t *request, size_t len, stru
     int rc = config_msg_decode_s3(request, len, &s3, e);
     if (rc)
         return rc;
-    return err_set(e, ERR_PRECONDITION, "there is no S3 destination: dest is null:, records go to gRPC streams only");
+    return err_set(e, ERR_PRECONDITION,
+                   "there is no S3 destination: dest is null:, records go to gRPC streams only");
 }

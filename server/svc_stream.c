@@ -6,8 +6,8 @@
 #include "server/app.h"
 #include "server/services.h"
 
-/* What a request may ask for that this version does not do, by the name of its field. Refused rather than ignored: the client
- * would take everything for what it has asked for. */
+/* What a request may ask for that this version does not do, by the name of its field. Refused rather than
+ * ignored: the client would take everything for what it has asked for. */
 static const char *unsupported(const struct stream_request *r)
 {
     if (r->filter && r->filter[0])
@@ -31,9 +31,10 @@ static int read_request(const uint8_t *data, size_t len, struct stream_request *
     return err_set(e, ERR_UNSUPPORTED, "%s: not supported by this daemon", field);
 }
 
-/* Makes |call| a subscriber. Returns it (the call's own reference), or NULL after the call has been finished with an error. */
-static struct subscriber *subscribe(struct app *app, struct rpc_call *call, const struct stream_request *request,
-                                    bool on_demand)
+/* Makes |call| a subscriber. Returns it (the call's own reference), or NULL after the call has been finished
+ * with an error. */
+static struct subscriber *subscribe(struct app *app, struct rpc_call *call,
+                                    const struct stream_request *request, bool on_demand)
 {
     const struct config *config = app_config(app);
     struct subscriber_options options = {
@@ -49,8 +50,8 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
     int rc = s ? hub_subscribe(app_hub(app), s, max) : ERR_LIMIT;
     if (rc == 0) {
-        log_debug("stream", "subscriber %llu: %s from %s", (unsigned long long)options.id, rpc_call_method(call),
-                  rpc_call_peer(call));
+        log_debug("stream", "subscriber %llu: %s from %s", (unsigned long long)options.id,
+                  rpc_call_method(call), rpc_call_peer(call));
         return s;
     }
     char text[128];
@@ -98,8 +99,8 @@ static void stream_closed(void *arg, struct rpc_call *call)
     subscriber_unref(s);
 }
 
-/* PollFlatRecords begins with silence: it becomes a subscriber with its first request, which says in what form it wants the
- * records. */
+/* PollFlatRecords begins with silence: it becomes a subscriber with its first request, which says in what
+ * form it wants the records. */
 static void poll_open(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
     (void)arg;

@@ -1,4 +1,5 @@
-/* Streams of small messages that wait in an outbox: NamespaceService.Watch, Health.Watch, server reflection. */
+/* Streams of small messages that wait in an outbox: NamespaceService.Watch, Health.Watch, server reflection.
+ */
 #include <stdlib.h>
 
 #include "lib/log.h"
@@ -10,8 +11,8 @@
 #include "server/outbox.h"
 #include "server/services.h"
 
-/* Messages that may wait for a slow client, several times the namespaces of a large host; then the stream ends, since an event
- * left out would leave the client with a wrong picture. */
+/* Messages that may wait for a slow client, several times the namespaces of a large host; then the stream
+ * ends, since an event left out would leave the client with a wrong picture. */
 #define OUTBOX_MAX 65536
 
 /* Replies that may wait for a client that asks and does not read. */
@@ -49,7 +50,8 @@ static void watch_send(struct watch *w, const void *data, size_t len)
     if (rc == 0)
         hub_kick(app_hub(w->app), w->call);
     else
-        hub_abort(app_hub(w->app), w->call, ERR_LIMIT, "the client reads too slowly: too many messages wait for it");
+        hub_abort(app_hub(w->app), w->call, ERR_LIMIT,
+                  "the client reads too slowly: too many messages wait for it");
 }
 
 static bool watch_next(void *arg, struct rpc_call *call, struct rpc_message *out)

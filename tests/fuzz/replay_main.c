@@ -1,5 +1,6 @@
-/* Runs a fuzz target over recorded inputs: every file named on the command line, and every file in a directory
- * named there. The stand-in for libFuzzer's main, so that corpora are replayed by the ordinary test run. */
+/* Runs a fuzz target over recorded inputs: every file named on the command line, and every file in a
+ * directory named there. The stand-in for libFuzzer's main, so that corpora are replayed by the ordinary test
+ * run. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>

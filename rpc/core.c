@@ -1,0 +1,54 @@
+#include "rpc/core.h"
+
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* Any stranger can make gRPC complain (a failed handshake, garbage), so its errors are rate-limited and its
+ * chatter is for those who ask. */
+static void log_line(gpr_log_func_args *args)
+{
+    if (args->severity == GPR_LOG_SEVERITY_ERROR)
+        log_limited(LOG_DEBUG, "grpc", "%s", args->message);
+    else
+        log_trace("grpc", "%s", args->message);
+}
+
+void rpc_core_init(void)
+{
+    /* libc's resolver: c-ares leaks at exit, and /etc/hosts and nsswitch.conf should mean what they mean
+     * elsewhere. */
+    setenv("GRPC_DNS_RESOLVER", "native", 0);
+    gpr_set_log_function(log_line);
+    grpc_init();
+}
+
+void rpc_core_fini(void)
+{
+    grpc_shutdown_blocking();
+}
+
+gpr_timespec rpc_core_deadline(int64_t monotonic_ns)
+{
+    if (monotonic_ns == 0)
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    int64_t left = monotonic_ns - clock_mono_ns();
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left > 0 ? left : 0, GPR_TIMESPAN));
+}
+
+void rpc_core_slice_text(grpc_slice slice, char *out, size_t size)
+{
+    size_t n = GRPC_SLICE_LENGTH(slice);
+    if (n > size - 1)
+        n = size - 1;
+    memcpy(out, GRPC_SLICE_START_PTR(slice), n);
+    out[n] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f)
+            out[i] = ' ';
+    }
+}

@@ -1,0 +1,179 @@
+#include "rpc/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#define BACKLOG 128
+
+/* A peer whose kernel has not acknowledged our data for so long is dead, whatever keepalive thinks of it. */
+#define TCP_USER_TIMEOUT_MS 20000
+
+struct rpc_listener {
+    int fd;
+    int reserve; /* an open descriptor to give up when there is none left to accept with */
+    struct config_listen where;
+    char text[160];
+};
+
+/* Removes the socket file of a process that is gone. Returns 0 when the path is free now, -EADDRINUSE when
+ * somebody answers on it, -EEXIST when something else than a socket is there. */
+static int clear_stale_socket(const struct config_listen *where)
+{
+    struct stat st;
+    if (lstat(where->addr.un.sun_path, &st) != 0)
+        return 0; /* bind says what is wrong, if anything is */
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return -errno;
+    int rc = connect(probe, &where->addr.any, where->len) == 0 ? 0 : -errno;
+    close(probe);
+    if (rc != -ECONNREFUSED) /* connected, or its backlog is full: it lives */
+        return rc == -ENOENT ? 0 : -EADDRINUSE;
+    return unlink(where->addr.un.sun_path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static int open_socket(const struct config_listen *where)
+{
+    int on = 1;
+    int fd = socket(where->addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int rc = 0;
+    if (where->kind == CONFIG_LISTEN_TCP)
+        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* [::] means IPv6: 0.0.0.0 can be listened on beside it. */
+    if (rc == 0 && where->addr.any.sa_family == AF_INET6)
+        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (rc == 0)
+        rc = bind(fd, &where->addr.any, where->len);
+    if (rc == 0)
+        rc = listen(fd, BACKLOG);
+    if (rc == 0)
+        return fd;
+    rc = -errno;
+    close(fd);
+    return rc;
+}
+
+/* Writes the address that |l| is bound to, and its port, which may have been chosen by the system. */
+static void describe(struct rpc_listener *l, const char *configured)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    snprintf(l->text, sizeof(l->text), "%s", configured);
+    if (l->where.kind != CONFIG_LISTEN_TCP)
+        return;
+    socklen_t len = sizeof(l->where.addr);
+    if (getsockname(l->fd, &l->where.addr.any, &len) != 0)
+        return;
+    bool v6 = l->where.addr.any.sa_family == AF_INET6;
+    const void *address =
+        v6 ? (const void *)&l->where.addr.in6.sin6_addr : (const void *)&l->where.addr.in4.sin_addr;
+    l->where.port = ntohs(v6 ? l->where.addr.in6.sin6_port : l->where.addr.in4.sin_port);
+    inet_ntop(l->where.addr.any.sa_family, address, host, sizeof(host));
+    snprintf(l->text, sizeof(l->text), v6 ? "[%s]:%u" : "%s:%u", host, l->where.port);
+}
+
+int rpc_listener_open(const char *text, struct rpc_listener **out, struct err *e)
+{
+    struct err why = {0};
+    struct rpc_listener *l = calloc(1, sizeof(*l));
+    if (!l)
+        return err_set(e, -ENOMEM, "out of memory");
+    l->fd = l->reserve = -1;
+    int rc = config_listen_parse(text, &l->where, &why);
+    if (rc) {
+        err_set(e, rc, "cannot listen on %s: %s", text, why.text);
+        goto fail;
+    }
+    if (l->where.kind == CONFIG_LISTEN_UNIX)
+        rc = clear_stale_socket(&l->where);
+    if (rc == 0)
+        l->fd = rc = open_socket(&l->where);
+    if (rc < 0) {
+        err_set(e, rc, "cannot listen on %s: %s", text,
+                rc == -EEXIST ? "a file that is no socket is in the way" : err_name(rc));
+        goto fail;
+    }
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    describe(l, text);
+    *out = l;
+    return 0;
+fail:
+    rc = e ? e->code : rc;
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l);
+    return rc;
+}
+
+void rpc_listener_close(struct rpc_listener *l)
+{
+    if (!l)
+        return;
+    if (l->where.kind == CONFIG_LISTEN_UNIX)
+        unlink(l->where.addr.un.sun_path);
+    close(l->fd);
+    if (l->reserve >= 0)
+        close(l->reserve);
+    free(l);
+}
+
+int rpc_listener_fd(const struct rpc_listener *l)
+{
+    return l->fd;
+}
+
+const char *rpc_listener_text(const struct rpc_listener *l)
+{
+    return l->text;
+}
+
+uint16_t rpc_listener_port(const struct rpc_listener *l)
+{
+    return l->where.port;
+}
+
+/* No descriptor is left: without accepting, the listener would stay readable and the loop would spin. So the
+ * reserve is given up for a moment, the caller is let in and shown out. */
+static void turn_away(struct rpc_listener *l)
+{
+    if (l->reserve < 0)
+        return;
+    close(l->reserve);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int rpc_listener_accept(struct rpc_listener *l)
+{
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        int rc = -errno;
+        if (rc == -EMFILE || rc == -ENFILE) {
+            log_limited(LOG_WARN, "rpc", "listener %s: a connection is turned away: %s", l->text,
+                        err_name(rc));
+            turn_away(l);
+        }
+        return rc;
+    }
+    if (l->where.kind == CONFIG_LISTEN_TCP) {
+        int on = 1;
+        int timeout = TCP_USER_TIMEOUT_MS;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+    }
+    return fd;
+}

@@ -1,0 +1,34 @@
+/* Listening sockets of ours: we accept, so that who comes, how many, and with which socket options is ours to
+ * decide; the connection is then handed to a gRPC server (rpc_server_adopt). Main thread only. */
+#ifndef XTCP_RPC_LISTENER_H
+#define XTCP_RPC_LISTENER_H
+
+#include "config/config.h"
+#include "lib/err.h"
+
+struct rpc_listener;
+
+/* Listens as |text| says (see config_listen_parse). A unix socket that a living process answers on is never
+ * taken away from it; one that nobody answers on is replaced. Returns 0 and the listener in |out|, or a code
+ * with the reason and the address in |e|. */
+int rpc_listener_open(const char *text, struct rpc_listener **out, struct err *e);
+
+/* Closes it and removes the file of a unix socket. NULL is allowed. */
+void rpc_listener_close(struct rpc_listener *l);
+
+/* For epoll: readable when somebody wants to connect. Stays the listener's. */
+int rpc_listener_fd(const struct rpc_listener *l);
+
+/* The address that it is really bound to, "127.0.0.1:8889", with the port that the system chose for port 0.
+ */
+const char *rpc_listener_text(const struct rpc_listener *l);
+
+/* The TCP port that it is bound to, 0 for a unix socket. */
+uint16_t rpc_listener_port(const struct rpc_listener *l);
+
+/* Takes one waiting connection. Returns its descriptor (non-blocking, close-on-exec, the caller's), -EAGAIN
+ * when there is none (any more), or another -errno when one had to be turned away (it has been closed, so the
+ * next call makes progress). */
+int rpc_listener_accept(struct rpc_listener *l);
+
+#endif
