@@ -109,6 +109,13 @@ out:
     return rc;
 }
 
+/* Who asks for a short interval need not speak of the timeout as well. */
+static void fit_default_timeout(const struct config_builder *b, struct config *c)
+{
+    if (!b->origins[option_index(config_option_find("poll_timeout"))] && c->poll_timeout >= c->poll_frequency)
+        c->poll_timeout = c->poll_frequency / 2;
+}
+
 int config_build(struct config_builder *b, struct config **out, struct err *e)
 {
     struct config *c = config_copy(b->config);
@@ -116,6 +123,7 @@ int config_build(struct config_builder *b, struct config **out, struct err *e)
         config_unref(c);
         return err_set(e, -ENOMEM, "out of memory");
     }
+    fit_default_timeout(b, c);
     int rc = validate_with_origins(c, b->origins, e);
     if (rc) {
         config_unref(c);

@@ -100,7 +100,9 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .max = 7 * DAY,
         .section = "Polling",
         .metavar = "DURATION",
-        .help = "When a poll gives up on namespaces that have not answered. Less than poll_frequency.",
+        .help = "When a poll gives up on namespaces that have not answered. Less than poll_frequency; if it "
+                "is not "
+                "given and the default is too long, half of that.",
         .wire = "poll_timeout",
     },
     {

@@ -220,11 +220,28 @@ static void test_errors(void **state)
         assert_int_equal(r.rc, ERR_USAGE);
         assert_int_equal(r.e.code, ERR_USAGE);
     }
-    struct result r = RUN("--poll-frequency=1s"); /* right by itself, wrong beside the default */
+    struct result r = RUN("--poll-frequency=1s", "--poll-timeout=1s"); /* each right by itself */
     assert_int_equal(r.rc, ERR_RANGE);
-    assert_string_equal(
-        r.e.text,
-        "--poll-frequency: value \"1s\" must be greater than poll_timeout, which is \"2s\" (default)");
+    assert_string_equal(r.e.text, "--poll-timeout: value \"1s\" must be less than poll_frequency, which is "
+                                  "\"1s\" (--poll-frequency)");
+}
+
+static void test_a_short_frequency_alone_brings_its_timeout(void **state)
+{
+    (void)state;
+    struct result r = RUN("--poll-frequency=1s");
+    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.config->poll_timeout, 500 * NS_PER_MS);
+    config_unref(r.config);
+    r = RUN("--poll-frequency=10ms");
+    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.config->poll_timeout, 5 * NS_PER_MS);
+    config_unref(r.config);
+    r = RUN("--poll-frequency=2001ms"); /* the default fits */
+    assert_int_equal(r.config->poll_timeout, 2 * NS_PER_S);
+    config_unref(r.config);
+    r = RUN("--poll-frequency=1s", "--poll-timeout=2s"); /* given: nothing is mended */
+    assert_int_equal(r.rc, ERR_RANGE);
 }
 
 static void test_no_options_of_the_program(void **state)
@@ -267,8 +284,9 @@ static void test_help(void **state)
     assert_memory_equal(buf_cstr(&out), beginning, sizeof(beginning) - 1);
     assert_non_null(strstr(
         out.data, "\n      --poll-timeout DURATION   When a poll gives up on namespaces that have not\n"
-                  "                                answered. Less than poll_frequency. (1ms to 7d;\n"
-                  "                                default 2s)\n"));
+                  "                                answered. Less than poll_frequency; if it is not\n"
+                  "                                given and the default is too long, half of that.\n"
+                  "                                (1ms to 7d; default 2s)\n"));
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         char flag[64];
         snprintf(flag, sizeof(flag), "\n      --%s %s", config_options[i].name, config_options[i].metavar);
@@ -304,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_options_of_the_program),
         cmocka_unit_test(test_the_file_comes_before_the_command_line),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_short_frequency_alone_brings_its_timeout),
         cmocka_unit_test(test_no_options_of_the_program),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_help_keeps_its_width),

@@ -110,8 +110,8 @@ static const struct {
      "x.yaml:3: poll_timeout: value \"3s\" must be less than poll_frequency, which is \"3s\" (x.yaml:1)"},
     {"poll_timeout: 6s\n", ERR_RANGE,
      "x.yaml:1: poll_timeout: value \"6s\" must be less than poll_frequency, which is \"5s\" (default)"},
-    {"#\npoll_frequency: 1s\n", ERR_RANGE,
-     "x.yaml:2: poll_frequency: value \"1s\" must be greater than poll_timeout, which is \"2s\" (default)"},
+    {"poll_timeout: 2s\npoll_frequency: 1s\n", ERR_RANGE,
+     "x.yaml:1: poll_timeout: value \"2s\" must be less than poll_frequency, which is \"1s\" (x.yaml:2)"},
     /* keys */
     {"poll-frequency: 1s", ERR_UNKNOWN,
      "x.yaml:1: poll-frequency: no such option; did you mean poll_frequency?"},
