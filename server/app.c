@@ -370,6 +370,12 @@ static void on_end(void *arg, const struct stream_end *end)
     hub_end(((struct app *)arg)->hub, end);
 }
 
+/* A collector found something else behind a path than nswatch did: it shall look again at once. */
+static void on_gone(void *arg)
+{
+    nswatch_rescan(((struct app *)arg)->nswatch);
+}
+
 static void accept_all(struct app *app, struct rpc_listener *l)
 {
     for (int budget = 64; budget > 0; budget--) { /* the loop has other things to do as well */
@@ -481,7 +487,8 @@ static int make_modules(struct app *app, struct err *e)
     app->health = health_new(reflection_services, REFLECTION_SERVICE_COUNT);
     if (!app->pool || !app->health)
         return err_set(e, -ENOMEM, "out of memory");
-    struct poller_ops ops = {.begin = on_begin, .batch = on_batch, .end = on_end, .wake = wake, .arg = app};
+    struct poller_ops ops = {
+        .begin = on_begin, .batch = on_batch, .end = on_end, .wake = wake, .gone = on_gone, .arg = app};
     int rc = reflection_new(reflection_services, REFLECTION_SERVICE_COUNT, &app->reflection, e);
     if (rc == 0)
         rc = hub_new(HUB_QUEUE_BYTES, &app->hub, e);

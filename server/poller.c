@@ -177,6 +177,8 @@ static void on_result(void *arg, const struct collector_result *result)
     if (result->err.code)
         log_limited(LOG_DEBUG, "poll", "ns=%s: poll %" PRIu64 ": %s", name, result->poll_id,
                     result->err.text);
+    if (result->err.code == ERR_GONE && p->ops.gone)
+        p->ops.gone(p->ops.arg);
     bool complete = false;
     pthread_mutex_lock(&p->lock);
     if (p->order && p->order->poll_id == result->poll_id) { /* else it was given up long ago */
