@@ -107,7 +107,7 @@ const struct command commands[] = {
     {.name = "frequency",
      .usage = "--frequency D --timeout D",
      .summary = "set the time between polls and the time that one may take",
-     .help = "Behind this command --timeout is the poll's; the time limit of the command itself is "
+     .help = "Behind this command --timeout is the poll's; that of the command itself is "
              "--deadline here.\n",
      .example = "xtcp2client frequency --frequency 2s --timeout 500ms",
      .options = frequency_options,
@@ -193,7 +193,9 @@ void command_help_all(struct buf *out)
     buf_str(out, "\noptions, before or behind the command:\n");
     for (const struct option_def *d = options_global; d->name; d++)
         option_help(out, d);
-    buf_str(out, "\nData goes to standard output, all else to standard error.\n"
+    buf_str(out, "\nThe target is " OPTIONS_TARGET_DEFAULT " unless --target or $" OPTIONS_TARGET_ENV
+                 " says otherwise.\n"
+                 "Data goes to standard output, all else to standard error.\n"
                  "Exit codes: 0 done, 1 failed, 2 wrong usage. See also: xtcp2client COMMAND --help\n\n"
                  "example: xtcp2client poll\n");
 }

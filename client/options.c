@@ -11,14 +11,12 @@
 #define AT(field_) offsetof(struct options, field_)
 
 const struct option_def options_global[] = {
-    {"target", 't', OPTION_TEXT, AT(target), "TARGET",
-     "the daemon: HOST:PORT, [IPV6]:PORT or unix:/path (default $" OPTIONS_TARGET_ENV
-     ", else " OPTIONS_TARGET_DEFAULT ")"},
+    {"target", 't', OPTION_TEXT, AT(target), "TARGET", "the daemon: HOST:PORT, [IPV6]:PORT or unix:/path"},
     {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
-     "table, jsonl, protojson, csv or null (default: table on a terminal, else jsonl)"},
+     "table (default on a terminal), jsonl (default else), protojson, csv, null"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
     {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
-     "the same as --timeout, also where a command has a --timeout of its own"},
+     "the same; its name where a command has a --timeout of its own"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL,
      "no line about each poll; losses and errors are told all the same"},
     {"help", 'h', OPTION_FLAG, AT(help), NULL, "this help; behind a command, the help of the command"},

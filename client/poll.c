@@ -7,7 +7,8 @@
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
 
-#define SILENCE_END_NS (1 * NS_PER_S)   /* ends a poll whose end the daemon does not mark, once records came \
+#define SILENCE_END_NS                                                                                       \
+    (1 * NS_PER_S)                      /* ends a poll whose end the daemon does not mark, once records came \
                                          */
 #define SILENCE_FAIL_NS (30 * NS_PER_S) /* without anything at all: something is wrong */
 

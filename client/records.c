@@ -5,12 +5,13 @@
 
 #include "client/sockets.h"
 #include "client/table.h"
+#include "outputs/format.h"
 #include "record/unpack.h"
 
 struct records {
-    enum output_format format;
     struct output *out;
-    struct table *table; /* OUTPUT_TABLE */
+    struct table *table;          /* OUTPUT_TABLE */
+    struct format_writer *writer; /* the others */
     struct record_reader reader;
 };
 
@@ -19,12 +20,20 @@ struct records *records_new(enum output_format format, struct output *out)
     struct records *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
-    r->format = format;
     r->out = out;
-    if (format == OUTPUT_TABLE && !(r->table = sockets_table_new())) {
+    bool ok;
+    if (format == OUTPUT_TABLE) {
+        r->table = sockets_table_new();
+        ok = r->table != NULL;
+    } else {
+        ok = format_writer_new(format_by_name(output_format_names[format]), NULL, 0, &r->writer) == 0;
+    }
+    if (!ok) {
         records_free(r);
         return NULL;
     }
+    if (r->writer)
+        format_begin(r->writer, &out->data);
     return r;
 }
 
@@ -33,6 +42,7 @@ void records_free(struct records *r)
     if (!r)
         return;
     table_free(r->table);
+    format_writer_free(r->writer);
     record_reader_free(&r->reader);
     free(r);
 }
@@ -44,12 +54,12 @@ int records_add(struct records *r, const uint8_t *row, size_t len, struct record
     if (rc != 0)
         return err_set(e, rc, "sent a record that is none: %s", err_name(rc));
     *poll = (struct records_poll){.timestamp_ns = m->timestamp_ns, .poll_id = m->poll_id};
-    if (r->table) {
-        sockets_table_add(r->table, m);
-        if (table_full(r->table))
-            rc = records_flush(r);
+    if (r->writer) {
+        format_message(r->writer, &r->out->data, m);
+        return output_flush_if_large(r->out);
     }
-    return rc;
+    sockets_table_add(r->table, m);
+    return table_full(r->table) ? records_flush(r) : 0;
 }
 
 int records_flush(struct records *r)

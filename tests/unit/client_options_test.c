@@ -161,7 +161,7 @@ static void test_formats(void **state)
     check_format("trigger", OUTPUT_JSONL, true, ERR_USAGE, 0);
 }
 
-/* Every command has what its help needs, and every line of help fits into 110 columns. */
+/* Every command has what its help needs, and every line of help fits into 100 columns. */
 static void test_help_texts(void **state)
 {
     (void)state;
@@ -176,7 +176,7 @@ static void test_help_texts(void **state)
         assert_non_null(strstr(text, "\nexample: "));
         for (const char *line = text; *line;) {
             size_t n = strcspn(line, "\n");
-            assert_in_range(n, 0, 110);
+            assert_in_range(n, 0, 100);
             line += n + (line[n] == '\n');
         }
         buf_free(&b);

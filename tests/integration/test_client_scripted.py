@@ -1,0 +1,650 @@
+"""xtcp2client against daemons that are played by this file: what no real daemon does on demand.
+
+Run with Debian's python3 (python3-grpcio, python3-protobuf); XTCP2_BUILD names the build directory.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import pty
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent import futures
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("XTCP2_BUILD", ROOT / "build"))
+CLIENT = str(BUILD / "bin" / "xtcp2client")
+sys.path.insert(0, str(BUILD / "python"))
+
+grpc = pytest.importorskip("grpc")
+from xtcp_config.v1 import xtcp_config_pb2 as cfg  # noqa: E402
+from xtcp_config.v1 import xtcp_config_pb2_grpc as cfg_rpc  # noqa: E402
+from xtcp_flat_record.v1 import xtcp_flat_record_pb2 as rec  # noqa: E402
+from xtcp_flat_record.v1 import xtcp_flat_record_pb2_grpc as rec_rpc  # noqa: E402
+from xtcp_namespace.v1 import xtcp_namespace_pb2 as ns  # noqa: E402
+from xtcp_namespace.v1 import xtcp_namespace_pb2_grpc as ns_rpc  # noqa: E402
+from xtcp_status.v1 import xtcp_status_pb2 as st  # noqa: E402
+from xtcp_status.v1 import xtcp_status_pb2_grpc as st_rpc  # noqa: E402
+
+LIMIT = 20  # seconds that any run may take
+
+
+def record(i=0, timestamp=1_700_000_000_000_000_000, poll_id=0, netns="default"):
+    return rec.XtcpFlatRecord(
+        schema_version=1, timestamp_ns=timestamp, netns=netns, poll_id=poll_id,
+        inet_diag_msg_family=2, inet_diag_msg_state=1,
+        inet_diag_msg_socket_source=bytes([192, 0, 2, 1]), inet_diag_msg_socket_source_port=1000 + i,
+        inet_diag_msg_socket_destination=bytes([198, 51, 100, 7]), inet_diag_msg_socket_destination_port=443,
+        tcp_info_state=1, tcp_info_rtt=1200, congestion_algorithm_string="cubic")
+
+
+class Records(rec_rpc.XTCPFlatRecordServiceServicer):
+    """Answers with what |script| yields; |script| gets (request, context)."""
+
+    def __init__(self, stream=None, poll=None):
+        self.stream, self.poll = stream, poll
+
+    def FlatRecords(self, request, context):
+        yield from self.stream(request, context)
+
+    def PollFlatRecords(self, requests, context):
+        for request in requests:
+            yield from self.poll(request, context)
+
+
+def marked_poll(reply, poll_id, rows, **end):
+    """A poll as this project's daemon sends it."""
+    yield reply(poll_begin=rec.PollBegin(poll_id=poll_id, namespaces=1))
+    yield reply(envelope=rec.Envelope(row=[record(i, poll_id=poll_id) for i in range(rows)]))
+    fields = {"poll_id": poll_id, "sockets": rows, "namespaces": 1, "duration_ns": 3_100_000, **end}
+    yield reply(poll_end=rec.PollEnd(**fields))
+
+
+class Daemon:
+    """A gRPC server with the given servicers, on a port of its own or the one given."""
+
+    def __init__(self, *adders, port=0):
+        self.server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
+        for adder, servicer in adders:
+            adder(servicer, self.server)
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        assert self.port
+        self.server.start()
+        self.target = f"127.0.0.1:{self.port}"
+
+    def stop(self):
+        self.server.stop(0).wait(10)
+
+
+@pytest.fixture
+def daemon():
+    daemons = []
+
+    def start(*adders, port=0):
+        daemons.append(Daemon(*adders, port=port))
+        return daemons[-1]
+
+    yield start
+    for each in daemons:
+        each.stop()
+
+
+def records_daemon(daemon, port=0, **scripts):
+    return daemon((rec_rpc.add_XTCPFlatRecordServiceServicer_to_server, Records(**scripts)), port=port)
+
+
+def client(target, *args, **kwargs):
+    return subprocess.run([CLIENT, "--target", target, *args], stdin=kwargs.pop("stdin", subprocess.DEVNULL),
+                          capture_output=True, text=True, timeout=LIMIT, **kwargs)
+
+
+class Running:
+    """A client that runs on; its lines arrive in queues."""
+
+    def __init__(self, *args):
+        self.process = subprocess.Popen([CLIENT, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.out, self.err = queue.Queue(), queue.Queue()
+        for pipe, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err)):
+            threading.Thread(target=lambda p=pipe, q=lines: [q.put(x) for x in p], daemon=True).start()
+
+    def line(self, lines, containing=""):
+        end = time.monotonic() + LIMIT
+        while True:
+            text = lines.get(timeout=max(0.01, end - time.monotonic()))
+            if containing in text:
+                return text
+
+    def end(self, sig=None):
+        if sig:
+            self.process.send_signal(sig)
+        return self.process.wait(LIMIT)
+
+
+@contextlib.contextmanager
+def running(*args):
+    it = Running(*args)
+    try:
+        yield it
+    finally:
+        if it.process.poll() is None:
+            it.process.kill()
+        it.process.wait(LIMIT)
+
+
+# ---- stream ----
+
+def test_stream_asks_for_batches_and_markers(daemon):
+    seen = []
+
+    def stream(request, context):
+        seen.append(request)
+        for i in (1, 2, 3):
+            yield from marked_poll(rec.FlatRecordsResponse, i, 4)
+
+    d = records_daemon(daemon, stream=stream)
+    r = client(d.target, "stream", "--polls", "2", "-o", "jsonl")
+    assert r.returncode == 0
+    assert seen[0].markers and seen[0].batch_rows > 1
+    rows = [json.loads(x) for x in r.stdout.splitlines()]
+    assert [x["poll_id"] for x in rows] == [1] * 4 + [2] * 4
+    assert r.stderr.splitlines() == [f"poll {i}: 4 sockets in 1 namespace, 3.1ms; 0 lost" for i in (1, 2)]
+
+
+def test_stream_count_ends_in_the_middle(daemon):
+    d = records_daemon(daemon, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 1, 10))
+    r = client(d.target, "stream", "--count", "3", "-o", "jsonl", "-q")
+    assert r.returncode == 0 and len(r.stdout.splitlines()) == 3 and r.stderr == ""
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl", "protojson", "csv", "null"])
+def test_formats(daemon, form):
+    d = records_daemon(daemon, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 1, 2))
+    r = client(d.target, "-o", form, "stream", "--polls", "1")
+    lines = r.stdout.splitlines()
+    assert r.returncode == 0
+    assert len(lines) == {"table": 3, "jsonl": 2, "protojson": 2, "csv": 3, "null": 0}[form]
+    if form == "protojson":
+        assert json.loads(lines[0])["inetDiagMsgSocketSource"] == "wAACAQ=="
+    if form in ("table", "jsonl", "csv"):
+        assert "192.0.2.1" in lines[-1] and "ESTABLISHED" in lines[-1]
+
+
+def test_stream_of_a_daemon_without_markers(daemon):
+    """One record per message, nothing else: polls are told apart by their time."""
+    def stream(request, context):
+        for poll in range(3):
+            for i in range(2):
+                yield rec.FlatRecordsResponse(xtcp_flat_record=record(i, 1_700_000_000_000_000_000 + poll))
+
+    d = records_daemon(daemon, stream=stream)
+    r = client(d.target, "stream", "--polls", "2", "-o", "jsonl")
+    assert r.returncode == 0
+    assert len(r.stdout.splitlines()) == 5  # the first record of the third poll ends the second
+    assert r.stderr.count(": 2 sockets") == 2
+
+
+def test_rows_are_seen_before_the_poll_ends(daemon):
+    go_on = threading.Event()
+
+    def stream(request, context):
+        yield rec.FlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=1))
+        yield rec.FlatRecordsResponse(envelope=rec.Envelope(row=[record()]))
+        go_on.wait(LIMIT)
+
+    d = records_daemon(daemon, stream=stream)
+    for form in ("table", "jsonl"):
+        with running("--target", d.target, "-o", form, "stream") as it:
+            it.line(it.out, "192.0.2.1")
+            assert it.end(signal.SIGINT) == 0
+    go_on.set()
+
+
+def test_losses_and_failures_are_told(daemon):
+    failed = [rec.NamespaceError(name="bl\x1bue", inode=7, text="timed out")]
+    d = records_daemon(daemon, stream=lambda q, c: marked_poll(
+        rec.FlatRecordsResponse, 1, 1, rows_lost=5, namespaces_failed=1, errors=failed))
+    r = client(d.target, "-q", "stream", "--polls", "1", "-o", "null")
+    assert r.returncode == 0
+    assert "5 lost" in r.stderr and "namespace bl\\x1bue (inode 7): timed out" in r.stderr
+
+
+def test_reconnects(daemon):
+    def stream(request, context):
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 1)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
+
+    first = records_daemon(daemon, stream=stream)
+    with running("--target", first.target, "-o", "jsonl", "stream", "--polls", "2") as it:
+        assert "trying again in" in it.line(it.err, "stopping")
+        first.stop()
+        it.line(it.err, "nothing listens")
+        records_daemon(daemon, port=first.port, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 7, 1))
+        assert json.loads(it.line(it.out, '"poll_id":7'))
+        assert it.end() == 0
+
+
+def test_refusal_is_final(daemon):
+    def stream(request, context):
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "batch_rows: 256: must be at most 7")
+        yield
+
+    d = records_daemon(daemon, stream=stream)
+    r = client(d.target, "stream")
+    assert r.returncode == 1
+    assert "batch_rows: 256: must be at most 7" in r.stderr
+
+
+def test_timeout_of_a_stream(daemon):
+    def stream(request, context):
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 1)
+        while context.is_active():
+            time.sleep(0.01)
+
+    d = records_daemon(daemon, stream=stream)
+    assert client(d.target, "stream", "--timeout", "300ms").returncode == 0
+    r = client(d.target, "stream", "--timeout", "300ms", "--polls", "5")
+    assert r.returncode == 1 and "1 complete poll" in r.stderr
+
+
+def test_reader_leaves(daemon):
+    """`stream | head -1`: the client ends although no more records come, quietly and with 0."""
+    def stream(request, context):
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 5)
+        while context.is_active():
+            time.sleep(0.01)
+
+    d = records_daemon(daemon, stream=stream)
+    p = subprocess.Popen([CLIENT, "--target", d.target, "-q", "-o", "jsonl", "stream"], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    p.stdout.close()
+    assert p.wait(LIMIT) == 0
+    assert p.stderr.read() == ""
+    p.stderr.close()
+
+
+def test_full_disk():
+    with open("/dev/full", "w") as full:
+        r = subprocess.run([CLIENT, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert r.returncode == 1
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_stream(daemon, sig):
+    def stream(request, context):
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 1)
+        while context.is_active():
+            time.sleep(0.01)
+
+    d = records_daemon(daemon, stream=stream)
+    with running("--target", d.target, "-o", "jsonl", "stream") as it:
+        it.line(it.out)
+        assert it.end(sig) == 0
+
+
+def test_signal_while_waiting_to_reconnect(daemon):
+    def stream(request, context):
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 1)
+
+    d = records_daemon(daemon, stream=stream)
+    with running("--target", d.target, "-o", "null", "stream") as it:
+        it.line(it.err, "has ended the stream; trying again in")
+        start = time.monotonic()
+        assert it.end(signal.SIGINT) == 0
+        assert time.monotonic() - start < 0.6
+
+
+# ---- poll ----
+
+def polls_of(replies):
+    ids = iter(range(1, 100))
+    return lambda q, c: replies(rec.PollFlatRecordsResponse, next(ids))
+
+
+def test_polls(daemon):
+    d = records_daemon(daemon, poll=polls_of(lambda reply, i: marked_poll(reply, i, 2)))
+    r = client(d.target, "poll", "--count", "3", "-o", "jsonl")
+    assert r.returncode == 0
+    assert [json.loads(x)["poll_id"] for x in r.stdout.splitlines()] == [1, 1, 2, 2, 3, 3]
+    start = time.monotonic()
+    assert client(d.target, "poll", "--count", "3", "--every", "200ms").returncode == 0
+    assert time.monotonic() - start >= 0.4
+
+
+def test_poll_of_a_daemon_without_markers(daemon):
+    d = records_daemon(daemon, poll=polls_of(
+        lambda reply, i: (reply(xtcp_flat_record=record(n, 1_700_000_000_000_000_000 + i)) for n in range(3))))
+    r = client(d.target, "poll", "--count", "2", "-o", "jsonl")
+    assert r.returncode == 0
+    assert len(r.stdout.splitlines()) == 6
+    assert r.stderr.count(": 3 sockets") == 2
+
+
+def test_poll_that_breaks_off(daemon):
+    def poll(request, context):
+        yield rec.PollFlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=1))
+        yield rec.PollFlatRecordsResponse(envelope=rec.Envelope(row=[record()]))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
+
+    d = records_daemon(daemon, poll=poll)
+    r = client(d.target, "poll", "-o", "jsonl")
+    assert r.returncode == 1
+    assert len(r.stdout.splitlines()) == 1 and "stopping" in r.stderr
+
+
+def test_poll_timeout(daemon):
+    def poll(request, context):
+        yield rec.PollFlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=1))
+        while context.is_active():
+            time.sleep(0.01)
+
+    d = records_daemon(daemon, poll=poll)
+    r = client(d.target, "poll", "--timeout", "300ms")
+    assert r.returncode == 1 and "time is over" in r.stderr
+
+
+# ---- hostile daemons ----
+
+class Raw(grpc.GenericRpcHandler):
+    """Answers every call with the same bytes, whatever they are."""
+
+    def __init__(self, payload):
+        self.payload = payload
+
+    def service(self, details):
+        if "FlatRecords" in details.method or "Watch" in details.method:
+            return grpc.stream_stream_rpc_method_handler(lambda requests, context: iter([self.payload]))
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: self.payload)
+
+
+@pytest.mark.parametrize("payload", [
+    b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\x01\x02", b"\xa2\x06\x03\x52\x01\xff", b"\x0b" * 30,
+    b"\x0a\x08\xfa\x0c\x05\x0a\x03\x0a\x01", os.urandom(300)])
+def test_garbage(payload):
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((Raw(payload),))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        for args in (["stream", "-o", "table"], ["poll"], ["get"], ["status"], ["namespaces"], ["namespaces", "--watch"],
+                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", "-"]):
+            r = client(target, *args, "--timeout", "400ms", stdin=subprocess.DEVNULL)
+            assert r.returncode in (0, 1), (args, r)
+            assert "Sanitizer" not in r.stderr
+    finally:
+        server.stop(0).wait(10)
+
+
+def test_hostile_texts(daemon):
+    """Nothing that came from elsewhere makes the terminal do anything."""
+    evil = "\x1b]0;x\x07\n\u202e\u009b"
+
+    class Namespaces(ns_rpc.NamespaceServiceServicer):
+        def List(self, request, context):
+            return ns.ListResponse(namespaces=[ns.Namespace(names=[evil], found_at=[evil], last_error=evil)])
+
+        def Watch(self, request, context):
+            yield ns.NamespaceEvent(type=99, namespace=ns.Namespace(names=[evil], kind=99, last_error=evil))
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no more")
+
+    class Status(st_rpc.StatusServiceServicer):
+        def Get(self, request, context):
+            return st.GetResponse(version=evil, kernel=evil, hostname=evil,
+                                  last_poll=st.PollSummary(errors=[rec.NamespaceError(name=evil, text=evil)]),
+                                  subscribers=[st.Subscriber(peer=evil, method=evil)],
+                                  errors=[st.ErrorCount(kind=evil, count=2**64 - 1)],
+                                  gaps=[st.CapabilityGap(capability=evil, effect=evil)])
+
+    d = daemon((ns_rpc.add_NamespaceServiceServicer_to_server, Namespaces()),
+               (st_rpc.add_StatusServiceServicer_to_server, Status()),
+               (rec_rpc.add_XTCPFlatRecordServiceServicer_to_server, Records(
+                   stream=lambda q, c: iter([rec.FlatRecordsResponse(xtcp_flat_record=record(netns=evil))] * 2))))
+    for args in (["namespaces"], ["namespaces", "--watch"], ["status"], ["stream", "--count", "1"]):
+        for form in ("table", "jsonl"):
+            r = client(d.target, "-o", form, *args)
+            both = r.stdout + r.stderr
+            for bad in "\x1b\x07\u202e\u009b":
+                assert form == "jsonl" and bad in "\u202e\u009b" or bad not in both, (args, form)
+            if form == "jsonl":
+                for text in r.stdout.splitlines():
+                    json.loads(text)
+
+
+# ---- no daemon ----
+
+def test_nobody_there():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{s.getsockname()[1]}"
+        for args in (["stream"], ["poll"], ["get"], ["status"], ["namespaces", "--watch"], ["health"]):
+            start = time.monotonic()
+            r = client(target, *args)
+            assert r.returncode == 1 and r.stdout == ""
+            assert r.stderr == (f"xtcp2client: nothing listens at {target}: is xtcp2 running there? "
+                                "(--target names another place)\n")
+            assert time.monotonic() - start < 3
+
+
+def test_no_socket(tmp_path):
+    r = client(f"unix:{tmp_path}/none", "get")
+    assert r.returncode == 1 and "there is no socket at unix:" in r.stderr
+
+
+def test_unimplemented(daemon):
+    d = records_daemon(daemon)
+    for args in (["get"], ["status"], ["namespaces", "--watch"], ["health", "--wait"]):
+        r = client(d.target, *args)
+        assert r.returncode == 1 and "does not offer this" in r.stderr, r
+
+
+def test_a_web_server():
+    """Something that speaks, but not gRPC."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve():
+        listener.settimeout(0.1)
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                    connection.settimeout(1)
+                    with contextlib.suppress(OSError):
+                        while connection.recv(4096):
+                            pass
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        r = client(f"127.0.0.1:{listener.getsockname()[1]}", "get")
+        assert r.returncode == 1
+        assert r.stderr.startswith("xtcp2client: ") and r.stderr.count("\n") == 1, r.stderr
+    finally:
+        over.set()
+        thread.join()
+        listener.close()
+
+
+def test_silence_and_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        r = client(f"127.0.0.1:{listener.getsockname()[1]}", "get", "--timeout", "300ms")
+    assert r.returncode == 1 and "no answer from" in r.stderr
+
+
+def test_a_daemon_far_away(config_daemon):
+    """Half a second to the other side and back is no failure."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source, to, delay):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                time.sleep(delay)
+                to.sendall(data)
+        with contextlib.suppress(OSError):
+            to.shutdown(socket.SHUT_WR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", config_daemon.port))
+            with near, far:
+                threads = [threading.Thread(target=carry, args=x) for x in ((near, far, 0.5), (far, near, 0))]
+                for each in threads:
+                    each.start()
+                for each in threads:
+                    each.join(LIMIT)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        r = client(f"127.0.0.1:{listener.getsockname()[1]}", "get")
+        assert r.returncode == 0, r.stderr
+    finally:
+        listener.close()
+        thread.join(LIMIT)
+
+
+# ---- configuration ----
+
+class Config(cfg_rpc.ConfigServiceServicer):
+    def __init__(self):
+        self.config = cfg.XtcpConfig(label="a", generation=3, grpc_port=8889)
+        self.config.poll_frequency.FromMilliseconds(5000)
+        self.config.poll_timeout.FromMilliseconds(2000)
+        self.requests = []
+
+    def Get(self, request, context):
+        return cfg.GetResponse(config=self.config)
+
+    def Set(self, request, context):
+        self.requests.append(request)
+        changed = ["label"] if request.config.label not in ("", self.config.label) else []
+        return cfg.SetResponse(config=self.config, changed=changed)
+
+    def SetPollFrequency(self, request, context):
+        self.requests.append(request)
+        self.config.poll_frequency.CopyFrom(request.poll_frequency)
+        self.config.poll_timeout.CopyFrom(request.poll_timeout)
+        return cfg.SetPollFrequencyResponse(config=self.config)
+
+    def TriggerPoll(self, request, context):
+        return cfg.TriggerPollResponse()
+
+    def TriggerPollBurst(self, request, context):
+        self.requests.append(request)
+        if not request.replace:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "a burst is running")
+        return cfg.TriggerPollBurstResponse(count=request.count, interval=request.interval)
+
+    def CancelBurst(self, request, context):
+        return cfg.CancelBurstResponse(cancelled=4)
+
+
+@pytest.fixture
+def config_daemon(daemon):
+    servicer = Config()
+    d = daemon((cfg_rpc.add_ConfigServiceServicer_to_server, servicer))
+    d.servicer = servicer
+    return d
+
+
+def test_get_and_apply(config_daemon, tmp_path):
+    got = client(config_daemon.target, "get")
+    assert got.returncode == 0
+    shown = json.loads(got.stdout)
+    assert shown["label"] == "a" and shown["pollFrequency"] == "5s" and shown["generation"] == "3"
+    path = tmp_path / "config.json"
+    path.write_text(got.stdout)
+    r = client(config_daemon.target, "apply", str(path))
+    assert (r.returncode, r.stdout) == (0, "nothing changed\n")
+    assert config_daemon.servicer.requests[-1].config == config_daemon.servicer.config
+    path.write_text('{"label": "b"}')
+    r = client(config_daemon.target, "apply", str(path))
+    assert (r.returncode, r.stdout) == (0, "changed: label (generation 3)\n")
+    r = client(config_daemon.target, "apply", "--dry-run", str(path))
+    assert (r.returncode, r.stdout) == (0, "would change: label (generation 3)\n")
+    assert config_daemon.servicer.requests[-1].dry_run
+
+
+def test_apply_from_standard_input(config_daemon, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text('{"label": "c"}')
+    with open(path) as f:
+        assert client(config_daemon.target, "apply", "-", stdin=f).stdout.startswith("changed: label")
+
+
+@pytest.mark.parametrize("text, words", [
+    ('{"label": "b",\n  oops}', ":2:"), ('{"labell": "b"}', "labell"), ('{"label": 7}', "label"),
+    ('{"label": "b", "label": "c"}', "label"), ("[]", ""), ("", ""), ('{"label": "b"} x', "")])
+def test_apply_of_a_wrong_file(config_daemon, tmp_path, text, words):
+    path = tmp_path / "wrong.json"
+    path.write_text(text)
+    r = client(config_daemon.target, "apply", str(path))
+    assert r.returncode == 1 and r.stdout == ""
+    assert str(path) in r.stderr and words in r.stderr
+    assert config_daemon.servicer.requests == []
+
+
+def test_apply_of_a_missing_file(config_daemon, tmp_path):
+    r = client(config_daemon.target, "apply", str(tmp_path / "none"))
+    assert r.returncode == 1 and "No such file" in r.stderr
+    r = client(config_daemon.target, "apply", str(tmp_path))
+    assert r.returncode == 1 and "directory" in r.stderr
+
+
+def test_frequency(config_daemon):
+    r = client(config_daemon.target, "frequency", "--frequency", "2s", "--timeout", "500ms", "--deadline", "5s")
+    assert (r.returncode, r.stdout) == (0, "a poll every 2s, which may take 500ms\n")
+    r = client(config_daemon.target, "frequency", "--frequency", "2s")
+    assert r.returncode == 2
+
+
+def test_trigger_and_burst(config_daemon):
+    assert client(config_daemon.target, "trigger").stdout == "a poll was triggered\n"
+    r = client(config_daemon.target, "burst", "--count", "5", "--interval", "3s", "--replace")
+    assert (r.returncode, r.stdout) == (0, "5 polls, one every 3s\n")
+    r = client(config_daemon.target, "burst", "--count", "5", "--interval", "3s")
+    assert r.returncode == 1 and "a burst is running" in r.stderr
+    assert client(config_daemon.target, "burst", "--cancel").stdout == "the burst was ended, 4 polls before its end\n"
+    assert client(config_daemon.target, "burst", "--cancel", "--count", "3").returncode == 2
+    assert client(config_daemon.target, "burst").returncode == 2
+
+
+# ---- terminal ----
+
+def test_table_is_the_default_on_a_terminal(daemon):
+    d = records_daemon(daemon, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 1, 2))
+    main, side = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "70"}
+    p = subprocess.Popen([CLIENT, "--target", d.target, "-q", "stream", "--polls", "1"], stdin=subprocess.DEVNULL,
+                         stdout=side, stderr=subprocess.PIPE, env=environment)
+    os.close(side)
+    text = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(main, 4096):
+            text += part
+    os.close(main)
+    assert p.wait(LIMIT) == 0
+    p.stderr.close()
+    lines = text.decode().split("\r\n")
+    assert "STATE" in lines[0] and "192.0.2.1:1000" in lines[1]
+    assert max(len(x) for x in lines) <= 70
+
+
+def test_usage():
+    for args, words in ((["steam"], "did you mean stream?"), (["stream", "--cuont", "3"], "did you mean --count?"),
+                        ([], "usage:"), (["-o", "xml", "get"], "--output xml"), (["status", "-o", "csv"], "csv")):
+        r = subprocess.run([CLIENT, *args], capture_output=True, text=True, timeout=LIMIT)
+        assert r.returncode == 2 and words in r.stderr and r.stdout == "", args
+    r = subprocess.run([CLIENT, "--version"], capture_output=True, text=True, timeout=LIMIT)
+    assert r.returncode == 0 and r.stdout.startswith("xtcp2client ")
