@@ -22,6 +22,7 @@ struct poller_ops {
     void (*batch)(void *arg, struct batch *b);                  /* collectors; takes the reference */
     void (*end)(void *arg, const struct stream_end *end);       /* main */
     void (*wake)(void *arg); /* any thread: poller_check has something to do */
+    void (*gone)(void *arg); /* collectors: a namespace is not what nswatch took it for any more */
     void *arg;
 };
 
