@@ -97,6 +97,19 @@ static int apply_number(struct config_apply *a, const char *name, uint32_t value
     return apply_text(a, name, text);
 }
 
+/* Whether |items| mean the same as |list|, one by one: localhost:1 and 127.0.0.1:1 do. */
+static bool same_list(const struct config_option *option, const struct config_strings *list,
+                      char *const *items, size_t n)
+{
+    if (n != list->n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!option->same_item(items[i], list->items[i]))
+            return false;
+    }
+    return true;
+}
+
 /* Replaces a list of the candidate. Its items are checked one by one, as they may hold what separates items
  * in text form. */
 static int apply_list(struct config_apply *a, const char *name, char *const *items, size_t n)
@@ -114,6 +127,8 @@ static int apply_list(struct config_apply *a, const char *name, char *const *ite
         }
     }
     struct config_strings *field = (struct config_strings *)((char *)a->candidate + option->offset);
+    if (same_list(option, field, items, n))
+        return 0;
     return config_set_strings(a->candidate, field, (const char *const *)items, n);
 }
 

@@ -1,0 +1,3 @@
+foreach(part stream config_table config_set)
+    xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
+endforeach()
