@@ -63,7 +63,7 @@ format: deps
 	tools/format.sh
 
 lint: build-tests
-	cmake --build --preset $(PRESET) --target lint
+	cmake --build --preset $(PRESET) --target lint -- -k 0
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz
