@@ -1,0 +1,258 @@
+/* Messages of the namespace, status and health services. */
+#include "rpc_test.h"
+
+#include <stdbool.h>
+
+#include "rpc/msg_health.h"
+#include "rpc/msg_namespace.h"
+#include "rpc/msg_status.h"
+
+/* ---- Namespaces ---- */
+
+static const char *const names[] = {"blue", "navy\xff"};
+static const char *const paths[] = {"/run/netns/blue"};
+static const struct namespace_info blue = {.names = names,
+                                           .n_names = 2,
+                                           .found_at = paths,
+                                           .n_found_at = 1,
+                                           .inode = 4026532000,
+                                           .cookie = UINT64_MAX,
+                                           .kind = NAMESPACE_KIND_NAMED,
+                                           .state = NAMESPACE_STATE_READY,
+                                           .sockets = 3,
+                                           .last_error = "timed out",
+                                           .last_poll_ns = -4,
+                                           .last_poll_id = 5,
+                                           .last_poll_duration_ns = 6,
+                                           .errors = 7};
+
+static void assert_blue(const struct namespace_info *ns)
+{
+    assert_int_equal(ns->n_names, 2);
+    assert_string_equal(ns->names[0], "blue");
+    assert_string_equal(ns->names[1], "navy\xef\xbf\xbd");
+    assert_int_equal(ns->n_found_at, 1);
+    assert_string_equal(ns->found_at[0], "/run/netns/blue");
+    assert_true(ns->inode == 4026532000 && ns->cookie == UINT64_MAX && ns->sockets == 3);
+    assert_string_equal(namespace_kind_name(ns->kind), "named");
+    assert_string_equal(namespace_state_name(ns->state), "ready");
+    assert_string_equal(ns->last_error, "timed out");
+    assert_true(ns->last_poll_ns == -4 && ns->last_poll_id == 5 && ns->last_poll_duration_ns == 6 &&
+                ns->errors == 7);
+}
+
+static void test_namespace_list(void **state)
+{
+    (void)state;
+    const struct namespace_info list[] = {{.kind = NAMESPACE_KIND_OWN}, blue};
+    struct namespace_list out;
+    struct buf b;
+    buf_init(&b);
+    assert_int_equal(namespace_list_encode(list, 2, &b), 0);
+    assert_int_equal(namespace_list_decode(b.data, b.len, &out, NULL), 0);
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.items[0].kind, NAMESPACE_KIND_OWN);
+    assert_int_equal(out.items[0].n_names, 0);
+    assert_string_equal(out.items[0].last_error, "");
+    assert_blue(&out.items[1]);
+    namespace_list_free(&out);
+    struct err e;
+    assert_int_equal(namespace_list_decode(b.data, b.len - 1, &out, &e), ERR_MALFORMED);
+    assert_says(e, "ListResponse");
+    assert_null(out.items);
+    buf_free(&b);
+    assert_int_equal(namespace_list_decode(NULL, 0, &out, NULL), 0);
+    assert_int_equal(out.n, 0);
+    namespace_list_free(&out);
+}
+
+static void test_namespace_events(void **state)
+{
+    (void)state;
+    const struct namespace_event ready = {.type = NAMESPACE_EVENT_READY, .timestamp_ns = 77, .ns = &blue};
+    const struct namespace_event synced = {.type = NAMESPACE_EVENT_SYNCED};
+    struct namespace_event out;
+    struct buf b;
+    struct err e;
+    void *memory;
+    buf_init(&b);
+    assert_int_equal(namespace_event_encode(&ready, &b), 0);
+    assert_int_equal(namespace_event_decode(b.data, b.len, &out, &memory, NULL), 0);
+    assert_string_equal(namespace_event_name(out.type), "ready");
+    assert_true(out.timestamp_ns == 77);
+    assert_blue(out.ns);
+    namespace_event_free(memory);
+    buf_reset(&b);
+    assert_int_equal(namespace_event_encode(&synced, &b), 0);
+    assert_int_equal(namespace_event_decode(b.data, b.len, &out, &memory, NULL), 0);
+    assert_int_equal(out.type, NAMESPACE_EVENT_SYNCED);
+    assert_null(out.ns);
+    namespace_event_free(memory);
+    buf_reset(&b);
+    put_text(&b, 2, "\x0a\x01\xff");
+    assert_int_equal(namespace_event_decode(b.data, b.len, &out, &memory, &e), ERR_MALFORMED);
+    assert_says(e, "NamespaceEvent: a text in it is not UTF-8");
+    assert_null(memory);
+    buf_free(&b);
+}
+
+static void test_names_of_unknown_values(void **state)
+{
+    (void)state;
+    assert_string_equal(namespace_kind_name(4), "unknown");
+    assert_string_equal(namespace_state_name(UINT32_MAX), "unknown");
+    assert_string_equal(namespace_event_name(6), "unknown");
+    assert_string_equal(namespace_event_name(NAMESPACE_EVENT_SYNCED), "synced");
+    assert_string_equal(health_status_name(HEALTH_SERVICE_UNKNOWN), "SERVICE_UNKNOWN");
+    assert_string_equal(health_status_name(4), "UNRECOGNIZED");
+}
+
+/* ---- Status ---- */
+
+static void test_status(void **state)
+{
+    (void)state;
+    const struct stream_error failed[] = {
+        {.name = "blue", .inode = 1, .cookie = 2, .code = -1009, .text = "timed out"}};
+    const struct status_poll poll = {.poll_id = 1,
+                                     .trigger = STREAM_TRIGGER_START,
+                                     .timestamp_ns = 2,
+                                     .duration_ns = 3,
+                                     .namespaces = 4,
+                                     .namespaces_empty = 5,
+                                     .namespaces_failed = 6,
+                                     .dumps_interrupted = 7,
+                                     .sockets = 8,
+                                     .errors = failed,
+                                     .n_errors = 1};
+    const struct status_error_count counts[] = {{"enobufs", 9}};
+    const struct status_subscriber subscribers[] = {{.id = 1,
+                                                     .peer = "unix: pid 5, uid 0",
+                                                     .method = "/m",
+                                                     .since_ns = 2,
+                                                     .rows_delivered = 3,
+                                                     .rows_lost = 4,
+                                                     .rows_queued = 5},
+                                                    {.id = 2}};
+    const struct status_gap gaps[] = {{"CAP_SYS_PTRACE", "anonymous namespaces"}};
+    const struct status_msg in = {.version = "1.2.3",
+                                  .start_time_ns = 10,
+                                  .uptime_ns = 11,
+                                  .kernel = "6.1",
+                                  .hostname = "h",
+                                  .polls = 12,
+                                  .last_poll = &poll,
+                                  .namespaces = 13,
+                                  .sockets = 14,
+                                  .errors = counts,
+                                  .n_errors = 1,
+                                  .subscribers = subscribers,
+                                  .n_subscribers = 2,
+                                  .gaps = gaps,
+                                  .n_gaps = 1};
+    struct status_msg out;
+    struct buf b;
+    struct err e;
+    void *memory;
+    buf_init(&b);
+    assert_int_equal(status_msg_encode(&in, &b), 0);
+    assert_int_equal(status_msg_decode(b.data, b.len, &out, &memory, NULL), 0);
+    assert_string_equal(out.version, "1.2.3");
+    assert_string_equal(out.kernel, "6.1");
+    assert_string_equal(out.hostname, "h");
+    assert_true(out.start_time_ns == 10 && out.uptime_ns == 11 && out.polls == 12 && out.namespaces == 13 &&
+                out.sockets == 14);
+    assert_true(out.last_poll->poll_id == 1 && out.last_poll->trigger == STREAM_TRIGGER_START &&
+                out.last_poll->timestamp_ns == 2 && out.last_poll->duration_ns == 3 &&
+                out.last_poll->namespaces == 4 && out.last_poll->namespaces_empty == 5 &&
+                out.last_poll->namespaces_failed == 6 && out.last_poll->dumps_interrupted == 7 &&
+                out.last_poll->sockets == 8);
+    assert_int_equal(out.last_poll->n_errors, 1);
+    assert_string_equal(out.last_poll->errors[0].text, "timed out");
+    assert_int_equal(out.last_poll->errors[0].code, -1009);
+    assert_int_equal(out.n_errors, 1);
+    assert_string_equal(out.errors[0].kind, "enobufs");
+    assert_int_equal(out.errors[0].count, 9);
+    assert_int_equal(out.n_subscribers, 2);
+    assert_string_equal(out.subscribers[0].peer, "unix: pid 5, uid 0");
+    assert_string_equal(out.subscribers[0].method, "/m");
+    assert_true(out.subscribers[0].since_ns == 2 && out.subscribers[0].rows_delivered == 3 &&
+                out.subscribers[0].rows_lost == 4 && out.subscribers[0].rows_queued == 5);
+    assert_int_equal(out.subscribers[1].id, 2);
+    assert_string_equal(out.subscribers[1].peer, "");
+    assert_int_equal(out.n_gaps, 1);
+    assert_string_equal(out.gaps[0].capability, "CAP_SYS_PTRACE");
+    assert_string_equal(out.gaps[0].effect, "anonymous namespaces");
+    status_msg_free(memory);
+    assert_int_equal(status_msg_decode(b.data, b.len - 1, &out, &memory, &e), ERR_MALFORMED);
+    assert_says(e, "GetResponse");
+    assert_null(memory);
+    buf_free(&b);
+}
+
+static void test_empty_status(void **state)
+{
+    (void)state;
+    const struct status_msg in = {0};
+    struct status_msg out;
+    struct buf b;
+    void *memory;
+    buf_init(&b);
+    assert_int_equal(status_msg_encode(&in, &b), 0);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(status_msg_decode(b.data, b.len, &out, &memory, NULL), 0);
+    assert_null(out.last_poll);
+    assert_string_equal(out.version, "");
+    status_msg_free(memory);
+    buf_free(&b);
+}
+
+/* ---- Health ---- */
+
+static void test_health(void **state)
+{
+    (void)state;
+    char service[HEALTH_SERVICE_MAX];
+    uint32_t status;
+    struct buf b;
+    struct err e;
+    buf_init(&b);
+    assert_int_equal(health_request_decode(NULL, 0, service, &e), 0);
+    assert_string_equal(service, "");
+    assert_int_equal(health_request_encode("xtcp_config.v1.ConfigService", &b), 0);
+    assert_int_equal(health_request_decode(b.data, b.len, service, &e), 0);
+    assert_string_equal(service, "xtcp_config.v1.ConfigService");
+    buf_reset(&b);
+    char large[1000];
+    memset(large, 'x', sizeof(large));
+    put_bytes(&b, 1, large, sizeof(large));
+    assert_int_equal(health_request_decode(b.data, b.len, service, &e), 0);
+    assert_int_equal(strlen(service), HEALTH_SERVICE_MAX - 1);
+    buf_reset(&b);
+    put_bytes(&b, 1, "a\0b", 3);
+    assert_int_equal(health_request_decode(b.data, b.len, service, &e), ERR_MALFORMED);
+    assert_says(e, "NUL");
+    buf_reset(&b);
+    put_text(&b, 1, "\xff");
+    assert_int_equal(health_request_decode(b.data, b.len, service, &e), ERR_MALFORMED);
+    buf_reset(&b);
+    assert_int_equal(health_reply_encode(HEALTH_NOT_SERVING, &b), 0);
+    assert_int_equal(health_reply_decode(b.data, b.len, &status, &e), 0);
+    assert_int_equal(status, HEALTH_NOT_SERVING);
+    assert_int_equal(health_reply_decode("\x08", 1, &status, &e), ERR_MALFORMED);
+    assert_int_equal(status, HEALTH_UNKNOWN);
+    buf_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_namespace_list),
+        cmocka_unit_test(test_namespace_events),
+        cmocka_unit_test(test_names_of_unknown_values),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_empty_status),
+        cmocka_unit_test(test_health),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
