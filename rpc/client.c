@@ -118,9 +118,11 @@ bool rpc_channel_interrupted(const struct rpc_channel *c)
 static grpc_call *call_new(struct rpc_channel *c, const char *method, const struct rpc_call_options *options)
 {
     int64_t timeout = options ? options->timeout_ns : 0;
-    grpc_call *call = grpc_channel_create_call(
-        c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->cq, grpc_slice_from_copied_string(method), NULL,
-        rpc_core_deadline(timeout ? clock_mono_ns() + timeout : 0), NULL);
+    grpc_slice name = grpc_slice_from_copied_string(method);
+    grpc_call *call = grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->cq, name, NULL,
+                                               rpc_core_deadline(timeout ? clock_mono_ns() + timeout : 0),
+                                               NULL);
+    grpc_slice_unref(name); /* the call has a reference of its own */
     pthread_mutex_lock(&c->lock);
     c->current = call;
     if (atomic_load(&c->interrupted))
