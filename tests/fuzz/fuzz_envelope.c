@@ -1,0 +1,69 @@
+/* What a reader does with an Envelope from anybody: walk it, decode each record, write it in every form. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "outputs/format.h"
+#include "record/text.h"
+#include "record/wire.h"
+
+/* Appends the envelope in the form |f|; what it returns for it. */
+static int64_t write_form(const struct format *f, struct buf *out, const uint8_t *data, size_t size)
+{
+    struct format_writer *w;
+    if (format_writer_new(f, NULL, 0, &w) < 0)
+        return 0;
+    format_begin(w, out);
+    int64_t rows = format_envelope(w, out, data, size);
+    format_writer_free(w);
+    return rows;
+}
+
+/* A text form has a line for each record, and nothing that drives a terminal. */
+static void check_text(const struct buf *out, int64_t lines)
+{
+    for (size_t i = 0; i < out->len; i++) {
+        uint8_t c = (uint8_t)out->data[i];
+        if (c == '\n')
+            lines--;
+        else if (c < 0x20 || c == 0x7f)
+            abort();
+    }
+    if (lines != 0)
+        abort();
+}
+
+static void print_fields(const uint8_t *data, size_t size)
+{
+    struct record_reader reader = {0};
+    struct wire rows = wire_over(data, size);
+    const uint8_t *record;
+    size_t n;
+    const record_message *r;
+    while (envelope_next(&rows, &record, &n) > 0) {
+        if (record_unpack(&reader, record, n, &r) < 0)
+            continue;
+        struct buf out;
+        buf_init(&out);
+        for (unsigned i = 0; i < FIELD_COUNT; i++)
+            record_print(&out, r, &record_fields[i], RECORD_HUMAN);
+        check_text(&out, 0);
+        buf_free(&out);
+    }
+    record_reader_free(&reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < format_count; i++) {
+        struct buf out;
+        buf_init(&out);
+        int64_t rows = write_form(formats[i], &out, data, size);
+        if (rows >= 0 && out.len > 0 && !(formats[i]->flags & FORMAT_BINARY))
+            check_text(&out, rows + (formats[i]->flags & FORMAT_HEADER ? 1 : 0));
+        buf_free(&out);
+    }
+    print_fields(data, size);
+    return 0;
+}

@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""Compares the text forms of records with what Python makes of the same records.
+
+usage: outputs_json.py OUTPUTS_DUMP PROTOSET GOLDEN_DIRECTORY
+
+protojson must equal protobuf's own mapping, keys in the same order; jsonl and csv must be readable and say the same.
+The records are the golden ones and random ones (XTCP_SEED chooses which).
+"""
+import csv
+import io
+import ipaddress
+import json
+import os
+import pathlib
+import random
+import string
+import subprocess
+import sys
+import tempfile
+import time
+
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, text_format
+
+ENVELOPE = "xtcp_flat_record.v1.Envelope"
+ADDRESSES = ("inet_diag_msg_socket_source", "inet_diag_msg_socket_destination")
+NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congestion_algorithm_enum", "event"}
+TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000"  # no NUL: protobuf-c ends strings there
+SAFE = "".join(c for c in TEXT if c.isprintable())
+
+
+def envelope_class(protoset):
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(protoset.read_bytes()).file:
+        pool.Add(file)
+    return message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName(ENVELOPE))
+
+
+def random_value(rng, field):
+    if field.cpp_type == field.CPPTYPE_STRING:
+        if field.type == field.TYPE_BYTES:
+            return rng.randbytes(rng.choice((4, 16, 16, 16, 3, 40)))
+        return "".join(rng.choices(rng.choice((TEXT, SAFE)), k=rng.randrange(20)))
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return rng.choice((0, 1, 2, 7, 8, -1, 2**31 - 1))
+    if field.type == field.TYPE_INT64:
+        return rng.randrange(-2**63, 2**63) >> rng.randrange(63)
+    return rng.getrandbits(64 if field.type == field.TYPE_UINT64 else 32) >> rng.randrange(32)
+
+
+def random_envelope(cls, rng):
+    envelope = cls()
+    for _ in range(300):
+        row = envelope.row.add()
+        share = rng.random()
+        for field in row.DESCRIPTOR.fields:
+            if rng.random() < share:
+                setattr(row, field.name, random_value(rng, field))
+        if rng.random() < 0.9:
+            row.inet_diag_msg_family = rng.choice((2, 10))
+    return envelope
+
+
+def dump(program, form, envelope):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(envelope.SerializeToString())
+        file.flush()
+        done = subprocess.run([program, form, file.name], stdout=subprocess.PIPE, check=True, timeout=60)
+    return done.stdout.decode("utf-8")
+
+
+def address(row, value):
+    if row.inet_diag_msg_family == 2 and len(value) == 16:
+        value = value[:4]
+    return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else value.hex()
+
+
+def same_address(text, expected):
+    """inet_ntop writes some IPv6 addresses with a dotted quad, Python does not."""
+    try:
+        return ipaddress.ip_address(text) == ipaddress.ip_address(expected)
+    except ValueError:
+        return expected.startswith(text)  # hexadecimal, cut
+
+
+def check(condition, *what):
+    if not condition:
+        sys.exit("differs: " + " ".join(repr(w) for w in what))
+
+
+def check_protojson(program, envelope):
+    lines = dump(program, "protojson", envelope).split("\n")
+    check(len(lines) == len(envelope.row) + 1 and lines[-1] == "", "lines", len(lines))
+    for line, row in zip(lines, envelope.row):
+        ours, theirs = json.loads(line), json.loads(json_format.MessageToJson(row))
+        check(ours == theirs, ours, theirs)
+        check(list(ours) == list(theirs), "order", list(ours), list(theirs))
+        check(", " not in line or any(", " in str(v) for v in ours.values()), "not compact", line)
+
+
+def plain(row, field):
+    value = getattr(row, field.name)
+    return address(row, value) if field.name in ADDRESSES else value
+
+
+def check_jsonl(program, envelope):
+    lines = dump(program, "jsonl", envelope).split("\n")
+    check(len(lines) == len(envelope.row) + 1, "lines", len(lines))
+    for line, row in zip(lines, envelope.row):
+        ours = json.loads(line)
+        if row.timestamp_ns:
+            check(next(iter(ours)) == "timestamp", line)
+            second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(row.timestamp_ns // 10**9))
+            check(ours.pop("timestamp") == f"{second}.{row.timestamp_ns % 10**9:09}Z", line)
+        check(list(ours) == [field.name for field, _ in row.ListFields()], "fields", list(ours))
+        for field, _ in row.ListFields():
+            value, expected = ours[field.name], plain(row, field)
+            if field.name in ADDRESSES:
+                check(same_address(value, expected), field.name, value, expected)
+            else:
+                check(value == expected or (field.name in NAMED and isinstance(value, str)), field.name, value, expected)
+
+
+def check_csv(program, envelope):
+    text = dump(program, "csv", envelope)
+    check(text.count("\n") == len(envelope.row) + 1, "lines")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names = next(reader)
+    check(names == [field.name for field in sorted(envelope.row.add().DESCRIPTOR.fields, key=lambda f: f.number)], names)
+    del envelope.row[-1]
+    for values, row in zip(reader, envelope.row):
+        check(len(values) == len(names), "columns", len(values))
+        present = {field.name for field, _ in row.ListFields()}
+        for name, value in zip(names, values):
+            expected = plain(row, row.DESCRIPTOR.fields_by_name[name])
+            if name not in present:
+                check(value == "", name, value)
+            elif name in ADDRESSES:
+                check(same_address(value, expected), name, value, expected)
+            elif isinstance(expected, str):
+                visible = "".join(c if c.isprintable() or not (ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0) else
+                                  f"\\u{ord(c):04x}" for c in expected)
+                check(value == visible, name, value, visible)
+            else:
+                check(value == str(expected) or name in NAMED, name, value, expected)
+
+
+def main():
+    program, protoset, golden = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+    cls = envelope_class(protoset)
+    recorded = cls.FromString((golden / "records.pb").read_bytes())
+    source = text_format.Parse((golden / "records.txtpb").read_text(), cls())
+    check(recorded == source, "records.pb is not records.txtpb")
+    seed = int(os.environ.get("XTCP_SEED", time.time_ns()))
+    print(f"XTCP_SEED={seed}")
+    for envelope in (recorded, random_envelope(cls, random.Random(seed))):
+        check_protojson(program, envelope)
+        check_jsonl(program, envelope)
+        check_csv(program, envelope)
+        print(len(envelope.row), "records compared in each form")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+/* The forms of records, pinned by golden files, and what they do with hostile bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/err.h"
+#include "outputs/format.h"
+#include "record/record.h"
+#include "record/wire.h"
+
+#define GOLDEN XTCP_SOURCE_DIR "/tests/data/golden/"
+
+static void read_file(struct buf *b, const char *path)
+{
+    char block[4096];
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        fail_msg("%s cannot be read", path);
+    buf_init(b);
+    for (size_t n; (n = fread(block, 1, sizeof(block), f)) > 0;)
+        buf_bytes(b, block, n);
+    fclose(f);
+    assert_false(b->failed);
+}
+
+static struct format_writer *writer(const char *name)
+{
+    struct format_writer *w;
+    assert_int_equal(format_writer_new(format_by_name(name), NULL, 0, &w), 0);
+    return w;
+}
+
+static void expect_golden(const char *name)
+{
+    char path[256];
+    struct buf in, out, golden;
+    struct format_writer *w = writer(name);
+    snprintf(path, sizeof(path), GOLDEN "records.%s", name);
+    read_file(&in, GOLDEN "records.pb");
+    read_file(&golden, path);
+    buf_init(&out);
+    format_begin(w, &out);
+    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+    assert_string_equal(buf_cstr(&out), buf_cstr(&golden));
+    assert_int_equal(out.len, golden.len);
+
+    /* record by record it is the same */
+    struct wire rows = wire_over(in.data, in.len);
+    const uint8_t *record;
+    size_t n;
+    buf_reset(&out);
+    format_begin(w, &out);
+    while (envelope_next(&rows, &record, &n) > 0)
+        assert_int_equal(format_record(w, &out, record, n), 0);
+    assert_string_equal(buf_cstr(&out), buf_cstr(&golden));
+    buf_free(&in);
+    buf_free(&out);
+    buf_free(&golden);
+    format_writer_free(w);
+}
+
+static void jsonl_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("jsonl");
+}
+
+static void protojson_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("protojson");
+}
+
+static void csv_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("csv");
+}
+
+/* No byte that a terminal acts on leaves a text form, whatever comes in. */
+static void no_control_characters_pass(void **state)
+{
+    (void)state;
+    char every[256];
+    for (int i = 1; i < 256; i++)
+        every[i - 1] = (char)i;
+    every[255] = '\0';
+    struct record_context c = {
+        .netns = every, .hostname = "\xc2\x80\xc2\x9b\xc2\x9f", .label = "\x7f\x1b]0;x\x07"};
+    struct record_frame frame;
+    struct record_source s = {.data[PART_CONG] = (const uint8_t *)"\x1b[2J", .len[PART_CONG] = 4};
+    static uint8_t row[RECORD_ROW_MAX];
+    c.groups = GROUPS_DEFAULT;
+    assert_int_equal(record_frame_init(&frame, &c), 0);
+    size_t n = record_encode(&frame, &s, 0, row);
+    for (size_t i = 0; i < format_count; i++) {
+        struct buf out;
+        struct format_writer *w = writer(formats[i]->name);
+        buf_init(&out);
+        assert_int_equal(format_envelope(w, &out, row, n), 1);
+        for (size_t k = 0; k < out.len && !(formats[i]->flags & FORMAT_BINARY); k++) {
+            uint8_t byte = (uint8_t)out.data[k];
+            bool c1 = byte == 0xc2 && k + 1 < out.len && (uint8_t)out.data[k + 1] < 0xa0;
+            assert_false((byte < 0x20 && byte != '\n') || byte == 0x7f || c1);
+            assert_true(byte != '\n' || k == out.len - 1);
+        }
+        buf_free(&out);
+        format_writer_free(w);
+    }
+}
+
+static void proto_is_envelopes_with_their_length(void **state)
+{
+    (void)state;
+    struct buf in, out;
+    struct format_writer *w = writer("proto");
+    read_file(&in, GOLDEN "records.pb");
+    buf_init(&out);
+    format_begin(w, &out);
+    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+    uint64_t len;
+    size_t n = varint_get((const uint8_t *)out.data, out.len, &len);
+    assert_int_equal(len, in.len);
+    assert_int_equal(out.len, n + in.len);
+    assert_memory_equal(out.data + n, in.data, in.len);
+
+    /* a single record is an envelope of its own */
+    struct wire rows = wire_over(in.data, in.len);
+    const uint8_t *record;
+    size_t record_len;
+    assert_int_equal(envelope_next(&rows, &record, &record_len), 1);
+    size_t row_len = (size_t)(rows.at - (const uint8_t *)in.data);
+    buf_reset(&out);
+    assert_int_equal(format_record(w, &out, record, record_len), 0);
+    n = varint_get((const uint8_t *)out.data, out.len, &len);
+    assert_int_equal(len, row_len);
+    assert_memory_equal(out.data + n, in.data, row_len);
+    buf_free(&in);
+    buf_free(&out);
+    format_writer_free(w);
+}
+
+static void columns_are_chosen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *text;
+    } cases[] = {
+        {"csv", "inet_diag_msg_state,netns,timestamp_ns\nESTABLISHED,blue,1767225600000000042\n"},
+        {"jsonl", "{\"timestamp\":\"2026-01-01T00:00:00.000000042Z\",\"inet_diag_msg_state\":\"ESTABLISHED\","
+                  "\"netns\":\"blue\",\"timestamp_ns\":1767225600000000042}\n"},
+        {"protojson",
+         "{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"}\n"},
+    };
+    const struct record_field *columns[] = {
+        &record_fields[FIELD_inet_diag_msg_state],
+        &record_fields[FIELD_netns],
+        &record_fields[FIELD_timestamp_ns],
+    };
+    struct buf in;
+    read_file(&in, GOLDEN "records.pb");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct format_writer *w;
+        struct buf out;
+        buf_init(&out);
+        assert_int_equal(format_writer_new(format_by_name(cases[i].format), columns, 3, &w), 0);
+        format_begin(w, &out);
+        assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+        assert_memory_equal(buf_cstr(&out), cases[i].text, strlen(cases[i].text));
+        buf_free(&out);
+        format_writer_free(w);
+    }
+    struct format_writer *w;
+    assert_int_equal(format_writer_new(format_by_name("proto"), columns, 3, &w), ERR_UNSUPPORTED);
+    assert_null(w);
+    buf_free(&in);
+}
+
+static void broken_bytes_are_errors(void **state)
+{
+    (void)state;
+    static const uint8_t bad_row[] = {0x52, 0x02, 0x08, 0x01, 0x52, 0x02, 0x08, 0xff};
+    static const uint8_t cut[] = {0x52, 0x02, 0x08, 0x01, 0x52, 0x7f, 0x08};
+    for (size_t i = 0; i < format_count; i++) {
+        struct buf out;
+        struct format_writer *w = writer(formats[i]->name);
+        buf_init(&out);
+        assert_int_equal(format_envelope(w, &out, cut, sizeof(cut)), ERR_TRUNCATED);
+        if (!formats[i]->envelope) {
+            buf_reset(&out);
+            assert_int_equal(format_envelope(w, &out, bad_row, sizeof(bad_row)), ERR_MALFORMED);
+            assert_non_null(strchr(buf_cstr(&out), '\n')); /* what came before it is there */
+        } else {
+            assert_int_equal(out.len, 0);
+        }
+        assert_int_equal(format_record(w, &out, bad_row + 6, 2), ERR_MALFORMED);
+        assert_int_equal(format_envelope(w, &out, NULL, 0), 0);
+        buf_free(&out);
+        format_writer_free(w);
+    }
+}
+
+static void registry(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < format_count; i++)
+        assert_ptr_equal(format_by_name(formats[i]->name), formats[i]);
+    assert_null(format_by_name("JSONL"));
+    assert_null(format_by_name(""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(jsonl_is_pinned),
+        cmocka_unit_test(protojson_is_pinned),
+        cmocka_unit_test(csv_is_pinned),
+        cmocka_unit_test(no_control_characters_pass),
+        cmocka_unit_test(proto_is_envelopes_with_their_length),
+        cmocka_unit_test(columns_are_chosen),
+        cmocka_unit_test(broken_bytes_are_errors),
+        cmocka_unit_test(registry),
+    };
+    return cmocka_run_group_tests_name("outputs", tests, NULL, NULL);
+}
