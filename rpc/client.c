@@ -119,9 +119,9 @@ static grpc_call *call_new(struct rpc_channel *c, const char *method, const stru
 {
     int64_t timeout = options ? options->timeout_ns : 0;
     grpc_slice name = grpc_slice_from_copied_string(method);
-    grpc_call *call = grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->cq, name, NULL,
-                                               rpc_core_deadline(timeout ? clock_mono_ns() + timeout : 0),
-                                               NULL);
+    grpc_call *call =
+        grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->cq, name, NULL,
+                                 rpc_core_deadline(timeout ? clock_mono_ns() + timeout : 0), NULL);
     grpc_slice_unref(name); /* the call has a reference of its own */
     pthread_mutex_lock(&c->lock);
     c->current = call;
