@@ -1,3 +1,12 @@
 foreach(part stream config_table config_set config_requests json control reflection)
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
 endforeach()
+
+# Our protojson against that of Debian's python3-protobuf.
+add_executable(rpc_json_pipe rpc_json_pipe.c)
+target_link_libraries(rpc_json_pipe PRIVATE xtcp_rpc_msg)
+set_target_properties(rpc_json_pipe PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME rpc_json_python
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/rpc_json_python.py ${CMAKE_BINARY_DIR}/proto/xtcp2.protoset
+            $<TARGET_FILE:rpc_json_pipe>)
+set_tests_properties(rpc_json_python PROPERTIES LABELS unit TIMEOUT 120)
