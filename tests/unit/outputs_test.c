@@ -124,7 +124,7 @@ static void proto_is_envelopes_with_their_length(void **state)
     buf_init(&out);
     format_begin(w, &out);
     assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
-    uint64_t len;
+    uint64_t len = 0;
     size_t n = varint_get((const uint8_t *)out.data, out.len, &len);
     assert_int_equal(len, in.len);
     assert_int_equal(out.len, n + in.len);
