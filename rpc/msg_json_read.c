@@ -30,6 +30,10 @@ static size_t path_push(struct reader *r, const char *key)
     if (before > 0)
         buf_char(&b, '.');
     buf_str(&b, key);
+    for (size_t i = before; i < b.len; i++) {
+        if ((unsigned char)r->path[i] < 0x20 || r->path[i] == 0x7f)
+            r->path[i] = '?'; /* a map's key can hold anything; an error is one line */
+    }
     r->path[b.len] = '\0';
     r->path_len = b.len;
     return before;

@@ -1,0 +1,3 @@
+foreach(part set request reply json)
+    xtcp_fuzz_target(fuzz_rpc_${part} SOURCES fuzz_rpc_${part}.c LIBS xtcp_rpc_msg)
+endforeach()
