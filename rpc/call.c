@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "lib/tsan.h"
 #include "rpc/server_int.h"
 #include "rpc/status.h"
 
@@ -99,7 +100,7 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
         log_error("rpc", "out of memory: one slot fewer for incoming calls");
         return;
     }
-    rpc_core_tag_out(&c->on_new);
+    tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
         grpc_server_request_registered_call(s->server, slot->registered, &c->call, &c->deadline, &c->metadata,
@@ -114,7 +115,7 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
 static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_event *event)
 {
     rpc_call_ref(c);
-    rpc_core_tag_out(event);
+    tsan_release(event);
     grpc_call_error error = grpc_call_start_batch(c->call, ops, n, event, NULL);
     if (error == GRPC_CALL_OK)
         return true;

@@ -18,16 +18,4 @@ gpr_timespec rpc_core_deadline(int64_t monotonic_ns);
  * replaced. */
 void rpc_core_slice_text(grpc_slice slice, char *out, size_t size);
 
-/* ThreadSanitizer does not see that gRPC (not instrumented) hands a tag from the thread that starts a batch
- * to the one that takes its event off the queue. */
-#if defined(__SANITIZE_THREAD__)
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-#define rpc_core_tag_out(tag) __tsan_release(tag)
-#define rpc_core_tag_in(tag)  __tsan_acquire(tag)
-#else
-#define rpc_core_tag_out(tag) ((void)(tag))
-#define rpc_core_tag_in(tag)  ((void)(tag))
-#endif
-
 #endif

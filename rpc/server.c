@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/tsan.h"
 #include "rpc/server_int.h"
 
 /* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */
@@ -35,7 +36,7 @@ static void *queue_run(void *arg)
             return NULL;
         if (event.type != GRPC_OP_COMPLETE)
             continue;
-        rpc_core_tag_in(event.tag);
+        tsan_acquire(event.tag);
         struct rpc_event *e = event.tag;
         e->fn(e, event.success != 0);
     }
@@ -160,7 +161,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
 {
     int64_t now = clock_mono_ns();
     atomic_store(&s->stopping, true);
-    rpc_core_tag_out(&s->shut);
+    tsan_release(&s->shut);
     grpc_server_shutdown_and_notify(s->server, s->queues[0].cq, &s->shut);
     if (!wait_down(s, now + grace_ns)) {
         grpc_server_cancel_all_calls(s->server);

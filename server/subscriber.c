@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/tsan.h"
 #include "lib/varint.h"
 
 /* Polls that an on-demand stream can wait for at the same time: the one that is running and the next one. All
@@ -57,8 +58,10 @@ struct subscriber {
 
 /* ---- What all subscribers share ---- */
 
+/* gRPC has dropped its last reference, on whatever thread. */
 static void release_batch(void *arg)
 {
+    tsan_acquire(arg);
     batch_unref(arg);
 }
 
@@ -71,6 +74,7 @@ struct fan_batch *fan_batch_new(struct batch *b)
     }
     f->refs = 1;
     f->batch = b;
+    tsan_release(b);
     f->envelope = grpc_slice_new_with_user_data(b->bytes, b->len, release_batch, batch_ref(b));
     return f;
 }
