@@ -1,0 +1,126 @@
+"""Network namespaces of the tests: named ones as ip-netns makes them, anonymous ones of a process; sockets in them."""
+
+import contextlib
+import ctypes
+import fcntl
+import itertools
+import os
+import socket
+import struct
+import subprocess
+
+from .waiting import until
+
+PREFIX = f"xt-{os.getpid()}-"
+CLONE_NEWNET = 0x40000000
+SO_NETNS_COOKIE = 71
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_numbers = itertools.count(1)
+_own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def run(*command):
+    """Runs |command|; a failure fails the test with what it said."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
+    return done.stdout
+
+
+def _setns(fd):
+    if _libc.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Namespace:
+    """A namespace by the path of its file. In `with ns:` the calling thread is in it: make sockets, nothing else."""
+
+    def __init__(self, path, name):
+        self.path = path
+        self.name = name
+        self.inode = os.stat(path).st_ino
+        with self:
+            probe = socket.socket()
+            self.cookie = struct.unpack("=Q", probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+            _loopback_up(probe)
+            probe.close()
+
+    def __enter__(self):
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(fd)
+        finally:
+            os.close(fd)
+        return self
+
+    def __exit__(self, *_):
+        _setns(_own)
+
+    def exec(self, *command):
+        """The output of |command|, run in this namespace."""
+        return run("nsenter", f"--net={self.path}", *command)
+
+
+def _loopback_up(probe):
+    """SIOCSIFFLAGS with IFF_UP|IFF_RUNNING on lo."""
+    fcntl.ioctl(probe, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+
+
+def own():
+    return Namespace("/proc/self/ns/net", "default")
+
+
+def fresh_name():
+    return f"{PREFIX}{next(_numbers)}"
+
+
+def add(name):
+    run("ip", "netns", "add", name)
+    return Namespace(f"/run/netns/{name}", name)
+
+
+def delete(name):
+    run("ip", "netns", "del", name)
+
+
+def left_over():
+    """Namespaces of this process that are still named."""
+    folder = "/run/netns"
+    return [n for n in os.listdir(folder) if n.startswith(PREFIX)] if os.path.isdir(folder) else []
+
+
+class Anonymous(Namespace):
+    """A namespace that only a process is in."""
+
+    def __init__(self):
+        own_link = os.readlink("/proc/self/ns/net")
+        self.process = subprocess.Popen(["unshare", "-n", "sleep", "1000"], stdin=subprocess.DEVNULL)
+        path = f"/proc/{self.process.pid}/ns/net"
+        try:
+            until(lambda: os.readlink(path) != own_link, 2, "unshare")
+            super().__init__(path, None)
+        except BaseException:
+            self.end()
+            raise
+        self.name = f"netns:[{self.inode}]"
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def veth(host_end, ns, address, inner="eth0"):
+    """A pair with one end here and the other, with |address|, in |ns|."""
+    run("ip", "link", "add", host_end, "type", "veth", "peer", "name", inner, "netns", ns.name)
+    try:
+        ns.exec("ip", "addr", "add", address, "dev", inner)
+        ns.exec("ip", "link", "set", inner, "up")
+        run("ip", "link", "set", host_end, "up")
+        yield
+    finally:
+        subprocess.run(["ip", "link", "del", host_end], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def link_exists(name):
+    return os.path.exists(f"/sys/class/net/{name}")
