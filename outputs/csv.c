@@ -43,7 +43,7 @@ static void csv_record(const struct format_columns *columns, struct buf *out, co
             if (v.present)
                 put_string(out, (const char *)v.data, v.len);
         } else {
-            record_print(out, r, f, RECORD_PLAIN);
+            record_print(out, r, f);
         }
     }
     buf_char(out, '\n');

@@ -56,16 +56,16 @@ enum record_unit {
 /* "", "ns", "us", "ms", "bytes", "segments", "bytes/s", "Mbit/s". */
 extern const char *const record_unit_names[UNIT_COUNT];
 
-/* How people read a value (record/text.h). */
+/* How people read a value. */
 enum record_print {
     PRINT_NUMBER,
     PRINT_TEXT,
-    PRINT_ADDRESS,
+    PRINT_ADDRESS, /* from here to PRINT_EVENT: as text in jsonl and csv too (record/text.h) */
     PRINT_STATE,
     PRINT_CA_STATE,
     PRINT_ALGORITHM,
     PRINT_EVENT,
-    PRINT_FAMILY, /* these four only for people: numbers in jsonl and csv */
+    PRINT_FAMILY, /* from here on: in tables and descriptions only, elsewhere a number */
     PRINT_TIMER,
     PRINT_TIME,
     PRINT_HEX,

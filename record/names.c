@@ -1,9 +1,7 @@
 #include "record/names.h"
 
 #include <linux/tcp.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
+#include <stddef.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -23,7 +21,6 @@ static const char *const ca_states[] = {
     [TCP_CA_Recovery] = "Recovery", [TCP_CA_Loss] = "Loss",
 };
 
-static const char *const timers[] = {"", "on", "keepalive", "timewait", "persist"};
 static const char *const events[] = {"poll", "close"};
 
 const char record_algorithm_names[RECORD_ALGORITHMS][8] = {
@@ -35,38 +32,14 @@ const char *record_state_name(uint64_t state)
     return lookup(states, COUNT(states), state);
 }
 
-int record_state_by_name(const char *name, size_t n)
-{
-    for (size_t i = 1; i < COUNT(states); i++) {
-        if (strlen(states[i]) != n)
-            continue;
-        size_t k = 0;
-        while (k < n && strncasecmp(name[k] == '-' ? "_" : name + k, states[i] + k, 1) == 0)
-            k++;
-        if (k == n)
-            return (int)i;
-    }
-    return -1;
-}
-
 const char *record_ca_state_name(uint64_t state)
 {
     return lookup(ca_states, COUNT(ca_states), state);
 }
 
-const char *record_timer_name(uint64_t timer)
-{
-    return lookup(timers, COUNT(timers), timer);
-}
-
 const char *record_event_name(uint64_t event)
 {
     return lookup(events, COUNT(events), event);
-}
-
-const char *record_family_name(uint64_t family)
-{
-    return family == AF_INET ? "inet" : family == AF_INET6 ? "inet6" : NULL;
 }
 
 const char *record_algorithm_name(uint64_t algorithm)

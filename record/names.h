@@ -2,29 +2,18 @@
 #ifndef XTCP_RECORD_NAMES_H
 #define XTCP_RECORD_NAMES_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* TCP states as the kernel numbers and names them (TCP_ESTABLISHED = 1 … of <netinet/tcp.h>; net/tcp_states.h
  * for those above CLOSING), without the prefix: "ESTABLISHED", "TIME_WAIT", … NULL for what has no name. */
 const char *record_state_name(uint64_t state);
 
-/* The state called |name| in any case, also with '-' for '_' as ss spells them; -1 when there is none. */
-int record_state_by_name(const char *name, size_t n);
-
 /* Congestion avoidance states (enum tcp_ca_state of <linux/tcp.h>): "Open", "Disorder", "CWR", "Recovery",
  * "Loss"; NULL. */
 const char *record_ca_state_name(uint64_t state);
 
-/* Timers of struct inet_diag_msg: "on", "keepalive", "timewait", "persist" as ss calls them; "" for 0; NULL.
- */
-const char *record_timer_name(uint64_t timer);
-
 /* RecordEvent: "poll", "close"; NULL. */
 const char *record_event_name(uint64_t event);
-
-/* "inet", "inet6"; NULL. */
-const char *record_family_name(uint64_t family);
 
 /* The kernel's names of the values of XtcpFlatRecord.CongestionAlgorithm, indexed by them and filled up with
  * zeros; [0] is empty. */

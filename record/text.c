@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/clock.h"
 #include "lib/utf8.h"
 #include "record/names.h"
 
@@ -98,71 +97,7 @@ void record_put_clean(struct buf *out, const void *text, size_t n)
     }
 }
 
-/* One step of a scale: from |from| on, numbers are divided by it and end in |suffix|. */
-struct scale {
-    double from;
-    const char *suffix;
-};
-
-static const struct scale microseconds[] = {
-    {86400e6, "d"}, {3600e6, "h"}, {60e6, "m"}, {1e6, "s"}, {1e3, "ms"}, {1, "us"},
-};
-static const struct scale binary_bytes[] = {
-    {1024. * 1024 * 1024 * 1024, "T"}, {1024. * 1024 * 1024, "G"}, {1024. * 1024, "M"}, {1024, "K"}, {1, ""},
-};
-static const struct scale bits_per_second[] = {
-    {1e12, "Tbps"}, {1e9, "Gbps"}, {1e6, "Mbps"}, {1e3, "Kbps"}, {1, "bps"},
-};
-
-/* |v| in three significant digits; |scale| ends with the step from 1. */
-static void put_scaled(struct buf *out, double v, const struct scale *scale)
-{
-    const struct scale *step = scale;
-    while (step->from > 1 && v < step->from)
-        step++;
-    if (step->from == 1) {
-        buf_printf(out, "%.0f%s", v, step->suffix);
-        return;
-    }
-    v /= step->from;
-    buf_printf(out, "%.*f%s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, step->suffix);
-}
-
-/* What fields have for people only; 0 when |f| is none of them. */
-static int put_human(struct buf *out, const struct record_field *f, uint64_t v)
-{
-    const char *name = NULL;
-    char time[CLOCK_TEXT_MAX];
-    if (f->print == PRINT_FAMILY)
-        name = record_family_name(v);
-    else if (f->print == PRINT_TIMER)
-        name = record_timer_name(v);
-    if (name) {
-        buf_str(out, name);
-    } else if (f->print == PRINT_TIME) {
-        clock_format((int64_t)v, 3, time);
-        buf_str(out, time);
-    } else if (f->print == PRINT_HEX) {
-        buf_printf(out, "0x%llx", (unsigned long long)v);
-    } else if (f->unit == UNIT_US || f->unit == UNIT_MS) {
-        put_scaled(out, (double)v * (f->unit == UNIT_MS ? 1e3 : 1), microseconds);
-    } else if (f->unit == UNIT_BYTES) {
-        put_scaled(out, (double)v, binary_bytes);
-    } else if (f->unit == UNIT_BYTES_PER_S) {
-        if (v == UINT64_MAX)
-            buf_str(out, "unlimited");
-        else
-            put_scaled(out, (double)v * 8, bits_per_second);
-    } else if (f->unit == UNIT_MBIT_PER_S) {
-        put_scaled(out, (double)v * 1e6, bits_per_second);
-    } else {
-        return 0;
-    }
-    return 1;
-}
-
-void record_print(struct buf *out, const record_message *r, const struct record_field *f,
-                  enum record_style style)
+void record_print(struct buf *out, const record_message *r, const struct record_field *f)
 {
     struct record_value v = record_get(r, f);
     char address[RECORD_ADDRESS_MAX];
@@ -176,10 +111,9 @@ void record_print(struct buf *out, const record_message *r, const struct record_
         buf_str(out, address);
     } else if (name) {
         buf_str(out, name);
-    } else if (style != RECORD_HUMAN || !put_human(out, f, v.number)) {
-        if (f->type == TYPE_I64 || f->type == TYPE_ENUM)
-            buf_i64(out, (int64_t)v.number);
-        else
-            buf_u64(out, v.number);
+    } else if (f->type == TYPE_I64 || f->type == TYPE_ENUM) {
+        buf_i64(out, (int64_t)v.number);
+    } else {
+        buf_u64(out, v.number);
     }
 }

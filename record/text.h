@@ -35,13 +35,8 @@ void record_address_text(const record_message *r, const uint8_t *data, size_t n,
  * U+FFFD. */
 void record_put_clean(struct buf *out, const void *text, size_t n);
 
-enum record_style {
-    RECORD_PLAIN, /* exact: numbers as they are, addresses as text, states and algorithms by name */
-    RECORD_HUMAN, /* rounded, with units: 12.3ms, 1.4M, 9.53Mbps; timers and families by name */
-};
-
-/* Appends the field |f| of |r| as text; nothing when it is absent. Strings are made clean. */
-void record_print(struct buf *out, const record_message *r, const struct record_field *f,
-                  enum record_style style);
+/* Appends the field |f| of |r| as exact text: numbers as they are, addresses as text, states and algorithms
+ * by name, strings made clean; nothing when it is absent. */
+void record_print(struct buf *out, const record_message *r, const struct record_field *f);
 
 #endif

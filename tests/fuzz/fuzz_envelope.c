@@ -45,7 +45,7 @@ static void print_fields(const uint8_t *data, size_t size)
         struct buf out;
         buf_init(&out);
         for (unsigned i = 0; i < FIELD_COUNT; i++)
-            record_print(&out, r, &record_fields[i], RECORD_HUMAN);
+            record_print(&out, r, &record_fields[i]);
         check_text(&out, 0);
         buf_free(&out);
     }
