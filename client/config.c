@@ -185,7 +185,8 @@ static int cancel_burst(struct session *s)
     if (rc != 0)
         return failed(s, &e);
     if (cancelled)
-        buf_printf(&s->out->data, "the burst was ended, %" PRIu32 " polls before its end\n", cancelled);
+        buf_printf(&s->out->data, "the burst was ended, %" PRIu32 " poll%s before its end\n", cancelled,
+                   cancelled == 1 ? "" : "s");
     else
         buf_str(&s->out->data, "no burst was running\n");
     return EXIT_DONE;
@@ -222,6 +223,7 @@ int command_burst(struct session *s)
         return failed(s, &e);
     char interval[DURATION_TEXT_MAX];
     duration_format(burst.interval_ns, interval);
-    buf_printf(&s->out->data, "%" PRIu32 " polls, one every %s\n", burst.count, interval);
+    buf_printf(&s->out->data, "%" PRIu32 " poll%s, one every %s\n", burst.count, burst.count == 1 ? "" : "s",
+               interval);
     return EXIT_DONE;
 }

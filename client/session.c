@@ -16,10 +16,15 @@
 enum {
     CODE_OK = 0,
     CODE_CANCELLED = 1,
+    CODE_UNKNOWN = 2,
     CODE_DEADLINE_EXCEEDED = 4,
     CODE_PERMISSION_DENIED = 7,
+    CODE_RESOURCE_EXHAUSTED = 8,
+    CODE_ABORTED = 10,
     CODE_UNIMPLEMENTED = 12,
+    CODE_INTERNAL = 13,
     CODE_UNAVAILABLE = 14,
+    CODE_DATA_LOSS = 15,
     CODE_UNAUTHENTICATED = 16,
 };
 
@@ -131,15 +136,15 @@ int session_call(struct session *s, const char *method, const struct buf *reques
 bool session_may_retry(int code)
 {
     switch (code) {
-    case CODE_OK:        /* the daemon ends its streams so when it stops */
-    case CODE_CANCELLED: /* by the other side */
-    case 2:              /* UNKNOWN */
-    case 4:              /* DEADLINE_EXCEEDED */
-    case 8:              /* RESOURCE_EXHAUSTED: too slow, or too many streams for the moment */
-    case 10:             /* ABORTED */
-    case 13:             /* INTERNAL: a connection that broke in the middle of a frame */
+    case CODE_OK:                 /* the daemon ends its streams so when it stops */
+    case CODE_CANCELLED:          /* by the other side */
+    case CODE_RESOURCE_EXHAUSTED: /* too slow, or too many streams for the moment */
+    case CODE_INTERNAL:           /* a connection that broke in the middle of a frame */
+    case CODE_UNKNOWN:
+    case CODE_DEADLINE_EXCEEDED:
+    case CODE_ABORTED:
     case CODE_UNAVAILABLE:
-    case 15: /* DATA_LOSS */
+    case CODE_DATA_LOSS:
         return true;
     default:
         return false;
@@ -155,70 +160,98 @@ int64_t backoff_next(struct backoff *b, uint32_t random)
     return b->base_ns - fifth + (int64_t)(random % (uint64_t)(2 * fifth + 1));
 }
 
-/* One life of the stream: *|heard| becomes true with the first message, |status| tells how it ended
- * (FOLLOW_FAILED). */
-static enum follow_end follow_once(struct session *s, const struct follow *f, bool *heard,
-                                   struct rpc_status *status)
-{
-    struct rpc_stream *stream = NULL;
-    struct err e = {0};
-    enum follow_end end = FOLLOW_FAILED;
-    int64_t patience = clock_mono_ns() + PATIENCE_NS;
+/* One life of the stream. */
+struct life {
+    struct session *session;
+    const struct follow *follow;
+    struct rpc_stream *stream;
+    struct rpc_status status; /* how it ended, for FOLLOW_FAILED */
+    int64_t patience_ns;      /* monotonic: when to mention that nothing has come yet; 0: no longer */
+    bool heard;               /* something came */
+    bool dirty;               /* something came that may not have been shown */
+};
 
-    *status = (struct rpc_status){.code = CODE_UNAVAILABLE};
-    if (rpc_stream_open(s->channel, f->method, NULL, &stream, &e) != 0) {
-        snprintf(status->text, sizeof(status->text), "%s", e.text);
-        return stop_reason(s->stop) == STOP_NOT ? FOLLOW_FAILED : FOLLOW_STOPPED;
+#define STATUS_OURS (-1) /* not a status of gRPC: trying again would bring the same */
+
+#define LIFE_GOES_ON ((enum follow_end) - 1)
+
+/* When to look up from waiting. */
+static int64_t life_deadline(const struct life *l)
+{
+    int64_t end = l->session->deadline_ns;
+    int64_t until = l->dirty ? clock_mono_ns() + SESSION_IDLE_NS : l->patience_ns;
+    return end && (!until || end < until) ? end : until;
+}
+
+static enum follow_end life_message(struct life *l, struct rpc_bytes *message)
+{
+    struct err e = {0};
+    l->heard = l->dirty = true;
+    l->patience_ns = 0;
+    int rc = l->follow->message(l->follow->context, message, &e);
+    rpc_bytes_free(message);
+    if (l->session->out->error || rc > 0)
+        return FOLLOW_DONE; /* what to do about the output is main's to say */
+    if (rc == 0)
+        return LIFE_GOES_ON;
+    l->status.code = STATUS_OURS;
+    snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
+    return FOLLOW_FAILED;
+}
+
+static enum follow_end life_silence(struct life *l)
+{
+    struct session *s = l->session;
+    if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
+        return FOLLOW_TIMEOUT;
+    if (l->dirty)
+        l->follow->idle(l->follow->context);
+    else if (l->patience_ns && !rpc_stream_connected(l->stream))
+        output_note(s->out, "waiting for %s", s->options->target);
+    if (!l->dirty)
+        l->patience_ns = 0;
+    l->dirty = false;
+    return LIFE_GOES_ON;
+}
+
+static enum follow_end life_read(struct life *l)
+{
+    for (;;) {
+        struct rpc_bytes message = {0};
+        enum follow_end end = FOLLOW_FAILED;
+        int rc = rpc_stream_recv(l->stream, life_deadline(l), &message);
+        if (stop_reason(l->session->stop) != STOP_NOT) {
+            rpc_bytes_free(&message);
+            return FOLLOW_STOPPED;
+        }
+        if (rc == 1)
+            end = life_message(l, &message);
+        else if (rc == ERR_TIMEOUT)
+            end = life_silence(l);
+        else
+            rpc_stream_status(l->stream, &l->status);
+        if (end != LIFE_GOES_ON)
+            return end;
+    }
+}
+
+static enum follow_end life_run(struct life *l)
+{
+    const struct follow *f = l->follow;
+    struct err e = {0};
+
+    l->status.code = CODE_UNAVAILABLE;
+    l->patience_ns = clock_mono_ns() + PATIENCE_NS;
+    if (rpc_stream_open(l->session->channel, f->method, NULL, &l->stream, &e) != 0) {
+        snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
+        return stop_reason(l->session->stop) == STOP_NOT ? FOLLOW_FAILED : FOLLOW_STOPPED;
     }
     /* When sending fails the call has ended, and receiving tells how. */
-    if (rpc_stream_send(stream, f->request->data, f->request->len) == 0)
-        rpc_stream_half_close(stream);
-    bool dirty = false;
-    for (;;) {
-        int64_t until = dirty ? clock_mono_ns() + SESSION_IDLE_NS : patience;
-        if (s->deadline_ns && (!until || s->deadline_ns < until))
-            until = s->deadline_ns;
-        struct rpc_bytes message = {0};
-        int rc = rpc_stream_recv(stream, until, &message);
-        if (stop_reason(s->stop) != STOP_NOT) {
-            rpc_bytes_free(&message);
-            end = FOLLOW_STOPPED;
-            break;
-        }
-        if (rc == 1) {
-            *heard = dirty = true;
-            patience = 0;
-            rc = f->message(f->context, &message, &e);
-            rpc_bytes_free(&message);
-            if (rc == 0 && s->out->error == 0)
-                continue;
-            end = rc < 0 ? FOLLOW_FAILED : FOLLOW_DONE;
-            if (rc < 0) {
-                /* Not a matter of the connection: trying again would bring the same. */
-                status->code = -1;
-                snprintf(status->text, sizeof(status->text), "%s", e.text);
-            }
-            break;
-        }
-        if (rc == ERR_TIMEOUT) {
-            if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns) {
-                end = FOLLOW_TIMEOUT;
-                break;
-            }
-            if (!dirty && patience && !rpc_stream_connected(stream))
-                output_note(s->out, "waiting for %s", s->options->target);
-            if (!dirty)
-                patience = 0;
-            dirty = false;
-            f->idle(f->context);
-            continue;
-        }
-        rpc_stream_status(stream, status);
-        break;
-    }
-    if (rpc_stream_connected(stream))
-        *heard = true;
-    rpc_stream_free(stream);
+    if (rpc_stream_send(l->stream, f->request->data, f->request->len) == 0)
+        rpc_stream_half_close(l->stream);
+    enum follow_end end = life_read(l);
+    l->heard = l->heard || rpc_stream_connected(l->stream);
+    rpc_stream_free(l->stream);
     return end;
 }
 
@@ -248,24 +281,23 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
     struct backoff backoff = {0};
     bool ever = false;
     for (;;) {
-        struct rpc_status status = {0};
-        bool heard = false;
-        enum follow_end end = follow_once(s, f, &heard, &status);
+        struct life life = {.session = s, .follow = f};
+        enum follow_end end = life_run(&life);
         if (end != FOLLOW_FAILED)
             return end;
         f->idle(f->context);
-        ever = ever || heard;
-        if (heard)
+        ever = ever || life.heard;
+        if (life.heard)
             backoff = (struct backoff){0};
-        if (status.code < 0) {
-            output_note(s->out, "%s: %s", s->options->target, status.text);
+        if (life.status.code == STATUS_OURS) {
+            output_note(s->out, "%s: %s", s->options->target, life.status.text);
             return FOLLOW_FAILED;
         }
-        if (!ever || !session_may_retry(status.code)) {
-            session_tell_failure(s, f->method, &status);
+        if (!ever || !session_may_retry(life.status.code)) {
+            session_tell_failure(s, f->method, &life.status);
             return FOLLOW_FAILED;
         }
-        if (!wait_again(s, &backoff, f, &status))
+        if (!wait_again(s, &backoff, f, &life.status))
             return FOLLOW_STOPPED;
         if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
             return FOLLOW_TIMEOUT;

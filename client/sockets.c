@@ -214,9 +214,9 @@ static void inode_text(const record_message *r, struct cell_text *c)
 /* The columns from left to right, in two tables of one order: how they are laid out, and what is in them. On
  * a narrow terminal the highest number of |drop| goes first. */
 static const struct table_column columns[] = {
-    {"NETNS", TABLE_LEFT, 2, 7, 12},   {"STATE", TABLE_LEFT, 0, 11, 0},    {"RECV-Q", TABLE_RIGHT, 5, 6, 0},
+    {"NETNS", TABLE_LEFT, 1, 7, 18},   {"STATE", TABLE_LEFT, 0, 11, 0},    {"RECV-Q", TABLE_RIGHT, 5, 6, 0},
     {"SEND-Q", TABLE_RIGHT, 4, 6, 0},  {"LOCAL", TABLE_LEFT, 0, 15, 0},    {"PEER", TABLE_LEFT, 0, 15, 0},
-    {"RTT", TABLE_RIGHT, 1, 5, 0},     {"MIN-RTT", TABLE_RIGHT, 11, 7, 0}, {"CWND", TABLE_RIGHT, 8, 4, 0},
+    {"RTT", TABLE_RIGHT, 2, 5, 0},     {"MIN-RTT", TABLE_RIGHT, 11, 7, 0}, {"CWND", TABLE_RIGHT, 8, 4, 0},
     {"RETRANS", TABLE_RIGHT, 3, 7, 0}, {"SENT", TABLE_RIGHT, 6, 6, 0},     {"RECEIVED", TABLE_RIGHT, 7, 8, 0},
     {"RATE", TABLE_RIGHT, 9, 10, 0},   {"CONG", TABLE_LEFT, 10, 5, 0},     {"IDLE", TABLE_RIGHT, 12, 5, 0},
     {"LIMIT", TABLE_LEFT, 13, 9, 0},   {"MSS", TABLE_RIGHT, 14, 5, 0},     {"UID", TABLE_RIGHT, 15, 5, 0},
@@ -237,10 +237,10 @@ struct table *sockets_table_new(void)
     return table_new(columns, COLUMNS);
 }
 
-/* What sorts the rows: namespace, listeners first, local and peer end. */
+/* What sorts the rows: namespace, listeners first, what is over last, local and peer end. */
 struct sort_key {
     char netns[24];
-    uint8_t not_listening;
+    uint8_t phase; /* 0: listens, 1: lives, 2: is over */
     uint8_t family;
     uint8_t local_port[2];
     uint8_t local[16];
@@ -248,6 +248,13 @@ struct sort_key {
     uint8_t peer_port[2];
 };
 _Static_assert(sizeof(struct sort_key) <= TABLE_KEY_MAX, "the key fits");
+
+static uint8_t phase_of(uint32_t state)
+{
+    if (state == TCP_LISTEN)
+        return 0;
+    return state == TCP_TIME_WAIT || state == TCP_CLOSE ? 2 : 1;
+}
 
 static void key_address(uint8_t to[16], const ProtobufCBinaryData *from)
 {
@@ -260,7 +267,7 @@ void sockets_table_add(struct table *t, const record_message *r)
     struct sort_key key = {0};
     if (r->netns)
         memcpy(key.netns, r->netns, strnlen(r->netns, sizeof(key.netns)));
-    key.not_listening = r->inet_diag_msg_state != TCP_LISTEN;
+    key.phase = phase_of(r->inet_diag_msg_state);
     key.family = (uint8_t)r->inet_diag_msg_family;
     key.local_port[0] = (uint8_t)(r->inet_diag_msg_socket_source_port >> 8);
     key.local_port[1] = (uint8_t)r->inet_diag_msg_socket_source_port;

@@ -11,8 +11,8 @@
 /* A table with the columns of sockets; table_free ends it. NULL without memory. */
 struct table *sockets_table_new(void);
 
-/* Adds |r|, whose contents may be anything. Rows are sorted by namespace, listeners first, then by local and
- * peer address. */
+/* Adds |r|, whose contents may be anything. Rows are sorted by namespace, listeners first and what is
+ * over (TIME_WAIT, CLOSE) last, then by local and peer end. */
 void sockets_table_add(struct table *t, const record_message *r);
 
 #define SOCKETS_ADDRESS_MAX 64
