@@ -155,7 +155,8 @@ INLINE uint8_t *put_uint(uint8_t *out, uint32_t number, uint64_t v, size_t width
     if (v == 0)
         return out;
     if (width == 1) {
-        uint64_t two = v >> 7;
+        uint64_t two =
+            v >> 7; /* whether the varint has two bytes: then bit 7 of |v| is its continuation bit */
         store_u64(out, tag | (v | two << 8) << (8 * n));
         return out + n + 1 + two;
     }
@@ -278,8 +279,8 @@ CONVERSION(ADDRESS)
     return out + n;
 }
 
-/* A name of up to eight bytes in a word, the first lowest, from its NUL on zero; what such a word is of a
- * constant. */
+/* The first eight bytes of a name as one word, the first byte lowest, zero from its NUL on: names are
+ * compared and copied as words. */
 INLINE uint64_t name_word(const uint8_t *name, size_t len)
 {
     uint64_t word = 0;
@@ -335,8 +336,7 @@ CONVERSION(ALGORITHM)
     return out;
 }
 
-/* Not in a part of the kernel's answer: never called, the sections that have them are not encoded field by
- * field. */
+/* The other conversions are of sections that put_section does not take from a part: never reached. */
 CONVERSION(TEXT)
 {
     (void)part, (void)number, (void)offset, (void)width;

@@ -57,9 +57,10 @@ struct record_frame {
 /* Encodes |c| into |f|. Returns 0, or ERR_LIMIT when its strings exceed RECORD_FRAME_HEAD_MAX. Any thread. */
 int record_frame_init(struct record_frame *f, const struct record_context *c);
 
-/* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room. |counter| is the record's position
- * in the namespace's dump, from 0. Parts may be shorter or longer than today's structs: what is not there is
- * not sent. Returns the bytes written. No allocation, no failure. Any thread. */
+/* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room; those behind the row may be
+ * overwritten too. |counter| is the record's position in the namespace's dump, from 0. Parts may be shorter
+ * or longer than today's structs: what is not there is not sent. Returns the bytes written. No allocation, no
+ * failure. Any thread. */
 size_t record_encode(const struct record_frame *f, const struct record_source *s, uint64_t counter,
                      uint8_t *out);
 

@@ -151,6 +151,7 @@ static void values_as_text(void **state)
     expect_text(&r, "inet_diag_msg_state", "ESTABLISHED");
     expect_text(&r, "inet_diag_msg_timer", "2");
     expect_text(&r, "inet_diag_msg_socket_source", "10.0.0.1");
+    expect_text(&r, "inet_diag_msg_socket_destination", "10.0.0.1");
     expect_text(&r, "tcp_info_ca_state", "Loss");
     expect_text(&r, "tcp_info_rtt", "12345");
     expect_text(&r, "tcp_info_max_pacing_rate", "18446744073709551615");
