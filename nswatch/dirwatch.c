@@ -227,21 +227,35 @@ static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
 
 /* --- listing ----------------------------------------------------------------------------------- */
 
-/* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence.
- */
-static void list_names(struct watcher *w, struct watch_dir *d)
+/* Touches the names that are in the directory, those that are known already as well if |known_too|. */
+static void list_names(struct watcher *w, struct watch_dir *d, bool known_too)
 {
-    list_each(at, &d->dir->names) reconcile_touch(w, container_of(at, struct ns_name, in_dir));
     if (d->on_parent)
         return;
     DIR *dir = opendir(d->dir->path);
     if (!dir)
         return;
     struct dirent *entry;
-    while ((entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+    while ((entry = readdir(dir))) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        if (known_too || !registry_name_find(&w->registry, d->dir, entry->d_name))
             touch_by_name(w, d, entry->d_name, false);
+    }
     closedir(dir);
+}
+
+/* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence.
+ */
+static void relist(struct watcher *w, struct watch_dir *d)
+{
+    list_each(at, &d->dir->names) reconcile_touch(w, container_of(at, struct ns_name, in_dir));
+    list_names(w, d, true);
+}
+
+void dirwatch_find_missed(struct watcher *w)
+{
+    list_each(at, &w->watches) list_names(w, container_of(at, struct watch_dir, in_watches), false);
 }
 
 void dirwatch_refresh(struct watcher *w, int64_t now_ns)
@@ -253,7 +267,7 @@ void dirwatch_refresh(struct watcher *w, int64_t now_ns)
             place(w, d, now_ns);
         if (d->relist) {
             d->relist = false;
-            list_names(w, d);
+            relist(w, d);
         }
     }
 }

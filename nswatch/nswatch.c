@@ -51,7 +51,7 @@
 
 #define NEVER INT64_MAX
 
-#define RELIST_NS        (60 * NS_PER_S)  /* everything is looked at again, whatever the events say */
+#define RELIST_NS        (60 * NS_PER_S)  /* all is compared again, whatever the events say */
 #define NSID_DEBOUNCE_NS (50 * NS_PER_MS) /* the process behind a new namespace id is started by then */
 /* An unmounted name is gone without an inotify event. `ip netns del` unmounts and then deletes: leave it time
  * for that. */
@@ -76,7 +76,7 @@ struct mailbox {
 
 /* When what is due; CLOCK_MONOTONIC, NEVER: not. */
 struct schedule {
-    int64_t relist_ns;
+    int64_t relist_ns, verify_ns; /* compare the directories; visit each namespace as well */
     int64_t compare_ns, compare_not_before_ns;
     int64_t scan_ns, recheck_ns, scan_not_before_ns;
 };
@@ -219,7 +219,7 @@ static void read_mailbox(struct nswatch *nw)
         free(settings);
     }
     if (rescan) {
-        nw->due.relist_ns = 0;
+        nw->due.verify_ns = 0;
         if (nw->w.proc_enabled) {
             nw->due.scan_ns = nw->due.scan_not_before_ns = 0;
             nw->w.verify = true;
@@ -296,35 +296,53 @@ static void work_compare(struct nswatch *nw)
 static void work_processes(struct nswatch *nw)
 {
     int64_t now_ns = clock_mono_ns();
-    bool scan = now_ns >= nw->due.scan_ns, recheck = now_ns >= nw->due.recheck_ns;
-    if (!(scan || recheck) || now_ns < nw->due.scan_not_before_ns)
+    struct schedule *due = &nw->due;
+    if (!processes_scanning(&nw->w)) {
+        bool recheck = now_ns >= due->recheck_ns;
+        if (now_ns < due->scan_not_before_ns || (now_ns < due->scan_ns && !recheck))
+            return;
+        due->recheck_ns = NEVER;
+        if (now_ns < due->scan_ns && !processes_lost_one(&nw->w))
+            return;
+        due->scan_ns = now_ns + nw->proc_interval_ns;
+        processes_begin_scan(&nw->w);
+        if (!processes_scanning(&nw->w))
+            return;
+    }
+    do
+        processes_continue_scan(&nw->w);
+    while (!nw->synced && processes_scanning(&nw->w)); /* the first scan in one go */
+    if (processes_scanning(&nw->w))
         return;
-    nw->due.recheck_ns = NEVER;
-    if (scan)
-        processes_scan(&nw->w);
-    else
-        processes_recheck(&nw->w);
-    int64_t end = clock_mono_ns();
-    nw->due.scan_not_before_ns = end + SCAN_SHARE * (end - now_ns);
-    if (scan)
-        nw->due.scan_ns = end + nw->proc_interval_ns;
+    int64_t end_ns = clock_mono_ns();
+    due->scan_not_before_ns = end_ns + SCAN_SHARE * nw->w.last_proc_ns;
+    due->scan_ns = later(due->scan_ns, due->scan_not_before_ns);
     if (nw->w.scan_again)
-        nw->due.scan_ns = end + NSID_DEBOUNCE_NS;
-    if (scan) /* links to processes end without an event */
-        nw->due.compare_ns = earlier(nw->due.compare_ns, end);
+        due->scan_ns = earlier(due->scan_ns, end_ns + NSID_DEBOUNCE_NS);
+    due->compare_ns = earlier(due->compare_ns, end_ns); /* links to processes end without an event */
+}
+
+/* Looks at the directories again: at what may have been missed, or, if |verify|, at everything. */
+static void work_relist(struct nswatch *nw, int64_t now_ns, bool verify)
+{
+    nw->due.relist_ns = now_ns + RELIST_NS;
+    nw->due.verify_ns = NEVER;
+    nw->due.compare_ns = nw->due.compare_not_before_ns = now_ns;
+    nw->rescans++;
+    dirwatch_compare(&nw->w);
+    if (verify)
+        dirwatch_relist_all(&nw->w);
+    else
+        dirwatch_find_missed(&nw->w);
 }
 
 /* One turn: does what is due and brings the registry up to date. */
 static void turn(struct nswatch *nw)
 {
     int64_t now = clock_mono_ns();
-    bool full = now >= nw->due.relist_ns;
-    if (full) {
-        nw->due.relist_ns = now + RELIST_NS;
-        nw->rescans++;
-        dirwatch_compare(&nw->w);
-        dirwatch_relist_all(&nw->w);
-    }
+    bool verify = now >= nw->due.verify_ns, full = verify || now >= nw->due.relist_ns;
+    if (full)
+        work_relist(nw, now, verify);
     dirwatch_refresh(&nw->w, now);
     work_compare(nw);
     reconcile_touch_waiting(&nw->w, now, nw->mounts_changed);
@@ -340,9 +358,11 @@ static void arm(struct nswatch *nw)
 {
     const struct schedule *due = &nw->due;
     int64_t next = earlier(dirwatch_deadline(&nw->w), reconcile_deadline(&nw->w));
-    next = earlier(next, due->relist_ns);
+    next = earlier(next, earlier(due->relist_ns, due->verify_ns));
     next = earlier(next, later(due->compare_ns, due->compare_not_before_ns));
     next = earlier(next, later(earlier(due->scan_ns, due->recheck_ns), due->scan_not_before_ns));
+    if (processes_scanning(&nw->w))
+        next = 1;
     next = later(next, 1); /* 0 would disarm it */
     struct itimerspec spec = {.it_value = {.tv_sec = next / NS_PER_S, .tv_nsec = next % NS_PER_S}};
     timerfd_settime(nw->fds[FROM_TIMER], TFD_TIMER_ABSTIME, &spec, NULL);
@@ -472,7 +492,9 @@ struct nswatch *nswatch_new(const struct nswatch_options *options, nswatch_callb
     nw->w.prober.home_fd = nw->epoll_fd = -1;
     for (int i = 0; i < SOURCES; i++)
         nw->fds[i] = -1;
-    nw->due = (struct schedule){.relist_ns = 0, .compare_ns = NEVER, .scan_ns = NEVER, .recheck_ns = NEVER};
+    /* The first turn looks at everything (verify_ns is 0). */
+    nw->due =
+        (struct schedule){.relist_ns = NEVER, .compare_ns = NEVER, .scan_ns = NEVER, .recheck_ns = NEVER};
     int rc = prepare(nw, options);
     if (!rc)
         rc = open_sources(nw);
@@ -518,6 +540,7 @@ void nswatch_free(struct nswatch *nw)
     if (nw->w.registry.sink)
         registry_fini(&nw->w.registry);
     list_each(at, &nw->w.watches) free(container_of(at, struct watch_dir, in_watches));
+    proc_walk_close(&nw->w.walk);
     prober_fini(&nw->w.prober);
     for (int i = 0; i < SOURCES; i++)
         if (i != FROM_NSID && nw->fds[i] >= 0)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SETTLE_TRIES 3
+#define SLICE        512 /* processes; 2.7 to 5 µs each */
 
 /* Learns the namespace of process |pid|. */
 static int learn_of(struct watcher *w, pid_t pid, struct identity *id)
@@ -70,7 +71,7 @@ static bool visit(void *arg, pid_t pid, uint64_t inode)
         return true;
     struct identity id;
     if (o->pid == pid &&
-        (!w->verify || (learn_of(w, pid, &id) == 0 && registry_find(&w->registry, &id) == o))) {
+        (!w->verifying || (learn_of(w, pid, &id) == 0 && registry_find(&w->registry, &id) == o))) {
         o->seen_scan = w->scan;
     } else if (o->candidate_scan != w->scan) {
         o->candidate_scan = w->scan;
@@ -104,26 +105,36 @@ static void replace_process(struct watcher *w, struct ns_object *o)
         add_anonymous(w, pid, &id);
 }
 
-void processes_scan(struct watcher *w)
+bool processes_scanning(const struct watcher *w)
 {
-    int64_t start = clock_mono_ns();
-    w->scan++;
-    w->proc_scans++;
-    w->scan_again = false;
-    int rc = proc_scan(w->proc_root, visit, w, &w->proc_counts);
+    return w->walk.dir != NULL;
+}
+
+void processes_begin_scan(struct watcher *w)
+{
+    int rc = proc_walk_open(&w->walk, w->proc_root);
     if (rc) {
         log_limited(LOG_WARN, "nswatch", "cannot read %s: %s", w->proc_root, err_name(rc));
-    } else {
-        list_each(at, &w->registry.objects)
-        {
-            struct ns_object *o = container_of(at, struct ns_object, in_all);
-            if (by_process(o) && o->seen_scan != w->scan && !w->prober.lost)
-                replace_process(w, o);
-        }
+        return;
     }
-    registry_flush(&w->registry);
+    w->scan++;
+    w->scan_again = false;
+    w->scan_took_ns = 0;
+    w->verifying = w->verify;
     w->verify = false;
-    w->last_proc_ns = clock_mono_ns() - start;
+}
+
+/* After the last process: what has not been seen has another process, or is gone. */
+static void end_scan(struct watcher *w)
+{
+    list_each(at, &w->registry.objects)
+    {
+        struct ns_object *o = container_of(at, struct ns_object, in_all);
+        if (by_process(o) && o->seen_scan != w->scan && !w->prober.lost)
+            replace_process(w, o);
+    }
+    w->proc_counts = w->walk.counts;
+    w->proc_scans++;
     if (w->proc_counts.unreadable)
         log_limited(LOG_WARN, "nswatch",
                     "the namespaces of %llu of %llu processes may not be seen: CAP_SYS_PTRACE is missing",
@@ -131,7 +142,21 @@ void processes_scan(struct watcher *w)
                     (unsigned long long)w->proc_counts.processes);
 }
 
-void processes_recheck(struct watcher *w)
+void processes_continue_scan(struct watcher *w)
+{
+    int64_t start = clock_mono_ns();
+    int rc = proc_walk_step(&w->walk, SLICE, visit, w);
+    if (rc == 0 && !w->prober.lost)
+        end_scan(w);
+    else if (rc < 0)
+        log_limited(LOG_WARN, "nswatch", "cannot read %s: %s", w->proc_root, err_name(rc));
+    registry_flush(&w->registry);
+    w->scan_took_ns += clock_mono_ns() - start;
+    if (rc == 0)
+        w->last_proc_ns = w->scan_took_ns;
+}
+
+bool processes_lost_one(struct watcher *w)
 {
     int fd = open(w->proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     bool lost = false;
@@ -146,12 +171,12 @@ void processes_recheck(struct watcher *w)
     }
     if (fd >= 0)
         close(fd);
-    if (lost)
-        processes_scan(w);
+    return lost;
 }
 
 void processes_forget(struct watcher *w)
 {
+    proc_walk_close(&w->walk);
     list_each(at, &w->registry.objects)
     {
         struct ns_object *o = container_of(at, struct ns_object, in_all);
@@ -167,9 +192,9 @@ static bool visit_for_orphans(void *arg, pid_t pid, uint64_t inode)
 {
     struct watcher *w = arg;
     struct ns_object *o = registry_find_inode(&w->registry, inode);
-    if (o && !list_empty(&o->in_orphans) && o->candidate_scan != w->scan) {
-        o->candidate_scan = w->scan;
-        o->candidate = pid;
+    if (o && !list_empty(&o->in_orphans) && o->candidate_search != w->search) {
+        o->candidate_search = w->search;
+        o->found_in_search = pid;
     }
     return true;
 }
@@ -178,13 +203,13 @@ static bool visit_for_orphans(void *arg, pid_t pid, uint64_t inode)
 static bool settle(struct watcher *w, struct ns_object *o)
 {
     struct identity id;
-    if (o->candidate_scan == w->scan && o->state == NSWATCH_LIVE) {
-        int rc = learn_of(w, o->candidate, &id);
+    if (o->candidate_search == w->search && o->state == NSWATCH_LIVE) {
+        int rc = learn_of(w, o->found_in_search, &id);
         if (gone(rc))
             return false;
         if (rc == 0 && registry_find(&w->registry, &id) == o) {
-            o->seen_scan = w->scan;
-            registry_live_in(&w->registry, o, o->candidate);
+            o->seen_scan = w->scan; /* a scan at work may have passed the process before */
+            registry_live_in(&w->registry, o, o->found_in_search);
             return true;
         }
     }
@@ -195,10 +220,10 @@ static bool settle(struct watcher *w, struct ns_object *o)
 void processes_settle_orphans(struct watcher *w)
 {
     for (int i = 0; i < SETTLE_TRIES && !list_empty(&w->registry.orphans); i++) {
-        struct proc_counts counts;
-        w->scan++;
-        if (w->proc_enabled)
-            proc_scan(w->proc_root, visit_for_orphans, w, &counts);
+        struct proc_walk walk;
+        w->search++;
+        if (w->proc_enabled && proc_walk_open(&walk, w->proc_root) == 0)
+            proc_walk_step(&walk, SIZE_MAX, visit_for_orphans, w);
         list_each(at, &w->registry.orphans)
         {
             struct ns_object *o = container_of(at, struct ns_object, in_orphans);

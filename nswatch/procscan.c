@@ -48,26 +48,37 @@ int proc_ns_inode(int proc_fd, pid_t pid, uint64_t *inode)
     return *inode ? 0 : ERR_MALFORMED;
 }
 
-int proc_scan(const char *root, proc_visit *visit, void *arg, struct proc_counts *counts)
+int proc_walk_open(struct proc_walk *walk, const char *root)
 {
-    *counts = (struct proc_counts){0};
-    DIR *dir = opendir(root);
-    if (!dir)
-        return -errno;
+    *walk = (struct proc_walk){.dir = opendir(root)};
+    return walk->dir ? 0 : -errno;
+}
+
+void proc_walk_close(struct proc_walk *walk)
+{
+    if (walk->dir)
+        closedir(walk->dir);
+    walk->dir = NULL;
+}
+
+int proc_walk_step(struct proc_walk *walk, size_t max, proc_visit *visit, void *arg)
+{
     struct dirent *entry;
-    while ((errno = 0, entry = readdir(dir))) {
+    while ((errno = 0, entry = readdir(walk->dir))) {
         pid_t pid = proc_parse_pid(entry->d_name);
         uint64_t inode;
         if (!pid)
             continue;
-        counts->processes++;
-        int rc = proc_ns_inode(dirfd(dir), pid, &inode);
+        walk->counts.processes++;
+        int rc = proc_ns_inode(dirfd(walk->dir), pid, &inode);
         if (rc == -EACCES || rc == -EPERM)
-            counts->unreadable++;
+            walk->counts.unreadable++;
         if (rc == 0 && !visit(arg, pid, inode))
             break;
+        if (--max == 0)
+            return 1;
     }
     int rc = entry ? 0 : -errno;
-    closedir(dir);
+    proc_walk_close(walk);
     return rc;
 }

@@ -19,7 +19,7 @@ uint64_t proc_parse_link(const char *text, size_t n);
  * ERR_MALFORMED. */
 int proc_ns_inode(int proc_fd, pid_t pid, uint64_t *inode);
 
-/* Called for each process whose namespace can be read; false ends the scan. */
+/* Called for each process whose namespace can be read; false ends the walk. */
 typedef bool proc_visit(void *arg, pid_t pid, uint64_t inode);
 
 struct proc_counts {
@@ -27,8 +27,18 @@ struct proc_counts {
     uint64_t unreadable; /* of these, not allowed to look */
 };
 
-/* Goes through the processes (main threads) below |root|. Returns 0 with |counts|, or -errno when |root|
- * cannot be read. */
-int proc_scan(const char *root, proc_visit *visit, void *arg, struct proc_counts *counts);
+/* A walk through the processes (their main threads), in steps. */
+struct proc_walk {
+    void *dir; /* DIR of <dirent.h>; NULL: none is open */
+    struct proc_counts counts;
+};
+
+/* Begins a walk below |root|. Returns 0 or -errno. */
+int proc_walk_open(struct proc_walk *walk, const char *root);
+/* Goes on with at most |max| processes. Returns 1 when there are more, 0 at the end or when |visit| ended it,
+ * -errno when the directory cannot be read on; in the last two cases the walk is closed. */
+int proc_walk_step(struct proc_walk *walk, size_t max, proc_visit *visit, void *arg);
+/* Ends a walk half-way; nothing when none is open. */
+void proc_walk_close(struct proc_walk *walk);
 
 #endif

@@ -26,7 +26,7 @@
 
 /* After a change of the mounts so many waiting names are looked at out of turn, the newest ones: the file is
  * made just before it is mounted upon. The others, garbage most likely, have their back-off. */
-#define NEWEST_MAX 256
+#define NEWEST_MAX 64
 
 /* Of Linux 6.8: a mount id that is not used again. Older kernels give the reusable STATX_MNT_ID (5.8) or
  * nothing. */
@@ -84,10 +84,14 @@ void reconcile_touch_waiting(struct watcher *w, int64_t now_ns, bool mounts_chan
     list_each(at, &w->registry.waiting)
     {
         struct ns_name *n = container_of(at, struct ns_name, in_waiting);
-        if (newest)
+        if (newest) {
+            /* The kernel wakes us before it lets go of the lock that hides the new mount: look again soon. */
             newest--;
-        else if (n->next_ns > now_ns)
+            n->back_off_ns = BACK_OFF_MIN_NS / 2;
+            n->next_ns = now_ns;
+        } else if (n->next_ns > now_ns) {
             continue;
+        }
         reconcile_touch(w, n);
     }
 }

@@ -218,17 +218,32 @@ static int name_compare(const struct ns_name *a, const struct ns_name *b)
     return strcmp(a->name, b->name);
 }
 
-/* Adds |n| to the names of |o| at its place in the order. */
-static void attach(struct registry *r, struct ns_name *n, struct ns_object *o)
+/* Puts |n| in its place among the names of |o|. */
+static void link_name(struct ns_object *o, struct ns_name *n)
 {
-    count(r, o, -1);
     struct ns_name **at = &o->names;
     while (*at && name_compare(*at, n) < 0)
         at = &(*at)->sibling;
     n->sibling = *at;
     *at = n;
-    n->object = o;
     o->name_count++;
+}
+
+static void unlink_name(struct ns_object *o, struct ns_name *n)
+{
+    struct ns_name **at = &o->names;
+    while (*at != n)
+        at = &(*at)->sibling;
+    *at = n->sibling;
+    o->name_count--;
+}
+
+/* Adds |n| to the names of |o|. */
+static void attach(struct registry *r, struct ns_name *n, struct ns_object *o)
+{
+    count(r, o, -1);
+    link_name(o, n);
+    n->object = o;
     o->pid = 0;
     mark_changed(r, o);
     list_remove(&o->in_orphans);
@@ -251,12 +266,8 @@ static void detach(struct registry *r, struct ns_name *n)
 {
     struct ns_object *o = n->object;
     count(r, o, -1);
-    struct ns_name **at = &o->names;
-    while (*at != n)
-        at = &(*at)->sibling;
-    *at = n->sibling;
+    unlink_name(o, n);
     n->object = NULL;
-    o->name_count--;
     mark_changed(r, o);
     count(r, o, 1);
     if (o->names || o->own)
@@ -273,19 +284,18 @@ void registry_dir_set_order(struct registry *r, struct ns_dir *dir, unsigned ord
     if (dir->order == order)
         return;
     dir->order = order;
-    /* Sort each name in again; |o| keeps at least this name, so nothing becomes an orphan on the way. */
+    /* All out, then all in again: a list that is half sorted by the old order has no right place for any. */
     list_each(at, &dir->names)
     {
         struct ns_name *n = container_of(at, struct ns_name, in_dir);
-        struct ns_object *o = n->object;
-        struct ns_name **place = &o->names;
-        if (o->name_count == 1)
-            continue;
-        while (*place != n)
-            place = &(*place)->sibling;
-        *place = n->sibling;
-        o->name_count--;
-        attach(r, n, o);
+        unlink_name(n->object, n);
+    }
+    list_each(at, &dir->names)
+    {
+        struct ns_name *n = container_of(at, struct ns_name, in_dir);
+        link_name(n->object, n);
+        if (n->object->name_count > 1)
+            mark_changed(r, n->object);
     }
 }
 

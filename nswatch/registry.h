@@ -67,8 +67,9 @@ struct ns_object {
     const char *last_label;      /* the end of |last_text| */
 
     /* What processes.c keeps here. */
-    uint64_t seen_scan, candidate_scan;
-    pid_t candidate;
+    uint64_t seen_scan, candidate_scan, candidate_search;
+    pid_t candidate;       /* of the scan candidate_scan */
+    pid_t found_in_search; /* of the search candidate_search */
 };
 
 typedef void registry_sink(void *arg, enum nswatch_event event, const struct nswatch_ns *ns);

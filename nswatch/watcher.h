@@ -33,12 +33,17 @@ struct watcher {
     char *inotify_buffer; /* INOTIFY_BUFFER bytes */
     const char *proc_root, *mountinfo_path;
     bool proc_enabled;
-    uint64_t scan;   /* number of the scan of /proc at work, from 1 */
-    bool scan_again; /* a process went away under our hands */
-    bool verify;     /* the scan compares cookies, not only inodes */
-    struct proc_counts proc_counts;
+    struct proc_walk walk;          /* of the scan at work */
+    uint64_t scan;                  /* number of the scan at work or the last one, from 1 */
+    uint64_t search;                /* number of the search for orphans, from 1 */
+    bool scan_again;                /* a process went away under our hands */
+    bool verify;                    /* the next scan compares cookies, not only inodes */
+    bool verifying;                 /* the scan at work does */
+    struct proc_counts proc_counts; /* of the last complete scan */
     uint64_t overflows, proc_scans;
-    int64_t last_proc_ns;
+    int64_t scan_took_ns; /* the scan at work so far */
+    int64_t last_proc_ns; /* the last complete one */
+                          /* number of the scan of /proc at work, from 1 */
 };
 
 /* --- dirwatch.c: directories and their inotify watches ----------------------------------------- */
@@ -51,8 +56,10 @@ void dirwatch_remove(struct watcher *w, struct watch_dir *d);
 void dirwatch_read(struct watcher *w);
 /* Whether each path still leads to the directory that is watched; what does not becomes stale. */
 void dirwatch_compare(struct watcher *w);
-/* Asks for all directories to be read again. */
+/* Asks for all directories to be read again and each name to be looked at, with a visit inside. */
 void dirwatch_relist_all(struct watcher *w);
+/* Touches the names in the directories that are not known: those that no event has told of. */
+void dirwatch_find_missed(struct watcher *w);
 /* Places the watches that are stale, then lists the directories that ask for it. */
 void dirwatch_refresh(struct watcher *w, int64_t now_ns);
 /* When dirwatch_refresh wants to be called at the latest; INT64_MAX: no need. */
@@ -81,10 +88,13 @@ void propagation_learn(struct watcher *w, struct ns_dir *dir, int64_t now_ns);
 
 /* --- processes.c: namespaces by the processes in them ------------------------------------------ */
 
-/* Goes through /proc: finds anonymous namespaces, notices their end, gives them another process. */
-void processes_scan(struct watcher *w);
-/* The same if an anonymous namespace has lost its process. */
-void processes_recheck(struct watcher *w);
+/* Begins to go through /proc: finds anonymous namespaces, notices their end, gives them another process. */
+void processes_begin_scan(struct watcher *w);
+/* Goes on for about 2 ms, so that names do not have to wait for /proc. */
+void processes_continue_scan(struct watcher *w);
+bool processes_scanning(const struct watcher *w);
+/* Whether an anonymous namespace has lost its process, so that a scan is due. */
+bool processes_lost_one(struct watcher *w);
 /* Finds out for each orphan whether a process lives in it; removes it otherwise. */
 void processes_settle_orphans(struct watcher *w);
 /* Forgets the anonymous namespaces (the scan has been switched off). */

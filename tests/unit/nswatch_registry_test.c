@@ -126,6 +126,22 @@ static void second_name_joins(void **state)
     told("changed 1 zebra");
 }
 
+/* A directory with several names of one namespace goes behind another one. */
+static void all_names_of_a_directory_move(void **state)
+{
+    (void)state;
+    struct ns_name *a = name(run, "a", 100, 10);
+    name(run, "b", 100, 10);
+    name(docker, "c", 100, 10);
+    registry_dir_set_order(&registry, run, 2);
+    const char *const want[] = {"c", "a", "b"};
+    const struct ns_name *n = a->object->names;
+    for (size_t i = 0; i < 3; i++, n = n->sibling)
+        assert_string_equal(n->name, want[i]);
+    assert_null(n);
+    assert_int_equal(a->object->name_count, 3);
+}
+
 static void same_inode_is_not_the_same_namespace(void **state)
 {
     (void)state;
@@ -261,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_goes_its_way, setup, teardown),
         cmocka_unit_test_setup_teardown(unannounced_names_end_in_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(second_name_joins, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_names_of_a_directory_move, setup, teardown),
         cmocka_unit_test_setup_teardown(same_inode_is_not_the_same_namespace, setup, teardown),
         cmocka_unit_test_setup_teardown(without_cookies_the_inode_decides, setup, teardown),
         cmocka_unit_test_setup_teardown(a_name_for_another_namespace, setup, teardown),

@@ -91,12 +91,15 @@ struct mounting {
     uint64_t inode; /* 0: failed */
 };
 
+int64_t world_mounted_ns;
+
 static void *mount_new(void *arg)
 {
     struct mounting *m = arg;
     uint64_t inode;
-    if (unshare(CLONE_NEWNET) == 0 && netns_inode("/proc/thread-self/ns/net", &inode) == 0 &&
-        mount("/proc/thread-self/ns/net", m->path, NULL, MS_BIND, NULL) == 0)
+    bool made = unshare(CLONE_NEWNET) == 0 && netns_inode("/proc/thread-self/ns/net", &inode) == 0;
+    world_mounted_ns = clock_mono_ns();
+    if (made && mount("/proc/thread-self/ns/net", m->path, NULL, MS_BIND, NULL) == 0)
         m->inode = inode;
     return NULL;
 }

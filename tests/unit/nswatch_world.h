@@ -31,6 +31,8 @@ int world_run(int (*tests)(void));
 
 /* Makes a namespace and mounts it on the file |path|, as `ip netns add` does. Returns its inode. */
 uint64_t world_add(const char *path);
+/* When the last world_mount asked for its mount; CLOCK_MONOTONIC. */
+extern int64_t world_mounted_ns;
 /* The second half of world_add: mounts a new namespace on the existing file |path|. */
 uint64_t world_mount(const char *path);
 /* The first half: an empty file. */
