@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 host=127.0.0.1
 port=8889
+client=(build/bin/xtcp2client --target "$host:$port")
 log=build/run.log
 interrupted=
 daemon=
@@ -37,7 +38,7 @@ fail()
 wait_until_serving()
 {
     local deadline=$((SECONDS + 15))
-    until build/bin/xtcp2client --timeout 1s health >/dev/null 2>&1; do
+    until "${client[@]}" --timeout 1s health >/dev/null 2>&1; do
         [ -z "$interrupted" ] || return 0
         kill -0 "$daemon" 2>/dev/null || fail "the daemon has ended:"
         [ "$SECONDS" -lt "$deadline" ] || fail "the daemon does not answer:"
@@ -62,7 +63,7 @@ arguments=()
 [ -t 1 ] || arguments=(--polls 3)
 status=0
 if [ -z "$interrupted" ]; then
-    build/bin/xtcp2client stream "${arguments[@]}" </dev/null || status=$?
+    "${client[@]}" -o table stream "${arguments[@]}" </dev/null || status=$?
 fi
 
 # Ctrl-C ends the client and is the ordinary way out.
