@@ -79,7 +79,8 @@ size_t output_height(const struct output *o)
     return terminal_size(o, &size) ? size.ws_row : 0;
 }
 
-static void say(struct output *o, const char *prefix, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void say(struct output *o, const char *prefix,
+                                                      const char *format, va_list ap)
 {
     struct buf line;
     char *text = NULL;
