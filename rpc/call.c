@@ -120,6 +120,7 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
     if (error == GRPC_CALL_OK)
         return true;
     log_error("rpc", "%s: a batch was refused: %s", rpc_call_method(c), grpc_call_error_to_string(error));
+    rpc_server_count_call(c->server, -1);
     rpc_call_unref(c);
     return false;
 }
@@ -309,6 +310,7 @@ static void on_new(struct rpc_event *event, bool ok)
         return;
     }
     rpc_call_post(c->server, c->slot, c->queue);
+    rpc_server_count_call(c->server, 1);
     describe_peer(c);
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,

@@ -17,6 +17,9 @@
 /* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */
 #define POSTED 2
 
+/* Between the end of the last call and the closing of connections. */
+#define GOODBYE_NS (50 * NS_PER_MS)
+
 void rpc_server_init(void)
 {
     rpc_core_init();
@@ -145,12 +148,23 @@ bool rpc_server_stopping(const struct rpc_server *s)
     return atomic_load(&((struct rpc_server *)s)->stopping);
 }
 
-/* Waits until the shutdown tag has come or |until_ns| (monotonic) is reached. */
-static bool wait_down(struct rpc_server *s, int64_t until_ns)
+void rpc_server_count_call(struct rpc_server *s, int change)
+{
+    pthread_mutex_lock(&s->lock);
+    s->calls += (size_t)change;
+    if (s->calls == 0)
+        pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Waits until the shutdown tag has come, or |idle| is set and no call is left, or |until_ns| (monotonic) is
+ * reached. Returns whether the tag has come. */
+static bool wait_down(struct rpc_server *s, bool idle, int64_t until_ns)
 {
     struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     pthread_mutex_lock(&s->lock);
-    while (!s->down && pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT)
+    while (!s->down && !(idle && s->calls == 0) &&
+           pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT)
         continue;
     bool down = s->down;
     pthread_mutex_unlock(&s->lock);
@@ -163,9 +177,14 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     atomic_store(&s->stopping, true);
     tsan_release(&s->shut);
     grpc_server_shutdown_and_notify(s->server, s->queues[0].cq, &s->shut);
-    if (!wait_down(s, now + grace_ns)) {
+    /* Connections outlive their calls: a client closes its own only when it gets round to reading our
+     * goodbye. So they have a moment for it once all calls are over, and are then closed from here. */
+    bool down = wait_down(s, true, now + grace_ns);
+    if (!down)
+        down = wait_down(s, false, clock_mono_ns() + GOODBYE_NS);
+    if (!down) {
         grpc_server_cancel_all_calls(s->server);
-        if (!wait_down(s, now + deadline_ns))
+        if (!wait_down(s, false, now + deadline_ns))
             return ERR_TIMEOUT;
     }
     for (unsigned i = 0; i < s->n_queues; i++)

@@ -36,9 +36,10 @@ struct rpc_server {
     unsigned n_queues;
     _Atomic bool stopping;
     struct rpc_event shut; /* the tag of the shutdown */
-    pthread_mutex_t lock;  /* guards down */
+    pthread_mutex_t lock;  /* guards what follows; a leaf */
     pthread_cond_t changed;
-    bool down; /* the shutdown tag has come */
+    bool down;    /* the shutdown tag has come */
+    size_t calls; /* that have come and are not over */
 };
 
 struct rpc_call {
@@ -75,5 +76,8 @@ struct rpc_call {
 
 /* Posts a request for one more call of |slot| on |queue|. */
 void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
+
+/* A call has come (+1) or is over (-1). */
+void rpc_server_count_call(struct rpc_server *s, int change);
 
 #endif
