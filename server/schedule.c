@@ -23,6 +23,21 @@ void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t no
     s->frequency_ns = frequency_ns;
 }
 
+int64_t schedule_interval(const struct schedule *s)
+{
+    return s->stretch_ns > s->frequency_ns ? s->stretch_ns : s->frequency_ns;
+}
+
+bool schedule_stretch(struct schedule *s, int64_t interval_ns)
+{
+    int64_t before = schedule_interval(s);
+    s->stretch_ns = interval_ns;
+    int64_t interval = schedule_interval(s);
+    if (s->opened && interval > before && s->due_ns < s->begun_ns + interval)
+        s->due_ns = s->begun_ns + interval;
+    return interval != before;
+}
+
 uint64_t schedule_request(struct schedule *s)
 {
     s->requested = true;
@@ -70,13 +85,14 @@ bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum strea
     else
         *trigger = s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
     if (regular)
-        s->late += advance(&s->due_ns, s->frequency_ns, now_ns);
+        s->late += advance(&s->due_ns, schedule_interval(s), now_ns);
     if (burst) {
         s->burst_left--;
         s->burst_due_ns = s->burst_left ? now_ns + s->burst_interval_ns : INT64_MAX;
     }
     s->requested = false;
     s->running = true;
+    s->begun_ns = now_ns;
     *id = ++s->last_id;
     return true;
 }

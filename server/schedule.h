@@ -14,6 +14,8 @@
 struct schedule {
     int64_t frequency_ns;
     int64_t due_ns;      /* of the next regular poll; INT64_MAX until schedule_open */
+    int64_t stretch_ns;  /* the governor's least interval, 0: none */
+    int64_t begun_ns;    /* when the last poll began */
     uint64_t last_id;    /* of the poll that was begun last */
     bool opened;         /* the first poll may happen */
     bool running;        /* a poll is under way */
@@ -32,6 +34,14 @@ void schedule_open(struct schedule *s, int64_t now_ns);
 /* Another interval from now on; the next regular poll comes one new interval after the last one was due, at
  * the latest one new interval from now. */
 void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns);
+
+/* The governor's word: regular polls are to be at least |interval_ns| apart from now on, 0: as far as the
+ * frequency says. Requests and bursts, which somebody asked for, are not held back. Returns whether that
+ * changes the interval. */
+bool schedule_stretch(struct schedule *s, int64_t interval_ns);
+
+/* The interval in force: the frequency, or what the governor has stretched it to. */
+int64_t schedule_interval(const struct schedule *s);
 
 /* Asks for a poll as soon as possible. Returns the id of the poll that will serve the request: one that has
  * not begun. */

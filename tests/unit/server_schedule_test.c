@@ -128,6 +128,34 @@ static void test_frequency_change(void **state)
     assert_int_equal(schedule_next(&s), 5040);
 }
 
+static void test_governor(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100);
+    assert_true(schedule_stretch(&s, 400)); /* before the first poll: nothing is due to be moved */
+    assert_true(schedule_stretch(&s, 0));
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    assert_false(schedule_stretch(&s, 90)); /* the frequency is slower than that */
+    assert_int_equal(schedule_interval(&s), 100);
+    assert_true(schedule_stretch(&s, 300));
+    assert_int_equal(schedule_interval(&s), 300);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 1300);
+    schedule_request(&s); /* asked for: not held back */
+    expect_begin(&s, 1100, 2, STREAM_TRIGGER_REQUEST);
+    schedule_end(&s);
+    expect_begin(&s, 1300, 3, STREAM_TRIGGER_SCHEDULE);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 1600);
+    assert_true(schedule_stretch(&s, 0)); /* the old rhythm from the next poll on */
+    expect_begin(&s, 1600, 4, STREAM_TRIGGER_SCHEDULE);
+    schedule_end(&s);
+    assert_int_equal(schedule_next(&s), 1700);
+    assert_int_equal(s.late, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_requests_during_a_poll_become_one),
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_frequency_change),
+        cmocka_unit_test(test_governor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
