@@ -1,5 +1,6 @@
 /* xtcp2client: the command line, and what every command needs around it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,8 @@ static int finish(struct output *out, struct stop *stop, int code)
     /* The reader of a pipe may leave when it has seen enough. */
     if (out->error == -EPIPE || stop_reason(stop) == STOP_READER)
         return EXIT_DONE;
+    if (out->error == -ECANCELED)
+        return code;
     if (out->error) {
         output_note(NULL, "standard output: %s", err_name(out->error));
         return EXIT_FAILED;
@@ -64,6 +67,7 @@ static int run(const struct command *command, const struct options *options, str
         output_note(NULL, "cannot start: %s", err_name(rc));
         return EXIT_FAILED;
     }
+    out->stop_fd = stop_fd(stop);
     rc = session_open(&session, options, out, stop, &e);
     if (rc != 0) {
         output_note(NULL, "%s", e.text);
@@ -73,8 +77,18 @@ static int run(const struct command *command, const struct options *options, str
         rc = finish(out, stop, rc);
         session_close(&session);
     }
+    out->stop_fd = -1;
     stop_free(stop);
     return rc;
+}
+
+/* A socket that takes the number of a closed standard output would get the data. What is missing becomes a
+ * descriptor that cannot be written to, so that writing fails as it should. */
+static void hold_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
 int main(int argc, char **argv)
@@ -85,6 +99,7 @@ int main(int argc, char **argv)
     struct output out;
 
     stop_block_signals();
+    hold_standard_fds();
     setlocale(LC_CTYPE, "");
     if (options_parse(argc, argv, commands, n_commands, &options, &command, &e) != 0) {
         output_note(NULL, "%s", e.text);

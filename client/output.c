@@ -1,6 +1,8 @@
 #include "client/output.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 
 void output_init(struct output *o, int fd)
 {
-    *o = (struct output){.fd = fd, .terminal = isatty(fd) == 1};
+    *o = (struct output){.fd = fd, .notes_fd = STDERR_FILENO, .stop_fd = -1, .terminal = isatty(fd) == 1};
     buf_init(&o->data);
 }
 
@@ -24,16 +26,31 @@ void output_fini(struct output *o)
     buf_free(&o->data);
 }
 
-static int write_all(int fd, const char *at, size_t n)
+/* Waits until |fd| takes something, or |stop_fd| is readable. */
+static int wait_writable(int fd, int stop_fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return fds[0].revents ? 0 : -ECANCELED;
+}
+
+/* Writes in pieces that a pipe which is ready takes without blocking (PIPE_BUF, pipe(7)). */
+static int write_all(int fd, int stop_fd, const char *at, size_t n)
 {
     while (n) {
-        ssize_t done = write(fd, at, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
+        int rc = wait_writable(fd, stop_fd);
+        if (rc != 0)
+            return rc;
+        ssize_t done = write(fd, at, n < PIPE_BUF ? n : PIPE_BUF);
+        if (done < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;
-        at += done;
-        n -= (size_t)done;
+        if (done > 0) {
+            at += done;
+            n -= (size_t)done;
+        }
     }
     return 0;
 }
@@ -43,7 +60,7 @@ int output_flush(struct output *o)
     if (o->data.failed && !o->error)
         o->error = -ENOMEM;
     if (!o->error && o->data.len)
-        o->error = write_all(o->fd, o->data.data, o->data.len);
+        o->error = write_all(o->fd, o->stop_fd, o->data.data, o->data.len);
     buf_reset(&o->data);
     return o->error;
 }
@@ -95,7 +112,7 @@ __attribute__((format(printf, 3, 0))) static void say(struct output *o, const ch
     text_clean(&line, text, (size_t)n, LINE_MAX_COLUMNS);
     buf_char(&line, '\n');
     if (!line.failed)
-        (void)write_all(STDERR_FILENO, line.data, line.len);
+        (void)write_all(o ? o->notes_fd : STDERR_FILENO, o ? o->stop_fd : -1, line.data, line.len);
     buf_free(&line);
     free(text);
 }

@@ -11,12 +11,15 @@
 
 struct output {
     int fd;
+    int notes_fd;    /* where notes go: standard error */
+    int stop_fd;     /* readable: do not wait for |fd| any longer; -1: wait whatever it takes */
     bool terminal;   /* |fd| is one */
     struct buf data; /* append here; output_flush writes it */
-    int error;       /* 0, or -errno of the first write that failed: -EPIPE when the reader has gone */
+    int error; /* 0, or -errno of the first write that failed: -EPIPE when the reader has gone, -ECANCELED
+                  when it did not read on and |stop_fd| ended the wait */
 };
 
-/* Over |fd|, which stays the caller's. */
+/* Over |fd|, which stays the caller's. Its stop_fd is -1. */
 void output_init(struct output *o, int fd);
 
 /* Frees the memory; what was not flushed is lost. */

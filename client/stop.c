@@ -148,6 +148,11 @@ enum stop_reason stop_reason(const struct stop *s)
     return (enum stop_reason)atomic_load(&s->reason);
 }
 
+int stop_fd(const struct stop *s)
+{
+    return s->told;
+}
+
 bool stop_sleep(struct stop *s, int64_t ns)
 {
     struct timespec t = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};

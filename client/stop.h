@@ -33,6 +33,9 @@ void stop_attach(struct stop *s, struct rpc_channel *c);
 /* Why to stop, STOP_NOT as long as there is no reason. Any thread. */
 enum stop_reason stop_reason(const struct stop *s);
 
+/* A descriptor that is readable once there is a reason, for poll(2); it stays |s|'s. */
+int stop_fd(const struct stop *s);
+
 /* Waits |ns| nanoseconds; returns false when it was told to stop before. */
 bool stop_sleep(struct stop *s, int64_t ns);
 

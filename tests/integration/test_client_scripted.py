@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import pty
 import queue
 import signal
@@ -16,7 +17,7 @@ import grpc
 import pytest
 
 from harness.paths import CLIENT
-from harness.waiting import bound
+from harness.waiting import bound, until
 from xtcp_config.v1 import xtcp_config_pb2 as cfg
 from xtcp_config.v1 import xtcp_config_pb2_grpc as cfg_rpc
 from xtcp_flat_record.v1 import xtcp_flat_record_pb2 as rec
@@ -262,6 +263,31 @@ def test_reader_leaves(daemon):
     assert p.wait(LIMIT) == 0
     assert p.stderr.read() == ""
     p.stderr.close()
+
+
+def test_reader_that_does_not_read(daemon):
+    """A pager that waits for a key does not keep the client from being ended."""
+    def stream(request, context):
+        for i in range(1, 1000):
+            yield from marked_poll(rec.FlatRecordsResponse, i, 200)
+
+    d = records_daemon(daemon, stream=stream)
+    p = subprocess.Popen([CLIENT, "--target", d.target, "-q", "-o", "jsonl", "stream"], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    first = p.stdout.read(1)  # from here on it is stuck with a full pipe
+    wchan = pathlib.Path(f"/proc/{p.pid}/stat")
+    until(lambda: wchan.read_text().rsplit(") ", 1)[1][0] == "S", 10, "the pipe to be full")
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(LIMIT) == 0
+    assert first == b"{"
+    p.stdout.close()
+
+
+def test_closed_standard_output(daemon):
+    d = records_daemon(daemon, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 1, 1))
+    r = subprocess.run(f"exec {CLIENT} --target {d.target} -q stream --polls 1 >&-", shell=True, text=True,
+                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT)
+    assert r.returncode == 1 and "standard output" in r.stderr
 
 
 def test_full_disk():

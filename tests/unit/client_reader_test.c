@@ -21,7 +21,6 @@ struct bench {
     struct session session;
     struct reader reader;
     int errors; /* a memory file in the place of standard error */
-    int saved;
 };
 
 static struct bench *bench_new(enum output_format format)
@@ -33,8 +32,7 @@ static struct bench *bench_new(enum output_format format)
     b->session = (struct session){.options = &b->options, .out = &b->out};
     assert_int_equal(reader_init(&b->reader, &b->session), 0);
     b->errors = memfd_create("err", 0);
-    b->saved = dup(2);
-    dup2(b->errors, 2);
+    b->out.notes_fd = b->errors;
     return b;
 }
 
@@ -47,8 +45,6 @@ static void read_all(int fd, char *text, size_t size)
 /* What went to the output and to standard error; ends the bench. */
 static void bench_end(struct bench *b, char out[4096], char errors[4096])
 {
-    dup2(b->saved, 2);
-    close(b->saved);
     read_all(b->out.fd, out, 4096);
     read_all(b->errors, errors, 4096);
     close(b->out.fd);

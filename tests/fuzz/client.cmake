@@ -1,0 +1,1 @@
+xtcp_fuzz_target(fuzz_client_stream SOURCES fuzz_client_stream.c LIBS xtcp_client)

@@ -1,0 +1,55 @@
+/* What a daemon may send on a stream of records, as far as the terminal: the first byte chooses the format,
+ * the rest are messages, each preceded by its length in two bytes. */
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int nowhere = -1;
+    if (nowhere < 0)
+        nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (size < 1)
+        return 0;
+
+    struct options options = {.target = "fuzz"};
+    struct output out;
+    struct session session = {.options = &options, .out = &out};
+    struct reader reader;
+    options.output = (enum output_format)(OUTPUT_TABLE + data[0] % (OUTPUT_NULL - OUTPUT_TABLE + 1));
+    output_init(&out, nowhere);
+    out.notes_fd = nowhere;
+    if (reader_init(&reader, &session) != 0)
+        abort();
+    reader.max_records = 100;
+    data++;
+    size--;
+    while (size >= 2) {
+        size_t n = (size_t)(data[0] | data[1] << 8);
+        struct rpc_bytes message = {.data = malloc(n ? n : 1)};
+        struct err e = {0};
+        data += 2;
+        size -= 2;
+        if (n > size)
+            n = size;
+        for (size_t i = 0; i < n; i++)
+            message.data[i] = data[i];
+        message.len = n;
+        int rc = reader_message(&reader, &message, &e);
+        free(message.data);
+        if (rc == 1)
+            break;
+        data += n;
+        size -= n;
+    }
+    records_flush(reader.records);
+    reader_fini(&reader);
+    output_fini(&out);
+    return 0;
+}
