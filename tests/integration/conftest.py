@@ -33,9 +33,14 @@ class Host:
         os.chmod(path, 0o755)
         return path
 
-    def daemon(self, *options, serving=True, wrapper=(), **how):
-        """A daemon that has started; its first poll is done unless |serving| is false. Stopped and checked at the end."""
+    def daemon(self, *options, serving=True, everywhere=False, wrapper=(), **how):
+        """A daemon that has started; its first poll is done unless |serving| is false. Stopped and checked at the end.
+
+        It knows its own namespace and, with |everywhere|, those of the whole machine as by default.
+        """
         folder = how.pop("folder", None) or self.folder()
+        if not everywhere:
+            options = ("--netns-dirs", f"{folder}/netns", "--proc-scan-interval", "0", *options)
         d = Daemon(folder, *options, wrapper=(*TETHER, *wrapper), **how)
         self._stack.callback(d.kill)
         self._stack.callback(d.stop)
