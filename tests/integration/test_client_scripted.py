@@ -1,14 +1,16 @@
 """xtcp2client against daemons that are played by this file: what no real daemon does on demand."""
 
 import contextlib
+import fcntl
 import json
 import os
-import pathlib
 import pty
 import queue
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 from concurrent import futures
@@ -265,6 +267,10 @@ def test_reader_leaves(daemon):
     p.stderr.close()
 
 
+def waiting_bytes(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0]
+
+
 def test_reader_that_does_not_read(daemon):
     """A pager that waits for a key does not keep the client from being ended."""
     def stream(request, context):
@@ -273,10 +279,9 @@ def test_reader_that_does_not_read(daemon):
 
     d = records_daemon(daemon, stream=stream)
     p = subprocess.Popen([CLIENT, "--target", d.target, "-q", "-o", "jsonl", "stream"], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     first = p.stdout.read(1)  # from here on it is stuck with a full pipe
-    wchan = pathlib.Path(f"/proc/{p.pid}/stat")
-    until(lambda: wchan.read_text().rsplit(") ", 1)[1][0] == "S", 10, "the pipe to be full")
+    until(lambda: waiting_bytes(p.stdout) > 50000, 10, "the pipe to be full")
     p.send_signal(signal.SIGTERM)
     assert p.wait(LIMIT) == 0
     assert first == b"{"
