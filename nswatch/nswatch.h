@@ -89,7 +89,7 @@ enum nswatch_event {
     NSWATCH_SYNCED, /* once: everything that was there at the start has been told. |ns| is NULL */
     NSWATCH_DEAD,   /* the last of all, never in ordinary life: the thread could not go back to the host's
                      * namespace and ends rather than work in a wrong one. |ns| is NULL. This one event comes
-                     * from   that wrong namespace: only note it and wake another thread */
+                     * from that wrong namespace: only note it and wake another thread */
     NSWATCH_EVENTS
 };
 
@@ -102,19 +102,18 @@ extern const char *const nswatch_event_names[NSWATCH_EVENTS];
 typedef void nswatch_callback(void *arg, enum nswatch_event event, const struct nswatch_ns *ns);
 
 struct nswatch_options {
-    const char *const
-        *dirs;        /* |dir_count| absolute paths; need not exist; earlier ones win in nswatch_ns.netns */
-    size_t dir_count; /* at most NSWATCH_DIRS_MAX; 0: none */
-    int64_t proc_interval_ns;   /* between scans of /proc, from NSWATCH_PROC_INTERVAL_MIN_NS; 0: no anonymous
-                                   ones */
+    /* |dir_count| absolute paths, at most NSWATCH_DIRS_MAX. They need not exist; earlier ones win in
+     * nswatch_ns.netns. */
+    const char *const *dirs;
+    size_t dir_count;
+    /* Between scans of /proc, from NSWATCH_PROC_INTERVAL_MIN_NS; 0: no anonymous namespaces. */
+    int64_t proc_interval_ns;
     const char *proc_root;      /* NULL: "/proc" */
     const char *mountinfo_path; /* NULL: "/proc/self/mountinfo" */
 };
 
-#define NSWATCH_DIRS_MAX 64
-
-/* Default of proc_interval_ns. */
-#define NSWATCH_PROC_INTERVAL_NS     10000000000LL
+#define NSWATCH_DIRS_MAX             64
+#define NSWATCH_PROC_INTERVAL_NS     10000000000LL /* a good default */
 #define NSWATCH_PROC_INTERVAL_MIN_NS 10000000LL
 
 struct nswatch;
