@@ -40,6 +40,7 @@ class Host:
         """
         folder = how.pop("folder", None) or self.folder()
         if not everywhere:
+            os.makedirs(f"{folder}/netns", exist_ok=True)
             options = ("--netns-dirs", f"{folder}/netns", "--proc-scan-interval", "0", *options)
         d = Daemon(folder, *options, wrapper=(*TETHER, *wrapper), **how)
         self._stack.callback(d.kill)
@@ -72,6 +73,10 @@ class Host:
         ns = netns.Anonymous()
         self._stack.callback(ns.end)
         return ns
+
+    def names_of(self, d):
+        """The folder in which |d|, started without |everywhere|, looks for namespaces."""
+        return self.keep(netns.Folder(f"{d.folder}/netns"))
 
     def process(self, *command, **how):
         """A process that is gone at the end at the latest."""

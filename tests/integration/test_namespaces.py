@@ -1,7 +1,6 @@
 """Which namespaces the daemon knows, how soon, and that it holds none of them."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -22,46 +21,14 @@ READY = TYPE("NAMESPACE_EVENT_TYPE_READY")
 REMOVED = TYPE("NAMESPACE_EVENT_TYPE_REMOVED")
 SYNCED = TYPE("NAMESPACE_EVENT_TYPE_SYNCED")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-MS_BIND, MNT_DETACH = 4096, 2
-
 
 def of_cookie(kind, cookie):
     return lambda event: event.type == kind and event.namespace.cookie == cookie
 
 
-class Folder:
-    """A folder of our own with namespaces in it, each mounted at a moment that we know."""
-
-    def __init__(self, path):
-        self.path = path
-        self.mounted = []
-
-    def add(self, name, source):
-        """Binds |source| (a /proc/PID/ns/net) to |name|. Returns the wall clock when it was there, in ns."""
-        target = f"{self.path}/{name}"
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o444))
-        if _libc.mount(source.encode(), target.encode(), None, MS_BIND, None) != 0:
-            raise OSError(ctypes.get_errno(), f"mount {target}")
-        now = time.time_ns()
-        self.mounted.append(target)
-        return now
-
-    def remove(self, name):
-        target = f"{self.path}/{name}"
-        self.mounted.remove(target)
-        if _libc.umount2(target.encode(), MNT_DETACH) != 0:
-            raise OSError(ctypes.get_errno(), f"umount {target}")
-        os.unlink(target)
-
-    def close(self):
-        for target in list(self.mounted):
-            self.remove(os.path.basename(target))
-
-
 @pytest.fixture
 def folder(host):
-    return host.keep(Folder(host.folder()))
+    return host.keep(netns.Folder(host.folder()))
 
 
 def watching(host, d):
@@ -171,7 +138,7 @@ def test_a_folder_that_comes_later(host):
     watch, _ = watching(host, d)
     ns = host.anonymous()
     os.makedirs(f"{base}/not/yet")
-    late = host.keep(Folder(f"{base}/not/yet"))
+    late = host.keep(netns.Folder(f"{base}/not/yet"))
     late.add("late", ns.path)
     assert watch.next_that(of_cookie(READY, ns.cookie)).namespace.names[0] == "late"
 

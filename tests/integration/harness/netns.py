@@ -8,11 +8,13 @@ import os
 import socket
 import struct
 import subprocess
+import time
 
 from .waiting import until
 
 PREFIX = f"xt-{os.getpid()}-"
 CLONE_NEWNET = 0x40000000
+MS_BIND, MNT_DETACH = 4096, 2
 SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -107,6 +109,35 @@ class Anonymous(Namespace):
     def end(self):
         self.process.kill()
         self.process.wait()
+
+
+class Folder:
+    """A folder of our own with namespaces in it, each mounted at a moment that we know."""
+
+    def __init__(self, path):
+        self.path = path
+        self.mounted = []
+
+    def add(self, name, source):
+        """Binds |source| (a /proc/PID/ns/net) to |name|. Returns the wall clock when it was there, in ns."""
+        target = f"{self.path}/{name}"
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o444))
+        if _libc.mount(source.encode(), target.encode(), None, MS_BIND, None) != 0:
+            raise OSError(ctypes.get_errno(), f"mount {target}")
+        now = time.time_ns()
+        self.mounted.append(target)
+        return now
+
+    def remove(self, name):
+        target = f"{self.path}/{name}"
+        self.mounted.remove(target)
+        if _libc.umount2(target.encode(), MNT_DETACH) != 0:
+            raise OSError(ctypes.get_errno(), f"umount {target}")
+        os.unlink(target)
+
+    def close(self):
+        for target in list(self.mounted):
+            self.remove(os.path.basename(target))
 
 
 @contextlib.contextmanager
