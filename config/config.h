@@ -51,12 +51,14 @@ struct config {
 
     /* Polling */
     int64_t poll_frequency;
-    int64_t poll_timeout; /* less than poll_frequency */
-    groups_t groups;      /* option enabled_deserializers */
+    int64_t poll_timeout;     /* less than poll_frequency */
+    groups_t groups;          /* option enabled_deserializers */
+    uint32_t max_cpu_percent; /* of one CPU; 0: no limit */
 
     /* Namespaces */
     struct config_strings netns_dirs;
     int64_t proc_scan_interval; /* 0: never look at /proc */
+    uint32_t collector_threads_max;
 
     /* Identity: what records say about this host */
     char *label;
@@ -110,7 +112,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 14
+#define CONFIG_OPTION_COUNT 16
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

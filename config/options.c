@@ -119,6 +119,18 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .n_names = GROUP_COUNT,
     },
     {
+        OPTION("max_cpu_percent", max_cpu_percent, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 6400,
+        .zero_is_off = true,
+        .section = "Polling",
+        .metavar = "PERCENT",
+        .help = "CPU time that the daemon may use, in percent of one CPU. When it uses more, regular polls "
+                "are made less "
+                "often until it fits.",
+    },
+    {
         OPTION("netns_dirs", netns_dirs, CONFIG_LIST, CONFIG_HOT),
         .default_value = "/run/netns,/run/docker/netns",
         .min = 0,
@@ -140,6 +152,16 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .section = "Namespaces",
         .metavar = "DURATION",
         .help = "How often /proc is searched for the namespaces of processes, which need not have a file.",
+    },
+    {
+        OPTION("collector_threads_max", collector_threads_max, CONFIG_UINT, CONFIG_RESTART),
+        .default_value = "512",
+        .min = 1,
+        .max = 16384,
+        .section = "Namespaces",
+        .metavar = "COUNT",
+        .help = "How many namespaces are collected by a thread of their own; those beyond it share a few "
+                "threads.",
     },
     {
         OPTION("label", label, CONFIG_STRING, CONFIG_HOT),

@@ -1,5 +1,6 @@
-/* Hand-overs that ThreadSanitizer cannot see, since they happen inside gRPC, which is not built with it: what one thread did
- * before tsan_release(p) is visible to the one that has returned from tsan_acquire(p). Nothing in other builds. */
+/* Hand-overs that ThreadSanitizer cannot see, since they happen inside gRPC, which is not built with it: what
+ * one thread did before tsan_release(p) is visible to the one that has returned from tsan_acquire(p). Nothing
+ * in other builds. */
 #ifndef XTCP_LIB_TSAN_H
 #define XTCP_LIB_TSAN_H
 

@@ -95,6 +95,7 @@ struct config_view {
     XtcpConfig__V1__Namespaces namespaces;
     XtcpConfig__V1__NamespaceDirectories directories;
     XtcpConfig__V1__Limits limits;
+    XtcpConfig__V1__CpuBudget cpu;
     XtcpConfig__V1__Log log;
 };
 
@@ -130,7 +131,7 @@ struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 7
+#define CONFIG_OPTION_PATHS 9
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

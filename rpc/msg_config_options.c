@@ -12,6 +12,8 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.namespaces.proc_scan_interval", "proc_scan_interval"},
     {"options.limits.queue_rows", "queue_rows"},
     {"options.limits.subscribers_max", "subscribers_max"},
+    {"options.limits.cpu.max_percent", "max_cpu_percent"},
+    {"options.limits.collector_threads_max", "collector_threads_max"},
     {"options.log.level", "log_level"},
     {"options.log.format", "log_format"},
 };
@@ -44,6 +46,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     xtcp_config__v1__namespace_directories__init(&v->directories);
     google__protobuf__duration__init(&v->proc_scan_interval);
     xtcp_config__v1__limits__init(&v->limits);
+    xtcp_config__v1__cpu_budget__init(&v->cpu);
     xtcp_config__v1__log__init(&v->log);
 
     v->listeners.n_listen = c->grpc_listen.n;
@@ -55,6 +58,9 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->namespaces.proc_scan_interval = &v->proc_scan_interval;
     v->limits.queue_rows = c->queue_rows;
     v->limits.subscribers_max = c->subscribers_max;
+    v->limits.collector_threads_max = c->collector_threads_max;
+    v->cpu.max_percent = c->max_cpu_percent;
+    v->limits.cpu = &v->cpu;
     v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
     v->log.format = (char *)(uintptr_t)log_format_names[c->log_format];
 
@@ -88,13 +94,29 @@ static int apply_text(struct config_apply *a, const char *name, const char *text
     return rc < 0 ? rename_error(a->e, rc, option, path_of(option)) : 0;
 }
 
-static int apply_number(struct config_apply *a, const char *name, uint32_t value)
+static int apply_uint(struct config_apply *a, const char *name, uint32_t value)
 {
     char text[16];
-    if (value == 0)
-        return 0; /* unset */
     snprintf(text, sizeof(text), "%" PRIu32, value);
     return apply_text(a, name, text);
+}
+
+/* A number whose zero says that it is not given. */
+static int apply_number(struct config_apply *a, const char *name, uint32_t value)
+{
+    return value ? apply_uint(a, name, value) : 0;
+}
+
+static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *limits)
+{
+    int rc = apply_number(a, "queue_rows", limits->queue_rows);
+    if (rc == 0)
+        rc = apply_number(a, "subscribers_max", limits->subscribers_max);
+    if (rc == 0)
+        rc = apply_number(a, "collector_threads_max", limits->collector_threads_max);
+    if (rc == 0 && limits->cpu)
+        rc = apply_uint(a, "max_cpu_percent", limits->cpu->max_percent);
+    return rc;
 }
 
 /* Whether |items| mean the same as |list|, one by one: localhost:1 and 127.0.0.1:1 do. */
@@ -179,9 +201,7 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOpt
     if (rc == 0 && options->namespaces)
         rc = apply_namespaces(a, options->namespaces);
     if (rc == 0 && options->limits)
-        rc = apply_number(a, "queue_rows", options->limits->queue_rows);
-    if (rc == 0 && options->limits)
-        rc = apply_number(a, "subscribers_max", options->limits->subscribers_max);
+        rc = apply_limits(a, options->limits);
     if (rc == 0 && options->log)
         rc = apply_log(a, options->log);
     return rc;
