@@ -122,6 +122,51 @@ static void named_namespace_outlives_its_name(void **state)
     record_stop(&r);
 }
 
+/* Makes the next process get the number |pid|, if the kernel lets us. */
+static void next_pid(pid_t pid)
+{
+    FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "w");
+    if (!f)
+        return;
+    fprintf(f, "%d", (int)pid - 1);
+    fclose(f);
+}
+
+/* The worst case: the same inode number behind the same process number, and yet another namespace. */
+static void same_inode_and_pid_are_not_the_same_namespace(void **state)
+{
+    (void)state;
+    static struct record r;
+    uint64_t inode, again = 0;
+    record_start_dir(&r, RARE);
+    pid_t first = world_process(&inode), second = 0;
+    struct label name = anonymous(inode);
+    nswatch_rescan(r.nw);
+    const struct told *old = record_expect(&r, NSWATCH_READY, name.text);
+    assert_int_equal(old->ns->pid, first);
+    world_kill(first);
+    int64_t deadline = clock_mono_ns() + 5 * NS_PER_S;
+    while (clock_mono_ns() < deadline) { /* until the kernel has cleaned up and gives the number away again */
+        next_pid(first);
+        second = world_process(&again);
+        if (again == inode)
+            break;
+        world_kill(second);
+    }
+    if (again != inode) {
+        record_stop(&r);
+        skip();
+    }
+    print_message("the same inode, and %s pid\n", first == second ? "the same" : "another");
+    nswatch_rescan(r.nw);
+    assert_int_equal(record_expect(&r, NSWATCH_REMOVED, name.text)->ns->id, old->ns->id);
+    const struct told *new = record_expect(&r, NSWATCH_READY, name.text);
+    assert_true(new->ns->id != old->ns->id &&new->ns->cookie != old->ns->cookie);
+    assert_int_equal(new->ns->pid, second);
+    world_kill(second);
+    record_stop(&r);
+}
+
 /* The end of an interface that has its other end in our namespace: how the kernel shows that a namespace is
  * really gone. */
 static bool interface_gone_within(const char *name, int64_t ns)
@@ -288,6 +333,7 @@ static int all_tests(void)
         cmocka_unit_test_teardown(another_process_takes_over, world_clean),
         cmocka_unit_test_teardown(gets_a_name_and_loses_it, world_clean),
         cmocka_unit_test_teardown(named_namespace_outlives_its_name, world_clean),
+        cmocka_unit_test_teardown(same_inode_and_pid_are_not_the_same_namespace, world_clean),
         cmocka_unit_test_teardown(deleted_namespace_really_dies, world_clean),
         cmocka_unit_test_teardown(namespace_ids_tell_before_the_scan, world_clean),
         cmocka_unit_test_teardown(nothing_is_held, world_clean),
