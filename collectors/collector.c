@@ -26,8 +26,9 @@
 #define STACK_SIZE (64 * 1024)
 #endif
 
-#define TURNSTILE_DEFAULT_MAX 4 /* more threads than this only contend for the locks of the kernel's tables  \
-                                 */
+#define TURNSTILE_DEFAULT_MAX                                                                                \
+    4 /* more threads than this only contend for the locks of the kernel's tables                            \
+       */
 #define TURNSTILE_MAX 64
 
 static unsigned default_turnstile(void)

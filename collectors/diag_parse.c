@@ -74,6 +74,20 @@ void diag_reader_feed(struct diag_reader *r, const void *data, size_t len)
     r->next = 0;
 }
 
+bool diag_reader_peek(const struct diag_reader *r, size_t *at, uint64_t *cookie)
+{
+    const size_t place = sizeof(struct nlmsghdr) + offsetof(struct inet_diag_msg, id.idiag_cookie);
+    uint32_t len;
+    if (*at >= r->len || r->len - *at < place + sizeof(*cookie))
+        return false;
+    memcpy(&len, r->data + *at, sizeof(len));
+    if (len < sizeof(struct nlmsghdr) || len > r->len - *at)
+        return false;
+    memcpy(cookie, r->data + *at + place, sizeof(*cookie));
+    *at += NLMSG_ALIGN((size_t)len);
+    return true;
+}
+
 uint64_t diag_cookie(const struct record_source *s)
 {
     uint32_t words[2];

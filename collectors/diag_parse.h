@@ -72,6 +72,10 @@ void diag_reader_feed(struct diag_reader *r, const void *data, size_t len);
 /* The next event; DIAG_END once the datagram is used up, and after DIAG_BROKEN. */
 enum diag_event diag_reader_next(struct diag_reader *r);
 
+/* Looks ahead for the cookies of a datagram's sockets: |at| is 0 at first and moves on. Returns false at the
+ * end. Nothing is checked but bounds: a hint, not data. */
+bool diag_reader_peek(const struct diag_reader *r, size_t *at, uint64_t *cookie);
+
 /* The socket's cookie, low word first; 0 when the kernel gave it none (INET_DIAG_NOCOOKIE). */
 uint64_t diag_cookie(const struct record_source *s);
 

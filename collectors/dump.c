@@ -153,11 +153,20 @@ static int take_socket(struct receiving *r)
     return added ? r->fn(r->arg, &r->reader.source) : 0;
 }
 
+/* A dump pulls all of the kernel's sockets through the caches, so the set of seen cookies is not in them. */
+static void prefetch_seen(const struct receiving *r)
+{
+    uint64_t cookie;
+    for (size_t at = 0; diag_reader_peek(&r->reader, &at, &cookie);)
+        u64set_prefetch(r->options->seen, cookie);
+}
+
 /* Goes through one datagram. Returns 0 or why the dump is over with. */
 static int take_datagram(struct receiving *r, size_t n, struct err *e)
 {
     int rc;
     diag_reader_feed(&r->reader, r->options->buffer, n);
+    prefetch_seen(r);
     for (enum diag_event event; (event = diag_reader_next(&r->reader)) != DIAG_END;) {
         switch (event) {
         case DIAG_SOCKET:

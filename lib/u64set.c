@@ -39,6 +39,12 @@ static size_t hash(uint64_t key)
     return (size_t)(key ^ (key >> 31));
 }
 
+void u64set_prefetch(const struct u64set *s, uint64_t key)
+{
+    if (s->capacity)
+        __builtin_prefetch(&s->slots[hash(key) & (s->capacity - 1)], 1);
+}
+
 static int grow(struct u64set *s)
 {
     size_t capacity = s->capacity ? 2 * s->capacity : 64;

@@ -22,4 +22,8 @@ void u64set_clear(struct u64set *s, size_t keep);
 /* Adds |key|. Returns 1 when it is new, 0 when it was there, -ENOMEM. */
 int u64set_add(struct u64set *s, uint64_t key);
 
+/* Starts loading the memory that u64set_add will look at for |key|: when many keys are known ahead,
+ * prefetching all of them first makes one wait of many. */
+void u64set_prefetch(const struct u64set *s, uint64_t key);
+
 #endif

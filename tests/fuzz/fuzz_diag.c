@@ -40,6 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0 && data[size - 1] & 1)
         diag_reader_expect(&r, 77, 4242);
     diag_reader_feed(&r, data, size);
+    uint64_t cookie;
+    size_t peeked = 0;
+    for (size_t at = 0; diag_reader_peek(&r, &at, &cookie);)
+        check(++peeked <= size / sizeof(struct nlmsghdr));
     for (enum diag_event event; (event = diag_reader_next(&r)) != DIAG_END;) {
         check(++events <= size / sizeof(struct nlmsghdr) + 1);
         check(r.offset < size);

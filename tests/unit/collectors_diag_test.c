@@ -46,6 +46,11 @@ static void test_both_answer_types(void **state)
     put_attr(&m, INET_DIAG_TOS, &tos, 1); /* the last one, not padded */
     put_end(&m);
     feed(&f, &m);
+    uint64_t ahead = 0;
+    size_t at = 0;
+    assert_true(diag_reader_peek(&f.r, &at, &ahead) && ahead == 1);
+    assert_true(diag_reader_peek(&f.r, &at, &ahead) && ahead == 2);
+    assert_false(diag_reader_peek(&f.r, &at, &ahead));
     assert_int_equal(diag_reader_next(&f.r), DIAG_SOCKET);
     assert_int_equal(f.r.type, TCPDIAG_GETSOCK);
     assert_int_equal(diag_cookie(&f.r.source), 1);
