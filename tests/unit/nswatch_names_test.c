@@ -344,6 +344,37 @@ static void odd_names_are_safe(void **state)
     record_stop(&r);
 }
 
+/* lib/netns.h: looking and entering, on what is a namespace and what is not. */
+static void only_network_namespaces_are_entered(void **state)
+{
+    (void)state;
+    uint64_t before, inode, after = world_add(WORLD_DIR "/blue");
+    netns_inode("/proc/thread-self/ns/net", &before);
+    world_file(WORLD_DIR "/file");
+    world_attach("/proc/self/ns/pid", WORLD_DIR "/pidns");
+    mkfifo(WORLD_DIR "/fifo", 0600);
+    assert_int_equal(netns_is_nsfs(WORLD_DIR "/blue"), 1);
+    assert_int_equal(netns_is_nsfs(WORLD_DIR "/file"), 0);
+    assert_int_equal(netns_is_nsfs(WORLD_DIR "/none"), -ENOENT);
+    assert_int_equal(netns_inode(WORLD_DIR "/none", &inode), -ENOENT);
+    assert_int_equal(netns_enter(WORLD_DIR "/none"), -ENOENT);
+    assert_int_equal(netns_enter(WORLD_DIR "/file"), ERR_TYPE);
+    assert_int_equal(netns_enter(WORLD_DIR "/pidns"), ERR_TYPE);
+    assert_int_equal(netns_enter(WORLD_DIR "/fifo"), ERR_TYPE); /* and does not wait for a writer */
+    netns_inode("/proc/thread-self/ns/net", &inode);
+    assert_int_equal(inode, before);
+
+    int home = netns_open_self();
+    assert_true(home >= 0);
+    assert_int_equal(netns_enter(WORLD_DIR "/blue"), 0);
+    netns_inode("/proc/thread-self/ns/net", &inode);
+    assert_int_equal(netns_enter_fd(home), 0);
+    assert_int_equal(inode, after);
+    close(home);
+    uint64_t cookie;
+    assert_int_equal(netns_cookie(-1, &cookie), -EBADF);
+}
+
 /* What never becomes a namespace fails once, in five seconds, and heals when it becomes one after all. */
 static void what_is_no_namespace_fails_and_heals(void **state)
 {
@@ -397,6 +428,7 @@ static int all_tests(void)
         cmocka_unit_test_teardown(unmounted_without_a_delete, world_clean),
         cmocka_unit_test_teardown(links_are_followed, world_clean),
         cmocka_unit_test_teardown(odd_names_are_safe, world_clean),
+        cmocka_unit_test_teardown(only_network_namespaces_are_entered, world_clean),
         cmocka_unit_test_teardown(what_is_no_namespace_fails_and_heals, world_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
