@@ -140,8 +140,8 @@ static void ready_within_ten_milliseconds(void **state)
     static struct record r;
     int64_t best = INT64_MAX;
     record_start_dir(&r, PROC_MS(1000));
-    /* Other work on the machine may spoil a measurement, though not three. */
-    for (int i = 0; i < 3 && best >= READY_NS; i++) {
+    /* Other work on the machine may spoil a measurement, though not five. */
+    for (int i = 0; i < 5 && best >= READY_NS; i++) {
         int64_t took = measure_ready(&r, 200);
         best = took < best ? took : best;
     }
