@@ -1,5 +1,9 @@
 #include "client/json.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <ctype.h>
 #include <string.h>
 
@@ -107,6 +111,26 @@ void json_i32(struct json *j, const char *key, int32_t value)
         return;
     key_of(j, key);
     buf_i64(j->out, value);
+}
+
+void json_bool(struct json *j, const char *key, bool value)
+{
+    if (j->canonical && !value)
+        return;
+    key_of(j, key);
+    buf_str(j->out, value ? "true" : "false");
+}
+
+void json_double(struct json *j, const char *key, double value)
+{
+    char text[32];
+    if (j->canonical && value == 0)
+        return;
+    key_of(j, key);
+    snprintf(text, sizeof(text), "%.15g", value);
+    if (strtod(text, NULL) != value) /* the shorter form does not read back */
+        snprintf(text, sizeof(text), "%.17g", value);
+    buf_str(j->out, isfinite(value) ? text : "null");
 }
 
 void json_enum(struct json *j, const char *key, const char *prefix, const char *name, uint32_t value)

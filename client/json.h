@@ -30,6 +30,9 @@ void json_string(struct json *j, const char *key, const char *value); /* NULL co
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_u32(struct json *j, const char *key, uint32_t value);
 void json_i32(struct json *j, const char *key, int32_t value);
+void json_bool(struct json *j, const char *key, bool value);
+/* null when |value| is no finite number. */
+void json_double(struct json *j, const char *key, double value);
 
 /* An enum value: |name| in jsonl, |prefix| and |name| in capitals in protojson. */
 void json_enum(struct json *j, const char *key, const char *prefix, const char *name, uint32_t value);

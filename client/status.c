@@ -73,6 +73,39 @@ static void show_subscribers(struct buf *out, const struct status_msg *m)
     }
 }
 
+/* |part| of |whole| in percent. */
+static unsigned share(uint64_t part, uint64_t whole)
+{
+    return whole ? (unsigned)(100.0 * (double)part / (double)whole + 0.5) : 0;
+}
+
+static void show_cost(struct buf *out, const struct status_cost *c)
+{
+    char poll[UNITS_TEXT_MAX], socket[UNITS_TEXT_MAX], interval[UNITS_TEXT_MAX], rss[UNITS_TEXT_MAX];
+    units_time(c->last_poll_cpu_ns, poll);
+    units_time(c->last_socket_cpu_ns, socket);
+    units_time(c->interval_ns, interval);
+    units_bytes(c->rss_bytes, rss);
+    name(out, "cost");
+    buf_printf(out, "%.2f%% of a CPU, %s in memory, %" PRIu32 " threads; last poll %s, %s per socket\n",
+               c->cpu_percent, rss, c->threads, poll, socket);
+    name(out, "");
+    uint64_t user = c->collect_cpu_ns > c->collect_kernel_ns ? c->collect_cpu_ns - c->collect_kernel_ns : 0;
+    buf_printf(out, "%u%% kernel, %u%% parsing and encoding, %u%% passing on\n",
+               share(c->collect_kernel_ns, c->cpu_ns), share(user, c->cpu_ns),
+               share(c->fan_out_cpu_ns, c->cpu_ns));
+    if (c->stretched) {
+        name(out, "");
+        buf_printf(out, "polls come every %s only: max_cpu_percent is %" PRIu32 "\n", interval,
+                   c->max_cpu_percent);
+    }
+    if (c->late_polls) {
+        name(out, "");
+        count(out, c->late_polls, "poll");
+        buf_str(out, " left out since the one before was still running\n");
+    }
+}
+
 static void show_text(struct buf *out, const struct status_msg *m)
 {
     char up[UNITS_TEXT_MAX], since[CLOCK_TEXT_MAX];
@@ -97,6 +130,8 @@ static void show_text(struct buf *out, const struct status_msg *m)
     name(out, "namespaces");
     buf_printf(out, "%" PRIu32 "\n", m->namespaces);
     show_subscribers(out, m);
+    if (m->cost)
+        show_cost(out, m->cost);
     for (size_t i = 0; i < m->n_errors; i++) {
         name(out, i ? "" : "errors");
         buf_printf(out, "%" PRIu64 " ", m->errors[i].count);
@@ -179,6 +214,26 @@ static void put_subscribers(struct json *j, const struct status_msg *m)
     json_array_end(j);
 }
 
+static void put_cost(struct json *j, const struct status_cost *c)
+{
+    json_object(j, "cost");
+    json_u64(j, "cpu_ns", c->cpu_ns);
+    json_u64(j, "collect_cpu_ns", c->collect_cpu_ns);
+    json_u64(j, "collect_kernel_ns", c->collect_kernel_ns);
+    json_u64(j, "fan_out_cpu_ns", c->fan_out_cpu_ns);
+    json_u64(j, "last_poll_cpu_ns", c->last_poll_cpu_ns);
+    json_u64(j, "last_socket_cpu_ns", c->last_socket_cpu_ns);
+    json_double(j, "cpu_percent", c->cpu_percent);
+    json_u32(j, "max_cpu_percent", c->max_cpu_percent);
+    json_u64(j, "interval_ns", c->interval_ns);
+    json_bool(j, "stretched", c->stretched);
+    json_u64(j, "rss_bytes", c->rss_bytes);
+    json_u32(j, "threads", c->threads);
+    json_u64(j, "batch_bytes", c->batch_bytes);
+    json_u64(j, "late_polls", c->late_polls);
+    json_object_end(j);
+}
+
 static void put_gaps(struct json *j, const struct status_msg *m)
 {
     if (!json_wants_array(j, m->n_gaps))
@@ -210,6 +265,8 @@ static void show_json(struct buf *out, const struct status_msg *m, bool canonica
     put_counts(&j, m);
     put_subscribers(&j, m);
     put_gaps(&j, m);
+    if (m->cost)
+        put_cost(&j, m->cost);
     json_object_end(&j);
     buf_char(out, '\n');
 }

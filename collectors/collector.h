@@ -64,6 +64,7 @@ struct collector_result {
     int64_t duration_ns; /* from the order to the end, waiting included */
     int64_t dump_ns;     /* of it: from entering the namespace to the last row */
     int64_t cpu_ns;      /* CPU time of the thread */
+    int64_t kernel_ns;   /* of it, in the kernel: sampled, right on average only */
 };
 
 /* Where rows and results go. Called on collectors' threads, several at a time. */

@@ -215,6 +215,7 @@ void visit_run(struct visit *v, struct collector_result *result)
     struct work w = {.visit = v, .result = result, .e = &result->err};
     int64_t start = clock_mono_ns();
     int64_t cpu = clock_thread_cpu_ns();
+    int64_t kernel = clock_thread_kernel_ns();
 
     int rc = dump_all(&w);
     flush(&w);
@@ -224,4 +225,5 @@ void visit_run(struct visit *v, struct collector_result *result)
         result->err = (struct err){0}; /* what a retry has mended */
     result->dump_ns = clock_mono_ns() - start;
     result->cpu_ns = clock_thread_cpu_ns() - cpu;
+    result->kernel_ns = clock_thread_kernel_ns() - kernel;
 }

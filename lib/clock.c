@@ -1,6 +1,7 @@
 #include "lib/clock.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id)
@@ -23,6 +24,18 @@ int64_t clock_wall_ns(void)
 int64_t clock_thread_cpu_ns(void)
 {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+int64_t clock_process_cpu_ns(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t clock_thread_kernel_ns(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_stime.tv_sec * NS_PER_S + usage.ru_stime.tv_usec * NS_PER_US;
 }
 
 void clock_format(int64_t wall_ns, unsigned digits, char out[CLOCK_TEXT_MAX])

@@ -17,6 +17,13 @@ int64_t clock_wall_ns(void);
 /* CPU time of the calling thread. */
 int64_t clock_thread_cpu_ns(void);
 
+/* CPU time of all threads of the process. */
+int64_t clock_process_cpu_ns(void);
+
+/* CPU time of the calling thread in the kernel. The kernel splits a thread's time by sampling: right on
+ * average only. */
+int64_t clock_thread_kernel_ns(void);
+
 #define CLOCK_TEXT_MAX 40
 
 /* Writes |wall_ns| in RFC 3339, UTC, with |digits| (0 to 9) decimals of the second into |out|. */

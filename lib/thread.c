@@ -1,6 +1,7 @@
 #include "lib/thread.h"
 
 #include <stdio.h>
+#include <time.h>
 
 int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg)
 {
@@ -20,6 +21,15 @@ int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(v
     snprintf(short_name, sizeof(short_name), "%s", name);
     pthread_setname_np(t->id, short_name);
     return 0;
+}
+
+int64_t thread_cpu_ns(const struct thread *t)
+{
+    clockid_t clock;
+    struct timespec ts;
+    if (!t->running || pthread_getcpuclockid(t->id, &clock) || clock_gettime(clock, &ts))
+        return 0;
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
 void thread_join(struct thread *t)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct thread {
     pthread_t id;
@@ -15,6 +16,9 @@ struct thread {
 /* Starts |fn|(|arg|) on a thread called |name| (cut to the kernel's 15 characters) with |stack| bytes of
  * stack (0: the default). |t| is the caller's and must live until thread_join. Returns 0 or -errno. */
 int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg);
+
+/* CPU time that |t| has used, in ns; 0 when it is not running. The owner. */
+int64_t thread_cpu_ns(const struct thread *t);
 
 /* Waits for the end of |t|; nothing when it is not running. */
 void thread_join(struct thread *t);

@@ -10,6 +10,7 @@
 #define POLL(name)       xtcp_status_v1_PollSummary_##name
 #define COUNT(name)      xtcp_status_v1_ErrorCount_##name
 #define SUBSCRIBER(name) xtcp_status_v1_Subscriber_##name
+#define COST(name)       xtcp_status_v1_Cost_##name
 #define GAP(name)        xtcp_status_v1_CapabilityGap_##name
 
 /* ---- Encoding ---- */
@@ -33,6 +34,27 @@ static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *pol
             return -ENOMEM;
         msg_error_put(error, &poll->errors[i], arena);
     }
+    return 0;
+}
+
+static int put_cost(xtcp_status_v1_Cost *m, const struct status_cost *c)
+{
+    if (!m)
+        return -ENOMEM;
+    COST(set_cpu_ns)(m, c->cpu_ns);
+    COST(set_collect_cpu_ns)(m, c->collect_cpu_ns);
+    COST(set_collect_kernel_ns)(m, c->collect_kernel_ns);
+    COST(set_fan_out_cpu_ns)(m, c->fan_out_cpu_ns);
+    COST(set_last_poll_cpu_ns)(m, c->last_poll_cpu_ns);
+    COST(set_last_socket_cpu_ns)(m, c->last_socket_cpu_ns);
+    COST(set_cpu_percent)(m, c->cpu_percent);
+    COST(set_max_cpu_percent)(m, c->max_cpu_percent);
+    COST(set_interval_ns)(m, c->interval_ns);
+    COST(set_stretched)(m, c->stretched);
+    COST(set_rss_bytes)(m, c->rss_bytes);
+    COST(set_threads)(m, c->threads);
+    COST(set_batch_bytes)(m, c->batch_bytes);
+    COST(set_late_polls)(m, c->late_polls);
     return 0;
 }
 
@@ -88,6 +110,8 @@ int status_msg_encode(const struct status_msg *status, struct buf *out)
     }
     if (rc == 0 && status->last_poll)
         rc = put_poll(REPLY(mutable_last_poll)(m, arena), status->last_poll, arena);
+    if (rc == 0 && status->cost)
+        rc = put_cost(REPLY(mutable_cost)(m, arena), status->cost);
     if (rc == 0)
         rc = msg_upb_encode(m, &REPLY(msginit), arena, out);
     upb_Arena_Free(arena);
@@ -113,6 +137,30 @@ static const struct status_poll *get_poll(const xtcp_status_v1_PollSummary *m, u
     poll->sockets = POLL(sockets)(m);
     poll->errors = msg_error_get(errors, poll->n_errors, arena);
     return poll->errors ? poll : NULL;
+}
+
+static const struct status_cost *get_cost(const xtcp_status_v1_Cost *m, upb_Arena *arena)
+{
+    struct status_cost *cost = msg_upb_array(arena, 1, sizeof(*cost));
+    if (!cost)
+        return NULL;
+    *cost = (struct status_cost){
+        .cpu_ns = COST(cpu_ns)(m),
+        .collect_cpu_ns = COST(collect_cpu_ns)(m),
+        .collect_kernel_ns = COST(collect_kernel_ns)(m),
+        .fan_out_cpu_ns = COST(fan_out_cpu_ns)(m),
+        .last_poll_cpu_ns = COST(last_poll_cpu_ns)(m),
+        .last_socket_cpu_ns = COST(last_socket_cpu_ns)(m),
+        .cpu_percent = COST(cpu_percent)(m),
+        .max_cpu_percent = COST(max_cpu_percent)(m),
+        .interval_ns = COST(interval_ns)(m),
+        .stretched = COST(stretched)(m),
+        .rss_bytes = COST(rss_bytes)(m),
+        .threads = COST(threads)(m),
+        .batch_bytes = COST(batch_bytes)(m),
+        .late_polls = COST(late_polls)(m),
+    };
+    return cost;
 }
 
 static const struct status_error_count *get_errors(const xtcp_status_v1_GetResponse *m, size_t *n,
@@ -182,8 +230,11 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->gaps = get_gaps(m, &out->n_gaps, arena);
     if (REPLY(has_last_poll)(m))
         out->last_poll = get_poll(REPLY(last_poll)(m), arena);
+    if (REPLY(has_cost)(m))
+        out->cost = get_cost(REPLY(cost)(m), arena);
     bool complete = out->version && out->kernel && out->hostname && out->errors && out->subscribers &&
-                    out->gaps && (out->last_poll || !REPLY(has_last_poll)(m));
+                    out->gaps && (out->last_poll || !REPLY(has_last_poll)(m)) &&
+                    (out->cost || !REPLY(has_cost)(m));
     return complete ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
 }
 

@@ -45,6 +45,24 @@ struct status_gap {
     const char *effect;
 };
 
+/* What the daemon uses; times in ns of CPU since its start, unless the name says otherwise. */
+struct status_cost {
+    uint64_t cpu_ns;
+    uint64_t collect_cpu_ns;
+    uint64_t collect_kernel_ns;
+    uint64_t fan_out_cpu_ns;
+    uint64_t last_poll_cpu_ns;
+    uint64_t last_socket_cpu_ns;
+    double cpu_percent; /* of one CPU, over the last polls */
+    uint32_t max_cpu_percent;
+    uint64_t interval_ns; /* between regular polls */
+    bool stretched;
+    uint64_t rss_bytes;
+    uint32_t threads;
+    uint64_t batch_bytes;
+    uint64_t late_polls;
+};
+
 /* GetResponse. */
 struct status_msg {
     const char *version;
@@ -62,6 +80,7 @@ struct status_msg {
     size_t n_subscribers;
     const struct status_gap *gaps;
     size_t n_gaps;
+    const struct status_cost *cost; /* NULL: not told */
 };
 
 /* Appends a GetResponse. Strings may be NULL (empty); what is not valid UTF-8 in them is sent as U+FFFD.

@@ -192,6 +192,7 @@ int stream_encode_begin(struct buf *out, const struct stream_begin *begin)
     BEGIN(set_timestamp_ns)(m, begin->timestamp_ns);
     BEGIN(set_trigger)(m, (int32_t)begin->trigger);
     BEGIN(set_namespaces)(m, begin->namespaces);
+    BEGIN(set_interval_ns)(m, begin->interval_ns);
     return response_end(&r, 0, out);
 }
 
@@ -211,6 +212,7 @@ int stream_encode_end(struct buf *out, const struct stream_end *end)
     END(set_sockets)(m, end->sockets);
     END(set_rows_sent)(m, end->rows_sent);
     END(set_rows_lost)(m, end->rows_lost);
+    END(set_cpu_ns)(m, end->cpu_ns);
     END(set_dumps_interrupted)(m, end->dumps_interrupted);
     for (size_t i = 0; i < end->n_errors && i < STREAM_ERRORS_MAX && rc == 0; i++) {
         xtcp_flat_record_v1_NamespaceError *error = END(add_errors)(m, r.arena);

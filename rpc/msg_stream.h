@@ -82,6 +82,7 @@ struct stream_begin {
     int64_t timestamp_ns; /* wall clock */
     uint32_t trigger;     /* enum stream_trigger, or what a newer daemon has besides it */
     uint32_t namespaces;  /* about to be polled */
+    uint64_t interval_ns; /* between regular polls */
 };
 
 /* A namespace that a poll did not get completely. */
@@ -106,6 +107,7 @@ struct stream_end {
     uint64_t sockets;
     uint64_t rows_sent; /* to this subscriber */
     uint64_t rows_lost; /* by this subscriber, since the last poll_end */
+    uint64_t cpu_ns;    /* of the collectors */
     const struct stream_error *errors;
     size_t n_errors;
 };

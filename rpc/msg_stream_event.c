@@ -64,6 +64,7 @@ static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *
         .timestamp_ns = BEGIN(timestamp_ns)(m),
         .trigger = (uint32_t)BEGIN(trigger)(m),
         .namespaces = BEGIN(namespaces)(m),
+        .interval_ns = BEGIN(interval_ns)(m),
     };
     return 0;
 }
@@ -87,6 +88,7 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
         .sockets = END(sockets)(m),
         .rows_sent = END(rows_sent)(m),
         .rows_lost = END(rows_lost)(m),
+        .cpu_ns = END(cpu_ns)(m),
         .errors = msg_error_get(errors, n, arena),
         .n_errors = n,
     };

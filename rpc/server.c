@@ -143,6 +143,14 @@ void rpc_server_adopt(struct rpc_server *s, int fd)
     grpc_server_add_channel_from_fd(s->server, fd, s->insecure);
 }
 
+int64_t rpc_server_cpu_ns(const struct rpc_server *s)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < s->n_queues; i++)
+        sum += thread_cpu_ns(&s->queues[i].thread);
+    return sum;
+}
+
 bool rpc_server_stopping(const struct rpc_server *s)
 {
     return atomic_load(&((struct rpc_server *)s)->stopping);

@@ -87,6 +87,9 @@ void rpc_server_adopt(struct rpc_server *s, int fd);
  * nothing is freed and the caller should _exit. Main thread. */
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
 
+/* CPU time of the server's own threads, in ns. Main thread. */
+int64_t rpc_server_cpu_ns(const struct rpc_server *s);
+
 /* Whether rpc_server_stop has begun: a stream that opens now must finish at once. */
 bool rpc_server_stopping(const struct rpc_server *s);
 

@@ -20,6 +20,7 @@
 #include "rpc/listener.h"
 #include "rpc/reflection.h"
 #include "rpc/server.h"
+#include "server/governor.h"
 #include "server/health.h"
 #include "server/schedule.h"
 #include "server/services.h"
@@ -74,6 +75,10 @@ struct app {
 
     pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
     struct schedule schedule;
+
+    struct governor governor;  /* main's */
+    pthread_mutex_t cost_lock; /* guards the figures; a leaf */
+    struct status_cost cost;
 };
 
 /* ---- Small things for the services ---- */
@@ -119,6 +124,18 @@ struct health *app_health(struct app *app)
 const struct reflection *app_reflection(struct app *app)
 {
     return app->reflection;
+}
+
+void app_cost(struct app *app, struct status_cost *cost)
+{
+    pthread_mutex_lock(&app->cost_lock);
+    *cost = app->cost;
+    pthread_mutex_unlock(&app->cost_lock);
+}
+
+void app_batches(struct app *app, struct batch_pool_stats *stats)
+{
+    batch_pool_stats(app->pool, stats);
 }
 
 void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns)
@@ -178,15 +195,60 @@ uint32_t app_cancel_burst(struct app *app)
     return n;
 }
 
+static void log_stretch(const struct app *app, bool stretched, int64_t interval, uint32_t max_percent)
+{
+    char text[DURATION_TEXT_MAX];
+    duration_format(interval / NS_PER_MS * NS_PER_MS, text);
+    if (stretched)
+        log_limited(LOG_INFO, "app",
+                    "polls come every %s for now: the daemon uses %.1f %% of a CPU, max_cpu_percent is %u",
+                    text, governor_percent(&app->governor), max_percent);
+    else
+        log_limited(LOG_INFO, "app", "polls come every %s again", text);
+}
+
+/* After a poll: notes what everything has cost, and stretches the interval when that is too much. Main
+ * thread. */
+static void account(struct app *app)
+{
+    const struct config *config = app_config(app);
+    int64_t cpu = clock_process_cpu_ns();
+    int64_t least = governor_step(&app->governor, clock_mono_ns(), cpu, config->max_cpu_percent);
+    pthread_mutex_lock(&app->schedule_lock);
+    bool was = app->schedule.stretch_ns > app->schedule.frequency_ns;
+    schedule_stretch(&app->schedule, least);
+    bool is = app->schedule.stretch_ns > app->schedule.frequency_ns;
+    int64_t interval = schedule_interval(&app->schedule);
+    uint64_t late = app->schedule.late;
+    pthread_mutex_unlock(&app->schedule_lock);
+    if (is != was)
+        log_stretch(app, is, interval, config->max_cpu_percent);
+    pthread_mutex_lock(&app->cost_lock);
+    app->cost.cpu_ns = (uint64_t)cpu;
+    app->cost.fan_out_cpu_ns = (uint64_t)(hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server));
+    app->cost.cpu_percent = governor_percent(&app->governor);
+    app->cost.max_cpu_percent = config->max_cpu_percent;
+    app->cost.interval_ns = (uint64_t)interval;
+    app->cost.stretched = is;
+    app->cost.late_polls = late;
+    pthread_mutex_unlock(&app->cost_lock);
+    config_unref(config);
+}
+
+static void end_poll(struct app *app)
+{
+    pthread_mutex_lock(&app->schedule_lock);
+    schedule_end(&app->schedule);
+    pthread_mutex_unlock(&app->schedule_lock);
+    account(app);
+    health_set(app->health, HEALTH_SERVING);
+}
+
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
 static void run_schedule(struct app *app)
 {
-    if (poller_check(app->poller, app->inventory)) {
-        pthread_mutex_lock(&app->schedule_lock);
-        schedule_end(&app->schedule);
-        pthread_mutex_unlock(&app->schedule_lock);
-        health_set(app->health, HEALTH_SERVING);
-    }
+    if (poller_check(app->poller, app->inventory))
+        end_poll(app);
     uint64_t id;
     enum stream_trigger trigger;
     int64_t now = clock_mono_ns();
@@ -194,10 +256,11 @@ static void run_schedule(struct app *app)
     if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
         schedule_open(&app->schedule, now);
     bool begin = schedule_begin(&app->schedule, now, &id, &trigger);
+    int64_t interval = schedule_interval(&app->schedule);
     pthread_mutex_unlock(&app->schedule_lock);
     if (begin) {
         const struct config *config = app_config(app);
-        int rc = poller_start(app->poller, app->inventory, id, trigger, config);
+        int rc = poller_start(app->poller, app->inventory, id, trigger, interval, config);
         config_unref(config);
         if (rc) {
             log_error("app", "poll %llu: %s", (unsigned long long)id, err_name(rc));
@@ -610,6 +673,7 @@ static void stop(struct app *app)
             close(fds[i]);
     }
     config_unref(app->config);
+    pthread_mutex_destroy(&app->cost_lock);
     pthread_mutex_destroy(&app->schedule_lock);
     pthread_mutex_destroy(&app->config_lock);
     pthread_mutex_destroy(&app->change_lock);
@@ -635,6 +699,7 @@ int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
     pthread_mutex_init(&app->change_lock, NULL);
     pthread_mutex_init(&app->config_lock, NULL);
     pthread_mutex_init(&app->schedule_lock, NULL);
+    pthread_mutex_init(&app->cost_lock, NULL);
     int rc = start(app, &e);
     if (rc == 0) {
         log_start(app);

@@ -66,6 +66,12 @@ struct poller *app_poller(struct app *app);
 struct health *app_health(struct app *app);
 const struct reflection *app_reflection(struct app *app);
 
+/* What the daemon uses, as of the end of the last poll; without memory and threads. */
+void app_cost(struct app *app, struct status_cost *cost);
+
+/* Memory of the rows that are on their way. */
+void app_batches(struct app *app, struct batch_pool_stats *stats);
+
 /* Wall clock and monotonic time of the start. */
 void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns);
 

@@ -346,3 +346,8 @@ void hub_stats(struct hub *h, struct hub_stats *stats)
     stats->rows_dropped = atomic_load(&h->rows_dropped);
     stats->rows_late = atomic_load(&h->rows_late);
 }
+
+int64_t hub_cpu_ns(const struct hub *h)
+{
+    return thread_cpu_ns(&h->thread);
+}

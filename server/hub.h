@@ -56,6 +56,9 @@ void hub_unsubscribe(struct hub *h, struct subscriber *s);
  * there are none. */
 struct subscriber **hub_subscribers(struct hub *h, size_t *n);
 
+/* CPU time of the hub's thread, in ns. Main thread. */
+int64_t hub_cpu_ns(const struct hub *h);
+
 struct hub_stats {
     uint64_t rows_dropped; /* rows lost since the hub's own queue was full */
     uint64_t rows_late;    /* rows dropped since their poll had ended */

@@ -33,7 +33,8 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
         {.name = "config",
          .short_name = 'c',
          .metavar = "FILE",
-         .help = "Reads the configuration FILE (YAML). What the command line says wins.",
+         .help = "Reads the configuration FILE (YAML); without it, the one that XTCP2_CONFIG names. The "
+                 "environment (XTCP2_POLL_FREQUENCY=2s) wins over the file, the command line over both.",
          .value = &c->config_file,
          .is_config_file = true},
         {.name = "once",
@@ -71,7 +72,7 @@ static int read_config(struct command *c, struct config **out, struct err *e)
     struct config_builder *b = config_builder_new();
     if (!b)
         return err_set(e, ERR_LIMIT, "out of memory");
-    int rc = config_parse_args(b, c->argc, c->argv, own, OWN_OPTIONS, e);
+    int rc = config_parse_args(b, &(struct config_sources){c->argc, c->argv, environ}, own, OWN_OPTIONS, e);
     if (rc == 0 && !c->help && !c->version)
         rc = config_build(b, out, e);
     config_builder_free(b);

@@ -68,6 +68,8 @@ struct poller {
     struct summary *last;
     uint64_t polls;
     uint64_t sockets;
+    uint64_t cpu_ns; /* of the collectors */
+    uint64_t kernel_ns;
     uint64_t counts[COUNTS];
 };
 
@@ -143,6 +145,9 @@ static void note_result(struct poller *p, const struct collector_result *result,
 {
     struct summary *s = p->now;
     s->end.sockets += result->sockets;
+    s->end.cpu_ns += (uint64_t)result->cpu_ns;
+    p->cpu_ns += (uint64_t)result->cpu_ns;
+    p->kernel_ns += (uint64_t)result->kernel_ns;
     p->counts[COUNT_DUPLICATE] += result->duplicates;
     p->counts[COUNT_MALFORMED] += result->malformed;
     p->counts[COUNT_UNKNOWN_ATTR] += result->unknown_attrs;
@@ -228,7 +233,7 @@ static struct collector_order *make_order(uint64_t id, const struct config *conf
 }
 
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
-                 const struct config *config)
+                 int64_t interval_ns, const struct config *config)
 {
     struct collector_order *order = make_order(id, config);
     if (!order)
@@ -241,7 +246,8 @@ int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream
     p->now->begin = (struct stream_begin){.poll_id = id,
                                           .timestamp_ns = order->timestamp_ns,
                                           .trigger = trigger,
-                                          .namespaces = (uint32_t)expected};
+                                          .namespaces = (uint32_t)expected,
+                                          .interval_ns = (uint64_t)interval_ns};
     p->now->end.poll_id = id;
     p->inventory = r;
     p->order = order;
@@ -285,8 +291,10 @@ static void tell_end(struct poller *p)
     if (p->ops.end)
         p->ops.end(p->ops.arg, &end);
     log_at(end.namespaces_failed ? LOG_INFO : LOG_DEBUG, "poll",
-           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us", end.poll_id,
-           end.sockets, end.namespaces, end.namespaces_failed, end.duration_ns / 1000);
+           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us, %" PRIu64
+           " us of CPU",
+           end.poll_id, end.sockets, end.namespaces, end.namespaces_failed, end.duration_ns / 1000,
+           end.cpu_ns / 1000);
 }
 
 bool poller_check(struct poller *p, struct inventory *r)
@@ -345,6 +353,9 @@ int poller_stats(struct poller *p, struct poller_stats *out)
     m->summary = *p->last;
     out->polls = p->polls;
     out->sockets = p->sockets;
+    out->cpu_ns = p->cpu_ns;
+    out->kernel_ns = p->kernel_ns;
+    out->last_cpu_ns = p->last->end.cpu_ns;
     for (int i = 0; i < COUNTS; i++) {
         if (p->counts[i])
             m->counts[out->n_errors++] =

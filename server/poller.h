@@ -32,10 +32,11 @@ void poller_free(struct poller *p);
 /* The sink to make the collectors with. */
 struct collector_sink poller_sink(struct poller *p);
 
-/* Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll
+/* |interval_ns|: between regular polls, told in the begin of the poll.
+ * Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll
  * then). */
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
-                 const struct config *config);
+                 int64_t interval_ns, const struct config *config);
 
 /* Ends the running poll if all have reported, or if the time is up and somebody is stuck. Returns true when
  * it has ended one. Main thread. */
@@ -52,6 +53,9 @@ void poller_cancel(struct poller *p);
 struct poller_stats {
     uint64_t polls;
     uint64_t sockets;
+    uint64_t cpu_ns;         /* of the collectors, in all polls */
+    uint64_t kernel_ns;      /* of it, in the kernel */
+    uint64_t last_cpu_ns;    /* in the last poll */
     struct status_poll last; /* valid when polls > 0 */
     struct status_error_count *errors;
     size_t n_errors;

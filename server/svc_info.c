@@ -1,5 +1,6 @@
 /* NamespaceService.List, StatusService.Get, Health.Check: unary calls that tell. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 
@@ -48,15 +49,47 @@ static void list_subscribers(struct subscriber *const *refs, size_t n, struct st
     }
 }
 
+/* Resident memory and threads of this process, from /proc/self/status; unchanged where that cannot be read.
+ */
+static void read_process(struct status_cost *cost)
+{
+    char line[128];
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        unsigned long long value;
+        if (sscanf(line, "VmRSS: %llu kB", &value) == 1)
+            cost->rss_bytes = value * 1024;
+        else if (sscanf(line, "Threads: %llu", &value) == 1)
+            cost->threads = (uint32_t)value;
+    }
+    if (f)
+        fclose(f);
+}
+
+static void fill_cost(struct app *app, const struct poller_stats *polls, struct status_cost *cost)
+{
+    struct batch_pool_stats batches;
+    app_cost(app, cost);
+    app_batches(app, &batches);
+    read_process(cost);
+    cost->batch_bytes = batches.bytes;
+    cost->collect_cpu_ns = polls->cpu_ns;
+    cost->collect_kernel_ns = polls->kernel_ns;
+    cost->last_poll_cpu_ns = polls->last_cpu_ns;
+    cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
+}
+
 static int encode_status(struct app *app, struct buf *reply, const struct poller_stats *polls,
                          const struct status_subscriber *subscribers, size_t n_subscribers)
 {
     struct utsname kernel;
     struct status_gap gaps[PRIVILEGE_GAPS_MAX];
+    struct status_cost cost;
     int64_t wall;
     int64_t mono;
     uname(&kernel);
     app_started(app, &wall, &mono);
+    fill_cost(app, polls, &cost);
     const struct config *config = app_config(app);
     struct status_msg status = {
         .version = XTCP_VERSION,
@@ -74,6 +107,7 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
         .n_subscribers = n_subscribers,
         .gaps = gaps,
         .n_gaps = privilege_gaps(gaps),
+        .cost = &cost,
     };
     int rc = status_msg_encode(&status, reply);
     config_unref(config);

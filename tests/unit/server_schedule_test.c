@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "server/governor.h"
 #include "server/schedule.h"
 
 static void expect_begin(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger)
@@ -156,6 +157,22 @@ static void test_governor(void **state)
     assert_int_equal(s.late, 0);
 }
 
+static void test_governor_counts_cpu_per_poll(void **state)
+{
+    (void)state;
+    struct governor g = {0};
+    assert_int_equal(governor_step(&g, 1000, 500, 10), 0); /* the first one has nothing to compare with */
+    assert_true(governor_percent(&g) == 0);
+    assert_int_equal(governor_step(&g, 2000, 600, 10), 1000); /* 100 of CPU: 10 % of 1000 */
+    assert_true(governor_percent(&g) > 9.99 && governor_percent(&g) < 10.01);
+    assert_int_equal(governor_step(&g, 3000, 700, 0), 0); /* no limit */
+    int64_t least = governor_step(&g, 4000, 1700, 10);    /* one peak */
+    assert_true(least > 1000 && least < 5000);
+    for (int i = 0; i < 40; i++)
+        least = governor_step(&g, 5000 + i * 1000, 1800 + i * 100, 10);
+    assert_true(least >= 1000 && least < 1010); /* forgotten */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_frequency_change),
         cmocka_unit_test(test_governor),
+        cmocka_unit_test(test_governor_counts_cpu_per_poll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,25 @@
+#include "server/governor.h"
+
+/* Weight of the latest poll: a peak of one poll does not change the rhythm much, five of them do. */
+#define WEIGHT 0.3
+
+int64_t governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns, uint32_t max_percent)
+{
+    if (g->last_ns) {
+        double cpu = (double)(cpu_ns - g->last_cpu_ns);
+        double time = (double)(now_ns - g->last_ns);
+        double weight = g->cycle_ns > 0 ? WEIGHT : 1;
+        g->cycle_cpu_ns += weight * (cpu - g->cycle_cpu_ns);
+        g->cycle_ns += weight * (time - g->cycle_ns);
+    }
+    g->last_ns = now_ns;
+    g->last_cpu_ns = cpu_ns;
+    if (max_percent == 0)
+        return 0;
+    return (int64_t)(g->cycle_cpu_ns * 100 / max_percent);
+}
+
+double governor_percent(const struct governor *g)
+{
+    return g->cycle_ns > 0 ? g->cycle_cpu_ns * 100 / g->cycle_ns : 0;
+}

@@ -1,0 +1,22 @@
+/* The governor: how far apart regular polls must be for the daemon to stay within its share of a CPU. Pure:
+ * the caller passes clocks in ns and serialises. */
+#ifndef XTCP_SERVER_GOVERNOR_H
+#define XTCP_SERVER_GOVERNOR_H
+
+#include <stdint.h>
+
+struct governor {
+    int64_t last_ns; /* time and CPU clock at the last step; 0: none yet */
+    int64_t last_cpu_ns;
+    double cycle_cpu_ns; /* CPU time from one poll to the next, smoothed */
+    double cycle_ns;     /* the time itself, smoothed */
+};
+
+/* After each poll: |now_ns| is the monotonic clock, |cpu_ns| the CPU time of the process so far. Returns the
+ * least interval between polls that keeps within |max_percent| of one CPU, 0 when |max_percent| is 0. */
+int64_t governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns, uint32_t max_percent);
+
+/* What the daemon uses, in percent of one CPU, over the last polls; 0 before the second one. */
+double governor_percent(const struct governor *g);
+
+#endif
