@@ -11,6 +11,7 @@ from . import paths
 from .waiting import bound, until
 
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|debug|trace) +[a-z_]+: ")
+JSON_LINE = re.compile(r'^\{"time":"[^"]+","level":"([a-z]+)","module":"[a-z_]+","msg":".*"\}$')
 STOP_SECONDS = 2
 
 # Not the daemon's doing: a process that even root of this machine may not look into, as PID 1 of some virtual machines.
@@ -20,11 +21,11 @@ ALWAYS_ALLOWED = (r"nswatch: the namespaces of \d+ of \d+ processes may not be s
 class Daemon:
     """One run of xtcp2. Its files live in |folder|, which the caller removes."""
 
-    def __init__(self, folder, *options, listen=("127.0.0.1:0",), wrapper=(), text_log=True):
+    def __init__(self, folder, *options, listen=("127.0.0.1:0",), wrapper=(), json_log=False):
         self.folder = pathlib.Path(folder)
         self.log_path = self.folder / "log"
         self.allowed = list(ALWAYS_ALLOWED)
-        self.text_log = text_log
+        self.json_log = json_log
         self.stopped = False
         command = [*wrapper, str(paths.DAEMON)]
         for where in listen:
@@ -41,14 +42,14 @@ class Daemon:
         """Waits for the line that says so."""
         def started():
             assert self.process.poll() is None, f"exit code {self.process.returncode}\n{self.log()}"
-            return re.search(r" app: xtcp2 \S+: polls every ", self.log())
+            return re.search(r"xtcp2 \S+: polls every ", self.log())
         until(started, 5, f"start of the daemon: {self.command}")
         return self
 
     @property
     def targets(self):
         """What clients connect to, one for each listener."""
-        found = re.findall(r" app: listening on (\S+)", self.log())
+        found = re.findall(r"listening on ([^\s\"]+)", self.log())
         assert found, self.log()
         return found
 
@@ -77,9 +78,7 @@ class Daemon:
         """Nothing but log lines, none of them an unexpected error or warning. Reports of sanitizers fail it as well."""
         bad = []
         for line in self.log().splitlines():
-            match = LOG_LINE.match(line)
-            if not self.text_log and line.startswith("{"):
-                continue
+            match = (JSON_LINE if self.json_log else LOG_LINE).match(line)
             if match and match[1] in ("info", "debug", "trace"):
                 continue
             if not any(re.search(pattern, line) for pattern in self.allowed):
