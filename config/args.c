@@ -194,16 +194,20 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
     return rc == 0 || rc == -ENOMEM ? rc : ERR_USAGE;
 }
 
-int config_parse_args(struct config_builder *b, int argc, char *const argv[],
+int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e)
 {
     struct args a = {.own = own, .n_own = n_own, .e = e};
     bool seen[CONFIG_OPTION_COUNT] = {false};
-    int rc = args_init(&a, argc);
+    int rc = args_init(&a, from->argc);
     if (!rc)
-        rc = scan(&a, argc, argv);
+        rc = scan(&a, from->argc, from->argv);
+    if (!a.file)
+        a.file = environment_file(from->environment);
     if (!rc && !a.ended && a.file)
         rc = config_read_file(b, a.file, e);
+    if (!rc && !a.ended)
+        rc = config_parse_environment(b, from->environment, e);
     for (size_t i = 0; !rc && !a.ended && i < a.n_settings; i++) {
         bool *again = &seen[option_index(a.settings[i].option)];
         rc = apply(b, &a.settings[i], *again, e);

@@ -1,9 +1,9 @@
-/* From defaults, file and command line to a configuration.
+/* From defaults, file, environment and command line to a configuration.
  *
  *   config_builder_new ─▶ config_parse_args ─▶ config_build ─▶ struct config
- *                              │ reads the file named by the program's --config option first
- *                              ▼
- *                         config_read_file ─▶ config_parse_yaml
+ *                              │ first the file, then the environment, then the command line
+ *                              ├──▶ config_read_file ─▶ config_parse_yaml
+ *                              └──▶ config_parse_environment
  *
  * The builder remembers where each value came from, so that an error of the whole names the line or the
  * option at fault. One builder serves for one configuration; a reload makes a new one from the same
@@ -31,8 +31,8 @@ void config_builder_free(struct config_builder *b);
 int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin,
                        struct err *e);
 
-/* Where the value of |option| came from: "FILE:LINE", "--poll-timeout" or "default". Lives as long as |b| is
- * not changed. */
+/* Where the value of |option| came from: "FILE:LINE", "XTCP2_POLL_TIMEOUT", "--poll-timeout" or "default".
+ * Lives as long as |b| is not changed. */
 const char *config_builder_origin(const struct config_builder *b, const struct config_option *option);
 
 /* Applies a YAML document: |len| bytes at |data|, called |filename| in errors. It is one mapping of option
@@ -46,6 +46,19 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
 /* Reads the file |path| and applies it. Returns what config_parse_yaml does, ERR_LIMIT when it is larger than
  * CONFIG_FILE_MAX, or -errno. */
 int config_read_file(struct config_builder *b, const char *path, struct err *e);
+
+/* Applies the variables of |environment| ("NAME=VALUE", ends with NULL; NULL: none) that are called as an
+ * option, XTCP2_POLL_FREQUENCY; the value is the option's text form. Other names that begin with XTCP2_ are
+ * errors, apart from a few that belong to others (environment.c). Returns 0, ERR_UNKNOWN, or what
+ * config_set_text returns, with |e| naming the variable. */
+int config_parse_environment(struct config_builder *b, char *const environment[], struct err *e);
+
+/* What a program was started with. */
+struct config_sources {
+    int argc;
+    char *const *argv;
+    char *const *environment; /* as environ; NULL: none */
+};
 
 /* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set.
  */
@@ -64,12 +77,13 @@ struct config_program_option {
 };
 
 /* Applies a command line: every option of the table (--poll-frequency 2s, --poll-frequency=2s) and the
- * |n_own| options |own| of the program. The configuration file is read first, wherever it is named; of a
- * scalar given twice the last counts, of a list all are collected and replace what the file said. Anything
- * but options is an error. |argv| is not reordered, so that it can be applied again. Uses getopt_long's
- * global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error of the file.
+ * |n_own| options |own| of the program. Before it come the configuration file, wherever the command line
+ * names it, or else the one that XTCP2_CONFIG names, and then the environment. Of a scalar given twice the
+ * last counts, of a list all are collected and replace what was said before. Anything but options is an
+ * error. |argv| is not reordered, so that it can be applied again. Uses getopt_long's global state: main
+ * thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error of the file or the environment.
  */
-int config_parse_args(struct config_builder *b, int argc, char *const argv[],
+int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e);
 
 /* Appends the text of --help, at most |width| columns wide: `Usage: SYNOPSIS`, |intro|, the program's own
@@ -84,5 +98,9 @@ int config_build(struct config_builder *b, struct config **out, struct err *e);
 /* Appends |c| as a commented file that config_parse_yaml reads back to the same values. With the defaults it
  * is the sample config/xtcp2.yaml. */
 void config_dump_yaml(const struct config *c, struct buf *out);
+
+/* Appends |c|, which config_build made of |b|, as a file in which the origin stands behind each option;
+ * config_parse_yaml reads it back to the same values. */
+void config_dump_effective(const struct config_builder *b, const struct config *c, struct buf *out);
 
 #endif

@@ -100,7 +100,9 @@ int prefix_option(struct err *e, const char *origin, const struct config_option 
 {
     if (!origin)
         return err_prefix(e, "%s", option->name);
-    if (strncmp(origin, "--", 2) == 0)
+    char variable[OPTION_VARIABLE_MAX];
+    option_variable(option->name, variable);
+    if (strncmp(origin, "--", 2) == 0 || strcmp(origin, variable) == 0)
         return err_prefix(e, "%s", origin);
     return err_prefix(e, "%s: %s", origin, option->name);
 }

@@ -12,6 +12,18 @@
 /* |name| as the command line spells it: "poll-frequency". */
 void option_flag(const char *name, char out[OPTION_FLAG_MAX]);
 
+/* ---- environment.c ---- */
+
+#define OPTION_VARIABLE_MAX 48
+
+/* |name| as the environment spells it: "XTCP2_POLL_FREQUENCY". */
+void option_variable(const char *name, char out[OPTION_VARIABLE_MAX]);
+
+/* The file that XTCP2_CONFIG names, or NULL. */
+const char *environment_file(char *const environment[]);
+
+/* ---- options.c ---- */
+
 /* Search for the known name that is most like |typed|; |name| is NULL while none is like it. */
 struct nearest {
     const char *typed;
@@ -33,7 +45,7 @@ static inline size_t option_index(const struct config_option *option)
 int validate_with_origins(const struct config *c, char *const *origins, struct err *e);
 
 /* Puts origin and name of |option| before the sentence in |e|, and returns e's code. An origin that is an
- * option of the command line is a name already. |origin| NULL: the name alone. */
+ * option of the command line or a variable is a name already. |origin| NULL: the name alone. */
 int prefix_option(struct err *e, const char *origin, const struct config_option *option);
 
 /* ---- builder.c ---- */

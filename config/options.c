@@ -1,4 +1,5 @@
 /* The option table. */
+#include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
@@ -255,7 +256,8 @@ void option_flag(const char *name, char out[OPTION_FLAG_MAX])
 
 static bool same_letter(char a, char b)
 {
-    return a == b || (a == '-' && b == '_') || (a == '_' && b == '-');
+    return tolower((unsigned char)a) == tolower((unsigned char)b) || (a == '-' && b == '_') ||
+           (a == '_' && b == '-');
 }
 
 static size_t min3(size_t a, size_t b, size_t c)

@@ -186,6 +186,37 @@ static void yaml_value(struct buf *out, const struct config_option *o, const str
     }
 }
 
+/* One line with the origin behind the value, or, for a list, behind the name. */
+static void effective_option(struct buf *out, const struct config_builder *b, const struct config_option *o,
+                             const struct config *c)
+{
+    char quoted[VALUE_QUOTED_MAX];
+    const void *field = value_field_const(o, c);
+    bool fitted = !value_type(o)->equal(field, value_field_const(o, b->config)) &&
+                  o->offset != offsetof(struct config, hostname);
+    struct buf note;
+    buf_init(&note);
+    buf_printf(&note, "  # %s%s", value_quote(config_builder_origin(b, o), quoted),
+               fitted ? ", fitted to poll_frequency" : "");
+    buf_printf(out, "%s:", o->name);
+    bool block = value_is_list(o) && value_type(o)->count(field) > 0;
+    if (block)
+        buf_str(out, buf_cstr(&note));
+    yaml_value(out, o, c);
+    if (!block)
+        buf_str(out, buf_cstr(&note));
+    buf_char(out, '\n');
+    out->failed |= note.failed;
+    buf_free(&note);
+}
+
+void config_dump_effective(const struct config_builder *b, const struct config *c, struct buf *out)
+{
+    buf_str(out, "# The configuration of xtcp2 and where each value comes from.\n");
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        effective_option(out, b, &config_options[i], c);
+}
+
 static void yaml_option(struct buf *out, const struct config_option *o, const struct config *c)
 {
     char storage[512];
@@ -206,10 +237,10 @@ static void yaml_option(struct buf *out, const struct config_option *o, const st
 void config_dump_yaml(const struct config *c, struct buf *out)
 {
     const char *section = "";
-    buf_str(out,
-            "# Configuration of xtcp2, read with --config FILE; on SIGHUP the daemon reads it again.\n"
-            "# What is not given here has its default; the command line takes precedence over this file.\n"
-            "# Durations: ns, us, ms, s, m, h, d, as in 250ms or 1m30s.\n");
+    buf_str(out, "# Configuration of xtcp2, read with --config FILE; on SIGHUP the daemon reads it again.\n"
+                 "# What is not given here has its default; environment and command line take precedence "
+                 "over this file.\n"
+                 "# Durations: ns, us, ms, s, m, h, d, as in 250ms or 1m30s.\n");
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         if (strcmp(section, config_options[i].section) != 0)
             buf_printf(out, "\n# ---- %s ----\n", config_options[i].section);

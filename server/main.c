@@ -2,6 +2,7 @@
  * (--replay). */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -21,11 +22,13 @@ struct command {
     const char *replay;
     const char *output;
     bool once;
+    bool check;
+    bool print;
     bool help;
     bool version;
 };
 
-enum { OWN_OPTIONS = 6 };
+enum { OWN_OPTIONS = 8 };
 
 static void own_options(struct command *c, struct config_program_option out[OWN_OPTIONS])
 {
@@ -37,6 +40,14 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
                  "environment (XTCP2_POLL_FREQUENCY=2s) wins over the file, the command line over both.",
          .value = &c->config_file,
          .is_config_file = true},
+        {.name = "check-config",
+         .help = "Reads the configuration, says on standard error what is wrong with it, and exits: 0 when a "
+                 "start would accept it, else 1.",
+         .flag = &c->check},
+        {.name = "print-config",
+         .help = "Prints the configuration that file, environment and command line make, with where each "
+                 "value comes from, and exits.",
+         .flag = &c->print},
         {.name = "once",
          .help = "Polls all namespaces once, prints the records to standard output and exits: 0 when every "
                  "namespace was "
@@ -65,7 +76,8 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
     memcpy(out, options, sizeof(options));
 }
 
-static int read_config(struct command *c, struct config **out, struct err *e)
+/* Makes the configuration; with |effective| (may be NULL), appends it as text with its origins. */
+static int read_config(struct command *c, struct config **out, struct buf *effective, struct err *e)
 {
     struct config_program_option own[OWN_OPTIONS];
     own_options(c, own);
@@ -75,6 +87,8 @@ static int read_config(struct command *c, struct config **out, struct err *e)
     int rc = config_parse_args(b, &(struct config_sources){c->argc, c->argv, environ}, own, OWN_OPTIONS, e);
     if (rc == 0 && !c->help && !c->version)
         rc = config_build(b, out, e);
+    if (rc == 0 && c->print && effective)
+        config_dump_effective(b, *out, effective);
     config_builder_free(b);
     return rc;
 }
@@ -82,7 +96,15 @@ static int read_config(struct command *c, struct config **out, struct err *e)
 static int reload(void *arg, struct config **out, struct err *e)
 {
     struct command again = {.argc = ((struct command *)arg)->argc, .argv = ((struct command *)arg)->argv};
-    return read_config(&again, out, e);
+    return read_config(&again, out, NULL, e);
+}
+
+/* Writes |text| to standard output and frees it. Returns the exit status. */
+static int print(struct buf *text)
+{
+    bool ok = !text->failed && fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+    buf_free(text);
+    return ok ? 0 : 1;
 }
 
 static int print_help(void)
@@ -100,9 +122,37 @@ static int print_help(void)
         "Collects every TCP socket of every network namespace of this host and streams the records to gRPC "
         "clients. Without options it runs with its embedded default configuration.",
         own, OWN_OPTIONS);
-    int rc = fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0 ? 0 : 1;
-    buf_free(&text);
-    return rc;
+    return print(&text);
+}
+
+/* What the options do not say each by itself. */
+static int check_command(const struct command *c, struct err *e)
+{
+    const struct {
+        bool given;
+        const char *name;
+    } modes[] = {{c->check, "--check-config"},
+                 {c->print, "--print-config"},
+                 {c->once, "--once"},
+                 {c->replay != NULL, "--replay"}};
+    const char *mode = NULL;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (mode && modes[i].given)
+            return err_set(e, ERR_USAGE, "%s and %s exclude each other", mode, modes[i].name);
+        if (modes[i].given)
+            mode = modes[i].name;
+    }
+    if (c->output && !c->once && !c->replay)
+        return err_set(e, ERR_USAGE, "--output goes with --once or --replay");
+    return 0;
+}
+
+/* Says that the sources are good. */
+static int report_good(const struct command *c)
+{
+    const char *file = c->config_file ? c->config_file : getenv("XTCP2_CONFIG");
+    fprintf(stderr, "%s: ok\n", file && *file ? file : "configuration");
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -114,20 +164,25 @@ int main(int argc, char **argv)
     struct command c = {.argc = argc, .argv = argv};
     struct config *config = NULL;
     struct err e = {0};
-    int rc = read_config(&c, &config, &e);
-    if (rc == 0 && c.once && c.replay)
-        rc = err_set(&e, ERR_USAGE, "--once and --replay exclude each other");
-    if (rc == 0 && c.output && !c.once && !c.replay && !c.help && !c.version)
-        rc = err_set(&e, ERR_USAGE, "--output goes with --once or --replay");
+    struct buf effective;
+    buf_init(&effective);
+    int rc = read_config(&c, &config, &effective, &e);
+    if (rc == 0 && !c.help && !c.version)
+        rc = check_command(&c, &e);
     if (rc) {
         fprintf(stderr, "xtcp2: %s\n", e.text);
         config_unref(config);
+        buf_free(&effective);
         return rc == ERR_USAGE ? EXIT_USAGE : 1;
     }
     if (c.help)
         return print_help();
     if (c.version)
         return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
+    if (c.check || c.print) {
+        config_unref(config);
+        return c.check ? report_good(&c) : print(&effective);
+    }
     if (!c.once && !c.replay)
         return app_run(config, reload, &c);
 

@@ -1,4 +1,4 @@
-/* The command line: the input is its arguments, separated by NULs. */
+/* The command line and the environment: the input is the arguments, or the variables, separated by NULs. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +29,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct config *c = NULL;
     struct err e = {0};
-    int rc = config_parse_args(b, argc, argv, own, 2, &e);
+    int rc = config_parse_args(b, &(struct config_sources){argc, argv, NULL}, own, 2, &e);
     if (rc && (rc != ERR_USAGE || e.code != rc || !*e.text))
         abort();
     if (!rc && config_build(b, &c, &e) == 0 && config_validate(c, NULL))
         abort();
     config_unref(c);
+    config_builder_free(b);
+
+    b = config_builder_new();
+    if (!b)
+        abort();
+    e = (struct err){0};
+    rc = config_parse_environment(b, argv, &e);
+    if (rc && (e.code != rc || !*e.text))
+        abort();
     config_builder_free(b);
     free(text);
     return 0;

@@ -60,6 +60,7 @@ static int whole_life(struct err *e)
         "label: x\ngrpc_listen: ['unix:/a', 'unix:/b']\nenabled_deserializers: [info]\n";
     char *argv[] = {(char *)(uintptr_t) "p", (char *)(uintptr_t) "--tag=t",
                     (char *)(uintptr_t) "--netns-dirs=/a,/b", (char *)(uintptr_t) "--netns-dirs=/c", NULL};
+    char *environment[] = {(char *)(uintptr_t) "XTCP2_LOCATION=here", NULL};
     static const char *const dirs[] = {"/x", "/y"};
     struct config *built = NULL;
     struct config *copy = NULL;
@@ -68,7 +69,7 @@ static int whole_life(struct err *e)
     if (!rc)
         rc = config_parse_yaml(b, text, sizeof(text) - 1, "f", e);
     if (!rc)
-        rc = config_parse_args(b, 4, argv, NULL, 0, e);
+        rc = config_parse_args(b, &(struct config_sources){4, argv, environment}, NULL, 0, e);
     if (!rc)
         rc = config_build(b, &built, e);
     if (!rc) {
