@@ -333,7 +333,8 @@ static void report(struct figures *f)
     double bare = 0;
     for (unsigned v = 0; v < VARIANTS; v++) {
         qsort(f->cpu_ns[v], f->rounds, sizeof(f->cpu_ns[v][0]), compare);
-        double median = (double)f->cpu_ns[v][f->rounds / 2];
+        unsigned middle = f->rounds / 2;
+        double median = (double)f->cpu_ns[v][middle];
         if (v == BARE)
             bare = median;
         printf("{\"bench\":\"dump\",\"variant\":\"%s\",\"sockets\":%llu,\"rounds\":%u,\"cpu_ns_per_socket\":%"

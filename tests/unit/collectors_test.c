@@ -17,7 +17,9 @@
 #include <cmocka.h>
 
 #include "collectors/collector.h"
+#include "collectors/set.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/netns.h"
 #include "tests/unit/collectors_net.h"
 
@@ -471,6 +473,30 @@ static void test_dies_during_dump(void **state)
     close_fixture(&f);
 }
 
+/* A thread that cannot come home does nothing more but to say so; its end lets the namespace go. */
+static void test_no_way_home(void **state)
+{
+    (void)state;
+    struct fixture f;
+    NEEDS_NAMESPACE();
+    open_fixture(&f, 1);
+    struct collector *c = start(&f, "trap", full.path, 0, false);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_int_equal(dup3(null, f.set->home_fd, O_CLOEXEC), f.set->home_fd);
+    log_set_fd(null);
+    struct collector_result r = poll_once(&f, c, PATIENCE);
+    assert_int_equal(r.err.code, -EINVAL);
+    assert_non_null(strstr(r.err.text, "cannot go back"));
+    assert_int_equal(r.rows, 0);
+    struct collector_order *o = order_new(1, PATIENCE);
+    assert_int_equal(collector_poll(c, o), ERR_CANCELLED);
+    collector_order_unref(o);
+    end(c);
+    log_set_fd(STDERR_FILENO);
+    close(null);
+    close_fixture(&f);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -517,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_deleted_namespace_dies),
         cmocka_unit_test(test_dies_during_dump),
+        cmocka_unit_test(test_no_way_home),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
