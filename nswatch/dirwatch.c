@@ -195,8 +195,8 @@ static int watch_nearest(struct watcher *w, const struct watch_dir *d, struct st
 
 static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
 {
-    struct stat st;
-    bool on_parent;
+    struct stat st = {0};
+    bool on_parent = false;
     int old = d->wd, wd = -EAGAIN;
     for (int i = 0; i < PLACE_TRIES && wd == -EAGAIN; i++)
         wd = watch_nearest(w, d, &st, &on_parent);

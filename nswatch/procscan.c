@@ -66,7 +66,7 @@ int proc_walk_step(struct proc_walk *walk, size_t max, proc_visit *visit, void *
     struct dirent *entry;
     while ((errno = 0, entry = readdir(walk->dir))) {
         pid_t pid = proc_parse_pid(entry->d_name);
-        uint64_t inode;
+        uint64_t inode = 0;
         if (!pid)
             continue;
         walk->counts.processes++;

@@ -231,11 +231,13 @@ static void link_name(struct ns_object *o, struct ns_name *n)
 
 static void unlink_name(struct ns_object *o, struct ns_name *n)
 {
-    struct ns_name **at = &o->names;
-    while (*at != n)
-        at = &(*at)->sibling;
-    *at = n->sibling;
-    o->name_count--;
+    for (struct ns_name **at = &o->names; *at; at = &(*at)->sibling) {
+        if (*at == n) {
+            *at = n->sibling;
+            o->name_count--;
+            return;
+        }
+    }
 }
 
 /* Adds |n| to the names of |o|. */

@@ -11,6 +11,7 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/alloc.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,11 +126,22 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
     return false;
 }
 
+/* N of a peer that gRPC calls "fd:N", -1 for any other. */
+static int peer_fd(const char *core)
+{
+    if (!core || strncmp(core, "fd:", 3) != 0)
+        return -1;
+    char *end;
+    errno = 0;
+    long fd = strtol(core + 3, &end, 10);
+    return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
+}
+
 /* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. */
 static void describe_peer(struct rpc_call *c)
 {
     char *core = grpc_call_get_peer(c->call);
-    int fd = -1;
+    int fd = peer_fd(core);
     union {
         struct sockaddr sa;
         struct sockaddr_in in;
@@ -139,7 +151,7 @@ static void describe_peer(struct rpc_call *c)
     socklen_t len = sizeof(a);
     char host[INET6_ADDRSTRLEN];
     snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
-    if (core && sscanf(core, "fd:%d", &fd) == 1 && getpeername(fd, &a.sa, &len) == 0) {
+    if (fd >= 0 && getpeername(fd, &a.sa, &len) == 0) {
         struct ucred cred = {0};
         socklen_t cred_len = sizeof(cred);
         if (a.sa.sa_family == AF_INET && inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host)))

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,7 +19,7 @@ static int parse(const char *line, struct options *o, const struct command **com
     char *argv[MAX_ARGS] = {"xtcp2client"};
     int argc = 1;
     char *save = NULL;
-    strcpy(storage, line);
+    snprintf(storage, sizeof(storage), "%s", line);
     for (char *word = strtok_r(storage, " ", &save); word; word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
     *e = (struct err){0};
@@ -191,7 +192,7 @@ static void test_examples(void **state)
         char line[256];
         const char *at = strstr(commands[i].example, "xtcp2client");
         assert_non_null(at);
-        strcpy(line, at + strlen("xtcp2client"));
+        snprintf(line, sizeof(line), "%s", at + strlen("xtcp2client"));
         line[strcspn(line, "|>")] = 0;
         good(line, commands[i].name);
     }

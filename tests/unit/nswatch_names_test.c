@@ -128,10 +128,10 @@ static int64_t measure_ready(struct record *r, int rounds)
         record_expect(r, NSWATCH_REMOVED, name);
     }
     qsort(took, (size_t)rounds, sizeof(took[0]), compare_times);
-    print_message("ready after the mount: median %.3f ms, 99%% %.3f ms, most %.3f ms\n",
-                  (double)took[rounds / 2] / 1e6, (double)took[rounds * 99 / 100] / 1e6,
-                  (double)took[rounds - 1] / 1e6);
-    return took[rounds * 99 / 100];
+    int64_t median = took[rounds / 2], late = took[rounds * 99 / 100];
+    print_message("ready after the mount: median %.3f ms, 99%% %.3f ms, most %.3f ms\n", (double)median / 1e6,
+                  (double)late / 1e6, (double)took[rounds - 1] / 1e6);
+    return late;
 }
 
 static void ready_within_ten_milliseconds(void **state)
