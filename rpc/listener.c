@@ -12,8 +12,6 @@
 
 #include "lib/log.h"
 
-#define BACKLOG 128
-
 /* A peer whose kernel has not acknowledged our data for so long is dead, whatever keepalive thinks of it. */
 #define TCP_USER_TIMEOUT_MS 20000
 
@@ -58,7 +56,7 @@ static int open_socket(const struct config_listen *where)
     if (rc == 0)
         rc = bind(fd, &where->addr.any, where->len);
     if (rc == 0)
-        rc = listen(fd, BACKLOG);
+        rc = listen(fd, SOMAXCONN); /* a full backlog is an error to clients of a unix socket */
     if (rc == 0)
         return fd;
     rc = -errno;
