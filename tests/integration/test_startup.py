@@ -99,7 +99,6 @@ def test_several_listeners(host):
     (["--poll-frequency", "8d"], ["poll-frequency", "8d", "10ms", "7d"]),
     (["--poll-frequency", "soon"], ["poll-frequency", "soon"]),
     (["--poll-frequency", "1s", "--poll-timeout", "1s"], ["poll_timeout", "poll_frequency", "1s"]),
-    (["--poll-frequency", "2s"], ["poll_timeout", "2s"]),
     (["--label", "x" * 41], ["label", "40"]),
     (["--queue-rows", "1023"], ["queue-rows", "1023", "1024", "16777216"]),
     (["--queue-rows", "many"], ["queue-rows", "many"]),
@@ -163,6 +162,11 @@ def test_the_command_line_wins_over_the_file(host):
     d = host.daemon("--config", path, "--label", "command")
     c = host.connect(d).get()
     assert (c.label, c.tag, c.poll_frequency.seconds) == ("command", "file", 3600)
+
+
+def test_the_default_timeout_fits_the_frequency(host):
+    c = host.connect(host.daemon("--poll-frequency", "1s")).get()
+    assert c.poll_timeout.ToNanoseconds() == 500_000_000
 
 
 def test_the_sample_file(host):

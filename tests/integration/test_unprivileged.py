@@ -1,0 +1,59 @@
+"""Without capabilities: the daemon shows what it may see, and tells what it may not."""
+
+from harness import netns
+from harness.waiting import until
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+
+
+def daemon(host, *options):
+    d = host.daemon("--poll-frequency", "1h", *options, wrapper=NOBODY, everywhere=True)
+    d.allow("CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "Operation not permitted", "Permission denied")
+    return d
+
+
+def test_own_namespace_is_polled(host):
+    d = daemon(host)
+    poll = host.connect(d).poll()
+    assert poll.end.namespaces >= 1
+    own = netns.own()
+    mine = [r for r in poll.rows if r.netns == "default"]
+    assert {r.netns_cookie for r in mine} == {own.cookie}
+    assert d.port in {r.inet_diag_msg_socket_source_port for r in mine if r.inet_diag_msg_state == 10}
+    assert all(r.congestion_algorithm_string and r.sk_mem_info_rcv_buf for r in mine if r.inet_diag_msg_state == 10)
+
+
+def test_gaps_are_told(host):
+    c = host.connect(daemon(host))
+    gaps = {g.capability: g.effect for g in c.status().gaps}
+    assert {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE"} <= set(gaps)
+    assert all(gaps.values())
+
+
+def test_no_gap_with_all_capabilities(host):
+    c = host.connect(host.daemon("--poll-frequency", "1h"))
+    assert {g.capability for g in c.status().gaps} <= {"CAP_SYS_PTRACE"}
+
+
+def test_other_namespaces_are_failed_not_forgotten(host):
+    ns = host.namespace()
+    d = daemon(host)
+    c = host.connect(d)
+
+    def listed():
+        return next((n for n in c.list_namespaces() if ns.name in n.names), None)
+    found = until(listed, 2, "the namespace is listed")
+    poll = c.poll()
+    assert ns.cookie not in {r.netns_cookie for r in poll.rows}
+    found = listed()
+    assert found.last_error or ns.name in {e.name for e in poll.end.errors}
+    netns.delete(ns.name)
+    until(lambda: listed() is None, 2, "the namespace is forgotten")
+
+
+def test_stop_without_capabilities(host):
+    d = daemon(host)
+    with host.connect(d).edges() as stream:
+        host.connect(d).trigger()
+        stream.polls(1)
+        d.stop()
