@@ -1,9 +1,7 @@
-/* What is generated from the option table and committed: the sample file, and the table in the documentation.
- */
+/* The sample file, which is generated from the option table and committed. */
 #include "config_test.h"
 
-#define SAMPLE   XTCP_SOURCE_DIR "/config/xtcp2.yaml"
-#define DOCUMENT XTCP_SOURCE_DIR "/docs/configuration.md"
+#define SAMPLE XTCP_SOURCE_DIR "/config/xtcp2.yaml"
 
 /* With XTCP_UPDATE set in the environment, the sample is written instead of compared. */
 static void test_the_sample_is_the_defaults(void **state)
@@ -84,41 +82,12 @@ static void test_a_dump_reads_back(void **state)
     buf_free(&out);
 }
 
-/* The row of |o| in the documentation. */
-static void document_row(const struct config_option *o, struct buf *row)
-{
-    buf_printf(row, "| `%s` | ", o->name);
-    if (*o->default_value)
-        buf_printf(row, "`%s`", o->default_value);
-    else
-        buf_str(row, "empty");
-    buf_str(row, " | ");
-    config_option_print_bounds(o, row);
-    buf_printf(row, " | %s | %s |\n", o->reload == CONFIG_HOT ? "hot" : "restart", o->help);
-}
-
-static void test_the_documentation_has_every_option(void **state)
-{
-    (void)state;
-    char *document = test_read_file(DOCUMENT);
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        struct buf row;
-        buf_init(&row);
-        document_row(&config_options[i], &row);
-        if (!strstr(document, buf_cstr(&row)))
-            fail_msg("docs/configuration.md lacks this row:\n%s", buf_cstr(&row));
-        buf_free(&row);
-    }
-    free(document);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_sample_is_the_defaults),
         cmocka_unit_test(test_the_sample_loads),
         cmocka_unit_test(test_a_dump_reads_back),
-        cmocka_unit_test(test_the_documentation_has_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

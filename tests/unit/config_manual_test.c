@@ -1,0 +1,192 @@
+/* The parts of the documentation that are made from the option table: the table in docs/configuration.md and
+ * the options in the manual pages. With XTCP_UPDATE set in the environment they are written instead of
+ * compared. */
+#include "config_test.h"
+
+#include <ctype.h>
+
+/* A generated part of a file: what stands between the two lines. */
+struct part {
+    const char *file, *begin, *end;
+    void (*write)(const struct config_option *o, struct buf *out);
+};
+
+/* ---- Markdown ---- */
+
+static void markdown_row(const struct config_option *o, struct buf *out)
+{
+    buf_printf(out, "| `%s` | ", o->name);
+    if (*o->default_value)
+        buf_printf(out, "`%s`", o->default_value);
+    else
+        buf_str(out, "empty");
+    buf_str(out, " | ");
+    config_option_print_bounds(o, out);
+    buf_printf(out, " | %s | %s |\n", o->reload == CONFIG_HOT ? "hot" : "restart", o->help);
+}
+
+/* ---- roff ---- */
+
+/* |text| with what means something to troff escaped; '_' becomes '-' where |flag| is set. */
+static void roff(struct buf *out, const char *text, bool flag)
+{
+    if (*text == '.' || *text == '\'')
+        buf_str(out, "\\&");
+    for (; *text; text++) {
+        if (*text == '\\')
+            buf_str(out, "\\e");
+        else if (*text == '-' || (*text == '_' && flag))
+            buf_str(out, "\\-");
+        else
+            buf_char(out, *text);
+    }
+}
+
+/* Sentences begin on lines of their own. */
+static void roff_sentences(struct buf *out, const char *text)
+{
+    while (*text) {
+        const char *end = strstr(text, ". ");
+        char sentence[512];
+        size_t n = end ? (size_t)(end - text) + 1 : strlen(text);
+        assert_true(n < sizeof(sentence));
+        memcpy(sentence, text, n);
+        sentence[n] = '\0';
+        roff(out, sentence, false);
+        buf_char(out, '\n');
+        text += n + strspn(text + n, " ");
+    }
+}
+
+static void roff_bounds(struct buf *out, const struct config_option *o)
+{
+    char storage[512];
+    struct buf bounds;
+    buf_init_fixed(&bounds, storage, sizeof(storage));
+    config_option_print_bounds(o, &bounds);
+    buf_str(out, "Allowed: ");
+    roff(out, buf_cstr(&bounds), false);
+    buf_str(out, ".\n");
+}
+
+static void roff_default(struct buf *out, const struct config_option *o)
+{
+    buf_str(out, "Default: ");
+    if (*o->default_value) {
+        buf_str(out, "\\fB");
+        for (const char *p = o->default_value; *p; p++) { /* a list may break at its commas */
+            buf_str(out, *p == '-' ? "\\-" : (char[]){*p, '\0'});
+            buf_str(out, *p == ',' ? "\\:" : "");
+        }
+        buf_str(out, "\\fR");
+    } else {
+        buf_str(out, "empty");
+    }
+    buf_str(out, ".\n");
+}
+
+static void flag_entry(const struct config_option *o, struct buf *out)
+{
+    buf_str(out, ".TP\n\\fB\\-\\-");
+    roff(out, o->name, true);
+    buf_printf(out, "\\fR \\fI%s\\fR\n", o->metavar);
+    roff_sentences(out, o->help);
+    if (o->type == CONFIG_LIST || o->type == CONFIG_GROUPS)
+        buf_str(out, "Can be repeated.\n");
+    roff_bounds(out, o);
+    roff_default(out, o);
+}
+
+static void key_entry(const struct config_option *o, struct buf *out)
+{
+    buf_printf(out, ".TP\n\\fB%s\\fR: \\fI%s\\fR\n", o->name, o->metavar);
+    roff_sentences(out, o->help);
+    roff_bounds(out, o);
+    roff_default(out, o);
+    if (o->reload == CONFIG_RESTART)
+        buf_str(out, "Takes effect at the next start.\n");
+}
+
+/* ---- The files ---- */
+
+#define ROFF_BEGIN ".\\\" options\n"
+#define ROFF_END   ".\\\" end of options\n"
+
+static const struct part parts[] = {
+    {XTCP_SOURCE_DIR "/docs/configuration.md",
+     "| option | default | allowed | change | |\n|---|---|---|---|---|\n", "\n", markdown_row},
+    {XTCP_SOURCE_DIR "/man/xtcp2.8", ROFF_BEGIN, ROFF_END, flag_entry},
+    {XTCP_SOURCE_DIR "/man/xtcp2.yaml.5", ROFF_BEGIN, ROFF_END, key_entry},
+};
+
+static void write_file(const char *path, const char *head, size_t head_len, const struct buf *part,
+                       const char *tail)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(head, 1, head_len, f), head_len);
+    assert_int_equal(fwrite(part->data, 1, part->len, f), part->len);
+    assert_true(fputs(tail, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The end of the generated part that begins at |from|: a line that is |end|. */
+static char *end_of(char *from, const char *end)
+{
+    for (char *line = from; *line; line += strcspn(line, "\n") + 1) {
+        if (strncmp(line, end, strlen(end)) == 0)
+            return line;
+    }
+    fail_msg("no line %s", end);
+    return NULL;
+}
+
+static void check_part(const struct part *p)
+{
+    struct buf fresh;
+    char *text = test_read_file(p->file);
+    char *begin = strstr(text, p->begin);
+    assert_non_null(begin);
+    begin += strlen(p->begin);
+    char *end = end_of(begin, p->end);
+    buf_init(&fresh);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        p->write(&config_options[i], &fresh);
+    assert_false(fresh.failed);
+    if (getenv("XTCP_UPDATE")) {
+        write_file(p->file, text, (size_t)(begin - text), &fresh, end);
+    } else {
+        *end = '\0';
+        assert_string_equal(begin, buf_cstr(&fresh));
+    }
+    buf_free(&fresh);
+    free(text);
+}
+
+static void test_generated_parts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        check_part(&parts[i]);
+}
+
+/* What the generators above and --help rely on. */
+static void test_help_is_made_of_sentences(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const char *help = config_options[i].help;
+        assert_true(isupper((unsigned char)help[0]) || strncmp(help, "gRPC", 4) == 0);
+        assert_int_equal(help[strlen(help) - 1], '.');
+        assert_null(strchr(help, '|')); /* a column of the table */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generated_parts),
+        cmocka_unit_test(test_help_is_made_of_sentences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
