@@ -2,11 +2,13 @@
  *
  * A collector belongs to one namespace and has a thread of its own, parked in the daemon's namespace between
  * polls. For a poll it waits for its turn (a turnstile lets only a few dump at a time), enters the namespace,
- * checks by its cookie that it is still the same one, asks for all TCP sockets, encodes the answers into
- * batches, and leaves. Between polls it holds nothing: no descriptor, no socket, no buffer.
+ * opens a netlink socket there, checks by its cookie that it is still the same namespace, and comes home at
+ * once: the answer is about the socket's namespace, wherever the thread is. Then it asks for all TCP sockets,
+ * encodes the answers into batches and closes the socket. Between polls it holds nothing: no descriptor, no
+ * socket, no buffer.
  *
- * No function here calls gRPC. The sink's functions are called on the collector's thread, after it has left
- * the namespace or while it is inside: they must only hand over. */
+ * No function here calls gRPC. The sink's functions are called on the collector's thread, at home (but for
+ * the done() of a thread that cannot come home, see the log): they must only hand over. */
 #ifndef XTCP_COLLECTORS_COLLECTOR_H
 #define XTCP_COLLECTORS_COLLECTOR_H
 
