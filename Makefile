@@ -18,9 +18,12 @@ else
 ctest := ctest
 endif
 
-.PHONY: all build build-tests deps deps-build run test bench bench-full asan tsan fuzz format lint clean
+.PHONY: help all build build-tests deps deps-build run test bench bench-full asan tsan fuzz format lint clean
 
 all: build
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 deps:
 	@tools/deps.sh test
