@@ -83,6 +83,11 @@ def by_cookie(rows):
     return {r.inet_diag_msg_socket_cookie: r for r in rows}
 
 
+def name_of(path):
+    """For a parameter; pytest's own name where there are no captures, and so no path."""
+    return f"{path.parent.name}-{path.stem}" if isinstance(path, pathlib.Path) else None
+
+
 def other_captures():
     if not OTHERS:
         return []
@@ -106,7 +111,7 @@ def test_own_captures_equal_ss(name):
 
 
 @pytest.mark.skipif(not OTHERS, reason="XTCP2_CAPTURES is not set")
-@pytest.mark.parametrize("text,capture", other_captures(), ids=lambda p: f"{p.parent.name}-{p.stem}")
+@pytest.mark.parametrize("text,capture", other_captures(), ids=name_of)
 def test_other_captures_equal_ss(text, capture):
     ours, theirs = by_cookie(decoded(capture)), lines_of_ss(text)
     assert set(ours) == set(theirs)
