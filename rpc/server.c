@@ -187,7 +187,11 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     grpc_server_shutdown_and_notify(s->server, s->queues[0].cq, &s->shut);
     /* Connections outlive their calls: a client closes its own only when it gets round to reading our
      * goodbye. So they have a moment for it once all calls are over, and are then closed from here. */
-    bool down = wait_down(s, true, now + grace_ns);
+    bool down = wait_down(s, true, now + grace_ns / 2);
+    if (!down && s->options.hurry)
+        s->options.hurry(s->options.app);
+    if (!down)
+        down = wait_down(s, true, now + grace_ns);
     if (!down)
         down = wait_down(s, false, clock_mono_ns() + GOODBYE_NS);
     if (!down) {

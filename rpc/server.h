@@ -67,6 +67,9 @@ struct rpc_server_options {
     unsigned threads;     /* completion queues and their threads, at least 1 */
     size_t request_max;   /* bytes of one request message */
     unsigned streams_max; /* concurrent calls on one connection */
+    /* Half of the stop's grace is over and calls are still open: streams should drop what is queued, so that
+     * their status gets through. May be NULL. On the thread that stops the server. */
+    void (*hurry)(void *app);
 };
 
 /* Starts gRPC. In main, before the first thread, with all signals blocked, in the host's namespace. */

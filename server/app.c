@@ -24,6 +24,7 @@
 #include "server/health.h"
 #include "server/schedule.h"
 #include "server/services.h"
+#include "server/watchdog.h"
 
 #define RPC_THREADS     2
 #define REQUEST_MAX     (64 * 1024) /* bytes of a request */
@@ -34,10 +35,11 @@
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
 
-/* Clients are given so long to take what is queued for them; after STOP_NS the process ends whatever they do.
- */
-#define STOP_GRACE_NS (500 * NS_PER_MS)
+/* Clients are given so long to take what is queued for them, half of it before the rest is dropped; after
+ * STOP_NS they are left behind, and after EXIT_NS the process ends whatever else still holds it. */
+#define STOP_GRACE_NS (800 * NS_PER_MS)
 #define STOP_NS       (1200 * NS_PER_MS)
+#define EXIT_NS       (1600 * NS_PER_MS)
 
 struct app {
     app_reload *reload;
@@ -570,10 +572,27 @@ static int make_modules(struct app *app, struct err *e)
     return app->nswatch ? 0 : e->code;
 }
 
+/* Those who have not read all that waits for them go without the rest, rather than without their status. */
+static void drop_queues(void *arg)
+{
+    struct app *app = arg;
+    size_t n;
+    struct subscriber **list = hub_subscribers(app->hub, &n);
+    for (size_t i = 0; i < n; i++) {
+        subscriber_close(list[i]);
+        rpc_call_kick(subscriber_call(list[i]));
+        subscriber_unref(list[i]);
+    }
+    free(list);
+}
+
 static int start_threads(struct app *app, struct err *e)
 {
-    struct rpc_server_options options = {
-        .app = app, .threads = RPC_THREADS, .request_max = REQUEST_MAX, .streams_max = STREAMS_MAX};
+    struct rpc_server_options options = {.app = app,
+                                         .threads = RPC_THREADS,
+                                         .request_max = REQUEST_MAX,
+                                         .streams_max = STREAMS_MAX,
+                                         .hurry = drop_queues};
     options.methods = services_methods(&options.n_methods);
     int rc = rpc_server_new(&options, &app->server, e);
     if (rc)
@@ -707,9 +726,12 @@ int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
     } else {
         log_error("app", "cannot start: %s", e.text);
     }
+    struct watchdog watchdog;
+    watchdog_start(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);
     stop(app);
     if (app->stuck)
-        _exit(0);
+        _exit(rc ? 1 : 0);
+    watchdog_stop(&watchdog);
     free(app);
     if (rc == 0)
         log_info("app", "stopped");

@@ -223,7 +223,9 @@ def test_reconnects(daemon):
         first.stop()
         it.line(it.err, "nothing listens")
         records_daemon(daemon, port=first.port, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 7, 1))
+        start = time.monotonic()
         assert json.loads(it.line(it.out, '"poll_id":7'))
+        assert time.monotonic() - start < bound(3)  # the next attempt finds it: 2.4 s at most
         assert it.end() == 0
 
 
@@ -460,6 +462,22 @@ def test_nobody_there():
 def test_no_socket(tmp_path):
     r = client(f"unix:{tmp_path}/none", "get")
     assert r.returncode == 1 and "there is no socket at unix:" in r.stderr
+
+
+def test_health_waits_for_the_start(daemon):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    with running("--target", f"127.0.0.1:{port}", "health", "--wait", "--timeout", "20s") as it:
+        assert it.process.poll() is None
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+        server.add_generic_rpc_handlers((Raw(b"\x08\x01"),))
+        assert server.add_insecure_port(f"127.0.0.1:{port}") == port
+        server.start()
+        assert it.line(it.out) == "SERVING\n"
+        assert it.end() == 0
+        server.stop(0).wait(10)
+    r = client(f"127.0.0.1:{port}", "health", "--wait", "--timeout", "300ms")
+    assert r.returncode == 1 and "does not serve yet" in r.stderr
 
 
 def test_unimplemented(daemon):

@@ -111,6 +111,18 @@ def test_loss_is_told_in_the_stream(host, where):
 
 
 @pytest.mark.parametrize("where", LISTENERS)
+def test_a_plain_stream_that_is_behind_ends_well(host, where):
+    """A client of the original schema does not survive an error: it gets OK, if need be without the rows that wait."""
+    d, c = busy_daemon(host, where)
+    call = c.records.FlatRecords(record_pb.FlatRecordsRequest())
+    until(lambda: any(s.rows_lost for s in c.status().subscribers), 20, "loss")
+    d.send_signal(signal.SIGTERM)
+    assert sum(1 for _ in call) > 0
+    assert call.code() == Code.OK
+    d.stop()
+
+
+@pytest.mark.parametrize("where", LISTENERS)
 def test_stop_with_a_watcher_that_does_not_read(host, where):
     """Namespace and health watches, reflection and polls of clients that are stopped."""
     d = host.daemon("--poll-frequency", "100ms", "--poll-timeout", "90ms", listen=[listen_at(host, where)])
