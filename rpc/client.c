@@ -68,6 +68,10 @@ int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e)
     grpc_arg args[] = {
         /* The target is a daemon, not a web site: the proxy of the environment is not meant for it. */
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0},
+        /* A channel is a connection of its own, also when a process has several to one target. */
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
+         .value.integer = 1},
         {.type = GRPC_ARG_INTEGER,
          .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
          .value.integer = REPLY_MAX},

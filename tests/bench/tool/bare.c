@@ -1,0 +1,180 @@
+/* The jobs bare and bare-all: what the kernel's own work costs. They ask for what a collector asks for and
+ * receive the answers, without a look at them. */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "collectors/diag_request.h"
+#include "collectors/dump.h"
+#include "lib/clock.h"
+#include "lib/netns.h"
+#include "tests/bench/tool/tool.h"
+
+/* All that ss -a shows; bit 13 would walk the hash of bound sockets besides. */
+#define STATES 0xfff
+
+static uint8_t buffer[DUMP_BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+
+static int open_diag(void)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0)
+        die("cannot open a netlink socket");
+    return fd;
+}
+
+static void ask(int fd)
+{
+    struct {
+        struct nlmsghdr h;
+        struct inet_diag_req r;
+    } request = {.h = {.nlmsg_len = sizeof(request),
+                       .nlmsg_type = TCPDIAG_GETSOCK,
+                       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+                 .r = {.idiag_ext = diag_request_extensions(GROUPS_DEFAULT), .idiag_states = STATES}};
+    if (send(fd, &request, sizeof(request), 0) != sizeof(request))
+        die("cannot ask");
+}
+
+/* The next answer; returns its bytes. */
+static size_t receive(int fd)
+{
+    ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_TRUNC);
+    if (n <= 0)
+        die("cannot receive");
+    if ((size_t)n > sizeof(buffer))
+        die_text("an answer", "larger than the buffer");
+    return (size_t)n;
+}
+
+/* The end of a dump is a message of its own, or the last one of its datagram. */
+static bool is_end(size_t n)
+{
+    struct nlmsghdr first, last = {0};
+    size_t done = NLMSG_ALIGN(NLMSG_LENGTH(sizeof(int)));
+    memcpy(&first, buffer, sizeof(first));
+    if (first.nlmsg_type == NLMSG_ERROR)
+        die_text("a dump", "the kernel refused it");
+    if (n >= done)
+        memcpy(&last, buffer + n - done, sizeof(last));
+    return first.nlmsg_type == NLMSG_DONE || (last.nlmsg_type == NLMSG_DONE && last.nlmsg_len == done);
+}
+
+static void dump(int fd)
+{
+    ask(fd);
+    while (!is_end(receive(fd)))
+        ;
+}
+
+static uint64_t count_sockets(int fd)
+{
+    uint64_t count = 0;
+    size_t n;
+    ask(fd);
+    do {
+        n = receive(fd);
+        int left = (int)n;
+        for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
+            count += h->nlmsg_type == TCPDIAG_GETSOCK;
+    } while (!is_end(n));
+    return count;
+}
+
+/* In this process's namespace. Says: ready SOCKETS. Each line N: dumps N times, says: CPU_NS WALL_NS. */
+int job_bare(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    char line[32];
+    int fd = open_diag();
+    say("ready %llu", (unsigned long long)count_sockets(fd));
+    while (next_line(line, sizeof(line))) {
+        uint64_t rounds = number(line, 1);
+        int64_t cpu = clock_thread_cpu_ns(), wall = clock_mono_ns();
+        for (uint64_t i = 0; i < rounds; i++)
+            dump(fd);
+        say("%lld %lld", (long long)(clock_thread_cpu_ns() - cpu), (long long)(clock_mono_ns() - wall));
+    }
+    return 0;
+}
+
+/* ---- Many namespaces, one after the other ---- */
+
+struct names {
+    char **path;
+    size_t count;
+};
+
+static struct names read_names(const char *directory)
+{
+    struct names names = {0};
+    struct dirent *entry;
+    DIR *d = opendir(directory);
+    if (!d)
+        die(directory);
+    while ((entry = readdir(d))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        names.path = reallocarray(names.path, names.count + 1, sizeof(*names.path));
+        if (!names.path || asprintf(&names.path[names.count], "%s/%s", directory, entry->d_name) < 0)
+            die("names");
+        names.count++;
+    }
+    closedir(d);
+    return names;
+}
+
+/* Enters each namespace, does |work| there with a netlink socket of it, and goes home at the end. */
+static uint64_t in_each(const struct names *names, int home, uint64_t (*work)(int fd))
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        if (netns_enter(names->path[i]))
+            die(names->path[i]);
+        int fd = open_diag();
+        sum += work(fd);
+        close(fd);
+    }
+    if (netns_enter_fd(home))
+        die("cannot go home");
+    return sum;
+}
+
+static uint64_t dump_once(int fd)
+{
+    dump(fd);
+    return 0;
+}
+
+/* All namespaces of DIRECTORY. Says: ready NAMESPACES SOCKETS. Each line N: dumps all of them N times, says:
+ * CPU_NS WALL_NS. */
+int job_bare_all(int argc, char **argv)
+{
+    (void)argc;
+    char line[32];
+    struct names names = read_names(argv[0]);
+    int home = netns_open_self();
+    if (home < 0)
+        die("own namespace");
+    uint64_t sockets = in_each(&names, home, count_sockets);
+    say("ready %zu %llu", names.count, (unsigned long long)sockets);
+    while (next_line(line, sizeof(line))) {
+        uint64_t rounds = number(line, 1);
+        int64_t cpu = clock_thread_cpu_ns(), wall = clock_mono_ns();
+        for (uint64_t i = 0; i < rounds; i++)
+            in_each(&names, home, dump_once);
+        say("%lld %lld", (long long)(clock_thread_cpu_ns() - cpu), (long long)(clock_mono_ns() - wall));
+    }
+    for (size_t i = 0; i < names.count; i++)
+        free(names.path[i]);
+    free(names.path);
+    close(home);
+    return 0;
+}
