@@ -25,7 +25,7 @@ struct rpc_channel {
     _Atomic bool interrupted;
 };
 
-enum stream_tag { TAG_START, TAG_INITIAL, TAG_SEND, TAG_RECV, TAG_STATUS, TAG_COUNT };
+enum stream_tag { TAG_START, TAG_INITIAL, TAG_SEND, TAG_CLOSE, TAG_RECV, TAG_STATUS, TAG_COUNT };
 
 struct rpc_stream {
     struct rpc_channel *channel;
@@ -296,8 +296,9 @@ int rpc_stream_send(struct rpc_stream *s, const void *message, size_t len)
 
 int rpc_stream_half_close(struct rpc_stream *s)
 {
+    /* gRPC sends it behind the last message; waiting for that here would be waiting for the connection. */
     grpc_op op = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
-    return send_op(s, &op);
+    return start(s, &op, 1, TAG_CLOSE);
 }
 
 int rpc_stream_recv(struct rpc_stream *s, int64_t deadline_ns, struct rpc_bytes *out)
