@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/text.h"
+#include "client/units.h"
 #include "lib/clock.h"
-#include "lib/duration.h"
 
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)
@@ -255,25 +254,44 @@ static enum follow_end life_run(struct life *l)
     return end;
 }
 
-/* Says that the connection was lost and waits. Returns false when it is time to stop. */
-static bool wait_again(struct session *s, struct backoff *backoff, const struct follow *f,
-                       const struct rpc_status *status)
+/* Says that the connection was lost, or still is, and waits. Returns false when it is time to stop. */
+static bool wait_again(struct session *s, struct backoff *backoff, const struct life *l)
 {
     int64_t wait = backoff_next(backoff, arc4random());
-    char text[DURATION_TEXT_MAX];
+    char time[UNITS_TEXT_MAX];
     struct buf why;
 
-    duration_format((wait + 50 * NS_PER_MS) / (100 * NS_PER_MS) * (100 * NS_PER_MS), text);
+    units_time((uint64_t)wait, time);
     buf_init(&why);
-    if (status->code == CODE_OK)
+    if (l->status.code == CODE_OK)
         buf_printf(&why, "%s has ended the stream", s->options->target);
+    else if (l->heard)
+        buf_printf(&why, "the connection to %s was lost (%s)", s->options->target,
+                   l->status.text[0] ? l->status.text : rpc_status_name(l->status.code));
     else
-        session_explain(&why, s->options->target, f->method, status);
-    output_note(s->out, "%s; trying again in %s", buf_cstr(&why), text);
+        session_explain(&why, s->options->target, l->follow->method, &l->status);
+    output_note(s->out, "%s; trying again in %s", buf_cstr(&why), time);
     buf_free(&why);
     if (s->deadline_ns && clock_mono_ns() + wait > s->deadline_ns)
         wait = s->deadline_ns - clock_mono_ns();
     return stop_sleep(s->stop, wait);
+}
+
+/* A new channel: the old one remembers its failure and tries to connect only while a call is under way, so
+ * that a short call would get to hear of the past. */
+static int renew_channel(struct session *s)
+{
+    struct rpc_channel *channel = NULL;
+    struct err e = {0};
+    stop_attach(s->stop, NULL);
+    rpc_channel_free(s->channel);
+    int rc = rpc_channel_new(s->options->target, &channel, &e);
+    s->channel = channel;
+    if (rc != 0)
+        output_note(s->out, "%s", e.text);
+    else
+        stop_attach(s->stop, channel);
+    return rc;
 }
 
 enum follow_end session_follow(struct session *s, const struct follow *f)
@@ -283,10 +301,14 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
     for (;;) {
         struct life life = {.session = s, .follow = f};
         enum follow_end end = life_run(&life);
+        ever = ever || life.heard;
+        if (end == FOLLOW_TIMEOUT && !ever) {
+            output_note(s->out, "no answer from %s in time", s->options->target);
+            return FOLLOW_FAILED;
+        }
         if (end != FOLLOW_FAILED)
             return end;
         f->idle(f->context);
-        ever = ever || life.heard;
         if (life.heard)
             backoff = (struct backoff){0};
         if (life.status.code == STATUS_OURS) {
@@ -297,10 +319,12 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
             session_tell_failure(s, f->method, &life.status);
             return FOLLOW_FAILED;
         }
-        if (!wait_again(s, &backoff, f, &life.status))
+        if (!wait_again(s, &backoff, &life))
             return FOLLOW_STOPPED;
         if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
             return FOLLOW_TIMEOUT;
+        if (renew_channel(s) != 0)
+            return FOLLOW_FAILED;
         f->again(f->context);
     }
 }

@@ -518,8 +518,15 @@ def test_a_web_server():
 
 def test_silence_and_deadline():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        r = client(f"127.0.0.1:{listener.getsockname()[1]}", "get", "--timeout", "300ms")
-    assert r.returncode == 1 and "no answer from" in r.stderr
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        for args in (["get"], ["stream", "--polls", "1"], ["poll"], ["health", "--wait"], ["namespaces", "--watch"]):
+            start = time.monotonic()
+            r = client(target, *args, "--timeout", "300ms")
+            assert time.monotonic() - start < bound(3)
+            assert r.returncode == 1 and r.stderr.count("\n") == 1, (args, r)
+        with running("--target", target, "stream") as it:
+            it.line(it.err, f"waiting for {target}")
+            assert it.end(signal.SIGINT) == 0
 
 
 def test_a_daemon_far_away(config_daemon):
