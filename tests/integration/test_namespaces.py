@@ -248,27 +248,28 @@ def test_between_polls_everything_is_at_home(host):
 
 
 def test_threads_and_descriptors_go_with_their_namespaces(host):
-    d = host.daemon("--poll-frequency", "1h", everywhere=True)
+    d = host.daemon("--poll-frequency", "1h")
     c = host.connect(d)
+    folder = host.names_of(d)
+    spaces = [host.anonymous() for _ in range(10)]
     c.poll()
+    threads, fds = d.own_threads(), len(d.fds())
     for _ in range(3):
-        names = [netns.fresh_name() for _ in range(10)]
-        before = len(d.threads()), len(d.fds())
-        for name in names:
-            host.namespace(name)
-        until(lambda: set(names) <= {n.names[0] for n in c.list_namespaces()}, 5, "all are known")
+        for i, ns in enumerate(spaces):
+            folder.add(f"n{i}", ns.path)
+        until(lambda: len(c.list_namespaces()) == 11, 5, "all are known")
         c.poll()
-        for name in names:
-            netns.delete(name)
-        until(lambda: not set(names) & {n.names[0] for n in c.list_namespaces()}, 5, "all are forgotten")
-        # gRPC starts and ends threads of its own: a few more are no leak, one for each namespace would be.
-        until(lambda: len(d.threads()) <= before[0] + 5 and len(d.fds()) <= before[1] + 5, 5,
-              f"no more than the {before} threads and descriptors from before")
+        assert len(d.own_threads()) > len(threads)
+        for i in range(10):
+            folder.remove(f"n{i}")
+        until(lambda: len(c.list_namespaces()) == 1, 5, "all are forgotten")
+        until(lambda: d.own_threads() == threads, 5, f"the {threads} from before")
+        until(lambda: len(d.fds()) <= fds + 3, 5, f"no more than the {fds} descriptors from before")
 
 
 def test_churn(host):
     """Namespaces come and go by the dozen while polls run as fast as they can: every poll ends and adds up."""
-    d = host.daemon("--poll-frequency", "20ms", "--poll-timeout", "19ms", everywhere=True)
+    d = host.daemon("--poll-frequency", "20ms", "--poll-timeout", "19ms", "--netns-dirs", "/run/netns")
     stop = time.monotonic() + 4
     failed = []
 

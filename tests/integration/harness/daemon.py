@@ -12,6 +12,7 @@ from .waiting import bound, until
 
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|debug|trace) +[a-z_]+: ")
 JSON_LINE = re.compile(r'^\{"time":"[^"]+","level":"([a-z]+)","module":"[a-z_]+","msg":".*"\}$')
+GRPC_THREADS = ("default-execut", "resolver-execut", "grpc_global_tim", "event_engine", "timer_manager")
 STOP_SECONDS = 2
 
 # Not the daemon's doing: a process that even root of this machine may not look into, as PID 1 of some virtual machines.
@@ -106,6 +107,17 @@ class Daemon:
             except OSError:
                 pass
         return found
+
+    def own_threads(self):
+        """Sorted names of the daemon's own threads; gRPC starts and ends some as it likes."""
+        names = []
+        for tid in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                with open(f"/proc/{self.pid}/task/{tid}/comm", encoding="utf-8", errors="replace") as f:
+                    names.append(f.read().strip())
+            except OSError:
+                pass
+        return sorted(n for n in names if not n.startswith(GRPC_THREADS))
 
     # ---- End ----
 

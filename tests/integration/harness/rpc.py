@@ -47,10 +47,10 @@ Poll = collections.namedtuple("Poll", "begin rows end messages")
 class Client:
     """A connection of its own to |target|, with a stub for each service."""
 
-    def __init__(self, target):
+    def __init__(self, target, *options):
         self.target = target
         self.channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1),
-                                                              ("grpc.max_receive_message_length", -1)])
+                                                              ("grpc.max_receive_message_length", -1), *options])
         self.records = record_grpc.XTCPFlatRecordServiceStub(self.channel)
         self.config = config_grpc.ConfigServiceStub(self.channel)
         self.namespaces = namespace_grpc.NamespaceServiceStub(self.channel)
