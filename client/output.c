@@ -14,6 +14,7 @@
 
 #define LARGE            65536 /* bytes */
 #define LINE_MAX_COLUMNS 4096
+#define STOP_GRACE_MS    500 /* for a reader that is slow */
 
 void output_init(struct output *o, int fd)
 {
@@ -26,15 +27,23 @@ void output_fini(struct output *o)
     buf_free(&o->data);
 }
 
-/* Waits until |fd| takes something, or |stop_fd| is readable. */
+/* Waits until |fd| takes something. Once |stop_fd| is readable a reader has STOP_GRACE_MS left to read on, so
+ * that the last line is a whole one unless he has stopped reading for good. */
 static int wait_writable(int fd, int stop_fd)
 {
     struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};
-    while (poll(fds, 2, -1) < 0) {
-        if (errno != EINTR)
+    for (;;) {
+        bool stopping = fds[1].fd < 0 && stop_fd >= 0;
+        int n = poll(fds, 2, stopping ? STOP_GRACE_MS : -1);
+        if (n < 0 && errno != EINTR)
             return -errno;
+        if (n == 0)
+            return -ECANCELED;
+        if (n > 0 && fds[0].revents)
+            return 0;
+        if (n > 0)
+            fds[1].fd = -1; /* poll(2) ignores it from here on */
     }
-    return fds[0].revents ? 0 : -ECANCELED;
 }
 
 /* Writes in pieces that a pipe which is ready takes without blocking (PIPE_BUF, pipe(7)). */
