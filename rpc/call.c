@@ -104,10 +104,10 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
     tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
-        grpc_server_request_registered_call(s->server, slot->registered, &c->call, &c->deadline, &c->metadata,
-                                            payload, queue->cq, queue->cq, &c->on_new);
+        grpc_server_request_registered_call(slot->face->core, slot->registered, &c->call, &c->deadline,
+                                            &c->metadata, payload, queue->cq, queue->cq, &c->on_new);
     } else {
-        grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
+        grpc_server_request_call(slot->face->core, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
                                  &c->on_new);
     }
 }
@@ -121,9 +121,13 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
     if (error == GRPC_CALL_OK)
         return true;
     log_error("rpc", "%s: a batch was refused: %s", rpc_call_method(c), grpc_call_error_to_string(error));
-    rpc_server_count_call(c->server, -1);
     rpc_call_unref(c);
     return false;
+}
+
+static bool is_stream(const struct rpc_call *c)
+{
+    return c->slot->spec && c->slot->spec->kind != RPC_UNARY;
 }
 
 /* N of a peer that gRPC calls "fd:N", -1 for any other. */
@@ -219,6 +223,12 @@ void rpc_call_finish(struct rpc_call *call, int code, const char *text)
     pthread_mutex_unlock(&call->lock);
 }
 
+void rpc_call_goodbye(struct rpc_call *call)
+{
+    if (is_stream(call))
+        rpc_call_finish(call, ERR_UNAVAILABLE, "the daemon is stopping");
+}
+
 void rpc_call_abort(struct rpc_call *call, int code, const char *text)
 {
     grpc_call_cancel_with_status(call->call, (grpc_status_code)rpc_status_from_error(code), text, NULL);
@@ -291,13 +301,24 @@ static void open_stream(struct rpc_call *c)
     else
         rpc_call_finish(c, ERR_MALFORMED, "the call carries no readable request");
     grpc_slice_unref(request);
-    if (rpc_server_stopping(c->server)) /* it came too late to be told with the others */
-        rpc_call_finish(c, ERR_UNAVAILABLE, "the daemon is stopping");
     pthread_mutex_lock(&c->lock);
     c->opened = true;
     pump(c);
     if (m->kind == RPC_BIDI)
         start_recv(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Ends a call that its handler never gets to see. */
+static void refuse(struct rpc_call *c, const struct err *why)
+{
+    log_limited(LOG_INFO, "rpc", "%s is refused: %s", c->peer, why->text);
+    pthread_mutex_lock(&c->lock);
+    c->refused = true;
+    c->finishing = true;
+    c->finish_code = why->code;
+    snprintf(c->finish_text, sizeof(c->finish_text), "%s", why->text);
+    send_status(c);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -312,6 +333,19 @@ static void refuse_unknown(struct rpc_call *c)
     send_status(c);
 }
 
+/* Nothing more will come of the call, and nothing can be sent. */
+static void over(struct rpc_call *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->closed = true;
+    pthread_mutex_unlock(&c->lock);
+    log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer,
+              c->cancelled ? " (cancelled)" : "");
+    if (is_stream(c) && !c->refused)
+        c->slot->spec->stream->closed(c->server->options.app, c);
+    rpc_server_leave(c);
+}
+
 /* A client has called. Initial metadata first, RECV_CLOSE last: a stream must not be closed before it is
  * open. */
 static void on_new(struct rpc_event *event, bool ok)
@@ -322,22 +356,27 @@ static void on_new(struct rpc_event *event, bool ok)
         return;
     }
     rpc_call_post(c->server, c->slot, c->queue);
-    rpc_server_count_call(c->server, 1);
+    rpc_server_enter(c);
     describe_peer(c);
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
                      .data.recv_close_on_server.cancelled = &c->cancelled};
     grpc_op initial = {.op = GRPC_OP_SEND_INITIAL_METADATA};
     start(c, &initial, 1, &c->on_initial);
+    struct err why;
     if (!c->slot->spec)
         refuse_unknown(c);
-    else if (c->slot->spec->kind == RPC_UNARY)
-        answer_unary(c);
-    else
+    else if (rpc_call_check(c, c->slot->spec, &why) != 0)
+        refuse(c, &why);
+    else if (is_stream(c))
         open_stream(c);
+    else
+        answer_unary(c);
     pthread_mutex_lock(&c->lock);
-    start(c, &close, 1, &c->on_close);
+    bool watched = start(c, &close, 1, &c->on_close);
     pthread_mutex_unlock(&c->lock);
+    if (!watched)
+        over(c);
     rpc_call_unref(c);
 }
 
@@ -350,16 +389,8 @@ static void on_initial(struct rpc_event *event, bool ok)
 static void on_close(struct rpc_event *event, bool ok)
 {
     (void)ok;
-    struct rpc_call *c = event->call;
-    pthread_mutex_lock(&c->lock);
-    c->closed = true;
-    pthread_mutex_unlock(&c->lock);
-    log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer,
-              c->cancelled ? " (cancelled)" : "");
-    const struct rpc_method *m = c->slot->spec;
-    if (m && m->kind != RPC_UNARY)
-        m->stream->closed(c->server->options.app, c);
-    rpc_call_unref(c);
+    over(event->call);
+    rpc_call_unref(event->call);
 }
 
 static void on_recv(struct rpc_event *event, bool ok)

@@ -18,6 +18,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "rpc/role.h"
 
 struct rpc_server;
 struct rpc_call;
@@ -58,6 +59,18 @@ struct rpc_method {
     /* Unary: answers |request| into |reply|. Returns 0, or a code with its text in |e|. Must not block. */
     int (*unary)(void *app, const uint8_t *request, size_t len, struct buf *reply, struct err *e);
     const struct rpc_stream_ops *stream;
+    enum rpc_role needs; /* who has less is answered with PERMISSION_DENIED; nothing above runs then */
+};
+
+/* Who calls, as far as it is not settled by the connection alone. Valid during the call of |role|. */
+struct rpc_caller {
+    enum rpc_role role; /* that the connection has been given; of TLS: RPC_ROLE_HEALTH */
+    bool secure;        /* TLS */
+    /* TLS: the subject alternative names and then the common name of the client's certificate, verified
+     * against the CA; none when it has not shown one. */
+    const char *const *names;
+    size_t n_names;
+    const char *token; /* of the metadata "authorization: Bearer TOKEN"; NULL when there is none */
 };
 
 struct rpc_server_options {
@@ -67,6 +80,10 @@ struct rpc_server_options {
     unsigned threads;     /* completion queues and their threads, at least 1 */
     size_t request_max;   /* bytes of one request message */
     unsigned streams_max; /* concurrent calls on one connection */
+    /* The role of a call; asked only where there is more to it than the role of the connection: with TLS and
+     * where a token was sent. Returns 0 and the role in |out|, or a code with |e| that the call is ended
+     * with. Any thread, must not block. */
+    int (*role)(void *app, const struct rpc_caller *caller, enum rpc_role *out, struct err *e);
     /* Half of the stop's grace is over and calls are still open: streams should drop what is queued, so that
      * their status gets through. May be NULL. On the thread that stops the server. */
     void (*hurry)(void *app);
@@ -80,21 +97,21 @@ void rpc_server_fini(void);
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e);
 
-/* Gives the server a connected stream socket, non-blocking and close-on-exec; the server owns it from now on,
- * always. Main thread. */
-void rpc_server_adopt(struct rpc_server *s, int fd);
+/* Gives the server a connected stream socket, non-blocking and close-on-exec, whose calls have the role
+ * |role|; the server owns it from now on, always. Main thread. */
+void rpc_server_adopt(struct rpc_server *s, int fd, enum rpc_role role);
 
-/* Stops: no new calls, running unary calls are answered, streams are told through |stopping| (each should
- * finish), and after |grace_ns| what is left is cancelled. Returns 0 when everything has ended within
- * |deadline_ns| from now; the server is then freed. Otherwise ERR_TIMEOUT: a peer holds the transport open;
- * nothing is freed and the caller should _exit. Main thread. */
+/* The same for a peer of whom nothing is known and whom nothing can raise above RPC_ROLE_HEALTH. */
+void rpc_server_adopt_probe(struct rpc_server *s, int fd);
+
+/* Stops: no new calls, running unary calls are answered, streams that have not been finished yet are finished
+ * with UNAVAILABLE, and after |grace_ns| what is left is cancelled. Returns 0 when everything has ended
+ * within |deadline_ns| from now; the server is then freed. Otherwise ERR_TIMEOUT: a peer holds the transport
+ * open; nothing is freed and the caller should _exit. Main thread. */
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
 
 /* CPU time of the server's own threads, in ns. Main thread. */
 int64_t rpc_server_cpu_ns(const struct rpc_server *s);
-
-/* Whether rpc_server_stop has begun: a stream that opens now must finish at once. */
-bool rpc_server_stopping(const struct rpc_server *s);
 
 /* ---- calls; any thread ---- */
 

@@ -1,4 +1,4 @@
-/* Inside rpc: what server.c and call.c know of each other. */
+/* Inside rpc: what server.c, face.c and call.c know of each other. */
 #ifndef XTCP_RPC_SERVER_INT_H
 #define XTCP_RPC_SERVER_INT_H
 
@@ -21,31 +21,48 @@ struct rpc_queue {
     struct thread thread;
 };
 
-/* A registered method; the last slot of a server, with spec NULL, takes the calls of unknown ones. */
+/* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
 struct rpc_slot {
+    struct rpc_face *face;
     const struct rpc_method *spec;
     void *registered;
 };
 
+/* One side that the server shows: a gRPC server of its own on the common queues, for all connections that
+ * have the same rights. gRPC tells nothing about a connection that it was handed except which server a call
+ * came in on, so that is what carries the role. Lives until the server ends: calls point into it. */
+struct rpc_face {
+    struct rpc_face *next;
+    struct rpc_server *server;
+    grpc_server *core;
+    enum rpc_role role;
+    bool fixed;             /* no token raises the role */
+    bool secure;            /* TLS */
+    struct rpc_slot *slots; /* n_methods + 1 */
+    struct rpc_event shut;  /* the tag of the shutdown */
+    bool down;              /* it has come; under the server's lock */
+};
+
+#define RPC_FACES_PLAIN (RPC_ROLES + 1) /* one for each role, and the one of the probes */
+
 struct rpc_server {
     struct rpc_server_options options;
-    grpc_server *server;
     grpc_server_credentials *insecure;
-    struct rpc_slot *slots; /* n_methods + 1 */
     struct rpc_queue *queues;
     unsigned n_queues;
-    _Atomic bool stopping;
-    struct rpc_event shut; /* the tag of the shutdown */
-    pthread_mutex_t lock;  /* guards what follows; a leaf */
+    struct rpc_face *faces;                  /* main's, as is what follows */
+    struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
+    pthread_mutex_t lock;                    /* guards what follows; taken before a call's lock */
     pthread_cond_t changed;
-    bool down;    /* the shutdown tag has come */
-    size_t calls; /* that have come and are not over */
+    bool stopping;
+    size_t up;              /* faces whose shutdown tag has not come */
+    struct rpc_call *calls; /* that have come and are not over */
 };
 
 struct rpc_call {
     _Atomic uint32_t refs;
     struct rpc_server *server;
-    struct rpc_slot *slot;
+    struct rpc_slot *slot; /* of the face that it came in on */
     struct rpc_queue *queue;
     grpc_call *call;
     grpc_call_details details; /* of unknown methods */
@@ -54,7 +71,10 @@ struct rpc_call {
     grpc_byte_buffer *received;
     _Atomic(void *) user;
     char peer[112];
-    int cancelled; /* from RECV_CLOSE */
+    int cancelled;         /* from RECV_CLOSE */
+    bool refused;          /* its handler has not seen it and shall not */
+    struct rpc_call *next; /* in the server's list of calls; under the server's lock */
+    struct rpc_call *previous;
 
     pthread_mutex_t lock; /* guards what follows and serialises the sending batches */
     bool opened;          /* the stream's open has returned */
@@ -77,7 +97,27 @@ struct rpc_call {
 /* Posts a request for one more call of |slot| on |queue|. */
 void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
-/* A call has come (+1) or is over (-1). */
-void rpc_server_count_call(struct rpc_server *s, int change);
+/* Makes a face without starting it. Returns 0 and it in |out|, or a code with |e|. Main thread. */
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, struct rpc_face **out, struct err *e);
+
+/* Starts it: calls come from now on. */
+void rpc_face_start(struct rpc_face *f);
+
+/* Starts its shutdown; rpc_server.up goes down when it is done. */
+void rpc_face_shutdown(struct rpc_face *f);
+
+/* Frees it, after the shutdown. */
+void rpc_face_free(struct rpc_face *f);
+
+/* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
+int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
+
+/* |call| has come, before its handler runs; it is over. While a server stops, a stream that comes is finished
+ * by this. */
+void rpc_server_enter(struct rpc_call *call);
+void rpc_server_leave(struct rpc_call *call);
+
+/* Ends a stream since the server stops; nothing for other calls, which end by themselves. */
+void rpc_call_goodbye(struct rpc_call *call);
 
 #endif
