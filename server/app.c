@@ -447,7 +447,7 @@ static void accept_all(struct app *app, struct rpc_listener *l)
         int fd = rpc_listener_accept(l);
         if (fd < 0)
             return;
-        rpc_server_adopt(app->server, fd);
+        rpc_server_adopt(app->server, fd, RPC_ROLE_CONTROL);
     }
 }
 

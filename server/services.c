@@ -4,23 +4,27 @@
 #define CONFIG     "/xtcp_config.v1.ConfigService/"
 #define NAMESPACES "/xtcp_namespace.v1.NamespaceService/"
 
+/* PollFlatRecords is for readers although it makes the daemon poll: what comes while a poll runs shares the
+ * next one, so readers cost one poll after the other at most, and they change nothing that others rely on. */
 static const struct rpc_method methods[] = {
-    {RECORDS "FlatRecords", RPC_SERVER_STREAM, NULL, &svc_flat_records},
-    {RECORDS "PollFlatRecords", RPC_BIDI, NULL, &svc_poll_flat_records},
-    {CONFIG "Get", RPC_UNARY, svc_config_get, NULL},
-    {CONFIG "Set", RPC_UNARY, svc_config_set, NULL},
-    {CONFIG "SetPollFrequency", RPC_UNARY, svc_config_set_poll_frequency, NULL},
-    {CONFIG "TriggerPoll", RPC_UNARY, svc_config_trigger_poll, NULL},
-    {CONFIG "TriggerPollBurst", RPC_UNARY, svc_config_trigger_poll_burst, NULL},
-    {CONFIG "CancelBurst", RPC_UNARY, svc_config_cancel_burst, NULL},
-    {CONFIG "SetS3Upload", RPC_UNARY, svc_config_set_s3_upload, NULL},
-    {NAMESPACES "List", RPC_UNARY, svc_namespace_list, NULL},
-    {NAMESPACES "Watch", RPC_SERVER_STREAM, NULL, &svc_namespace_watch},
-    {"/xtcp_status.v1.StatusService/Get", RPC_UNARY, svc_status_get, NULL},
-    {"/grpc.health.v1.Health/Check", RPC_UNARY, svc_health_check, NULL},
-    {"/grpc.health.v1.Health/Watch", RPC_SERVER_STREAM, NULL, &svc_health_watch},
-    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", RPC_BIDI, NULL, &svc_reflection},
-    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", RPC_BIDI, NULL, &svc_reflection},
+    {RECORDS "FlatRecords", RPC_SERVER_STREAM, NULL, &svc_flat_records, RPC_ROLE_READ},
+    {RECORDS "PollFlatRecords", RPC_BIDI, NULL, &svc_poll_flat_records, RPC_ROLE_READ},
+    {CONFIG "Get", RPC_UNARY, svc_config_get, NULL, RPC_ROLE_READ},
+    {CONFIG "Set", RPC_UNARY, svc_config_set, NULL, RPC_ROLE_CONTROL},
+    {CONFIG "SetPollFrequency", RPC_UNARY, svc_config_set_poll_frequency, NULL, RPC_ROLE_CONTROL},
+    {CONFIG "TriggerPoll", RPC_UNARY, svc_config_trigger_poll, NULL, RPC_ROLE_CONTROL},
+    {CONFIG "TriggerPollBurst", RPC_UNARY, svc_config_trigger_poll_burst, NULL, RPC_ROLE_CONTROL},
+    {CONFIG "CancelBurst", RPC_UNARY, svc_config_cancel_burst, NULL, RPC_ROLE_CONTROL},
+    {CONFIG "SetS3Upload", RPC_UNARY, svc_config_set_s3_upload, NULL, RPC_ROLE_CONTROL},
+    {NAMESPACES "List", RPC_UNARY, svc_namespace_list, NULL, RPC_ROLE_READ},
+    {NAMESPACES "Watch", RPC_SERVER_STREAM, NULL, &svc_namespace_watch, RPC_ROLE_READ},
+    {"/xtcp_status.v1.StatusService/Get", RPC_UNARY, svc_status_get, NULL, RPC_ROLE_READ},
+    {"/grpc.health.v1.Health/Check", RPC_UNARY, svc_health_check, NULL, RPC_ROLE_HEALTH},
+    {"/grpc.health.v1.Health/Watch", RPC_SERVER_STREAM, NULL, &svc_health_watch, RPC_ROLE_HEALTH},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", RPC_BIDI, NULL, &svc_reflection,
+     RPC_ROLE_READ},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", RPC_BIDI, NULL, &svc_reflection,
+     RPC_ROLE_READ},
 };
 
 const struct rpc_method *services_methods(size_t *n)
