@@ -8,9 +8,9 @@
 #include "lib/tsan.h"
 #include "lib/varint.h"
 
-/* Polls that an on-demand stream can wait for at the same time: the one that is running and the next one. All
- * requests that come during a poll share the next. */
-#define WANTED_MAX 2
+/* Polls that an on-demand stream can wait for at the same time. All requests that come during a poll share the
+ * next, so there are two, and more only while the hub is behind with polls that are over. */
+#define WANTED_MAX 8
 
 /* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
  * whole. */
@@ -50,9 +50,11 @@ struct subscriber {
     uint64_t lost;
     bool closed;
     bool half_closed;
-    uint64_t wanted[WANTED_MAX]; /* ids of polls to come; 0: free */
-    bool active;                 /* it takes part in the poll that the hub is passing on */
-    uint64_t poll_rows;          /* rows of that poll put into the queue */
+    uint64_t wanted[WANTED_MAX]; /* ids of polls to come, ascending */
+    unsigned n_wanted;
+    bool active;        /* it takes part in the poll that the hub is passing on */
+    bool left_out;      /* but its marker found no place in the queue, so nothing of the poll has one */
+    uint64_t poll_rows; /* rows of that poll put into the queue */
     uint64_t lost_since_end;
 };
 
@@ -241,32 +243,29 @@ void subscriber_close(struct subscriber *s)
 
 /* ---- The hub puts in ---- */
 
+/* A poll that did not come about (want of memory) is made up for by the next one. */
 static bool wants(const struct subscriber *s, uint64_t id)
 {
-    if (!s->options.on_demand)
-        return true;
-    for (int i = 0; i < WANTED_MAX; i++) {
-        if (s->wanted[i] == id)
-            return true;
-    }
-    return false;
+    return !s->options.on_demand || (s->n_wanted && s->wanted[0] <= id);
 }
 
-static bool waits_for_any(const struct subscriber *s)
+/* Poll |id| is over, and with it all before. */
+static void forget_wanted(struct subscriber *s, uint64_t id)
 {
-    for (int i = 0; i < WANTED_MAX; i++) {
-        if (s->wanted[i])
-            return true;
-    }
-    return false;
+    unsigned done = 0;
+    while (done < s->n_wanted && s->wanted[done] <= id)
+        done++;
+    s->n_wanted -= done;
+    memmove(s->wanted, s->wanted + done, s->n_wanted * sizeof(s->wanted[0]));
 }
 
 void subscriber_want(struct subscriber *s, uint64_t id)
 {
     pthread_mutex_lock(&s->lock);
-    for (int i = 0; i < WANTED_MAX && !wants(s, id); i++) {
-        if (!s->wanted[i])
-            s->wanted[i] = id;
+    if (s->n_wanted == 0 || s->wanted[s->n_wanted - 1] < id) {
+        if (s->n_wanted == WANTED_MAX)
+            s->n_wanted--; /* the request before this one has to do with the same poll */
+        s->wanted[s->n_wanted++] = id;
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -275,7 +274,7 @@ bool subscriber_half_closed(struct subscriber *s)
 {
     pthread_mutex_lock(&s->lock);
     s->half_closed = true;
-    bool idle = !waits_for_any(s);
+    bool idle = s->n_wanted == 0;
     pthread_mutex_unlock(&s->lock);
     return idle;
 }
@@ -285,9 +284,11 @@ bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin)
     bool news = false;
     pthread_mutex_lock(&s->lock);
     s->active = !s->closed && wants(s, begin->poll_id);
+    s->left_out = false;
     s->poll_rows = 0;
-    if (s->active && s->options.markers && s->marks + 2 <= MARKS_MAX) {
-        struct item *item = ring_push(s);
+    if (s->active && s->options.markers) {
+        struct item *item = s->marks + 2 <= MARKS_MAX ? ring_push(s) : NULL; /* its end needs one as well */
+        s->left_out = !item;
         if (item) {
             *item = (struct item){.kind = ITEM_BEGIN, .begin = *begin};
             s->marks++;
@@ -304,7 +305,7 @@ bool subscriber_rows(struct subscriber *s, struct fan_batch *f)
     pthread_mutex_lock(&s->lock);
     if (s->active && !s->closed) {
         uint32_t rows = f->batch->rows;
-        uint64_t room = s->options.queue_rows - s->queued;
+        uint64_t room = s->left_out ? 0 : s->options.queue_rows - s->queued;
         take = rows < room ? rows : (uint32_t)room;
         struct item *item = take ? ring_push(s) : NULL;
         if (item)
@@ -336,7 +337,7 @@ bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
     *finished = false;
     pthread_mutex_lock(&s->lock);
     if (s->active && !s->closed) {
-        struct item *item = s->options.markers && s->marks < MARKS_MAX ? ring_push(s) : NULL;
+        struct item *item = s->options.markers && !s->left_out ? ring_push(s) : NULL;
         if (item) {
             *item = (struct item){
                 .kind = ITEM_END,
@@ -345,12 +346,9 @@ bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
             s->marks++;
             news = true;
         }
-        for (int i = 0; i < WANTED_MAX; i++) {
-            if (s->wanted[i] == f->end.poll_id)
-                s->wanted[i] = 0;
-        }
+        forget_wanted(s, f->end.poll_id);
         s->active = false;
-        *finished = s->options.on_demand && s->half_closed && !waits_for_any(s);
+        *finished = s->options.on_demand && s->half_closed && s->n_wanted == 0;
     }
     pthread_mutex_unlock(&s->lock);
     return news;

@@ -262,6 +262,102 @@ static void test_on_demand_gets_its_polls_and_is_finished(void **state)
     teardown(&f, s);
 }
 
+/* The hub is behind: polls that are over still wait in its queue when further ones are asked for. */
+static void test_on_demand_while_the_hub_is_behind(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
+    for (uint64_t id = 1; id <= 5; id++) {
+        subscriber_want(s, id);
+        one_poll(&f, id, 1, 10);
+    }
+    assert_false(subscriber_half_closed(s));
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.ends, 5);
+    assert_int_equal(r.rows, 50);
+    assert_true(atomic_load(&f.call.finished));
+    teardown(&f, s);
+}
+
+static void test_on_demand_further_behind_than_it_can_note(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 10000, .on_demand = true, .markers = true});
+    for (uint64_t id = 1; id <= 20; id++)
+        subscriber_want(s, id);
+    assert_false(subscriber_half_closed(s));
+    for (uint64_t id = 1; id <= 20; id++)
+        one_poll(&f, id, 1, 1);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.last_poll, 20); /* the last request has its poll whatever the others share */
+    assert_true(atomic_load(&f.call.finished));
+    teardown(&f, s);
+}
+
+static void test_a_poll_that_did_not_come_about(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    setup(&f);
+    struct subscriber *s =
+        subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
+    subscriber_want(s, 3);
+    assert_false(subscriber_half_closed(s));
+    one_poll(&f, 2, 1, 10);
+    one_poll(&f, 4, 1, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.begins, 1);
+    assert_int_equal(r.last_poll, 4);
+    assert_true(atomic_load(&f.call.finished));
+    teardown(&f, s);
+}
+
+/* Nobody reads for thousands of polls: whole ones are left out, never half of one. */
+static void test_markers_are_bounded(void **state)
+{
+    (void)state;
+    enum { POLLS = 5000 };
+    struct fixture f;
+    struct received r = {0};
+    struct subscriber_stats stats;
+    setup(&f);
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 100000, .markers = true});
+    struct rpc_message m;
+    one_poll(&f, 1, 0, 0);
+    run_hub(&f);
+    assert_true(subscriber_next(s, &m)); /* an odd number of markers stays */
+    grpc_slice_unref(m.slices[0]);
+    for (uint64_t id = 2; id <= POLLS; id++)
+        one_poll(&f, id, 1, 1);
+    run_hub(&f);
+    subscriber_stats(s, &stats);
+    assert_int_equal(stats.queued + stats.lost, POLLS - 1);
+    assert_true(stats.lost > 0);
+    uint64_t queued = stats.queued;
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, queued);
+    assert_int_equal(r.ends, r.begins + 1); /* the one whose begin was taken above */
+    assert_int_equal(r.begins, queued);     /* one row in each */
+    one_poll(&f, POLLS + 1, 1, 1);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.last_poll, POLLS + 1);
+    assert_int_equal(r.last_lost, stats.lost);
+    teardown(&f, s);
+}
+
 static void test_rows_of_an_ended_poll_are_dropped(void **state)
 {
     (void)state;
@@ -431,6 +527,10 @@ int main(void)
         cmocka_unit_test(test_a_full_queue_loses_the_newest_and_says_so),
         cmocka_unit_test(test_a_subscriber_begins_with_a_whole_poll),
         cmocka_unit_test(test_on_demand_gets_its_polls_and_is_finished),
+        cmocka_unit_test(test_on_demand_while_the_hub_is_behind),
+        cmocka_unit_test(test_on_demand_further_behind_than_it_can_note),
+        cmocka_unit_test(test_a_poll_that_did_not_come_about),
+        cmocka_unit_test(test_markers_are_bounded),
         cmocka_unit_test(test_rows_of_an_ended_poll_are_dropped),
         cmocka_unit_test(test_the_hubs_own_queue_is_bounded),
         cmocka_unit_test(test_limit_of_subscribers),
