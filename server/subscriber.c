@@ -8,8 +8,8 @@
 #include "lib/tsan.h"
 #include "lib/varint.h"
 
-/* Polls that an on-demand stream can wait for at the same time. All requests that come during a poll share the
- * next, so there are two, and more only while the hub is behind with polls that are over. */
+/* Polls that an on-demand stream can wait for at the same time. All requests that come during a poll share
+ * the next, so there are two, and more only while the hub is behind with polls that are over. */
 #define WANTED_MAX 8
 
 /* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
