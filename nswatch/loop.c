@@ -132,8 +132,9 @@ static void read_mailbox(struct nswatch *nw)
     pthread_mutex_lock(&nw->box.lock);
     struct settings *settings = nw->box.settings;
     bool rescan = nw->box.rescan;
+    nw->tell |= nw->box.tell;
     nw->box.settings = NULL;
-    nw->box.rescan = false;
+    nw->box.rescan = nw->box.tell = false;
     pthread_mutex_unlock(&nw->box.lock);
     if (settings) {
         apply_interval(nw, settings->proc_interval_ns);
@@ -304,6 +305,18 @@ static void wait_and_dispatch(struct nswatch *nw)
         handlers[events[i].data.u32](nw, now);
 }
 
+/* A scan that was under way when it was asked for may have missed something; the one that the request made
+ * due has then still to begin. */
+static void tell_reconciled(struct nswatch *nw)
+{
+    const struct schedule *due = &nw->due;
+    bool scan_due = nw->w.proc_enabled && later(due->scan_ns, due->scan_not_before_ns) <= clock_mono_ns();
+    if (!nw->tell || processes_scanning(&nw->w) || scan_due)
+        return;
+    nw->tell = false;
+    loop_deliver(nw, NSWATCH_RECONCILED, NULL);
+}
+
 void *loop_run(void *arg)
 {
     struct nswatch *nw = arg;
@@ -319,6 +332,7 @@ void *loop_run(void *arg)
         wait_and_dispatch(nw);
         turn(nw);
         publish(nw);
+        tell_reconciled(nw);
     }
     if (nw->w.prober.lost)
         loop_deliver(nw, NSWATCH_DEAD, NULL);

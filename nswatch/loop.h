@@ -22,6 +22,7 @@ struct mailbox {
     pthread_mutex_t lock;
     struct settings *settings; /* to put in force; NULL: none */
     bool rescan;
+    bool tell; /* when the rescan is done */
     struct nswatch_stats stats;
 };
 
@@ -48,6 +49,7 @@ struct nswatch {
     int64_t proc_interval_ns;
     bool mounts_changed, synced;
     uint64_t rescans;
+    bool tell; /* NSWATCH_RECONCILED once nothing is left to look at */
     int64_t last_scan_ns;
 };
 

@@ -205,6 +205,14 @@ void nswatch_rescan(struct nswatch *nw)
     wake(nw);
 }
 
+void nswatch_reconcile(struct nswatch *nw)
+{
+    pthread_mutex_lock(&nw->box.lock);
+    nw->box.rescan = nw->box.tell = true;
+    pthread_mutex_unlock(&nw->box.lock);
+    wake(nw);
+}
+
 int nswatch_set_options(struct nswatch *nw, const struct nswatch_options *options, struct err *e)
 {
     struct settings *settings;

@@ -86,10 +86,11 @@ enum nswatch_event {
     NSWATCH_CHANGED,
     NSWATCH_FAILED,
     NSWATCH_REMOVED,
-    NSWATCH_SYNCED, /* once: everything that was there at the start has been told. |ns| is NULL */
-    NSWATCH_DEAD,   /* the last of all, never in ordinary life: the thread could not go back to the host's
-                     * namespace and ends rather than work in a wrong one. |ns| is NULL. This one event comes
-                     * from that wrong namespace: only note it and wake another thread */
+    NSWATCH_SYNCED,     /* once: everything that was there at the start has been told. |ns| is NULL */
+    NSWATCH_RECONCILED, /* nswatch_reconcile asked for it. |ns| is NULL */
+    NSWATCH_DEAD,       /* the last of all, never in ordinary life: the thread could not go back to the host's
+                         * namespace and ends rather than work in a wrong one. |ns| is NULL. This one event comes
+                         * from that wrong namespace: only note it and wake another thread */
     NSWATCH_EVENTS
 };
 
@@ -144,6 +145,10 @@ void nswatch_free(struct nswatch *nw);
  * (what a collector wants that has found another cookie behind a path than it was told). Requests that come
  * together are one. Any thread. */
 void nswatch_rescan(struct nswatch *nw);
+
+/* The same, and NSWATCH_RECONCILED tells when it has been done and everything found has been told. Any
+ * thread. */
+void nswatch_reconcile(struct nswatch *nw);
 
 /* Puts other directories and another interval in force: namespaces whose last name goes with a directory are
  * removed (or become anonymous), those in new directories are added, all the rest stay untouched. proc_root

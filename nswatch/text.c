@@ -10,9 +10,9 @@
 const char *const nswatch_kind_names[NSWATCH_KINDS] = {"own", "named", "anonymous"};
 const char *const nswatch_state_names[NSWATCH_STATES] = {"pending", "ready", "failed"};
 const char *const nswatch_event_names[NSWATCH_EVENTS] = {
-    [NSWATCH_ADDED] = "added",   [NSWATCH_READY] = "ready",     [NSWATCH_CHANGED] = "changed",
-    [NSWATCH_FAILED] = "failed", [NSWATCH_REMOVED] = "removed", [NSWATCH_SYNCED] = "synced",
-    [NSWATCH_DEAD] = "dead",
+    [NSWATCH_ADDED] = "added",           [NSWATCH_READY] = "ready",     [NSWATCH_CHANGED] = "changed",
+    [NSWATCH_FAILED] = "failed",         [NSWATCH_REMOVED] = "removed", [NSWATCH_SYNCED] = "synced",
+    [NSWATCH_RECONCILED] = "reconciled", [NSWATCH_DEAD] = "dead",
 };
 
 /* The length of the UTF-8 sequence at |s| (RFC 3629: shortest form, no surrogates, up to U+10FFFF), 0 when
