@@ -48,17 +48,23 @@ struct config {
     struct config_strings grpc_listen; /* each valid for config_listen_parse */
     uint32_t subscribers_max;          /* streams served at the same time */
     uint32_t queue_rows;               /* bound of a subscriber's queue, in rows; holds for new subscribers */
+    uint32_t ipv4_ttl;                 /* of what listeners send; 0: the kernel's */
+    uint32_t ipv6_hop_limit;           /* the same */
 
     /* Polling */
     int64_t poll_frequency;
     int64_t poll_timeout;     /* less than poll_frequency */
     groups_t groups;          /* option enabled_deserializers */
     uint32_t max_cpu_percent; /* of one CPU; 0: no limit */
+    uint32_t poll_jitter_pct; /* of the interval */
+    uint32_t max_loops;       /* regular polls; 0: no limit */
 
     /* Namespaces */
     struct config_strings netns_dirs;
     int64_t proc_scan_interval; /* 0: never look at /proc */
     uint32_t collector_threads_max;
+    int64_t reconcile_frequency; /* 0: never */
+    bool reconcile_before_poll;
 
     /* Identity: what records say about this host */
     char *label;
@@ -79,6 +85,7 @@ struct config {
 enum config_type {
     CONFIG_DURATION, /* int64_t, nanoseconds */
     CONFIG_UINT,     /* uint32_t */
+    CONFIG_BOOL,     /* bool, "true" or "false" */
     CONFIG_STRING,   /* char * */
     CONFIG_ENUM,     /* an enum, one of |names| */
     CONFIG_LIST,     /* struct config_strings */
@@ -98,7 +105,7 @@ struct config_option {
     size_t offset;             /* of the field in struct config */
     const char *default_value; /* in text form */
     int64_t min, max;          /* of the value; of a string's length in bytes; of a list's number of items */
-    bool zero_is_off;          /* 0 is allowed besides |min| to |max| and switches it off */
+    const char *zero; /* what 0, allowed besides |min| to |max|, stands for: "off"; NULL: not allowed */
     enum config_reload reload;
     const char *section;      /* heading that it stands under; options of a section are neighbours */
     const char *metavar;      /* "DURATION" */
@@ -112,7 +119,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 16
+#define CONFIG_OPTION_COUNT 22
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

@@ -85,6 +85,29 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
                 "client, counted and reported to it. A change holds for clients that connect later.",
     },
     {
+        OPTION("ipv4_ttl", ipv4_ttl, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 255,
+        .zero = "the kernel's",
+        .section = "gRPC",
+        .metavar = "TTL",
+        .help = "Time to live of the IPv4 packets that carry gRPC: how many routers away a client can be. "
+                "A change holds for clients that connect later.",
+        .wire = "ipv4_ttl",
+    },
+    {
+        OPTION("ipv6_hop_limit", ipv6_hop_limit, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 255,
+        .zero = "the kernel's",
+        .section = "gRPC",
+        .metavar = "HOPS",
+        .help = "The same for IPv6.",
+        .wire = "ipv6_hop_limit",
+    },
+    {
         OPTION("poll_frequency", poll_frequency, CONFIG_DURATION, CONFIG_HOT),
         .default_value = "5s",
         .min = 10 * NS_PER_MS,
@@ -107,6 +130,28 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .wire = "poll_timeout",
     },
     {
+        OPTION("poll_jitter_pct", poll_jitter_pct, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .max = 100,
+        .section = "Polling",
+        .metavar = "PERCENT",
+        .help = "Each regular poll comes later by a random part of the interval, at most so many percent of "
+                "it, so that many hosts do not poll in step. The interval does not drift.",
+        .wire = "poll_jitter_pct",
+    },
+    {
+        OPTION("max_loops", max_loops, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 100000,
+        .zero = "no limit",
+        .section = "Polling",
+        .metavar = "COUNT",
+        .help = "How many regular polls are made, from the start or from a change of this option on. After "
+                "them the daemon polls on request only.",
+        .wire = "max_loops",
+    },
+    {
         OPTION("enabled_deserializers", groups, CONFIG_GROUPS, CONFIG_HOT),
         .default_value = "info,vegas,cong,tos,tc,skmem,shut,dctcp,bbr,classid,cgroup,sockopt",
         .max = GROUP_COUNT,
@@ -124,7 +169,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .default_value = "0",
         .min = 1,
         .max = 6400,
-        .zero_is_off = true,
+        .zero = "off",
         .section = "Polling",
         .metavar = "PERCENT",
         .help = "CPU time that the daemon may use, in percent of one CPU. When it uses more, regular polls "
@@ -149,7 +194,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .default_value = "10s",
         .min = 100 * NS_PER_MS,
         .max = 3600 * NS_PER_S,
-        .zero_is_off = true,
+        .zero = "off",
         .section = "Namespaces",
         .metavar = "DURATION",
         .help = "How often /proc is searched for the namespaces of processes, which need not have a file.",
@@ -163,6 +208,26 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .metavar = "COUNT",
         .help = "How many namespaces are collected by a thread of their own; those beyond it share a few "
                 "threads.",
+    },
+    {
+        OPTION("reconcile_frequency", reconcile_frequency, CONFIG_DURATION, CONFIG_HOT),
+        .default_value = "0s",
+        .min = 100 * NS_PER_MS,
+        .max = 7 * DAY,
+        .zero = "off",
+        .section = "Namespaces",
+        .metavar = "DURATION",
+        .help = "How often all directories, /proc and the identity of each namespace are looked at again, "
+                "besides what the kernel tells by itself.",
+        .wire = "reconcile_frequency",
+    },
+    {
+        OPTION("reconcile_before_poll", reconcile_before_poll, CONFIG_BOOL, CONFIG_HOT),
+        .default_value = "false",
+        .section = "Namespaces",
+        .metavar = "BOOL",
+        .help = "Whether each poll waits until that has been done, half a second at most.",
+        .wire = "reconcile_before_poll",
     },
     {
         OPTION("label", label, CONFIG_STRING, CONFIG_HOT),

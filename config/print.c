@@ -179,6 +179,7 @@ static void yaml_value(struct buf *out, const struct config_option *o, const str
     }
     case CONFIG_DURATION:
     case CONFIG_UINT:
+    case CONFIG_BOOL:
     case CONFIG_ENUM:
         buf_char(out, ' ');
         config_option_print(o, c, out);

@@ -8,8 +8,9 @@
 #include "lib/utf8.h"
 
 static const struct value_type *const types[] = {
-    [CONFIG_DURATION] = &value_duration, [CONFIG_UINT] = &value_uint, [CONFIG_STRING] = &value_string,
-    [CONFIG_ENUM] = &value_enum,         [CONFIG_LIST] = &value_list, [CONFIG_GROUPS] = &value_groups,
+    [CONFIG_DURATION] = &value_duration, [CONFIG_UINT] = &value_uint, [CONFIG_BOOL] = &value_bool,
+    [CONFIG_STRING] = &value_string,     [CONFIG_ENUM] = &value_enum, [CONFIG_LIST] = &value_list,
+    [CONFIG_GROUPS] = &value_groups,
 };
 
 const struct value_type *value_type(const struct config_option *o)
@@ -70,14 +71,14 @@ static int value_error_at(const struct config_option *o, int code, const struct 
 
 static bool in_bounds(const struct config_option *o, int64_t v)
 {
-    return (v >= o->min && v <= o->max) || (v == 0 && o->zero_is_off);
+    return (v >= o->min && v <= o->max) || (v == 0 && o->zero);
 }
 
 static void number_bounds(const struct config_option *o, struct buf *out,
                           void (*print)(struct buf *, int64_t))
 {
-    if (o->zero_is_off)
-        buf_str(out, "0 for off, or ");
+    if (o->zero)
+        buf_printf(out, "0 for %s, or ", o->zero);
     print(out, o->min);
     buf_str(out, " to ");
     print(out, o->max);
@@ -215,6 +216,64 @@ const struct value_type value_uint = {
     .equal = uint_equal,
     .copy = uint_copy,
     .clear = uint_clear,
+};
+
+/* ---- Switches ---- */
+
+static int bool_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
+{
+    bool on = strcmp(text, "true") == 0;
+    if (!on && strcmp(text, "false") != 0)
+        return value_error(o, ERR_MALFORMED, text, e, "is no switch");
+    *(bool *)value_field(o, c) = on;
+    return 0;
+}
+
+static int bool_check(const struct config_option *o, const struct config *c, struct err *e)
+{
+    (void)o;
+    (void)c;
+    (void)e;
+    return 0;
+}
+
+static void bool_print(const void *field, const struct config_option *o, struct buf *out)
+{
+    (void)o;
+    buf_str(out, *(const bool *)field ? "true" : "false");
+}
+
+static void bool_bounds(const struct config_option *o, struct buf *out)
+{
+    (void)o;
+    buf_str(out, "true or false");
+}
+
+static bool bool_equal(const void *a, const void *b)
+{
+    return *(const bool *)a == *(const bool *)b;
+}
+
+static int bool_copy(void *to, const void *from)
+{
+    *(bool *)to = *(const bool *)from;
+    return 0;
+}
+
+static void bool_clear(void *field)
+{
+    *(bool *)field = false;
+}
+
+const struct value_type value_bool = {
+    .noun = "true or false",
+    .set = bool_set,
+    .check = bool_check,
+    .print = bool_print,
+    .bounds = bool_bounds,
+    .equal = bool_equal,
+    .copy = bool_copy,
+    .clear = bool_clear,
 };
 
 /* ---- Names: an enum has the size and representation of unsigned here ---- */

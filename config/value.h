@@ -22,8 +22,8 @@ struct value_type {
     size_t (*count)(const void *field);
 };
 
-extern const struct value_type value_duration, value_uint, value_string, value_enum; /* value.c */
-extern const struct value_type value_list, value_groups;                             /* value_list.c */
+extern const struct value_type value_duration, value_uint, value_bool, value_string, value_enum; /* value.c */
+extern const struct value_type value_list, value_groups; /* value_list.c */
 
 /* The operations of |o|'s type. */
 const struct value_type *value_type(const struct config_option *o);

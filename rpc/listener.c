@@ -142,6 +142,20 @@ uint16_t rpc_listener_port(const struct rpc_listener *l)
     return l->where.port;
 }
 
+void rpc_listener_set_hops(struct rpc_listener *l, unsigned ipv4_ttl, unsigned ipv6_hop_limit)
+{
+    if (l->where.kind != CONFIG_LISTEN_TCP)
+        return;
+    /* Connections inherit it. -1 stands for the kernel's own (ip(7), ipv6(7)). */
+    bool v6 = l->where.addr.any.sa_family == AF_INET6;
+    unsigned wanted = v6 ? ipv6_hop_limit : ipv4_ttl;
+    int hops = wanted ? (int)wanted : -1;
+    int rc = v6 ? setsockopt(l->fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops))
+                : setsockopt(l->fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+    if (rc != 0)
+        log_warn("rpc", "listener %s: cannot limit hops to %u: %s", l->text, wanted, err_name(-errno));
+}
+
 /* No descriptor is left: without accepting, the listener would stay readable and the loop would spin. So the
  * reserve is given up for a moment, the caller is let in and shown out. */
 static void turn_away(struct rpc_listener *l)

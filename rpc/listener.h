@@ -26,6 +26,10 @@ const char *rpc_listener_text(const struct rpc_listener *l);
 /* The TCP port that it is bound to, 0 for a unix socket. */
 uint16_t rpc_listener_port(const struct rpc_listener *l);
 
+/* Time to live and hop limit of the packets of connections that are accepted from now on, 0: the kernel's.
+ * Nothing for a unix socket. Any thread. */
+void rpc_listener_set_hops(struct rpc_listener *l, unsigned ipv4_ttl, unsigned ipv6_hop_limit);
+
 /* Takes one waiting connection. Returns its descriptor (non-blocking, close-on-exec, the caller's), -EAGAIN
  * when there is none (any more), or another -errno when one had to be turned away (it has been closed, so the
  * next call makes progress). */

@@ -37,7 +37,7 @@ struct config_msg_extra {
                            it has none */
 };
 
-#define CONFIG_MSG_CHANGED_MAX 32
+#define CONFIG_MSG_CHANGED_MAX 64
 
 /* A change that was asked for. */
 struct config_msg_set {

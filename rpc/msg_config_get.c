@@ -59,13 +59,32 @@ static void view_fixed(const struct view_args *a)
     }
 }
 
+Google__Protobuf__Duration *config_view_duration(struct config_view *v, int64_t ns)
+{
+    Google__Protobuf__Duration *d = &v->durations[v->n_durations++];
+    google__protobuf__duration__init(d);
+    config_duration_set(d, ns);
+    return d;
+}
+
 static void view_duration(const struct view_args *a)
 {
-    Google__Protobuf__Duration *d =
-        a->at == &a->view->message.poll_frequency ? &a->view->poll_frequency : &a->view->poll_timeout;
-    google__protobuf__duration__init(d);
-    config_duration_set(d, *(const int64_t *)option_value(a));
-    *(Google__Protobuf__Duration **)a->at = d;
+    *(Google__Protobuf__Duration **)a->at = config_view_duration(a->view, *(const int64_t *)option_value(a));
+}
+
+static void view_number(const struct view_args *a)
+{
+    const void *value = option_value(a);
+    switch (a->f->type) {
+    case PROTOBUF_C_TYPE_BOOL:
+        *(protobuf_c_boolean *)a->at = *(const bool *)value;
+        break;
+    case PROTOBUF_C_TYPE_UINT64:
+        *(uint64_t *)a->at = *(const uint32_t *)value;
+        break;
+    default:
+        *(uint32_t *)a->at = *(const uint32_t *)value;
+    }
 }
 
 static void view_text(const struct view_args *a)
@@ -116,6 +135,7 @@ static void view_options(const struct view_args *a)
 static void (*const view_functions[])(const struct view_args *) = {
     [CONFIG_FIELD_FIXED] = view_fixed,
     [CONFIG_FIELD_DURATION] = view_duration,
+    [CONFIG_FIELD_NUMBER] = view_number,
     [CONFIG_FIELD_TEXT] = view_text,
     [CONFIG_FIELD_GROUPS] = view_groups,
     [CONFIG_FIELD_DEBUG_LEVEL] = view_debug_level,
@@ -128,6 +148,7 @@ static void (*const view_functions[])(const struct view_args *) = {
 void config_view_init(struct config_view *v, const struct config *c, const struct config_msg_extra *extra)
 {
     xtcp_config__v1__xtcp_config__init(&v->message);
+    v->n_durations = 0;
     for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
         struct view_args a = {.view = v, .c = c, .extra = extra, .row = &config_fields[i]};
         a.f = config_field_descriptor(a.row);

@@ -17,6 +17,7 @@
 enum config_field_kind {
     CONFIG_FIELD_FIXED,    /* one value, that of |fixed_number| or |fixed_text|; nothing here can change it */
     CONFIG_FIELD_DURATION, /* the option of this name */
+    CONFIG_FIELD_NUMBER,   /* the option of this name: a number or switch */
     CONFIG_FIELD_TEXT,     /* the option of this name */
     CONFIG_FIELD_GROUPS,   /* struct config.groups */
     CONFIG_FIELD_DEBUG_LEVEL, /* struct config.debug_level */
@@ -83,10 +84,13 @@ int config_duration_check(int64_t ns, const char *name, uint64_t min_s, uint64_t
 
 /* ---- XtcpConfig made of a struct config ---- */
 
+#define CONFIG_VIEW_DURATIONS 4
+
 /* A message with all that it points to, apart from the strings, which stay those of the configuration. */
 struct config_view {
     XtcpConfig__V1__XtcpConfig message;
-    Google__Protobuf__Duration poll_frequency, poll_timeout, proc_scan_interval;
+    Google__Protobuf__Duration durations[CONFIG_VIEW_DURATIONS];
+    size_t n_durations;
     XtcpConfig__V1__EnabledDeserializers deserializers;
     XtcpConfig__V1__EnabledDeserializers__EnabledEntry entries[GROUP_COUNT];
     XtcpConfig__V1__EnabledDeserializers__EnabledEntry *entry_list[GROUP_COUNT];
@@ -101,6 +105,9 @@ struct config_view {
 
 /* Fills |v| with |c|; valid as long as |v| stays where it is and |c| and |extra| live. */
 void config_view_init(struct config_view *v, const struct config *c, const struct config_msg_extra *extra);
+
+/* A Duration of the view for |ns|. */
+Google__Protobuf__Duration *config_view_duration(struct config_view *v, int64_t ns);
 
 /* The part of it that is XtcpConfig.options. */
 void config_view_options(struct config_view *v, const struct config *c);

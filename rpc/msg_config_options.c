@@ -44,7 +44,6 @@ void config_view_options(struct config_view *v, const struct config *c)
     xtcp_config__v1__listeners__init(&v->listeners);
     xtcp_config__v1__namespaces__init(&v->namespaces);
     xtcp_config__v1__namespace_directories__init(&v->directories);
-    google__protobuf__duration__init(&v->proc_scan_interval);
     xtcp_config__v1__limits__init(&v->limits);
     xtcp_config__v1__cpu_budget__init(&v->cpu);
     xtcp_config__v1__log__init(&v->log);
@@ -53,9 +52,8 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->listeners.listen = c->grpc_listen.items;
     v->directories.n_path = c->netns_dirs.n;
     v->directories.path = c->netns_dirs.items;
-    config_duration_set(&v->proc_scan_interval, c->proc_scan_interval);
     v->namespaces.directories = &v->directories;
-    v->namespaces.proc_scan_interval = &v->proc_scan_interval;
+    v->namespaces.proc_scan_interval = config_view_duration(v, c->proc_scan_interval);
     v->limits.queue_rows = c->queue_rows;
     v->limits.subscribers_max = c->subscribers_max;
     v->limits.collector_threads_max = c->collector_threads_max;

@@ -85,6 +85,16 @@ static int apply_duration(const struct field_args *x)
                               x->a->e);
 }
 
+static int apply_number(const struct field_args *x)
+{
+    uint64_t value = number_at(x->f, x->at);
+    if (x->f->type == PROTOBUF_C_TYPE_BOOL)
+        *(bool *)option_value(x) = value != 0;
+    else
+        *(uint32_t *)option_value(x) = (uint32_t)value; /* within the field's bounds, so it fits */
+    return 0;
+}
+
 static int apply_text(const struct field_args *x)
 {
     char **field = option_value(x);
@@ -144,6 +154,7 @@ static int apply_options(const struct field_args *x)
 static int (*const apply_functions[])(const struct field_args *) = {
     [CONFIG_FIELD_FIXED] = apply_fixed,
     [CONFIG_FIELD_DURATION] = apply_duration,
+    [CONFIG_FIELD_NUMBER] = apply_number,
     [CONFIG_FIELD_TEXT] = apply_text,
     [CONFIG_FIELD_GROUPS] = apply_groups,
     [CONFIG_FIELD_DEBUG_LEVEL] = apply_debug_level,
@@ -203,6 +214,49 @@ static int apply_message(struct config_apply *a, const XtcpConfig__V1__XtcpConfi
         int rc = config_field_check(x.row, m, a->e);
         if (rc == 0)
             rc = apply_functions[x.row->kind](&x);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- Reset ---- */
+
+/* The option that the field called |name| shows. */
+static const struct config_option *option_by_field(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (config_fields[i].option && strcmp(config_fields[i].name, name) == 0)
+            return config_option_find(config_fields[i].option);
+    }
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
+        if (strcmp(config_option_paths[i].path, name) == 0)
+            return config_option_find(config_option_paths[i].option);
+    }
+    return NULL;
+}
+
+/* Whether |name| is a field at all: those without an option have one value and so are at their default. */
+static bool is_field(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (strcmp(config_fields[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int apply_reset(struct config_apply *a, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char quoted[CONFIG_QUOTE_MAX];
+        const struct config_option *option = option_by_field(names[i]);
+        if (!option && !is_field(names[i]))
+            return err_set(a->e, ERR_UNKNOWN, "reset: there is no field \"%s\"",
+                           config_quote(names[i], quoted));
+        if (option && option->offset == offsetof(struct config, log_level))
+            config_set_debug_level(a->candidate, 0); /* the number follows from the name: config_normalise */
+        int rc = option ? config_set_text(a->candidate, option, option->default_value, a->e) : 0;
         if (rc < 0)
             return rc;
     }
@@ -291,10 +345,14 @@ int config_msg_apply_set(const void *request, size_t len, const struct config *i
     const XtcpConfig__V1__SetRequest *m = (const XtcpConfig__V1__SetRequest *)unpacked;
     struct config_apply a = {
         .in_force = in_force, .extra = extra, .candidate = config_copy(in_force), .e = e};
-    if (!a.candidate)
+    if (!a.candidate) {
         rc = err_set(e, -ENOMEM, "out of memory");
-    else
-        rc = finish(&a, m->config ? apply_message(&a, m->config) : 0, out);
+    } else {
+        rc = apply_reset(&a, m->reset, m->n_reset);
+        if (rc == 0 && m->config)
+            rc = apply_message(&a, m->config);
+        rc = finish(&a, rc, out);
+    }
     if (rc == 0)
         out->dry_run = m->dry_run;
     protobuf_c_message_free_unpacked(unpacked, NULL);

@@ -22,6 +22,7 @@
 #include "rpc/server.h"
 #include "server/governor.h"
 #include "server/health.h"
+#include "server/reconcile.h"
 #include "server/schedule.h"
 #include "server/services.h"
 #include "server/watchdog.h"
@@ -77,6 +78,9 @@ struct app {
 
     pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
     struct schedule schedule;
+
+    struct reconcile reconcile; /* main's */
+    _Atomic bool reconciled;    /* what it asked for has been done */
 
     struct governor governor;  /* main's */
     pthread_mutex_t cost_lock; /* guards the figures; a leaf */
@@ -246,37 +250,64 @@ static void end_poll(struct app *app)
     health_set(app->health, HEALTH_SERVING);
 }
 
+/* Has the namespaces looked at again when it is time. Returns whether a poll has to wait for that. */
+static bool reconcile(struct app *app, const struct config *config, int64_t now)
+{
+    bool ask;
+    pthread_mutex_lock(&app->schedule_lock);
+    bool due = app->schedule.opened && now >= schedule_next(&app->schedule);
+    pthread_mutex_unlock(&app->schedule_lock);
+    bool wait = reconcile_step(&app->reconcile, config->reconcile_frequency, config->reconcile_before_poll,
+                               due, atomic_load(&app->reconciled), now, &ask);
+    if (ask) {
+        atomic_store(&app->reconciled, false);
+        nswatch_reconcile(app->nswatch);
+    }
+    return wait;
+}
+
+/* Begins a poll if one is due. */
+static void begin_poll(struct app *app, const struct config *config, int64_t now)
+{
+    uint64_t id;
+    enum stream_trigger trigger;
+    pthread_mutex_lock(&app->schedule_lock);
+    bool begin = schedule_begin(&app->schedule, now, &id, &trigger);
+    int64_t interval = schedule_interval(&app->schedule);
+    pthread_mutex_unlock(&app->schedule_lock);
+    int rc = begin ? poller_start(app->poller, app->inventory, id, trigger, interval, config) : 0;
+    if (rc) {
+        log_error("app", "poll %llu: %s", (unsigned long long)id, err_name(rc));
+        pthread_mutex_lock(&app->schedule_lock);
+        schedule_end(&app->schedule);
+        pthread_mutex_unlock(&app->schedule_lock);
+    }
+}
+
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
 static void run_schedule(struct app *app)
 {
     if (poller_check(app->poller, app->inventory))
         end_poll(app);
-    uint64_t id;
-    enum stream_trigger trigger;
+    const struct config *config = app_config(app);
     int64_t now = clock_mono_ns();
     pthread_mutex_lock(&app->schedule_lock);
     if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
         schedule_open(&app->schedule, now);
-    bool begin = schedule_begin(&app->schedule, now, &id, &trigger);
-    int64_t interval = schedule_interval(&app->schedule);
     pthread_mutex_unlock(&app->schedule_lock);
-    if (begin) {
-        const struct config *config = app_config(app);
-        int rc = poller_start(app->poller, app->inventory, id, trigger, interval, config);
-        config_unref(config);
-        if (rc) {
-            log_error("app", "poll %llu: %s", (unsigned long long)id, err_name(rc));
-            pthread_mutex_lock(&app->schedule_lock);
-            schedule_end(&app->schedule);
-            pthread_mutex_unlock(&app->schedule_lock);
-        }
-    }
+    bool wait = reconcile(app, config, now);
+    if (!wait)
+        begin_poll(app, config, now);
     pthread_mutex_lock(&app->schedule_lock);
     int64_t next = app->schedule.opened ? schedule_next(&app->schedule) : app->start_mono_ns + SYNC_WAIT_NS;
     pthread_mutex_unlock(&app->schedule_lock);
-    int64_t deadline = poller_deadline(app->poller);
-    if (deadline < next)
-        next = deadline;
+    int64_t others[] = {poller_deadline(app->poller),
+                        reconcile_next(&app->reconcile, config->reconcile_frequency)};
+    config_unref(config);
+    if (wait)
+        next = INT64_MAX; /* it has come, and waits */
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        next = others[i] < next ? others[i] : next;
     if (next == app->timer_ns)
         return;
     app->timer_ns = next;
@@ -297,6 +328,13 @@ static struct nswatch_options watch_options(const struct config *c)
                                     .proc_interval_ns = c->proc_scan_interval};
 }
 
+/* How far the packets of new connections go. */
+static void set_hops(struct app *app, const struct config *c)
+{
+    for (size_t i = 0; i < app->n_listeners; i++)
+        rpc_listener_set_hops(app->listeners[i], c->ipv4_ttl, c->ipv6_hop_limit);
+}
+
 /* Puts |c| in force (its reference is taken over). The change lock is held, or nothing runs yet. Returns 0,
  * or a code with nothing changed and |c| freed. */
 static int put_in_force(struct app *app, struct config *c, struct err *e)
@@ -313,13 +351,18 @@ static int put_in_force(struct app *app, struct config *c, struct err *e)
     pthread_mutex_lock(&app->config_lock);
     app->config = c;
     pthread_mutex_unlock(&app->config_lock);
-    if (c->poll_frequency != old->poll_frequency) {
-        pthread_mutex_lock(&app->schedule_lock);
+    pthread_mutex_lock(&app->schedule_lock);
+    if (c->poll_frequency != old->poll_frequency)
         schedule_set_frequency(&app->schedule, c->poll_frequency, clock_mono_ns());
-        pthread_mutex_unlock(&app->schedule_lock);
-        wake(app);
-    }
+    if (c->poll_jitter_pct != old->poll_jitter_pct)
+        schedule_set_jitter(&app->schedule, c->poll_jitter_pct);
+    if (c->max_loops != old->max_loops)
+        schedule_set_loops(&app->schedule, c->max_loops);
+    pthread_mutex_unlock(&app->schedule_lock);
+    if (c->ipv4_ttl != old->ipv4_ttl || c->ipv6_hop_limit != old->ipv6_hop_limit)
+        set_hops(app, c);
     config_unref(old);
+    wake(app);
     return 0;
 }
 
@@ -414,6 +457,9 @@ static void on_namespace(void *arg, enum nswatch_event event, const struct nswat
     inventory_event(app->inventory, event, ns);
     if (event == NSWATCH_SYNCED) {
         atomic_store(&app->synced, true);
+        wake(app);
+    } else if (event == NSWATCH_RECONCILED) {
+        atomic_store(&app->reconciled, true);
         wake(app);
     } else if (event == NSWATCH_DEAD) {
         log_error("app", "namespaces are no longer watched: restart the daemon");
@@ -533,6 +579,7 @@ static int open_listeners(struct app *app, struct err *e)
         if (!app->port)
             app->port = rpc_listener_port(app->listeners[i]);
     }
+    set_hops(app, app->config);
     return 0;
 }
 
@@ -561,7 +608,9 @@ static int make_modules(struct app *app, struct err *e)
         rc = poller_new(&ops, &app->poller, e);
     if (rc)
         return rc;
-    struct collectors_options collectors = {.sink = poller_sink(app->poller), .pool = app->pool};
+    struct collectors_options collectors = {.threads_max = app->config->collector_threads_max,
+                                            .sink = poller_sink(app->poller),
+                                            .pool = app->pool};
     rc = collectors_new(&collectors, &app->collectors, e);
     if (rc == 0)
         rc = inventory_new(app->collectors, &app->inventory, e);
@@ -608,7 +657,10 @@ static int start(struct app *app, struct err *e)
 {
     app->start_wall_ns = clock_wall_ns();
     app->start_mono_ns = clock_mono_ns();
-    schedule_init(&app->schedule, app->config->poll_frequency);
+    schedule_init(&app->schedule, app->config->poll_frequency,
+                  (uint64_t)app->start_mono_ns ^ (uint64_t)getpid() << 32);
+    schedule_set_jitter(&app->schedule, app->config->poll_jitter_pct);
+    schedule_set_loops(&app->schedule, app->config->max_loops);
     log_set(app->config->log_level, app->config->log_format);
     raise_descriptor_limit();
     rpc_server_init();

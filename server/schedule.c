@@ -1,8 +1,11 @@
 #include "server/schedule.h"
 
-void schedule_init(struct schedule *s, int64_t frequency_ns)
+void schedule_init(struct schedule *s, int64_t frequency_ns, uint64_t seed)
 {
-    *s = (struct schedule){.frequency_ns = frequency_ns, .due_ns = INT64_MAX, .burst_due_ns = INT64_MAX};
+    *s = (struct schedule){.frequency_ns = frequency_ns,
+                           .due_ns = INT64_MAX,
+                           .burst_due_ns = INT64_MAX,
+                           .random = seed ? seed : 1};
 }
 
 void schedule_open(struct schedule *s, int64_t now_ns)
@@ -21,6 +24,43 @@ void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t no
         s->due_ns = due < now_ns ? now_ns : due > latest ? latest : due;
     }
     s->frequency_ns = frequency_ns;
+}
+
+/* Marsaglia's xorshift64*: what comes next only has to differ between hosts. */
+static uint64_t draw(struct schedule *s)
+{
+    s->random ^= s->random >> 12;
+    s->random ^= s->random << 25;
+    s->random ^= s->random >> 27;
+    return s->random * 0x2545f4914f6cdd1dULL;
+}
+
+/* A delay for the next regular poll. */
+static void draw_delay(struct schedule *s)
+{
+    uint64_t most = (uint64_t)schedule_interval(s) / 100 * s->jitter_pct;
+    s->delay_ns = most ? (int64_t)(draw(s) % most) : 0;
+}
+
+void schedule_set_jitter(struct schedule *s, unsigned percent)
+{
+    s->jitter_pct = percent;
+    if (percent == 0)
+        s->delay_ns = 0;
+}
+
+void schedule_set_loops(struct schedule *s, uint32_t count)
+{
+    s->limited = count > 0;
+    s->loops_left = count;
+}
+
+/* When the next regular poll is to begin; INT64_MAX: never. */
+static int64_t regular_ns(const struct schedule *s)
+{
+    if (!s->opened || (s->limited && s->loops_left == 0))
+        return INT64_MAX;
+    return s->due_ns + s->delay_ns;
 }
 
 int64_t schedule_interval(const struct schedule *s)
@@ -62,18 +102,22 @@ uint32_t schedule_cancel_burst(struct schedule *s)
     return left;
 }
 
-/* Moves |due| to the next multiple of |interval| after |now|, counted from where it was: no drift. Returns
- * the intervals that were missed. */
-static uint64_t advance(int64_t *due, int64_t interval, int64_t now)
+/* The regular poll begins. Moves the next one to a multiple of the interval that is still to come, counted
+ * from where this one was due: no drift. Counts those that were missed. */
+static void advance(struct schedule *s, int64_t now)
 {
-    uint64_t missed = (uint64_t)(now - *due) / (uint64_t)interval;
-    *due += (int64_t)(missed + 1) * interval;
-    return missed;
+    int64_t interval = schedule_interval(s);
+    uint64_t missed = (uint64_t)(now - regular_ns(s)) / (uint64_t)interval;
+    s->late += missed;
+    s->due_ns += (int64_t)(missed + 1) * interval;
+    if (s->limited)
+        s->loops_left--;
+    draw_delay(s);
 }
 
 bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum stream_trigger *trigger)
 {
-    bool regular = s->opened && now_ns >= s->due_ns;
+    bool regular = now_ns >= regular_ns(s);
     bool burst = s->burst_left && now_ns >= s->burst_due_ns;
     if (s->running || !s->opened || !(regular || burst || s->requested))
         return false;
@@ -85,7 +129,7 @@ bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum strea
     else
         *trigger = s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
     if (regular)
-        s->late += advance(&s->due_ns, schedule_interval(s), now_ns);
+        advance(s, now_ns);
     if (burst) {
         s->burst_left--;
         s->burst_due_ns = s->burst_left ? now_ns + s->burst_interval_ns : INT64_MAX;
@@ -108,5 +152,5 @@ int64_t schedule_next(const struct schedule *s)
         return INT64_MAX;
     if (s->requested)
         return 0;
-    return s->burst_due_ns < s->due_ns ? s->burst_due_ns : s->due_ns;
+    return s->burst_due_ns < regular_ns(s) ? s->burst_due_ns : regular_ns(s);
 }

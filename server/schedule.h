@@ -13,7 +13,12 @@
 
 struct schedule {
     int64_t frequency_ns;
-    int64_t due_ns;      /* of the next regular poll; INT64_MAX until schedule_open */
+    int64_t due_ns;      /* of the next regular poll, without its delay; INT64_MAX until schedule_open */
+    int64_t delay_ns;    /* of that poll, by the jitter */
+    unsigned jitter_pct; /* greatest delay, in percent of the interval */
+    uint64_t random;     /* state of the generator, never 0 */
+    uint32_t loops_left; /* regular polls to come, when |limited| */
+    bool limited;
     int64_t stretch_ns;  /* the governor's least interval, 0: none */
     int64_t begun_ns;    /* when the last poll began */
     uint64_t last_id;    /* of the poll that was begun last */
@@ -26,7 +31,8 @@ struct schedule {
     uint64_t late; /* regular polls that could not begin in time since another one was still running */
 };
 
-void schedule_init(struct schedule *s, int64_t frequency_ns);
+/* |seed|: anything; the delays that jitter makes follow from it. */
+void schedule_init(struct schedule *s, int64_t frequency_ns, uint64_t seed);
 
 /* The daemon is ready for its first poll, due at once. */
 void schedule_open(struct schedule *s, int64_t now_ns);
@@ -34,6 +40,13 @@ void schedule_open(struct schedule *s, int64_t now_ns);
 /* Another interval from now on; the next regular poll comes one new interval after the last one was due, at
  * the latest one new interval from now. */
 void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns);
+
+/* From the next regular poll on, each comes later by a random part of |percent| of the interval. Begins never
+ * swap and never drift: the delay is counted from where the poll would be without. */
+void schedule_set_jitter(struct schedule *s, unsigned percent);
+
+/* |count| more regular polls from now on; 0: no limit. */
+void schedule_set_loops(struct schedule *s, uint32_t count);
 
 /* The governor's word: regular polls are to be at least |interval_ns| apart from now on, 0: as far as the
  * frequency says. Requests and bursts, which somebody asked for, are not held back. Returns whether that

@@ -1,10 +1,13 @@
 """ConfigService: what Get tells, what Set accepts, refuses and changes."""
 
+import socket
+import sys
+
 import grpc
 import pytest
 
 from harness.rpc import Code, config_pb, message
-from harness.waiting import bound
+from harness.waiting import bound, until
 
 SET = "/xtcp_config.v1.ConfigService/Set"
 
@@ -193,7 +196,7 @@ def test_bounds(client):
 
 
 FIXED = [
-    ("nl_timeout_milliseconds", 100000), ("max_loops", 1), ("netlinkers", 2), ("netlinkers_done_chan_size", 1000),
+    ("nl_timeout_milliseconds", 100000), ("netlinkers", 2), ("netlinkers_done_chan_size", 1000),
     ("nlmsg_seq", 1), ("packet_size", 1000000), ("packet_size_mply", 100), ("write_files", 1), ("capture_path", "x"),
     ("modulus", 2), ("marshal_to", "protoJson"), ("envelope_flush_threshold_bytes", 1),
     ("envelope_flush_threshold_rows", 1), ("kafka_compression", "zstd"), ("s3_endpoint", "http://x"),
@@ -202,11 +205,11 @@ FIXED = [
     ("pyroscope_url", "x"), ("pyroscope_app_name", "x"), ("pyroscope_sample_hz", 1),
     ("pyroscope_upload_interval_sec", 1), ("dest", "kafka:x:9092"), ("dest_write_files", 1), ("topic", "x"),
     ("xtcp_proto_file", "x"), ("kafka_schema_url", "x"), ("kafka_produce_timeout", 600), ("daemon_version", "9.9"),
-    ("resolve_container_id", True), ("ipv4_ttl", 255), ("ipv6_hop_limit", 1), ("grpc_port", 1), ("io_uring", True),
+    ("resolve_container_id", True), ("grpc_port", 1), ("io_uring", True),
     ("io_uring_recv_batch_size", 1), ("io_uring_cqe_batch_size", 4096), ("csv_columns", "x"),
-    ("poll_jitter_pct", 100), ("s3_flush_interval", 1), ("s3_flush_jitter_pct", 1),
+    ("s3_flush_interval", 1), ("s3_flush_jitter_pct", 1),
     ("s3_flush_threshold_jitter_pct", 1), ("s3_upload_max_attempts", 1), ("s3_upload_backoff_cap", 1),
-    ("reconcile_frequency", 1), ("reconcile_before_poll", True), ("enrich_container_enable", True),
+    ("enrich_container_enable", True),
     ("docker_socket_path", "/x"), ("enrich_lldp_enable", True), ("lldpd_socket_path", "/x"),
     ("lldpd_version_hint", "1"), ("enrich_nic_enable", True), ("uplink_count", 2), ("uplink_interfaces", ["a", "b"]),
     ("populate_nsid", True),
@@ -227,7 +230,8 @@ def test_what_cannot_be_changed_is_refused_by_name(client):
 def test_every_field_is_in_one_of_these_tests():
     """A field that is added to the schema wants a decision here."""
     changeable = {"poll_frequency", "poll_timeout", "debug_level", "label", "tag", "location", "hostname",
-                  "enabled_deserializers", "generation", "options"}
+                  "enabled_deserializers", "generation", "options", "max_loops", "ipv4_ttl", "ipv6_hop_limit",
+                  "poll_jitter_pct", "reconcile_frequency", "reconcile_before_poll"}
     fields = set(config_pb.XtcpConfig.DESCRIPTOR.fields_by_name)
     assert fields == changeable | {name for name, _ in FIXED}
 
@@ -267,6 +271,103 @@ def test_listeners_cannot_be_changed(client):
     listeners = config_pb.Listeners(listen=["127.0.0.1:1"])
     text = refused(lambda: client.set(options=config_pb.DaemonOptions(listeners=listeners)))
     assert "grpc_listen" in text or "listeners" in text
+
+
+def test_reset(client):
+    """What proto3 cannot say with a value: an empty text, zero, false."""
+    client.set(config(label="a", max_loops=7, reconcile_before_poll=True, poll_frequency=60))
+    request = config_pb.SetRequest(reset=["label", "max_loops", "reconcile_before_poll"], config=config(tag="t"))
+    answer = client.config.Set(request, timeout=bound(5))
+    assert set(answer.changed) == {"label", "max_loops", "reconcile_before_poll", "tag"}
+    now = client.get()
+    assert (now.label, now.max_loops, now.reconcile_before_poll, now.tag) == ("", 0, False, "t")
+    assert now.poll_frequency.seconds == 60
+    request = config_pb.SetRequest(reset=["colour"])
+    assert "colour" in refused(lambda: client.config.Set(request, timeout=bound(5)))
+
+
+# ---- Schedule and namespaces ----
+
+def test_max_loops(host):
+    """After so many regular polls only what is asked for is polled; the daemon serves on."""
+    d = host.daemon("--poll-frequency", "20ms", "--max-loops", "3")
+    c = host.connect(d)
+    until(lambda: c.status().polls == 3, 5, "three polls")
+    with c.edges() as stream:
+        c.trigger()
+        (poll,) = stream.polls(1)
+        assert poll.begin.poll_id == 4
+        c.set(max_loops=2)
+        assert [p.begin.poll_id for p in stream.polls(2)] == [5, 6]
+        c.trigger()
+        assert stream.polls(1)[0].begin.poll_id == 7
+
+
+def test_jitter(host):
+    d = host.daemon("--poll-frequency", "50ms", "--poll-jitter-pct", "100")
+    c = host.connect(d)
+    with c.edges() as stream:
+        begins = [p.begin.timestamp_ns for p in stream.polls(20)]
+    steps = [b - a for a, b in zip(begins, begins[1:])]
+    assert max(steps) - min(steps) > 10_000_000  # without: well below that
+    assert max(steps) < bound(0.4) * 1e9
+
+
+def test_hops(host):
+    """The daemon's end of a connection has the time to live that is configured, and new ones the changed one."""
+    d = host.daemon("--poll-frequency", "1h", "--ipv4-ttl", "7", "--ipv6-hop-limit", "8",
+                    listen=["127.0.0.1:0", "[::1]:0"])
+    for target, expected in zip(d.targets, (7, 8)):
+        c = host.connect(target)
+        c.get()
+        assert sent_ttl(target) == expected
+    c.set(ipv4_ttl=9)
+    assert sent_ttl(d.targets[0]) == 9
+    c.config.Set(config_pb.SetRequest(reset=["ipv4_ttl"]), timeout=bound(5))
+    with open("/proc/sys/net/ipv4/ip_default_ttl", encoding="ascii") as f:
+        assert sent_ttl(d.targets[0]) == int(f.read())
+
+
+def sent_ttl(target):
+    """The time to live or hop limit of a packet from |target|: of the answer to our SYN, by a raw socket."""
+    address, port = target.rsplit(":", 1)
+    v6 = address.startswith("[")
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw, socket.socket(family) as s:
+        raw.settimeout(bound(5))
+        if v6:
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+        s.connect((address.strip("[]"), int(port)))
+        mine = s.getsockname()[1]
+        while True:
+            data, ancillary, _, _ = raw.recvmsg(4096, 256)
+            tcp = data if v6 else data[4 * (data[0] & 15):]
+            if (int.from_bytes(tcp[0:2], "big"), int.from_bytes(tcp[2:4], "big")) == (int(port), mine):
+                return int.from_bytes(ancillary[0][2][:4], sys.byteorder) if v6 else data[8]
+
+
+def inodes(client):
+    return {n.inode for n in client.list_namespaces()}
+
+
+def test_reconcile_frequency(host):
+    """A namespace of which nothing tells is found by looking again."""
+    d = host.daemon("--poll-frequency", "1h", "--proc-scan-interval", "1h", everywhere=True)
+    c = host.connect(d)
+    c.set(config(reconcile_frequency=0.1))
+    ns = host.anonymous()
+    until(lambda: ns.inode in inodes(c), 10, "the anonymous namespace")
+
+
+def test_reconcile_before_poll(host):
+    """The same, before each poll: it has the namespaces of the moment."""
+    d = host.daemon("--poll-frequency", "1h", "--proc-scan-interval", "1h", everywhere=True)
+    c = host.connect(d)
+    c.set(reconcile_before_poll=True)
+    for _ in range(5):
+        ns = host.anonymous()
+        c.poll()
+        assert ns.inode in inodes(c)
 
 
 # ---- Attribute groups ----

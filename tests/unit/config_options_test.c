@@ -35,6 +35,20 @@ static const struct good {
     {"max_cpu_percent", "0", NULL},
     {"max_cpu_percent", "1", NULL},
     {"max_cpu_percent", "6400", NULL},
+    {"poll_jitter_pct", "0", NULL},
+    {"poll_jitter_pct", "100", NULL},
+    {"max_loops", "0", NULL},
+    {"max_loops", "1", NULL},
+    {"max_loops", "100000", NULL},
+    {"ipv4_ttl", "0", NULL},
+    {"ipv4_ttl", "255", NULL},
+    {"ipv6_hop_limit", "0", NULL},
+    {"ipv6_hop_limit", "255", NULL},
+    {"reconcile_frequency", "0", "0s"},
+    {"reconcile_frequency", "100ms", NULL},
+    {"reconcile_frequency", "7d", NULL},
+    {"reconcile_before_poll", "true", NULL},
+    {"reconcile_before_poll", "false", NULL},
     {"netns_dirs", "", NULL},
     {"netns_dirs", "/", NULL},
     {"netns_dirs", "/a,/b", NULL},
@@ -109,6 +123,19 @@ static const struct bad {
      "poll_frequency: value \"99999999999999999999d\" is out of range; allowed 10ms to 7d"},
     {"max_cpu_percent", "6401", ERR_RANGE,
      "max_cpu_percent: value \"6401\" is out of range; allowed 0 for off, or 1 to 6400"},
+    {"poll_jitter_pct", "101", ERR_RANGE, "poll_jitter_pct: value \"101\" is out of range; allowed 0 to 100"},
+    {"max_loops", "100001", ERR_RANGE,
+     "max_loops: value \"100001\" is out of range; allowed 0 for no limit, or 1 to 100000"},
+    {"ipv4_ttl", "256", ERR_RANGE,
+     "ipv4_ttl: value \"256\" is out of range; allowed 0 for the kernel's, or 1 to 255"},
+    {"ipv6_hop_limit", "256", ERR_RANGE,
+     "ipv6_hop_limit: value \"256\" is out of range; allowed 0 for the kernel's, or 1 to 255"},
+    {"reconcile_frequency", "99ms", ERR_RANGE,
+     "reconcile_frequency: value \"99ms\" is out of range; allowed 0 for off, or 100ms to 7d"},
+    {"reconcile_before_poll", "yes", ERR_MALFORMED,
+     "reconcile_before_poll: value \"yes\" is no switch; allowed true or false"},
+    {"reconcile_before_poll", "", ERR_MALFORMED,
+     "reconcile_before_poll: value \"\" is no switch; allowed true or false"},
     {"collector_threads_max", "0", ERR_RANGE,
      "collector_threads_max: value \"0\" is out of range; allowed 1 to 16384"},
     {"collector_threads_max", "16385", ERR_RANGE,
@@ -250,7 +277,7 @@ static void test_the_table(void **state)
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *o = &config_options[i];
         assert_ptr_equal(config_option_find(o->name), o);
-        assert_int_equal(strspn(o->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(o->name));
+        assert_int_equal(strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(o->name));
         assert_true(o->help[strlen(o->help) - 1] == '.');
         assert_non_null(o->metavar);
         assert_true(o->min <= o->max);

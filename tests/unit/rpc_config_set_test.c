@@ -27,7 +27,7 @@ static void randomise(struct config *c, size_t i, uint64_t *random)
     const struct config_option *o = &config_options[i];
     char text[64];
     uint64_t draw = next_random(random);
-    if (o->type == CONFIG_DURATION && o->zero_is_off && draw % 4 == 0)
+    if (o->zero && draw % 4 == 0)
         snprintf(text, sizeof(text), "0");
     else if (o->type == CONFIG_DURATION)
         snprintf(text, sizeof(text), "%lluns",
@@ -37,6 +37,8 @@ static void randomise(struct config *c, size_t i, uint64_t *random)
                  (unsigned long long)o->min + draw % (uint64_t)(o->max - o->min + 1));
     else if (o->type == CONFIG_STRING)
         snprintf(text, sizeof(text), "%.*s", (int)(draw % 20), "gr\xc3\xbc\x6e label, \"x\" and more");
+    else if (o->type == CONFIG_BOOL)
+        snprintf(text, sizeof(text), "%s", draw % 2 ? "true" : "false");
     else if (o->type == CONFIG_ENUM)
         snprintf(text, sizeof(text), "%s", o->names[draw % o->n_names]);
     else
@@ -281,6 +283,51 @@ static void test_dry_run_and_generation(void **state)
     config_unref(c);
 }
 
+/* What is named there goes back to its default, and then what is set counts. */
+static void test_reset(void **state)
+{
+    (void)state;
+    struct config *c = new_config();
+    struct config_msg_set out;
+    struct err e = {0};
+    char *names[] = {(char *)"label",
+                     (char *)"tag",
+                     (char *)"debug_level",
+                     (char *)"options.limits.cpu.max_percent",
+                     (char *)"reconcile_before_poll",
+                     (char *)"hostname",
+                     (char *)"nlmsg_seq"};
+    XtcpConfig__V1__XtcpConfig m = XTCP_CONFIG__V1__XTCP_CONFIG__INIT;
+    XtcpConfig__V1__SetRequest request = XTCP_CONFIG__V1__SET_REQUEST__INIT;
+    uint8_t bytes[512];
+    assert_int_equal(config_set_string(c, &c->label, "old"), 0);
+    assert_int_equal(config_set_string(c, &c->tag, "old"), 0);
+    assert_int_equal(config_set_string(c, &c->hostname, "old"), 0);
+    config_set_debug_level(c, 42);
+    c->max_cpu_percent = 50;
+    c->reconcile_before_poll = true;
+    m.tag = (char *)"new";
+    request.config = &m;
+    request.reset = names;
+    request.n_reset = sizeof(names) / sizeof(names[0]);
+    size_t n = protobuf_c_message_pack(&request.base, bytes);
+    if (config_msg_apply_set(bytes, n, c, &extra, &out, &e))
+        fail_msg("%s", e.text);
+    assert_string_equal(out.candidate->label, "");
+    assert_string_equal(out.candidate->tag, "new");
+    assert_int_equal(out.candidate->debug_level, 10);
+    assert_int_equal(out.candidate->max_cpu_percent, 0);
+    assert_false(out.candidate->reconcile_before_poll);
+    assert_false(out.candidate->hostname_given);
+    config_unref(out.candidate);
+
+    names[0] = (char *)"labl";
+    n = protobuf_c_message_pack(&request.base, bytes);
+    assert_int_equal(config_msg_apply_set(bytes, n, c, &extra, &out, &e), ERR_UNKNOWN);
+    assert_says(e, "reset: there is no field \"labl\"");
+    config_unref(c);
+}
+
 /* ---- Refusals ---- */
 
 /* Sets one change over the defaults, which must fail. */
@@ -360,7 +407,6 @@ static void test_what_cannot_be_changed_is_refused_by_name(void **state)
     REFUSE(dest, (char *)"kafka:broker:9092", ERR_UNSUPPORTED, "dest: value \"kafka:broker:9092\"");
     REFUSE(io_uring, true, ERR_UNSUPPORTED,
            "io_uring: value \"true\" is not supported by this daemon, which has \"false\"");
-    REFUSE(max_loops, 1, ERR_UNSUPPORTED, "max_loops");
     REFUSE(s3_secret_key, (char *)"k", ERR_UNSUPPORTED, "s3_secret_key");
     REFUSE(daemon_version, (char *)"9", ERR_UNSUPPORTED, "daemon_version");
     REFUSE(grpc_port, 8890, ERR_UNSUPPORTED, "grpc_port");
@@ -664,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_every_hot_field_can_be_changed),
         cmocka_unit_test(test_debug_level_within_a_level),
         cmocka_unit_test(test_dry_run_and_generation),
+        cmocka_unit_test(test_reset),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_what_cannot_be_changed_is_refused_by_name),
         cmocka_unit_test(test_required_zero_in_a_complete_configuration),

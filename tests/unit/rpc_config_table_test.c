@@ -32,6 +32,11 @@ static void test_every_field_has_a_row(void **state)
         case CONFIG_FIELD_DURATION:
             assert_ptr_equal(f->descriptor, &google__protobuf__duration__descriptor);
             break;
+        case CONFIG_FIELD_NUMBER:
+            assert_true(f->type == PROTOBUF_C_TYPE_UINT32 || f->type == PROTOBUF_C_TYPE_UINT64 ||
+                        f->type == PROTOBUF_C_TYPE_BOOL);
+            assert_true(f->type == PROTOBUF_C_TYPE_BOOL || row->max <= UINT32_MAX);
+            break;
         case CONFIG_FIELD_TEXT:
         case CONFIG_FIELD_VERSION:
             assert_int_equal(f->type, PROTOBUF_C_TYPE_STRING);

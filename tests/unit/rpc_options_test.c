@@ -63,6 +63,10 @@ static void another_value(const struct config_option *option, char text[128])
         else if (option->type == CONFIG_UINT)
             snprintf(candidates[n++], 128, "%lld", (long long)numbers[i]);
     }
+    if (option->type == CONFIG_BOOL) {
+        snprintf(candidates[n++], 128, "true");
+        snprintf(candidates[n++], 128, "false");
+    }
     for (size_t i = 0; i < option->n_names && option->type == CONFIG_ENUM && n < 16; i++)
         snprintf(candidates[n++], 128, "%s", option->names[i]);
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]) && n < 16; i++)
@@ -179,6 +183,7 @@ static void json_value(const struct config_option *o, const char *name, const ch
         buf_printf(out, "\"%lld.%09llds\"", (long long)(ns / 1000000000), (long long)(ns % 1000000000));
         break;
     case CONFIG_UINT:
+    case CONFIG_BOOL:
         buf_str(out, text);
         break;
     case CONFIG_GROUPS:
@@ -284,8 +289,8 @@ static void test_help(void **state)
         char flag[128], bounds_text[512];
         struct buf bounds;
         spell(flag, "\n      --", o->name, dashed, "");
-        flag[strlen(flag) - 1] = ' ';
-        strcat(flag, o->metavar);
+        size_t end = strlen(flag) - 1; /* of the name */
+        snprintf(flag + end, sizeof(flag) - end, " %s", o->metavar);
         const char *line = strstr(buf_cstr(&help), flag);
         assert_non_null(line);
         buf_init_fixed(&bounds, bounds_text, sizeof(bounds_text));

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "server/governor.h"
+#include "server/reconcile.h"
 #include "server/schedule.h"
 
 static void expect_begin(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger)
@@ -29,7 +30,7 @@ static void test_first_poll_waits_until_opened(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 100);
+    schedule_init(&s, 100, 1);
     schedule_request(&s);
     expect_none(&s, 1000);
     assert_int_equal(schedule_next(&s), INT64_MAX);
@@ -41,7 +42,7 @@ static void test_regular_polls_do_not_drift(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 100);
+    schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
     expect_begin(&s, 1003, 1, STREAM_TRIGGER_START);
     schedule_end(&s);
@@ -57,7 +58,7 @@ static void test_a_long_poll_delays_the_next_and_is_counted(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 100);
+    schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
     expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
     expect_none(&s, 1350); /* never two at once */
@@ -73,7 +74,7 @@ static void test_requests_during_a_poll_become_one(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 100);
+    schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
     expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
     assert_int_equal(schedule_request(&s), 2);
@@ -91,7 +92,7 @@ static void test_burst(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 1000);
+    schedule_init(&s, 1000, 1);
     schedule_open(&s, 0);
     expect_begin(&s, 0, 1, STREAM_TRIGGER_START);
     schedule_end(&s);
@@ -115,7 +116,7 @@ static void test_frequency_change(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 1000);
+    schedule_init(&s, 1000, 1);
     schedule_set_frequency(&s, 2000, 5); /* not open yet: nothing is due */
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_open(&s, 10);
@@ -133,7 +134,7 @@ static void test_governor(void **state)
 {
     (void)state;
     struct schedule s;
-    schedule_init(&s, 100);
+    schedule_init(&s, 100, 1);
     assert_true(schedule_stretch(&s, 400)); /* before the first poll: nothing is due to be moved */
     assert_true(schedule_stretch(&s, 0));
     schedule_open(&s, 1000);
@@ -173,6 +174,117 @@ static void test_governor_counts_cpu_per_poll(void **state)
     assert_true(least >= 1000 && least < 1010); /* forgotten */
 }
 
+static void test_jitter_delays_and_does_not_drift(void **state)
+{
+    (void)state;
+    struct schedule s, other;
+    schedule_init(&s, 1000, 7);
+    schedule_init(&other, 1000, 8);
+    schedule_set_jitter(&s, 50);
+    schedule_set_jitter(&other, 50);
+    schedule_open(&s, 0);
+    schedule_open(&other, 0);
+    int64_t least = INT64_MAX, most = 0;
+    bool differ = false;
+    for (int64_t i = 0; i < 1000; i++) {
+        int64_t delay = schedule_next(&s) - 1000 * i;
+        uint64_t id;
+        enum stream_trigger trigger;
+        assert_in_range(delay, 0, 499);
+        least = delay < least ? delay : least;
+        most = delay > most ? delay : most;
+        differ |= schedule_next(&s) != schedule_next(&other);
+        expect_none(&s, schedule_next(&s) - 1);
+        assert_true(schedule_begin(&s, schedule_next(&s), &id, &trigger));
+        assert_true(schedule_begin(&other, schedule_next(&other), &id, &trigger));
+        schedule_end(&s);
+        schedule_end(&other);
+    }
+    assert_true(least < 50 && most > 450 && differ);
+    assert_int_equal(s.late, 0);
+    schedule_set_jitter(&s, 0);
+    assert_int_equal(schedule_next(&s), 1000 * 1000);
+}
+
+/* The greatest delay reaches almost to the next poll: a late timer must not make it skip one. */
+static void test_full_jitter_skips_no_poll(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 1000, 3);
+    schedule_set_jitter(&s, 100);
+    schedule_open(&s, 0);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        uint64_t id;
+        enum stream_trigger trigger;
+        assert_true(schedule_begin(&s, schedule_next(&s) + 20, &id, &trigger));
+        assert_int_equal(id, i);
+        schedule_end(&s);
+        assert_int_equal(s.due_ns, 1000 * (int64_t)i);
+    }
+    assert_int_equal(s.late, 0);
+}
+
+static void test_loops(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100, 1);
+    schedule_set_loops(&s, 2);
+    schedule_open(&s, 0);
+    expect_begin(&s, 0, 1, STREAM_TRIGGER_START);
+    schedule_end(&s);
+    schedule_request(&s); /* does not count */
+    expect_begin(&s, 50, 2, STREAM_TRIGGER_REQUEST);
+    schedule_end(&s);
+    expect_begin(&s, 100, 3, STREAM_TRIGGER_SCHEDULE);
+    schedule_end(&s);
+    expect_none(&s, 200);
+    assert_int_equal(schedule_next(&s), INT64_MAX);
+    schedule_request(&s);
+    expect_begin(&s, 1000, 4, STREAM_TRIGGER_REQUEST);
+    schedule_end(&s);
+    expect_none(&s, 2000);
+    schedule_set_loops(&s, 1);
+    expect_begin(&s, 2000, 5, STREAM_TRIGGER_SCHEDULE);
+    schedule_end(&s);
+    expect_none(&s, 3000);
+    schedule_set_loops(&s, 0);
+    expect_begin(&s, 3000, 6, STREAM_TRIGGER_SCHEDULE);
+}
+
+static void test_reconcile(void **state)
+{
+    (void)state;
+    struct reconcile r = {0};
+    bool ask;
+    /* by the clock */
+    assert_false(reconcile_step(&r, 1000, false, true, false, 1000, &ask));
+    assert_true(ask);
+    assert_int_equal(reconcile_next(&r, 1000), 2000);
+    assert_false(reconcile_step(&r, 1000, false, true, true, 1999, &ask));
+    assert_false(ask);
+    assert_int_equal(reconcile_next(&r, 0), INT64_MAX);
+    /* before a poll: asks once, waits until it is done */
+    assert_false(reconcile_step(&r, 0, true, false, true, 3000, &ask));
+    assert_false(ask);
+    assert_true(reconcile_step(&r, 0, true, true, true, 3000, &ask));
+    assert_true(ask);
+    assert_int_equal(reconcile_next(&r, 0), 3000 + RECONCILE_WAIT_NS);
+    assert_true(reconcile_step(&r, 1, true, true, false, 4000, &ask));
+    assert_false(ask);
+    assert_false(reconcile_step(&r, 1, true, true, true, 4001, &ask));
+    assert_false(ask);
+    assert_int_equal(reconcile_next(&r, 0), INT64_MAX);
+    /* or for so long */
+    assert_true(reconcile_step(&r, 0, true, true, false, 5000, &ask));
+    assert_false(reconcile_step(&r, 0, true, true, false, 5000 + RECONCILE_WAIT_NS, &ask));
+    /* the option goes while a poll waits */
+    assert_true(reconcile_step(&r, 0, true, true, false, 6000, &ask));
+    assert_false(reconcile_step(&r, 0, false, true, false, 6001, &ask));
+    assert_int_equal(r.until_ns, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +294,10 @@ int main(void)
         cmocka_unit_test(test_requests_during_a_poll_become_one),
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_frequency_change),
+        cmocka_unit_test(test_jitter_delays_and_does_not_drift),
+        cmocka_unit_test(test_full_jitter_skips_no_poll),
+        cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_reconcile),
         cmocka_unit_test(test_governor),
         cmocka_unit_test(test_governor_counts_cpu_per_poll),
     };
