@@ -268,8 +268,8 @@ static void answer_unary(struct rpc_call *c)
     int rc =
         take_received(c, &request) ? 0 : err_set(&e, ERR_MALFORMED, "the call carries no readable request");
     if (rc == 0) {
-        rc = c->slot->spec->unary(c->server->options.app, GRPC_SLICE_START_PTR(request),
-                                  GRPC_SLICE_LENGTH(request), &reply, &e);
+        const struct rpc_request asked = {GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request), c};
+        rc = c->slot->spec->unary(c->server->options.app, &asked, &reply, &e);
         grpc_slice_unref(request);
     }
     if (rc == 0 && reply.failed)

@@ -53,11 +53,18 @@ struct rpc_stream_ops {
 
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };
 
+/* What a unary call asks. Valid while it is being answered. */
+struct rpc_request {
+    const uint8_t *data; /* the message */
+    size_t len;
+    struct rpc_call *call; /* for rpc_call_method and rpc_call_peer */
+};
+
 struct rpc_method {
     const char *path; /* "/package.Service/Method" */
     enum rpc_kind kind;
     /* Unary: answers |request| into |reply|. Returns 0, or a code with its text in |e|. Must not block. */
-    int (*unary)(void *app, const uint8_t *request, size_t len, struct buf *reply, struct err *e);
+    int (*unary)(void *app, const struct rpc_request *request, struct buf *reply, struct err *e);
     const struct rpc_stream_ops *stream;
     enum rpc_role needs; /* who has less is answered with PERMISSION_DENIED; nothing above runs then */
 };

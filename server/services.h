@@ -10,7 +10,7 @@
 const struct rpc_method *services_methods(size_t *n);
 
 /* svc_config.c */
-#define UNARY(name) int name(void *app, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+#define UNARY(name) int name(void *app, const struct rpc_request *request, struct buf *reply, struct err *e)
 UNARY(svc_config_get);
 UNARY(svc_config_set);
 UNARY(svc_config_set_poll_frequency);

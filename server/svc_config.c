@@ -15,9 +15,9 @@ static int reply_with(struct app *app, const struct config *config, const struct
                                    reply);
 }
 
-int svc_config_get(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_get(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    int rc = msg_empty_check(request, len, "GetRequest", e);
+    int rc = msg_empty_check(request->data, request->len, "GetRequest", e);
     if (rc)
         return rc;
     const struct config *config = app_config(arg);
@@ -56,50 +56,50 @@ static int change(void *arg, const struct app_change *what, bool tell_changed, s
     return rc;
 }
 
-int svc_config_set(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_set(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    return change(arg, &(struct app_change){edit_set, request, len}, true, reply, e);
+    return change(arg, &(struct app_change){edit_set, request->data, request->len}, true, reply, e);
 }
 
-int svc_config_set_poll_frequency(void *arg, const uint8_t *request, size_t len, struct buf *reply,
+int svc_config_set_poll_frequency(void *arg, const struct rpc_request *request, struct buf *reply,
                                   struct err *e)
 {
-    return change(arg, &(struct app_change){edit_frequency, request, len}, false, reply, e);
+    return change(arg, &(struct app_change){edit_frequency, request->data, request->len}, false, reply, e);
 }
 
-int svc_config_trigger_poll(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_trigger_poll(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
     (void)reply; /* TriggerPollResponse is empty */
-    int rc = msg_empty_check(request, len, "TriggerPollRequest", e);
+    int rc = msg_empty_check(request->data, request->len, "TriggerPollRequest", e);
     if (rc == 0)
         app_request_poll(arg, NULL);
     return rc;
 }
 
-int svc_config_trigger_poll_burst(void *arg, const uint8_t *request, size_t len, struct buf *reply,
+int svc_config_trigger_poll_burst(void *arg, const struct rpc_request *request, struct buf *reply,
                                   struct err *e)
 {
     struct config_msg_burst burst;
     const struct config *config = app_config(arg);
-    int rc = config_msg_decode_burst(request, len, config->poll_timeout, &burst, e);
+    int rc = config_msg_decode_burst(request->data, request->len, config->poll_timeout, &burst, e);
     config_unref(config);
     if (rc == 0)
         rc = app_burst(arg, burst.count, burst.interval_ns, burst.replace, e);
     return rc ? rc : config_msg_encode_burst_reply(&burst, reply);
 }
 
-int svc_config_cancel_burst(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_cancel_burst(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    int rc = msg_empty_check(request, len, "CancelBurstRequest", e);
+    int rc = msg_empty_check(request->data, request->len, "CancelBurstRequest", e);
     return rc ? rc : config_msg_encode_cancel_reply(app_cancel_burst(arg), reply);
 }
 
-int svc_config_set_s3_upload(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_config_set_s3_upload(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
     (void)arg;
     (void)reply;
     struct config_msg_s3 s3;
-    int rc = config_msg_decode_s3(request, len, &s3, e);
+    int rc = config_msg_decode_s3(request->data, request->len, &s3, e);
     if (rc)
         return rc;
     return err_set(e, ERR_PRECONDITION,

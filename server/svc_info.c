@@ -14,16 +14,16 @@
 #include "server/privilege.h"
 #include "server/services.h"
 
-int svc_namespace_list(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_namespace_list(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    int rc = msg_empty_check(request, len, "ListRequest", e);
+    int rc = msg_empty_check(request->data, request->len, "ListRequest", e);
     return rc ? rc : inventory_list(app_inventory(arg), reply);
 }
 
-int svc_health_check(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_health_check(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
     char service[HEALTH_SERVICE_MAX];
-    int rc = health_request_decode(request, len, service, e);
+    int rc = health_request_decode(request->data, request->len, service, e);
     if (rc)
         return rc;
     enum health_status status = health_get(app_health(arg), service);
@@ -114,9 +114,9 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
     return rc;
 }
 
-int svc_status_get(void *arg, const uint8_t *request, size_t len, struct buf *reply, struct err *e)
+int svc_status_get(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    int rc = msg_empty_check(request, len, "GetRequest", e);
+    int rc = msg_empty_check(request->data, request->len, "GetRequest", e);
     if (rc)
         return rc;
     struct poller_stats polls;
