@@ -375,8 +375,9 @@ void inventory_result(struct inventory *r, const struct collector_result *result
         snprintf(name, INVENTORY_NAME_MAX, "%s", en->info->netns);
         *inode = en->info->inode;
         *cookie = en->info->cookie;
-        if (result->err.code != -EBUSY) {
+        if (en->busy_poll == result->poll_id) /* else it comes late, and the next order is out already */
             en->busy_poll = 0;
+        if (result->err.code != -EBUSY) {
             en->last_poll_id = result->poll_id;
             en->last_poll_ns = timestamp_ns;
             en->last_duration_ns = (uint64_t)result->dump_ns;
