@@ -111,7 +111,7 @@ def test_reader_that_goes_away():
     assert p.returncode != 0
 
 
-def test_no_listener_is_opened(host):
+def test_no_listener_is_opened(host, known):
     """It goes beside a running daemon, on the same address."""
     d = host.daemon("--poll-frequency", "1h")
-    assert once("--grpc-listen", d.target)
+    assert once("--grpc-listen", d.target, *known[0])
