@@ -2,33 +2,48 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-struct u64set_slot {
-    uint64_t key;
-    uint32_t generation; /* the slot is in use when this is the set's */
-};
+/* Open addressing with linear probing. A slot is a key and nothing else, 0 when it is free: eight of them
+ * share a line of the cache, and a table for a large dump is still small enough for the cache of a core. The
+ * key 0 is a flag of its own. Which slots are in use is written down in the order of their use, so that a
+ * table that is nearly empty is emptied without a look at the rest of it. */
+
+#define FIRST_CAPACITY 64
+
+/* How many keys are in a table before it grows: three quarters. */
+static size_t room(size_t capacity)
+{
+    return capacity - capacity / 4;
+}
 
 void u64set_init(struct u64set *s)
 {
-    *s = (struct u64set){.generation = 1};
+    *s = (struct u64set){0};
 }
 
 void u64set_free(struct u64set *s)
 {
     free(s->slots);
+    free(s->taken);
     u64set_init(s);
 }
 
 void u64set_clear(struct u64set *s, size_t keep)
 {
-    s->used = 0;
-    s->generation++;
-    if (s->capacity > keep || s->generation == 0) { /* after a wrap old slots would look used */
-        free(s->slots);
-        s->slots = NULL;
-        s->capacity = 0;
-        s->generation = 1;
+    size_t taken = s->used - s->zero;
+    if (s->capacity > keep) {
+        u64set_free(s);
+        return;
     }
+    if (taken > s->capacity / 16) {
+        memset(s->slots, 0, s->capacity * sizeof(s->slots[0]));
+    } else {
+        for (size_t i = 0; i < taken; i++)
+            s->slots[s->taken[i]] = 0;
+    }
+    s->used = 0;
+    s->zero = false;
 }
 
 /* splitmix64's finisher: socket cookies are consecutive numbers, which must not cluster. */
@@ -41,44 +56,64 @@ static size_t hash(uint64_t key)
 
 void u64set_prefetch(const struct u64set *s, uint64_t key)
 {
-    if (s->capacity)
+    if (s->capacity > 0)
         __builtin_prefetch(&s->slots[hash(key) & (s->capacity - 1)], 1);
+}
+
+/* The slot that holds |key|, which is not 0, or the free one where it belongs. There is a free one. */
+static size_t find(const struct u64set *s, uint64_t key)
+{
+    size_t mask = s->capacity - 1, i = hash(key) & mask;
+    while (s->slots[i] != key && s->slots[i] != 0)
+        i = (i + 1) & mask;
+    return i;
+}
+
+static void put(struct u64set *s, size_t at, uint64_t key)
+{
+    s->slots[at] = key;
+    s->taken[s->used - s->zero] = (uint32_t)at;
+    s->used++;
 }
 
 static int grow(struct u64set *s)
 {
-    size_t capacity = s->capacity ? 2 * s->capacity : 64;
-    struct u64set_slot *slots = calloc(capacity, sizeof(*slots));
-    if (!slots)
+    struct u64set larger = {.capacity = s->capacity ? 2 * s->capacity : FIRST_CAPACITY, .zero = s->zero};
+    if (larger.capacity > (size_t)1 << 31)
+        return -ENOMEM; /* what taken[] can tell */
+    larger.slots = calloc(larger.capacity, sizeof(larger.slots[0]));
+    larger.taken = malloc(room(larger.capacity) * sizeof(larger.taken[0]));
+    if (!larger.slots || !larger.taken) {
+        free(larger.slots);
+        free(larger.taken);
         return -ENOMEM;
-    struct u64set old = *s;
-    s->slots = slots;
-    s->capacity = capacity;
-    s->used = 0;
-    for (size_t i = 0; i < old.capacity; i++) {
-        if (old.slots[i].generation == old.generation)
-            u64set_add(s, old.slots[i].key);
     }
-    free(old.slots);
+    larger.used = larger.zero;
+    for (size_t i = 0; i < s->used - s->zero; i++) {
+        uint64_t key = s->slots[s->taken[i]];
+        put(&larger, find(&larger, key), key);
+    }
+    u64set_free(s);
+    *s = larger;
     return 0;
 }
 
 int u64set_add(struct u64set *s, uint64_t key)
 {
-    if (s->used * 2 >= s->capacity) {
+    if (key == 0) {
+        bool added = !s->zero;
+        s->zero = true;
+        s->used += added;
+        return added;
+    }
+    if (s->used - s->zero >= room(s->capacity)) {
         int rc = grow(s);
         if (rc)
             return rc;
     }
-    size_t mask = s->capacity - 1;
-    for (size_t i = hash(key) & mask;; i = (i + 1) & mask) {
-        struct u64set_slot *slot = &s->slots[i];
-        if (slot->generation != s->generation) {
-            *slot = (struct u64set_slot){.key = key, .generation = s->generation};
-            s->used++;
-            return 1;
-        }
-        if (slot->key == key)
-            return 0;
-    }
+    size_t at = find(s, key);
+    if (s->slots[at] == key)
+        return 0;
+    put(s, at, key);
+    return 1;
 }

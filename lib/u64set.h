@@ -1,22 +1,23 @@
-/* A set of 64-bit keys that is emptied in constant time: what a dump has already shown. One owner at a time.
- */
+/* A set of 64-bit keys that is quickly emptied: what a dump has already shown. One owner at a time. */
 #ifndef XTCP_LIB_U64SET_H
 #define XTCP_LIB_U64SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct u64set {
-    struct u64set_slot *slots; /* NULL until the first key */
-    size_t capacity;           /* a power of two, or 0 */
-    size_t used;
-    uint32_t generation;
+    uint64_t *slots; /* NULL until the first key; 0: free */
+    uint32_t *taken; /* the slots in use */
+    size_t capacity; /* of slots[]: a power of two, or 0 */
+    size_t used;     /* keys in the set */
+    bool zero;       /* 0 is one of them */
 };
 
 void u64set_init(struct u64set *s);
 void u64set_free(struct u64set *s);
 
-/* Forgets every key; memory beyond |keep| slots is given back. */
+/* Forgets every key, in no more time than adding them took; memory beyond |keep| slots is given back. */
 void u64set_clear(struct u64set *s, size_t keep);
 
 /* Adds |key|. Returns 1 when it is new, 0 when it was there, -ENOMEM. */

@@ -189,10 +189,43 @@ static void test_u64set_clear(void **state)
     assert_null(s.slots);
     assert_int_equal(u64set_add(&s, 7), 1);
 
-    s.generation = UINT32_MAX; /* the counter wraps: old slots must not look used */
-    u64set_clear(&s, 1024);
-    for (uint64_t key = 0; key < 100; key++)
+    /* One of many: the others must not come back, whichever way a set is emptied. */
+    for (uint64_t key = 0; key < 1000; key++)
+        u64set_add(&s, key);
+    u64set_clear(&s, SIZE_MAX);
+    for (uint64_t key = 0; key < 3; key++)
         assert_int_equal(u64set_add(&s, key), 1);
+    u64set_clear(&s, SIZE_MAX);
+    assert_int_equal(s.used, 0);
+    for (uint64_t key = 0; key < 2000; key++)
+        assert_int_equal(u64set_add(&s, key), 1);
+    for (uint64_t key = 0; key < 2000; key++)
+        assert_int_equal(u64set_add(&s, key), 0);
+    u64set_free(&s);
+}
+
+/* Against a plain list, with keys that collide, empty out and come again. */
+static void test_u64set_random(void **state)
+{
+    (void)state;
+    struct u64set s;
+    uint64_t random = 88172645463325252u;
+    u64set_init(&s);
+    for (int round = 0; round < 200; round++) {
+        bool there[512] = {false};
+        size_t n = random % 700, used = 0;
+        for (size_t i = 0; i < n; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            size_t pick = random % COUNT(there);
+            assert_int_equal(u64set_add(&s, (uint64_t)pick << (pick % 3 * 20)), !there[pick]);
+            used += !there[pick];
+            there[pick] = true;
+        }
+        assert_int_equal(s.used, used);
+        u64set_clear(&s, round % 7 ? SIZE_MAX : 128);
+    }
     u64set_free(&s);
 }
 
@@ -220,7 +253,8 @@ int main(void)
         cmocka_unit_test(test_cursor_align),     cmocka_unit_test(test_varints),
         cmocka_unit_test(test_overlong_varints), cmocka_unit_test(test_utf8_of_every_code_point),
         cmocka_unit_test(test_utf8_cut),         cmocka_unit_test(test_u64set),
-        cmocka_unit_test(test_u64set_clear),     cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_u64set_clear),     cmocka_unit_test(test_u64set_random),
+        cmocka_unit_test(test_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
