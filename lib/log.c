@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +20,9 @@ const char *const log_format_names[2] = {"text", "json"};
 static _Atomic int current_level = LOG_INFO;
 static _Atomic int current_format = LOG_TEXT;
 static _Atomic int current_fd = STDERR_FILENO;
+
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+static uint64_t lines_lost; /* since the last one written; under the lock */
 
 void log_set(enum log_level level, enum log_format format)
 {
@@ -50,21 +55,18 @@ static void clean(char *text, size_t n)
     }
 }
 
-void log_write(enum log_level level, const char *module, const char *format, ...)
+/* Writes one line of |len| bytes of clean text, unless that would have to wait: a pipe or a terminal that
+ * nobody reads must not stop the daemon. Returns whether it did. The lock is held, so that what is seen of
+ * the descriptor holds until the write, as far as this process goes. */
+static bool write_line(enum log_level level, const char *module, const char *message, size_t len)
 {
-    int saved_errno = errno;
-    char message[LOG_TEXT_MAX + 1];
+    int fd = atomic_load(&current_fd);
     char
         storage[PIPE_BUF]; /* JSON doubles the text at worst: it is clean, only quotes and backslashes grow */
     char when[CLOCK_TEXT_MAX];
-
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(message, LOG_TEXT_MAX);
-    message[len] = '\0';
-    clean(message, len);
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    if (fd >= 0 && poll(&ready, 1, 0) == 0)
+        return false;
     clock_format(clock_wall_ns(), 3, when);
 
     struct buf line;
@@ -78,8 +80,35 @@ void log_write(enum log_level level, const char *module, const char *format, ...
         buf_printf(&line, "%s %-5s %s: %s", when, log_level_names[level], module, message);
     }
     storage[line.len] = '\n';
-    ssize_t written = write(atomic_load(&current_fd), storage, line.len + 1);
+    ssize_t written = write(fd, storage, line.len + 1);
     (void)written; /* there is nowhere to report that the log cannot be written */
+    return true;
+}
+
+void log_write(enum log_level level, const char *module, const char *format, ...)
+{
+    int saved_errno = errno;
+    char message[LOG_TEXT_MAX + 1];
+    char lost[64];
+
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(message, LOG_TEXT_MAX);
+    message[len] = '\0';
+    clean(message, len);
+
+    pthread_mutex_lock(&write_lock);
+    if (lines_lost) {
+        n = snprintf(lost, sizeof(lost), "%llu lines that nobody read are lost",
+                     (unsigned long long)lines_lost);
+        if (write_line(LOG_WARN, "log", lost, (size_t)n))
+            lines_lost = 0;
+    }
+    if (lines_lost || !write_line(level, module, message, len))
+        lines_lost++;
+    pthread_mutex_unlock(&write_lock);
     errno = saved_errno;
 }
 

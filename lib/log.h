@@ -4,9 +4,10 @@
  * Text:  2026-01-31T12:00:00.123Z info  collector ns=blue: dump interrupted
  * JSON:  {"time":"…","level":"info","module":"collector","msg":"ns=blue: dump interrupted"}
  *
- * A line is one write(2) of at most PIPE_BUF bytes, so that lines of several threads never mix. The text of
- * an event is cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8
- * question marks. Everything here may be called from any thread. */
+ * A line is one write(2) of at most PIPE_BUF bytes, so that lines of several processes never mix. Nobody
+ * waits for a reader: a line that has no room in a full pipe is left out and counted. The text of an event is
+ * cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8 question marks.
+ * Everything here may be called from any thread. */
 #ifndef XTCP_LIB_LOG_H
 #define XTCP_LIB_LOG_H
 

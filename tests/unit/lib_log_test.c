@@ -146,6 +146,43 @@ static void test_errno_survives(void **state)
     assert_string_equal(logged(), "TIME info  m: x\n");
 }
 
+/* Reads all there is; returns the lines, and in |lost| the number that a line about lost ones tells. */
+static unsigned read_lines(unsigned long long *lost)
+{
+    static char text[1 << 20];
+    unsigned lines = 0;
+    ssize_t n = read(log_fds[0], text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    *lost = 0;
+    for (char *at = text, *end; *at && (end = strchr(at, '\n')); at = end + 1) {
+        *end = '\0';
+        const char *about = strstr(at, " warn  log: ");
+        if (about)
+            assert_int_equal(sscanf(about, " warn  log: %llu lines that nobody read are lost", lost), 1);
+        lines += !about;
+    }
+    return lines;
+}
+
+static void test_nobody_reads(void **state)
+{
+    (void)state;
+    enum { LINES = 5000 };
+    unsigned long long lost;
+    for (unsigned i = 0; i < LINES; i++)
+        log_info("m", "line %u, and some more text so that the pipe is full before long", i);
+    unsigned written = read_lines(&lost);
+    assert_in_range(written, 1, LINES - 1);
+    assert_int_equal(lost, 0);
+    log_info("m", "there is room again");
+    assert_int_equal(read_lines(&lost), 1);
+    assert_int_equal(written + lost, LINES);
+    log_info("m", "told once");
+    assert_int_equal(read_lines(&lost), 1);
+    assert_int_equal(lost, 0);
+}
+
 static void test_rate(void **state)
 {
     (void)state;
@@ -207,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_control_characters_and_broken_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errno_survives, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_reads, setup, teardown),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_of_several_threads),
         cmocka_unit_test_setup_teardown(test_limited, setup, teardown),
