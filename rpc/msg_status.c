@@ -12,6 +12,8 @@
 #define SUBSCRIBER(name) xtcp_status_v1_Subscriber_##name
 #define COST(name)       xtcp_status_v1_Cost_##name
 #define GAP(name)        xtcp_status_v1_CapabilityGap_##name
+#define CHANGE(name)     xtcp_status_v1_ConfigChange_##name
+#define OPTION(name)     xtcp_status_v1_OptionChange_##name
 
 /* ---- Encoding ---- */
 
@@ -58,6 +60,25 @@ static int put_cost(xtcp_status_v1_Cost *m, const struct status_cost *c)
     return 0;
 }
 
+static int put_change(xtcp_status_v1_ConfigChange *m, const struct status_change *change, upb_Arena *arena)
+{
+    if (!m)
+        return -ENOMEM;
+    CHANGE(set_generation)(m, change->generation);
+    CHANGE(set_timestamp_ns)(m, change->timestamp_ns);
+    CHANGE(set_origin)(m, msg_upb_text(arena, change->origin));
+    CHANGE(set_peer)(m, msg_upb_text(arena, change->peer));
+    for (size_t i = 0; i < change->n_options; i++) {
+        xtcp_status_v1_OptionChange *option = CHANGE(add_options)(m, arena);
+        if (!option)
+            return -ENOMEM;
+        OPTION(set_name)(option, msg_upb_text(arena, change->options[i].name));
+        OPTION(set_before)(option, msg_upb_text(arena, change->options[i].before));
+        OPTION(set_after)(option, msg_upb_text(arena, change->options[i].after));
+    }
+    return 0;
+}
+
 static int put_lists(xtcp_status_v1_GetResponse *m, const struct status_msg *status, upb_Arena *arena)
 {
     for (size_t i = 0; i < status->n_errors; i++) {
@@ -87,7 +108,10 @@ static int put_lists(xtcp_status_v1_GetResponse *m, const struct status_msg *sta
         GAP(set_capability)(gap, msg_upb_text(arena, status->gaps[i].capability));
         GAP(set_effect)(gap, msg_upb_text(arena, status->gaps[i].effect));
     }
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < status->n_changes; i++)
+        rc = put_change(REPLY(add_changes)(m, arena), &status->changes[i], arena);
+    return rc;
 }
 
 int status_msg_encode(const struct status_msg *status, struct buf *out)
@@ -211,6 +235,39 @@ static const struct status_gap *get_gaps(const xtcp_status_v1_GetResponse *m, si
     return gaps;
 }
 
+static const struct status_option_change *get_options(const xtcp_status_v1_ConfigChange *m, size_t *n,
+                                                      upb_Arena *arena)
+{
+    const xtcp_status_v1_OptionChange *const *from = CHANGE(options)(m, n);
+    struct status_option_change *options = msg_upb_array(arena, *n, sizeof(*options));
+    for (size_t i = 0; options && i < *n; i++) {
+        options[i].name = msg_upb_string(arena, OPTION(name)(from[i]));
+        options[i].before = msg_upb_string(arena, OPTION(before)(from[i]));
+        options[i].after = msg_upb_string(arena, OPTION(after)(from[i]));
+        if (!options[i].name || !options[i].before || !options[i].after)
+            return NULL;
+    }
+    return options;
+}
+
+static const struct status_change *get_changes(const xtcp_status_v1_GetResponse *m, size_t *n,
+                                               upb_Arena *arena)
+{
+    const xtcp_status_v1_ConfigChange *const *from = REPLY(changes)(m, n);
+    struct status_change *changes = msg_upb_array(arena, *n, sizeof(*changes));
+    for (size_t i = 0; changes && i < *n; i++) {
+        struct status_change *c = &changes[i];
+        c->generation = CHANGE(generation)(from[i]);
+        c->timestamp_ns = CHANGE(timestamp_ns)(from[i]);
+        c->origin = msg_upb_string(arena, CHANGE(origin)(from[i]));
+        c->peer = msg_upb_string(arena, CHANGE(peer)(from[i]));
+        c->options = get_options(from[i], &c->n_options, arena);
+        if (!c->origin || !c->peer || !c->options)
+            return NULL;
+    }
+    return changes;
+}
+
 static int get_status(const void *data, size_t len, struct status_msg *out, upb_Arena *arena, struct err *e)
 {
     xtcp_status_v1_GetResponse *m = REPLY(new)(arena);
@@ -228,12 +285,13 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->errors = get_errors(m, &out->n_errors, arena);
     out->subscribers = get_subscribers(m, &out->n_subscribers, arena);
     out->gaps = get_gaps(m, &out->n_gaps, arena);
+    out->changes = get_changes(m, &out->n_changes, arena);
     if (REPLY(has_last_poll)(m))
         out->last_poll = get_poll(REPLY(last_poll)(m), arena);
     if (REPLY(has_cost)(m))
         out->cost = get_cost(REPLY(cost)(m), arena);
     bool complete = out->version && out->kernel && out->hostname && out->errors && out->subscribers &&
-                    out->gaps && (out->last_poll || !REPLY(has_last_poll)(m)) &&
+                    out->gaps && out->changes && (out->last_poll || !REPLY(has_last_poll)(m)) &&
                     (out->cost || !REPLY(has_cost)(m));
     return complete ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
 }

@@ -63,6 +63,23 @@ struct status_cost {
     uint64_t late_polls;
 };
 
+/* Values as text, see config_option_print. */
+struct status_option_change {
+    const char *name;
+    const char *before;
+    const char *after;
+};
+
+/* A change of the configuration. */
+struct status_change {
+    uint64_t generation;  /* that it made */
+    int64_t timestamp_ns; /* wall clock */
+    const char *origin;   /* "Set", "SetPollFrequency", "reload" */
+    const char *peer;     /* "" for a reload */
+    const struct status_option_change *options;
+    size_t n_options;
+};
+
 /* GetResponse. */
 struct status_msg {
     const char *version;
@@ -80,7 +97,9 @@ struct status_msg {
     size_t n_subscribers;
     const struct status_gap *gaps;
     size_t n_gaps;
-    const struct status_cost *cost; /* NULL: not told */
+    const struct status_cost *cost;      /* NULL: not told */
+    const struct status_change *changes; /* oldest first */
+    size_t n_changes;
 };
 
 /* Appends a GetResponse. Strings may be NULL (empty); what is not valid UTF-8 in them is sent as U+FFFD.

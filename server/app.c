@@ -43,8 +43,6 @@
 #define EXIT_NS       (1600 * NS_PER_MS)
 
 struct app {
-    app_reload *reload;
-    void *reload_arg;
     int64_t start_wall_ns;
     int64_t start_mono_ns;
 
@@ -72,9 +70,8 @@ struct app {
     _Atomic uint64_t subscribers;
     _Atomic bool synced;
 
-    pthread_mutex_t change_lock; /* one change of the configuration at a time; taken before all others */
-    pthread_mutex_t config_lock; /* guards the pointer; a leaf */
-    const struct config *config;
+    struct setup *setup;
+    const struct config *config; /* the one of the start; main's */
 
     pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
     struct schedule schedule;
@@ -91,10 +88,12 @@ struct app {
 
 const struct config *app_config(struct app *app)
 {
-    pthread_mutex_lock(&app->config_lock);
-    const struct config *c = config_ref(app->config);
-    pthread_mutex_unlock(&app->config_lock);
-    return c;
+    return setup_get(app->setup);
+}
+
+struct setup *app_setup(struct app *app)
+{
+    return app->setup;
 }
 
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
@@ -335,117 +334,29 @@ static void set_hops(struct app *app, const struct config *c)
         rpc_listener_set_hops(app->listeners[i], c->ipv4_ttl, c->ipv6_hop_limit);
 }
 
-/* Puts |c| in force (its reference is taken over). The change lock is held, or nothing runs yet. Returns 0,
- * or a code with nothing changed and |c| freed. */
-static int put_in_force(struct app *app, struct config *c, struct err *e)
+/* What of a new configuration can be refused. */
+static int prepare(void *arg, const struct config *new, struct err *e)
 {
-    const struct config *old = app->config;
-    struct nswatch_options options = watch_options(c);
-    int rc = nswatch_set_options(app->nswatch, &options, e);
-    if (rc) {
-        config_unref(c);
-        return rc;
-    }
-    c->generation = old->generation + 1;
-    log_set(c->log_level, c->log_format);
-    pthread_mutex_lock(&app->config_lock);
-    app->config = c;
-    pthread_mutex_unlock(&app->config_lock);
+    struct nswatch_options options = watch_options(new);
+    return nswatch_set_options(((struct app *)arg)->nswatch, &options, e);
+}
+
+/* A new configuration is in force. Any thread. */
+static void changed(void *arg, const struct config *old, const struct config *new)
+{
+    struct app *app = arg;
+    log_set(new->log_level, new->log_format);
     pthread_mutex_lock(&app->schedule_lock);
-    if (c->poll_frequency != old->poll_frequency)
-        schedule_set_frequency(&app->schedule, c->poll_frequency, clock_mono_ns());
-    if (c->poll_jitter_pct != old->poll_jitter_pct)
-        schedule_set_jitter(&app->schedule, c->poll_jitter_pct);
-    if (c->max_loops != old->max_loops)
-        schedule_set_loops(&app->schedule, c->max_loops);
+    if (new->poll_frequency != old->poll_frequency)
+        schedule_set_frequency(&app->schedule, new->poll_frequency, clock_mono_ns());
+    if (new->poll_jitter_pct != old->poll_jitter_pct)
+        schedule_set_jitter(&app->schedule, new->poll_jitter_pct);
+    if (new->max_loops != old->max_loops)
+        schedule_set_loops(&app->schedule, new->max_loops);
     pthread_mutex_unlock(&app->schedule_lock);
-    if (c->ipv4_ttl != old->ipv4_ttl || c->ipv6_hop_limit != old->ipv6_hop_limit)
-        set_hops(app, c);
-    config_unref(old);
+    if (new->ipv4_ttl != old->ipv4_ttl || new->ipv6_hop_limit != old->ipv6_hop_limit)
+        set_hops(app, new);
     wake(app);
-    return 0;
-}
-
-static void log_changes(const struct config *from, const struct config *to, const char *who)
-{
-    const struct config_option *options[CONFIG_OPTION_COUNT];
-    size_t n = config_diff(from, to, options, CONFIG_OPTION_COUNT);
-    for (size_t i = 0; i < n; i++) {
-        struct buf was;
-        struct buf is;
-        buf_init(&was);
-        buf_init(&is);
-        config_option_print(options[i], from, &was);
-        config_option_print(options[i], to, &is);
-        log_info("config", "%s: %s: \"%s\" is now \"%s\"", who, options[i]->name, buf_cstr(&was),
-                 buf_cstr(&is));
-        buf_free(&was);
-        buf_free(&is);
-    }
-}
-
-int app_change_config(struct app *app, const struct app_change *change, struct config_msg_set *set,
-                      const struct config **in_force, struct err *e)
-{
-    pthread_mutex_lock(&app->change_lock);
-    const struct config *old = app_config(app);
-    int rc = change->edit(app, change->request, change->len, old, set, e);
-    if (rc == 0 && set->dry_run) {
-        *in_force = set->candidate;
-    } else if (rc == 0 && set->n_changed == 0) {
-        config_unref(set->candidate);
-        *in_force = config_ref(old);
-    } else if (rc == 0) {
-        log_changes(old, set->candidate, "gRPC");
-        rc = put_in_force(app, set->candidate, e);
-        if (rc == 0)
-            *in_force = app_config(app);
-    }
-    config_unref(old);
-    pthread_mutex_unlock(&app->change_lock);
-    return rc;
-}
-
-/* An option that a running daemon cannot follow keeps its value. */
-static void keep_restart_options(const struct config *old, struct config *new)
-{
-    const struct config_option *options[CONFIG_OPTION_COUNT];
-    size_t n = config_diff(old, new, options, CONFIG_OPTION_COUNT);
-    for (size_t i = 0; i < n; i++) {
-        if (options[i]->reload != CONFIG_RESTART)
-            continue;
-        struct buf text;
-        buf_init(&text);
-        config_option_print(options[i], old, &text);
-        if (config_set_text(new, options[i], buf_cstr(&text), NULL) == 0)
-            log_warn("config", "%s has changed: this takes effect with the next start", options[i]->name);
-        buf_free(&text);
-    }
-}
-
-/* SIGHUP: the same sources are read again. What was changed over gRPC since is gone; an error changes
- * nothing. */
-static void reload(struct app *app)
-{
-    struct config *c = NULL;
-    struct err e = {0};
-    pthread_mutex_lock(&app->change_lock);
-    const struct config *old = app_config(app);
-    int rc = app->reload(app->reload_arg, &c, &e);
-    if (rc == 0) {
-        keep_restart_options(old, c);
-        if (config_diff(old, c, NULL, 0) == 0) {
-            log_info("config", "reloaded: nothing has changed");
-            config_unref(c);
-        } else {
-            log_changes(old, c, "reload");
-            rc = put_in_force(app, c, &e);
-        }
-    }
-    if (rc)
-        log_error("config", "not reloaded, everything stays as it is: %s", e.text);
-    config_unref(old);
-    pthread_mutex_unlock(&app->change_lock);
 }
 
 /* ---- The loop ---- */
@@ -502,7 +413,7 @@ static void on_signal(struct app *app)
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            reload(app);
+            setup_reload(app->setup);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;
@@ -608,9 +519,7 @@ static int make_modules(struct app *app, struct err *e)
         rc = poller_new(&ops, &app->poller, e);
     if (rc)
         return rc;
-    struct collectors_options collectors = {.threads_max = app->config->collector_threads_max,
-                                            .sink = poller_sink(app->poller),
-                                            .pool = app->pool};
+    struct collectors_options collectors = {.sink = poller_sink(app->poller), .pool = app->pool};
     rc = collectors_new(&collectors, &app->collectors, e);
     if (rc == 0)
         rc = inventory_new(app->collectors, &app->inventory, e);
@@ -744,13 +653,12 @@ static void stop(struct app *app)
             close(fds[i]);
     }
     config_unref(app->config);
+    setup_free(app->setup);
     pthread_mutex_destroy(&app->cost_lock);
     pthread_mutex_destroy(&app->schedule_lock);
-    pthread_mutex_destroy(&app->config_lock);
-    pthread_mutex_destroy(&app->change_lock);
 }
 
-int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
+int app_run(struct config *config, app_reload *reload, void *reload_arg)
 {
     struct err e = {0};
     struct app *app = calloc(1, sizeof(*app));
@@ -759,16 +667,15 @@ int app_run(struct config *config, app_reload *reload_fn, void *reload_arg)
         config_unref(config);
         return 1;
     }
-    *app = (struct app){.reload = reload_fn,
-                        .reload_arg = reload_arg,
-                        .config = config,
-                        .epoll = -1,
-                        .signals = -1,
-                        .timer = -1,
-                        .wake = -1};
-    config->generation = 1;
-    pthread_mutex_init(&app->change_lock, NULL);
-    pthread_mutex_init(&app->config_lock, NULL);
+    *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1};
+    struct setup_ops ops = {
+        .read = reload, .read_arg = reload_arg, .prepare = prepare, .changed = changed, .arg = app};
+    if (setup_new(config, &ops, &app->setup)) {
+        log_error("app", "out of memory");
+        free(app);
+        return 1;
+    }
+    app->config = setup_get(app->setup);
     pthread_mutex_init(&app->schedule_lock, NULL);
     pthread_mutex_init(&app->cost_lock, NULL);
     int rc = start(app, &e);

@@ -15,6 +15,7 @@
 #include "server/hub.h"
 #include "server/inventory.h"
 #include "server/poller.h"
+#include "server/setup.h"
 #include "server/subscriber.h"
 
 struct app;
@@ -36,17 +37,8 @@ const struct config *app_config(struct app *app);
 /* Encodes what the configuration services tell beside the configuration. */
 void app_config_extra(struct app *app, struct config_msg_extra *extra);
 
-/* Makes a change: |edit| gets the configuration in force and returns a candidate; it is put in force, all or
- * nothing, while no other change can come between. |done| then writes the reply, with the configuration that
- * is in force after it. */
-struct app_change {
-    int (*edit)(struct app *app, const void *request, size_t len, const struct config *in_force,
-                struct config_msg_set *out, struct err *e);
-    const void *request;
-    size_t len;
-};
-int app_change_config(struct app *app, const struct app_change *change, struct config_msg_set *set,
-                      const struct config **in_force, struct err *e);
+/* Where it is changed. */
+struct setup *app_setup(struct app *app);
 
 /* Asks for a poll. With |s|, that subscriber gets its records; whichever way, all streams do. */
 void app_request_poll(struct app *app, struct subscriber *s);

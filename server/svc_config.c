@@ -26,7 +26,7 @@ int svc_config_get(void *arg, const struct rpc_request *request, struct buf *rep
     return rc;
 }
 
-static int edit_set(struct app *app, const void *request, size_t len, const struct config *in_force,
+static int edit_set(void *app, const void *request, size_t len, const struct config *in_force,
                     struct config_msg_set *out, struct err *e)
 {
     struct config_msg_extra extra;
@@ -36,35 +36,41 @@ static int edit_set(struct app *app, const void *request, size_t len, const stru
     return rc == ERR_UNSUPPORTED ? ERR_RANGE : rc;
 }
 
-static int edit_frequency(struct app *app, const void *request, size_t len, const struct config *in_force,
+static int edit_frequency(void *app, const void *request, size_t len, const struct config *in_force,
                           struct config_msg_set *out, struct err *e)
 {
     (void)app;
     return config_msg_apply_poll_frequency(request, len, in_force, out, e);
 }
 
-static int change(void *arg, const struct app_change *what, bool tell_changed, struct buf *reply,
-                  struct err *e)
+/* Makes the change |c|, of which the caller has filled in |edit| and |origin|. */
+static int change(struct app *app, const struct rpc_request *request, struct setup_change c,
+                  bool tell_changed, struct buf *reply, struct err *e)
 {
     struct config_msg_set set;
     const struct config *in_force;
-    int rc = app_change_config(arg, what, &set, &in_force, e);
+    c.arg = app;
+    c.request = request->data;
+    c.len = request->len;
+    c.peer = rpc_call_peer(request->call);
+    int rc = setup_change(app_setup(app), &c, &set, &in_force, e);
     if (rc)
         return rc;
-    rc = reply_with(arg, in_force, tell_changed ? &set : NULL, reply);
+    rc = reply_with(app, in_force, tell_changed ? &set : NULL, reply);
     config_unref(in_force);
     return rc;
 }
 
 int svc_config_set(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    return change(arg, &(struct app_change){edit_set, request->data, request->len}, true, reply, e);
+    return change(arg, request, (struct setup_change){.edit = edit_set, .origin = "Set"}, true, reply, e);
 }
 
 int svc_config_set_poll_frequency(void *arg, const struct rpc_request *request, struct buf *reply,
                                   struct err *e)
 {
-    return change(arg, &(struct app_change){edit_frequency, request->data, request->len}, false, reply, e);
+    return change(arg, request, (struct setup_change){.edit = edit_frequency, .origin = "SetPollFrequency"},
+                  false, reply, e);
 }
 
 int svc_config_trigger_poll(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)

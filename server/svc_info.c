@@ -82,6 +82,10 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
 static int encode_status(struct app *app, struct buf *reply, const struct poller_stats *polls,
                          const struct status_subscriber *subscribers, size_t n_subscribers)
 {
+    size_t n_changes;
+    struct status_change *changes = history_list(setup_history(app_setup(app)), &n_changes);
+    if (!changes)
+        return -ENOMEM;
     struct utsname kernel;
     struct status_gap gaps[PRIVILEGE_GAPS_MAX];
     struct status_cost cost;
@@ -108,8 +112,11 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
         .gaps = gaps,
         .n_gaps = privilege_gaps(gaps),
         .cost = &cost,
+        .changes = changes,
+        .n_changes = n_changes,
     };
     int rc = status_msg_encode(&status, reply);
+    free(changes);
     config_unref(config);
     return rc;
 }

@@ -135,6 +135,14 @@ static void test_status(void **state)
                                                      .rows_queued = 5},
                                                     {.id = 2}};
     const struct status_gap gaps[] = {{"CAP_SYS_PTRACE", "anonymous namespaces"}};
+    const struct status_option_change options[] = {{"label", "", "x"}, {"tag", "a", ""}};
+    const struct status_change changes[] = {{.generation = 2,
+                                             .timestamp_ns = 3,
+                                             .origin = "Set",
+                                             .peer = "unix pid=1 uid=0",
+                                             .options = options,
+                                             .n_options = 2},
+                                            {.generation = 3, .origin = "reload"}};
     const struct status_msg in = {.version = "1.2.3",
                                   .start_time_ns = 10,
                                   .uptime_ns = 11,
@@ -149,7 +157,9 @@ static void test_status(void **state)
                                   .subscribers = subscribers,
                                   .n_subscribers = 2,
                                   .gaps = gaps,
-                                  .n_gaps = 1};
+                                  .n_gaps = 1,
+                                  .changes = changes,
+                                  .n_changes = 2};
     struct status_msg out;
     struct buf b;
     struct err e;
@@ -183,6 +193,16 @@ static void test_status(void **state)
     assert_int_equal(out.n_gaps, 1);
     assert_string_equal(out.gaps[0].capability, "CAP_SYS_PTRACE");
     assert_string_equal(out.gaps[0].effect, "anonymous namespaces");
+    assert_int_equal(out.n_changes, 2);
+    assert_true(out.changes[0].generation == 2 && out.changes[0].timestamp_ns == 3);
+    assert_string_equal(out.changes[0].origin, "Set");
+    assert_string_equal(out.changes[0].peer, "unix pid=1 uid=0");
+    assert_int_equal(out.changes[0].n_options, 2);
+    assert_string_equal(out.changes[0].options[1].name, "tag");
+    assert_string_equal(out.changes[0].options[1].before, "a");
+    assert_string_equal(out.changes[0].options[0].after, "x");
+    assert_string_equal(out.changes[1].peer, "");
+    assert_int_equal(out.changes[1].n_options, 0);
     status_msg_free(memory);
     assert_int_equal(status_msg_decode(b.data, b.len - 1, &out, &memory, &e), ERR_MALFORMED);
     assert_says(e, "GetResponse");

@@ -6,3 +6,4 @@ xtcp_unit_test(server_hub_test SOURCES server_hub_test.c server_fake_rpc.c LIBS 
 add_test(NAME server_command
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/server_command.py $<TARGET_FILE:xtcp2> ${CMAKE_SOURCE_DIR})
 set_tests_properties(server_command PROPERTIES LABELS unit TIMEOUT 300)
+xtcp_unit_test(server_history_test SOURCES server_history_test.c LIBS xtcp_server)

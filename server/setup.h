@@ -1,0 +1,61 @@
+/* The configuration in force: who reads it gets a snapshot, who changes it comes one at a time, every change
+ * is logged and noted in the change log. Any thread. */
+#ifndef XTCP_SERVER_SETUP_H
+#define XTCP_SERVER_SETUP_H
+
+#include <stddef.h>
+
+#include "config/config.h"
+#include "lib/err.h"
+#include "rpc/msg_config.h"
+#include "server/history.h"
+
+struct setup;
+
+/* The owner's side. Called with the lock of changes held, one at a time. */
+struct setup_ops {
+    /* Makes a configuration anew from the same sources as at the start. Returns 0 and it in |out|, or a code
+     * with |e|. */
+    int (*read)(void *arg, struct config **out, struct err *e);
+    void *read_arg;
+    /* |new| is about to take the place of |old|: does what can fail. Returns 0, or a code with |e| and
+     * nothing changed. */
+    int (*prepare)(void *arg, const struct config *new, struct err *e);
+    /* |new| has taken the place of |old|: does the rest. */
+    void (*changed)(void *arg, const struct config *old, const struct config *new);
+    void *arg;
+};
+
+/* Begins with |config|, whose reference is taken over, as generation 1. Returns 0 and it in |out|, or
+ * -ENOMEM. */
+int setup_new(struct config *config, const struct setup_ops *ops, struct setup **out);
+void setup_free(struct setup *s);
+
+/* A reference to the configuration in force. */
+const struct config *setup_get(struct setup *s);
+
+/* A change that somebody asks for. */
+struct setup_change {
+    /* Makes a candidate of the configuration in force. */
+    int (*edit)(void *arg, const void *request, size_t len, const struct config *in_force,
+                struct config_msg_set *out, struct err *e);
+    void *arg;
+    const void *request;
+    size_t len;
+    const char *origin; /* for the change log: "Set" */
+    const char *peer;   /* who asks */
+};
+
+/* Makes the change, all of it or nothing, and nobody comes between. |set| tells what it was; |*in_force| is a
+ * reference to the configuration that is in force after it, for a dry run to the one that would be. */
+int setup_change(struct setup *s, const struct setup_change *change, struct config_msg_set *set,
+                 const struct config **in_force, struct err *e);
+
+/* Reads the sources again. What was changed by setup_change since is gone; an error changes nothing. What
+ * takes a restart stays as it is. All is told on the log. */
+void setup_reload(struct setup *s);
+
+/* The change log; lives as long as |s|. */
+struct history *setup_history(struct setup *s);
+
+#endif
