@@ -40,6 +40,7 @@ struct watcher {
     bool verify;                    /* the next scan compares cookies, not only inodes */
     bool verifying;                 /* the scan at work does */
     struct proc_counts proc_counts; /* of the last complete scan */
+    bool told_unreadable;           /* that some processes cannot be looked into */
     uint64_t overflows, proc_scans;
     int64_t scan_took_ns; /* the scan at work so far */
     int64_t last_proc_ns; /* the last complete one */
