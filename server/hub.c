@@ -35,7 +35,8 @@ struct hub {
     size_t queue_bytes;
     _Atomic uint64_t rows_dropped;
     _Atomic uint64_t rows_late;
-    uint64_t poll_id; /* of the current poll, 0 between polls; the hub thread's */
+    uint64_t poll_id;        /* of the current poll, 0 between polls; the hub thread's */
+    _Atomic uint64_t unread; /* a poll whose beginning nobody saw: its rows have nowhere to go */
 
     pthread_mutex_t lock; /* guards the queue; a leaf */
     pthread_cond_t filled;
@@ -106,6 +107,10 @@ void hub_begin(struct hub *h, const struct stream_begin *begin)
 
 void hub_batch(struct hub *h, struct batch *b)
 {
+    if (atomic_load_explicit(&h->unread, memory_order_relaxed) == b->poll_id) {
+        batch_unref(b); /* spares the collectors' CPUs a wake-up for each batch */
+        return;
+    }
     struct input *in = malloc(sizeof(*in));
     struct batch *refused = in ? NULL : b;
     if (in) {
@@ -262,6 +267,8 @@ static void pass_on(struct hub *h, struct input *in)
 {
     size_t n;
     struct subscriber **list = hub_subscribers(h, &n);
+    if (in->kind == INPUT_BEGIN && n == 0)
+        atomic_store_explicit(&h->unread, in->begin.poll_id, memory_order_relaxed);
     struct fan_batch *fan = in->kind == INPUT_BATCH ? make_fan(in, list, n) : NULL;
     for (size_t i = 0; i < n; i++) {
         bool finished;

@@ -378,6 +378,32 @@ static void test_rows_of_an_ended_poll_are_dropped(void **state)
     teardown(&f, s);
 }
 
+/* Rows that nobody can get are not even queued; a subscriber that comes later begins with the next poll. */
+static void test_rows_that_nobody_reads_are_let_go(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct received r = {0};
+    struct batch_pool_stats pool;
+    setup(&f);
+    hub_begin(f.hub, &(struct stream_begin){.poll_id = 1});
+    hub_batch(f.hub,
+              make_batch(f.pool, 1, 10, 1)); /* somebody may still come before the hub sees the begin */
+    batch_pool_stats(f.pool, &pool);
+    assert_int_equal(pool.out, 1);
+    run_hub(&f);
+    struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
+    hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
+    batch_pool_stats(f.pool, &pool);
+    assert_int_equal(pool.out, 0);
+    hub_end(f.hub, &(struct stream_end){.poll_id = 1, .sockets = 20});
+    one_poll(&f, 2, 1, 10);
+    run_hub(&f);
+    take_all(s, &r, UINT32_MAX);
+    assert_int_equal(r.rows, 10);
+    teardown(&f, s);
+}
+
 static void test_the_hubs_own_queue_is_bounded(void **state)
 {
     (void)state;
@@ -532,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_a_poll_that_did_not_come_about),
         cmocka_unit_test(test_markers_are_bounded),
         cmocka_unit_test(test_rows_of_an_ended_poll_are_dropped),
+        cmocka_unit_test(test_rows_that_nobody_reads_are_let_go),
         cmocka_unit_test(test_the_hubs_own_queue_is_bounded),
         cmocka_unit_test(test_limit_of_subscribers),
         cmocka_unit_test(test_kicks_and_aborts_come_from_the_hub),
