@@ -25,10 +25,10 @@ class Parameters:
     """How much of everything. The fields are options too: --ns-sockets 20."""
 
     sockets: int = 20000            # in the one namespace
-    rounds: int = 9
+    rounds: int = 15
     dumps: int = 5                  # in a round, of each kind
     subscribers: tuple = (1, 10)
-    fanout_sockets: int = 4000      # for many subscribers
+    fanout_sockets: int = 10000     # for many subscribers
     many_subscribers: int = 100
     fanout_rounds: int = 5
     fanout_polls: int = 2
@@ -42,7 +42,7 @@ class Parameters:
 
 SETS = {
     "short": Parameters(),
-    "full": Parameters(rounds=15, fanout_sockets=20000, namespaces=(1000, 5000), ns_rounds=11, growth_polls=5000,
+    "full": Parameters(rounds=31, fanout_sockets=20000, namespaces=(1000, 5000), ns_rounds=15, growth_polls=5000,
                        peer_seconds=20),
     "smoke": Parameters(sockets=400, rounds=2, dumps=2, subscribers=(1, 2), fanout_sockets=200, many_subscribers=4,
                         fanout_rounds=2, fanout_polls=1, namespaces=(8,), ns_sockets=4, ns_rounds=2, memory_sockets=1000,

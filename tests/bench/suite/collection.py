@@ -34,6 +34,7 @@ class Site:
         self.bare = stack.enter_context(Job(bench.tool, "bare", netns=self.netns))
         if self.bare.ready != [sockets]:
             raise Failed(f"{sockets} sockets were made, the kernel shows {self.bare.ready}")
+        self.stages = stack.enter_context(Job(bench.tool, "stages", netns=self.netns))
         self.alone = stack.enter_context(Daemon(bench, self.netns))
         self.read = {}
         for batch_rows, count in readers:
@@ -44,6 +45,10 @@ class Site:
         """CPU time of one bare dump."""
         cpu, _ = self.bare.ask(dumps)
         return cpu / dumps
+
+    def stage_ns(self, stage, times):
+        """CPU time of one collection up to |stage|, parse or collect, without a daemon."""
+        return self.stages.ask(f"{stage} {times}")[0] / times
 
     def alone_ns(self, polls):
         """CPU time of one poll nobody reads."""
@@ -77,17 +82,21 @@ def measure(report, bench, p):
     n = p.sockets
     kinds = [(BATCH, count) for count in p.subscribers] + [(0, p.subscribers[0])]
     report.section(f"{n} sockets in one namespace; CPU time, of the daemon all threads")
-    bare, alone, ss, read = [], [], [], {kind: [] for kind in kinds}
+    bare, parse, collect, alone, ss, read = [], [], [], [], [], {kind: [] for kind in kinds}
     with contextlib.ExitStack() as stack:
         site = Site(stack, bench, n, kinds)
         for _ in range(p.rounds):
             bare.append(site.bare_ns(p.dumps) / n)
+            parse.append(site.stage_ns("parse", p.dumps) / n)
+            collect.append(site.stage_ns("collect", p.dumps) / n)
             alone.append(site.alone_ns(p.dumps) / n)
             for kind in kinds:
                 read[kind].append(site.read_ns(kind, max(1, p.dumps // kind[1])) / n)
             ss.append(_ss(site.netns) / n)
     report.add("bare.cpu", "(a) bare loop, receives only", "ns/sock", bare)
     report.add("collect.cpu", "(b) collection with encoding, no reader", "ns/sock", alone)
+    report.add("stage.parse", "    of it parsing, leaving out duplicates", "ns/sock", [v - a for a, v in zip(bare, parse)])
+    report.add("stage.encode", "    of it encoding into batches", "ns/sock", [v - q for q, v in zip(parse, collect)])
     report.add("collect.ratio", "(b) / (a)", "x", [b / a for a, b in zip(bare, alone)], COLLECT_BOUND)
     report.add("ss.cpu", "(d) ss -tinem", "ns/sock", ss)
     report.add("collect.ss", "(b) / (d)", "x", [b / d for b, d in zip(alone, ss)], SS_BOUND)

@@ -1,5 +1,0 @@
-add_executable(bench_dump bench_dump.c)
-target_link_libraries(bench_dump PRIVATE xtcp_flags xtcp_collectors)
-set_target_properties(bench_dump PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-add_test(NAME bench_dump COMMAND bench_dump -n 200 -r 3)
-set_tests_properties(bench_dump PROPERTIES LABELS bench-smoke TIMEOUT 60 SKIP_RETURN_CODE 77)
