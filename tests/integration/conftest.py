@@ -1,4 +1,4 @@
-"""Fixtures. `host` makes everything a test needs and takes it away again, the last thing first, also when the test fails."""
+"""Fixtures. `host` makes what a test needs and takes it away again, the last thing first, also when the test fails."""
 
 import contextlib
 import os

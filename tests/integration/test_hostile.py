@@ -16,7 +16,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 @pytest.fixture(params=["127.0.0.1:0", "unix:"])
 def daemon(host, request):
     where = f"unix:{host.folder()}/s" if request.param == "unix:" else request.param
-    return host.daemon("--poll-frequency", f"{round(bound(50))}ms", "--poll-timeout", f"{round(bound(45))}ms", listen=[where])
+    return host.daemon("--poll-frequency", f"{round(bound(50))}ms", "--poll-timeout", f"{round(bound(45))}ms",
+                       listen=[where])
 
 
 def dial(host, d):

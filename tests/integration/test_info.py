@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pb2
 
 from harness import netns
 from harness.rpc import Code, message, record_pb
-from harness.waiting import bound, until
+from harness.waiting import until
 
 SERVICES = {
     "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
@@ -200,7 +200,7 @@ def test_subscribers_in_the_status(host):
 
 
 def test_failed_namespaces_are_counted_by_kind(host):
-    """A namespace that cannot be had is told in the poll, in the list and in the status, and is no obstacle to others."""
+    """A namespace that cannot be had is told in the poll, in the list and in the status; others are polled."""
     ns = host.anonymous()
     d = host.daemon("--poll-frequency", "1h")
     c = host.connect(d)

@@ -112,7 +112,8 @@ def test_a_file_that_is_no_namespace(host, folder):
     folder.add("one", other.path)
     event = watch.next_that(lambda e: e.type == READY)
     assert list(event.namespace.names) == ["one"]
-    assert "not-one" not in {n.names[0] for n in host.connect(d).list_namespaces() if n.state == STATE("NAMESPACE_STATE_READY")}
+    ready = [n for n in host.connect(d).list_namespaces() if n.state == STATE("NAMESPACE_STATE_READY")]
+    assert "not-one" not in {n.names[0] for n in ready}
 
 
 def test_folders_can_be_changed_while_it_runs(host, folder):

@@ -176,10 +176,12 @@ def test_the_sample_file(host):
 
 
 def test_help_and_version():
-    done = subprocess.run([paths.DAEMON, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    assert "--poll-frequency" in done.stdout and done.stderr == ""
-    done = subprocess.run([paths.DAEMON, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"xtcp2 \d+\.\d+\.\d+\n", done.stdout)
+    def told(option):
+        done = subprocess.run([paths.DAEMON, option], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stderr == ""
+        return done.stdout
+    assert "--poll-frequency" in told("--help")
+    assert re.fullmatch(r"xtcp2 \d+\.\d+\.\d+\n", told("--version"))
 
 
 def test_json_log(host):
@@ -274,7 +276,8 @@ def test_sigterm_at_any_moment(host):
     moments = [0, 0.001, 0.002, 0.005, 0.01, 0.02] + [rng.random() * 0.3 for _ in range(10)] + [0.5, 0.7, 0.9, 1.0]
     for moment in moments:
         folder = host.folder()
-        d = Daemon(folder, "--poll-frequency", "10ms", "--poll-timeout", "9ms", listen=[f"unix:{folder}/s", "127.0.0.1:0"])
+        d = Daemon(folder, "--poll-frequency", "10ms", "--poll-timeout", "9ms",
+                   listen=[f"unix:{folder}/s", "127.0.0.1:0"])
         try:
             # Before its signals are blocked it is any process: wait until it has come so far.
             until(lambda: d.process.poll() is not None or blocks_sigterm(d.pid), 5, "main()")

@@ -126,6 +126,21 @@ def test_a_stream_with_markers_is_told_that_the_daemon_stops(daemon, client):
         assert stream.status()[0] == Code.UNAVAILABLE
 
 
+def test_every_stream_is_told_that_the_daemon_stops(daemon, client):
+    """At once, so that nobody has to be waited for."""
+    streams = [client.watch_namespaces(), client.watch_health(), client.poll_stream(), client.edges()]
+    for watch in streams[:2]:
+        watch.next()
+    until(lambda: client.status().subscribers, 5, "subscriber")
+    daemon.stop()
+    assert daemon.stop_seconds < bound(0.4)
+    for stream in streams:
+        for _ in stream:
+            pass
+        assert stream.status()[0] == Code.UNAVAILABLE
+        assert "stopping" in stream.status()[1]
+
+
 UNSUPPORTED = [("filter", "state established"), ("columns", ["netns"]), ("netns", ["blue"]), ("events", True)]
 
 

@@ -24,7 +24,8 @@ _own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 def run(*command):
     """Runs |command|; a failure fails the test with what it said."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
     return done.stdout
 

@@ -119,9 +119,10 @@ class Client:
         """The answers to |requests| (dicts of fields)."""
         package = f"grpc.reflection.{version}"
         request = message(f"{package}.ServerReflectionRequest")
+        response = message(f"{package}.ServerReflectionResponse")
         call = self.channel.stream_stream(f"/{package}.ServerReflection/ServerReflectionInfo",
                                           request_serializer=lambda m: m.SerializeToString(),
-                                          response_deserializer=message(f"{package}.ServerReflectionResponse").FromString)
+                                          response_deserializer=response.FromString)
         return list(call(iter([request(**r) for r in requests]), timeout=bound(CALL_SECONDS)))
 
     # ---- Streams ----

@@ -1,7 +1,8 @@
 """The text of ss as the measure of records: what ss would print of a record, held against what it does print.
 
 `ss -tanOiemH --tos` writes a socket on a line: state, queues, addresses, then words. Words that carry a value become
-entries of a dict; for every record the same dict is made, so that a value that only one of them has is a difference too.
+entries of a dict; for every record the same dict is made, so that a value that only one of them has is a difference
+too.
 """
 
 import ipaddress
@@ -215,7 +216,7 @@ def expect(r):
 
 
 def settle(found, record):
-    """|found| (of parse_line) in the form of expect(): what ss alone knows is left out, what it words otherwise adapted."""
+    """|found| (of parse_line) in the form of expect(), without what ss alone knows."""
     found = dict(found)
     for side in ("local", "peer"):
         host, port = found[side]
