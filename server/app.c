@@ -56,7 +56,9 @@ struct app {
 
     struct rpc_listener *listeners[CONFIG_LISTEN_MAX];
     size_t n_listeners;
-    uint32_t port; /* of the first TCP listener */
+    uint32_t port;     /* of the first TCP listener */
+    uint32_t ipv4_ttl; /* what the listeners have been told */
+    uint32_t ipv6_hop_limit;
 
     struct batch_pool *pool;
     struct hub *hub;
@@ -283,12 +285,24 @@ static void begin_poll(struct app *app, const struct config *config, int64_t now
     }
 }
 
+/* How far the packets of new connections go. Main thread, as with everything about listeners. */
+static void set_hops(struct app *app, const struct config *c)
+{
+    if (c->ipv4_ttl == app->ipv4_ttl && c->ipv6_hop_limit == app->ipv6_hop_limit)
+        return;
+    app->ipv4_ttl = c->ipv4_ttl;
+    app->ipv6_hop_limit = c->ipv6_hop_limit;
+    for (size_t i = 0; i < app->n_listeners; i++)
+        rpc_listener_set_hops(app->listeners[i], c->ipv4_ttl, c->ipv6_hop_limit);
+}
+
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
 static void run_schedule(struct app *app)
 {
     if (poller_check(app->poller, app->inventory))
         end_poll(app);
     const struct config *config = app_config(app);
+    set_hops(app, config);
     int64_t now = clock_mono_ns();
     pthread_mutex_lock(&app->schedule_lock);
     if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
@@ -327,13 +341,6 @@ static struct nswatch_options watch_options(const struct config *c)
                                     .proc_interval_ns = c->proc_scan_interval};
 }
 
-/* How far the packets of new connections go. */
-static void set_hops(struct app *app, const struct config *c)
-{
-    for (size_t i = 0; i < app->n_listeners; i++)
-        rpc_listener_set_hops(app->listeners[i], c->ipv4_ttl, c->ipv6_hop_limit);
-}
-
 /* What of a new configuration can be refused. */
 static int prepare(void *arg, const struct config *new, struct err *e)
 {
@@ -347,15 +354,15 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     struct app *app = arg;
     log_set(new->log_level, new->log_format);
     pthread_mutex_lock(&app->schedule_lock);
-    if (new->poll_frequency != old->poll_frequency)
+    if (new->max_cpu_percent != old->max_cpu_percent)
+        schedule_stretch(&app->schedule, 0); /* until the next poll has been accounted for */
+    if (new->poll_frequency != old->poll_frequency || new->max_cpu_percent != old->max_cpu_percent)
         schedule_set_frequency(&app->schedule, new->poll_frequency, clock_mono_ns());
     if (new->poll_jitter_pct != old->poll_jitter_pct)
         schedule_set_jitter(&app->schedule, new->poll_jitter_pct);
     if (new->max_loops != old->max_loops)
         schedule_set_loops(&app->schedule, new->max_loops);
     pthread_mutex_unlock(&app->schedule_lock);
-    if (new->ipv4_ttl != old->ipv4_ttl || new->ipv6_hop_limit != old->ipv6_hop_limit)
-        set_hops(app, new);
     wake(app);
 }
 
@@ -638,12 +645,12 @@ static void stop(struct app *app)
         log_info("app", "a client holds its connection open without reading: leaving it behind");
         return;
     }
+    hub_free(app->hub); /* before gRPC ends: its queue may refer to calls that nobody kicks any more */
     rpc_server_fini();
     nswatch_free(app->nswatch);
     inventory_free(app->inventory);
     collectors_free(app->collectors);
     poller_free(app->poller);
-    hub_free(app->hub);
     reflection_free(app->reflection);
     health_free(app->health);
     batch_pool_free(app->pool);
