@@ -2,7 +2,8 @@
 #
 #   make run      build, then stream this host's TCP sockets to the terminal
 #   make test     build, then all tests (as root: they make network namespaces)
-#   make bench    build, then measure the cost per socket
+#   make bench    build, then measure what collecting costs, in under three minutes; bench-full: more of everything.
+#                 XTCP2_BENCH_RELAX=2 doubles the bounds, XTCP2_BENCH_ARGS="--help" tells what else there is
 #   make asan, tsan, fuzz, format, lint, clean
 
 PRESET ?= default

@@ -23,13 +23,16 @@ def _cpu_per_second(process, seconds):
     return (cpu_ns(process.pid) - start) / (time.monotonic() - since)
 
 
-def _rows_per_second(bench, netns, seconds):
+def _rows_per_second(bench, peer, netns, seconds):
     """What a client of the original schema gets of the peer."""
     with Job(bench.tool, "readers", TARGET, 1, "-", netns=netns) as reader:
-        until(lambda: reader.ask(0)[1], "records of the peer", 0.1)
+        until(lambda: reader.ask(0)[1] or not peer.running(), "records of the peer", 0.1)
         start, since = reader.ask(0)[1], time.monotonic()
         time.sleep(seconds)
-        return (reader.ask(0)[1] - start) / (time.monotonic() - since)
+        rate = (reader.ask(0)[1] - start) / (time.monotonic() - since)
+    if not rate:
+        raise Failed(f"it sends no records: {peer.why()}")
+    return rate
 
 
 def _rows(report, key, what, us, kib, threads):
@@ -55,9 +58,9 @@ def measure(report, bench, p):
         peer = stack.enter_context(Process([binary, *words], netns, f"{bench.folder}/peer.log", stdin=subprocess.DEVNULL,
                                            stdout=subprocess.DEVNULL))
         try:
-            rate = _rows_per_second(bench, netns, 3 * PERIOD)
+            rate = _rows_per_second(bench, peer, netns, 3 * PERIOD)
         except Failed as e:
-            report.skip("peer", f"{e} {peer.why()}")
+            report.skip("peer", str(e))
             return
         for _ in range(3):
             ours.append(_cpu_per_second(own, p.peer_seconds / 3) / (p.sockets / PERIOD) / 1000)
