@@ -7,6 +7,8 @@ and so the network namespaces, away. Nothing of the machine is touched: /run in 
 import ctypes
 import os
 import signal
+import sys
+import traceback
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
@@ -66,7 +68,10 @@ def run(main):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             _enter()
             code = main()
+        except BaseException:  # pylint: disable=broad-exception-caught
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
             os._exit(code)
     try:
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -62,9 +62,10 @@ def measure(report, bench, p):
         except Failed as e:
             report.skip("peer", str(e))
             return
+        window = max(1, round(p.peer_seconds / 3 / PERIOD)) * PERIOD  # whole periods: each has as many polls
         for _ in range(3):
-            ours.append(_cpu_per_second(own, p.peer_seconds / 3) / (p.sockets / PERIOD) / 1000)
-            theirs.append(_cpu_per_second(peer, p.peer_seconds / 3) / rate / 1000)
+            ours.append(_cpu_per_second(own, window) / (p.sockets / PERIOD) / 1000)
+            theirs.append(_cpu_per_second(peer, window) / rate / 1000)
         _rows(report, "peer.own", "xtcp2", ours, rss_kib(own.pid), status_of(own.pid, "Threads"))
         _rows(report, "peer.other", os.path.basename(binary), theirs, rss_kib(peer.pid), status_of(peer.pid, "Threads"))
     report.add("peer.ratio", "xtcp2 / peer, CPU for each record", "x", [a / b for a, b in zip(ours, theirs)])
