@@ -101,6 +101,7 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
         log_error("rpc", "out of memory: one slot fewer for incoming calls");
         return;
     }
+    atomic_fetch_add(&s->operations, 1);
     tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
@@ -116,11 +117,13 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
 static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_event *event)
 {
     rpc_call_ref(c);
+    atomic_fetch_add(&c->server->operations, 1);
     tsan_release(event);
     grpc_call_error error = grpc_call_start_batch(c->call, ops, n, event, NULL);
     if (error == GRPC_CALL_OK)
         return true;
     log_error("rpc", "%s: a batch was refused: %s", rpc_call_method(c), grpc_call_error_to_string(error));
+    atomic_fetch_sub(&c->server->operations, 1); /* never the last one: the call's close, or who calls, is */
     rpc_call_unref(c);
     return false;
 }

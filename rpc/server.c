@@ -27,6 +27,16 @@ void rpc_server_fini(void)
     rpc_core_fini();
 }
 
+/* An operation's handler has returned. It may have started others, but these have been counted by then. */
+static void operation_done(struct rpc_server *s)
+{
+    if (atomic_fetch_sub(&s->operations, 1) != 1)
+        return;
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void *queue_run(void *arg)
 {
     struct rpc_queue *q = arg;
@@ -38,7 +48,10 @@ static void *queue_run(void *arg)
             continue;
         tsan_acquire(event.tag);
         struct rpc_event *e = event.tag;
-        e->fn(e, event.success != 0);
+        bool counted = e->call != NULL;
+        e->fn(e, event.success != 0); /* which may free it */
+        if (counted)
+            operation_done(q->server);
     }
 }
 
@@ -150,16 +163,23 @@ static void say_goodbye(struct rpc_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Waits until all faces are down, or |idle| is set and no call is left, or |until_ns| (monotonic) is reached.
- * Returns whether they are down. */
+/* A face is down before the last events of its calls have been handled, and a batch that is started on a
+ * queue that has been shut down aborts the process: so both must have come to their end. The lock is held. */
+static bool is_down(const struct rpc_server *s)
+{
+    return s->up == 0 && atomic_load(&s->operations) == 0;
+}
+
+/* Waits until all faces are down and nothing is under way, or |idle| is set and no call is left, or
+ * |until_ns| (monotonic) is reached. Returns whether they are down. */
 static bool wait_down(struct rpc_server *s, bool idle, int64_t until_ns)
 {
     struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     pthread_mutex_lock(&s->lock);
-    while (s->up > 0 && !(idle && !s->calls) &&
+    while (!is_down(s) && !(idle && !s->calls) &&
            pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT)
         continue;
-    bool down = s->up == 0;
+    bool down = is_down(s);
     pthread_mutex_unlock(&s->lock);
     return down;
 }

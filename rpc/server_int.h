@@ -52,6 +52,7 @@ struct rpc_server {
     unsigned n_queues;
     struct rpc_face *faces;                  /* main's, as is what follows */
     struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
+    _Atomic size_t operations;               /* of calls: started, and their handlers have not returned */
     pthread_mutex_t lock;                    /* guards what follows; taken before a call's lock */
     pthread_cond_t changed;
     bool stopping;
