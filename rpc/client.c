@@ -57,10 +57,37 @@ void rpc_bytes_free(struct rpc_bytes *b)
     *b = (struct rpc_bytes){0};
 }
 
+/* Whether |text| is a port number. */
+static bool is_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && !*end && port >= 1 && port <= 65535;
+}
+
+/* gRPC itself takes anything for a name to resolve: with a slip of the pen that is a long wait for a strange
+ * error. */
+static int check_target(const char *target, struct err *e)
+{
+    static const char *const schemes[] = {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t n = strlen(schemes[i]);
+        if (strncmp(target, schemes[i], n) == 0 && target[n])
+            return 0;
+    }
+    const char *colon = strrchr(target, ':');
+    bool bracketed = target[0] == '[' && colon && colon > target + 2 && colon[-1] == ']';
+    bool plain = colon && colon > target && strchr(target, ':') == colon;
+    if ((bracketed || plain) && is_port(colon + 1) && !strpbrk(target, "/ "))
+        return 0;
+    return err_set(e, ERR_USAGE, "target \"%s\": expected HOST:PORT, [IPV6]:PORT or unix:/path", target);
+}
+
 int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e)
 {
-    if (!*target)
-        return err_set(e, ERR_USAGE, "the target is empty: expected HOST:PORT or unix:/path");
+    int usage = check_target(target, e);
+    if (usage)
+        return usage;
     struct rpc_channel *c = calloc(1, sizeof(*c));
     if (!c)
         return err_set(e, -ENOMEM, "out of memory");
@@ -69,9 +96,7 @@ int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e)
         /* The target is a daemon, not a web site: the proxy of the environment is not meant for it. */
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0},
         /* A channel is a connection of its own, also when a process has several to one target. */
-        {.type = GRPC_ARG_INTEGER,
-         .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
-         .value.integer = 1},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1},
         {.type = GRPC_ARG_INTEGER,
          .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
          .value.integer = REPLY_MAX},
