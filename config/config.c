@@ -245,7 +245,13 @@ int validate_with_origins(const struct config *c, char *const *origins, struct e
         if (*lesser >= *greater)
             return rule_error(&rules[i], c, origins, e);
     }
-    return 0;
+    const char *name;
+    int rc = access_validate(c, &name, e);
+    if (rc) {
+        const struct config_option *o = config_option_find(name);
+        prefix_option(e, origins ? origins[option_index(o)] : NULL, o);
+    }
+    return rc;
 }
 
 int config_validate(const struct config *c, struct err *e)

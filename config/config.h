@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "lib/buf.h"
@@ -34,6 +35,12 @@ struct config_strings {
     char **items;
     size_t n;
 };
+
+/* Mode of the files of unix sockets. */
+enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_0666 };
+
+/* As rpc/role.h has them. */
+enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 
 /* Every string is NUL-terminated, valid UTF-8 without control characters, owned by the struct, never NULL.
  * Durations are in nanoseconds. Bounds and defaults: config_options. */
@@ -50,6 +57,16 @@ struct config {
     uint32_t queue_rows;               /* bound of a subscriber's queue, in rows; holds for new subscribers */
     uint32_t ipv4_ttl;                 /* of what listeners send; 0: the kernel's */
     uint32_t ipv6_hop_limit;           /* the same */
+    bool grpc_insecure;                /* whether grpc_listen may go beyond loopback */
+    struct config_strings grpc_health_listen;
+    uint32_t connections_max;      /* plaintext, of all listeners together */
+    uint32_t connection_calls_max; /* on one connection at the same time */
+
+    /* Access */
+    enum config_socket_mode unix_socket_mode;
+    char *unix_socket_group; /* name or number; empty: the process's own */
+    struct config_strings access_control_uids, access_read_uids;
+    enum config_role access_anonymous_role;
 
     /* Polling */
     int64_t poll_frequency;
@@ -119,7 +136,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 22
+#define CONFIG_OPTION_COUNT 31
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 
@@ -205,5 +222,11 @@ struct config_listen {
  * resolve to changes. Returns 0, ERR_MALFORMED or ERR_RANGE with |e| (may be NULL) saying what is wrong,
  * without naming |text|. */
 int config_listen_parse(const char *text, struct config_listen *out, struct err *e);
+
+/* Whether only processes of this machine can connect there. */
+bool config_listen_is_local(const struct config_listen *l);
+
+/* Whether |list|, of access_control_uids or access_read_uids, has |uid|. */
+bool config_uids_have(const struct config_strings *list, uid_t uid);
 
 #endif

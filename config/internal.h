@@ -63,4 +63,14 @@ int builder_set(struct config_builder *b, const struct config_option *option, co
 int builder_set_origin(struct config_builder *b, const struct config_option *option, const char *origin,
                        struct err *e);
 
+/* ---- access.c ---- */
+
+/* Items of access_control_uids and access_read_uids. */
+int access_check_uid(const char *item, struct err *e);
+bool access_same_uid(const char *a, const char *b);
+
+/* The rules about access. Returns 0, or a code with the option to blame in |*option| and the sentence,
+ * without its name, in |e|. */
+int access_validate(const struct config *c, const char **option, struct err *e);
+
 #endif

@@ -46,6 +46,12 @@ static bool same_directory(const char *a, const char *b)
     return n == directory_length(b) && memcmp(a, b, n) == 0;
 }
 
+static const char *const socket_mode_names[] = {
+    [CONFIG_SOCKET_0600] = "0600", [CONFIG_SOCKET_0660] = "0660", [CONFIG_SOCKET_0666] = "0666"};
+
+static const char *const role_names[] = {
+    [CONFIG_ROLE_HEALTH] = "health", [CONFIG_ROLE_READ] = "read", [CONFIG_ROLE_CONTROL] = "control"};
+
 /* What every option has; the rest depends on its type. */
 #define OPTION(name_, field_, type_, reload_)                                                                \
     .name = (name_), .type = (type_), .offset = offsetof(struct config, field_), .reload = (reload_)
@@ -53,16 +59,58 @@ static bool same_directory(const char *a, const char *b)
 const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {
         OPTION("grpc_listen", grpc_listen, CONFIG_LIST, CONFIG_RESTART),
-        .default_value = "127.0.0.1:8889",
+        .default_value = "127.0.0.1:8889,unix:/run/xtcp2/xtcp2.sock",
         .min = 1,
         .max = CONFIG_LISTEN_MAX,
         .section = "gRPC",
         .metavar = "LISTENER",
         .help = "Where gRPC clients connect: ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME. "
-                "Port 0 takes a free one, which the log tells.",
+                "Port 0 takes a free one, which the log tells. What cannot be listened on is an error, "
+                "unless it is the default: then the rest of it will do.",
         .wire = "grpc_port",
         .check_item = check_listen,
         .same_item = same_listen,
+    },
+    {
+        OPTION("grpc_insecure", grpc_insecure, CONFIG_BOOL, CONFIG_RESTART),
+        .default_value = "false",
+        .section = "gRPC",
+        .metavar = "BOOL",
+        .help =
+            "Whether grpc_listen may have addresses that other machines can reach. What goes there is not "
+            "encrypted, and everybody who gets there has access_anonymous_role.",
+    },
+    {
+        OPTION("grpc_health_listen", grpc_health_listen, CONFIG_LIST, CONFIG_RESTART),
+        .default_value = "",
+        .min = 0,
+        .max = CONFIG_LISTEN_MAX,
+        .section = "gRPC",
+        .metavar = "LISTENER",
+        .help = "Where grpc.health.v1 is served and nothing else, to everybody: for probes such as a "
+                "kubelet's. Any address.",
+        .check_item = check_listen,
+        .same_item = same_listen,
+    },
+    {
+        OPTION("connections_max", connections_max, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "4096",
+        .min = 1,
+        .max = 1000000,
+        .section = "gRPC",
+        .metavar = "COUNT",
+        .help =
+            "How many connections there can be at the same time; who comes then is shown out. Those of TLS "
+            "do not count.",
+    },
+    {
+        OPTION("connection_calls_max", connection_calls_max, CONFIG_UINT, CONFIG_RESTART),
+        .default_value = "256",
+        .min = 1,
+        .max = 100000,
+        .section = "gRPC",
+        .metavar = "COUNT",
+        .help = "How many calls there can be on one connection at the same time; further ones wait.",
     },
     {
         OPTION("subscribers_max", subscribers_max, CONFIG_UINT, CONFIG_HOT),
@@ -106,6 +154,60 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .metavar = "HOPS",
         .help = "The same for IPv6.",
         .wire = "ipv6_hop_limit",
+    },
+    {
+        OPTION("unix_socket_mode", unix_socket_mode, CONFIG_ENUM, CONFIG_RESTART),
+        .default_value = "0660",
+        .section = "Access",
+        .metavar = "MODE",
+        .help =
+            "Mode of the files of unix sockets: who can connect there, the user of the daemon, members of "
+            "unix_socket_group, or everybody.",
+        .names = socket_mode_names,
+        .n_names = sizeof(socket_mode_names) / sizeof(socket_mode_names[0]),
+    },
+    {
+        OPTION("unix_socket_group", unix_socket_group, CONFIG_STRING, CONFIG_RESTART),
+        .default_value = "",
+        .max = 64,
+        .section = "Access",
+        .metavar = "GROUP",
+        .help = "Group of the files of unix sockets, a name or a number; when empty, the daemon's own.",
+    },
+    {
+        OPTION("access_control_uids", access_control_uids, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "",
+        .min = 0,
+        .max = 64,
+        .section = "Access",
+        .metavar = "UID",
+        .help =
+            "Users of this machine who have the role control, by number, besides root and the user of the "
+            "daemon; * is everybody. A change holds for connections that come later.",
+        .check_item = access_check_uid,
+        .same_item = access_same_uid,
+    },
+    {
+        OPTION("access_read_uids", access_read_uids, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "*",
+        .min = 0,
+        .max = 64,
+        .section = "Access",
+        .metavar = "UID",
+        .help = "Users of this machine who have the role read; those who are in neither list have the role "
+                "health.",
+        .check_item = access_check_uid,
+        .same_item = access_same_uid,
+    },
+    {
+        OPTION("access_anonymous_role", access_anonymous_role, CONFIG_ENUM, CONFIG_HOT),
+        .default_value = "read",
+        .section = "Access",
+        .metavar = "ROLE",
+        .help = "Role of callers from other machines who cannot show who they are: by plaintext TCP "
+                "(grpc_insecure).",
+        .names = role_names,
+        .n_names = sizeof(role_names) / sizeof(role_names[0]),
     },
     {
         OPTION("poll_frequency", poll_frequency, CONFIG_DURATION, CONFIG_HOT),

@@ -3,15 +3,24 @@
 #ifndef XTCP_RPC_LISTENER_H
 #define XTCP_RPC_LISTENER_H
 
+#include <sys/types.h>
+
 #include "config/config.h"
 #include "lib/err.h"
 
 struct rpc_listener;
 
+/* Who may connect to a unix socket. */
+struct rpc_listener_options {
+    mode_t socket_mode;       /* of its file: 0660 */
+    const char *socket_group; /* name or number of the file's group; "" for the process's own */
+};
+
 /* Listens as |text| says (see config_listen_parse). A unix socket that a living process answers on is never
  * taken away from it; one that nobody answers on is replaced. Returns 0 and the listener in |out|, or a code
  * with the reason and the address in |e|. */
-int rpc_listener_open(const char *text, struct rpc_listener **out, struct err *e);
+int rpc_listener_open(const char *text, const struct rpc_listener_options *options, struct rpc_listener **out,
+                      struct err *e);
 
 /* Closes it and removes the file of a unix socket. NULL is allowed. */
 void rpc_listener_close(struct rpc_listener *l);

@@ -85,6 +85,7 @@ int config_duration_check(int64_t ns, const char *name, uint64_t min_s, uint64_t
 /* ---- XtcpConfig made of a struct config ---- */
 
 #define CONFIG_VIEW_DURATIONS 4
+#define CONFIG_VIEW_TEXTS     8
 
 /* A message with all that it points to, apart from the strings, which stay those of the configuration. */
 struct config_view {
@@ -101,6 +102,9 @@ struct config_view {
     XtcpConfig__V1__Limits limits;
     XtcpConfig__V1__CpuBudget cpu;
     XtcpConfig__V1__Log log;
+    XtcpConfig__V1__Access access;
+    XtcpConfig__V1__Texts texts[CONFIG_VIEW_TEXTS]; /* the lists of |access| */
+    size_t n_texts;
 };
 
 /* Fills |v| with |c|; valid as long as |v| stays where it is and |c| and |extra| live. */
@@ -111,6 +115,9 @@ Google__Protobuf__Duration *config_view_duration(struct config_view *v, int64_t 
 
 /* The part of it that is XtcpConfig.options. */
 void config_view_options(struct config_view *v, const struct config *c);
+
+/* The part of that that is DaemonOptions.access. */
+void config_view_access(struct config_view *v, const struct config *c);
 
 /* XtcpConfig.grpc_port. */
 uint32_t config_view_port(const struct config *c, const struct config_msg_extra *extra);
@@ -133,12 +140,22 @@ struct config_apply {
  * naming the field. */
 int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOptions *options);
 
+/* The part of it that is DaemonOptions.access. */
+int config_apply_access(struct config_apply *a, const XtcpConfig__V1__Access *access);
+
+/* Sets the option called |name| of the candidate from its text form. */
+int config_apply_text(struct config_apply *a, const char *name, const char *text);
+
+/* Replaces the list called |name| of the candidate. Its items are checked one by one, as they may hold what
+ * separates items in text form. */
+int config_apply_list(struct config_apply *a, const char *name, char *const *items, size_t n);
+
 /* Proto names of DaemonOptions' fields, with the option behind each. */
 struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 9
+#define CONFIG_OPTION_PATHS 18
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

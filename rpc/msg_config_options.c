@@ -8,12 +8,21 @@
 
 const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.listeners.listen", "grpc_listen"},
+    {"options.access.insecure", "grpc_insecure"},
+    {"options.access.health_listen", "grpc_health_listen"},
+    {"options.access.unix_socket_mode", "unix_socket_mode"},
+    {"options.access.unix_socket_group", "unix_socket_group"},
+    {"options.access.control_uids", "access_control_uids"},
+    {"options.access.read_uids", "access_read_uids"},
+    {"options.access.anonymous_role", "access_anonymous_role"},
     {"options.namespaces.directories", "netns_dirs"},
     {"options.namespaces.proc_scan_interval", "proc_scan_interval"},
     {"options.limits.queue_rows", "queue_rows"},
     {"options.limits.subscribers_max", "subscribers_max"},
     {"options.limits.cpu.max_percent", "max_cpu_percent"},
     {"options.limits.collector_threads_max", "collector_threads_max"},
+    {"options.limits.connections_max", "connections_max"},
+    {"options.limits.connection_calls_max", "connection_calls_max"},
     {"options.log.level", "log_level"},
     {"options.log.format", "log_format"},
 };
@@ -57,12 +66,16 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->limits.queue_rows = c->queue_rows;
     v->limits.subscribers_max = c->subscribers_max;
     v->limits.collector_threads_max = c->collector_threads_max;
+    v->limits.connections_max = c->connections_max;
+    v->limits.connection_calls_max = c->connection_calls_max;
     v->cpu.max_percent = c->max_cpu_percent;
     v->limits.cpu = &v->cpu;
     v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
     v->log.format = (char *)(uintptr_t)log_format_names[c->log_format];
 
     v->options.listeners = &v->listeners;
+    config_view_access(v, c);
+    v->options.access = &v->access;
     v->options.namespaces = &v->namespaces;
     v->options.limits = &v->limits;
     v->options.log = &v->log;
@@ -84,8 +97,7 @@ static int rename_error(struct err *e, int rc, const struct config_option *optio
     return rc;
 }
 
-/* Sets the option called |name| of the candidate from its text form. */
-static int apply_text(struct config_apply *a, const char *name, const char *text)
+int config_apply_text(struct config_apply *a, const char *name, const char *text)
 {
     const struct config_option *option = config_option_find(name);
     int rc = config_set_text(a->candidate, option, text, a->e);
@@ -96,7 +108,7 @@ static int apply_uint(struct config_apply *a, const char *name, uint32_t value)
 {
     char text[16];
     snprintf(text, sizeof(text), "%" PRIu32, value);
-    return apply_text(a, name, text);
+    return config_apply_text(a, name, text);
 }
 
 /* A number whose zero says that it is not given. */
@@ -112,6 +124,10 @@ static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *li
         rc = apply_number(a, "subscribers_max", limits->subscribers_max);
     if (rc == 0)
         rc = apply_number(a, "collector_threads_max", limits->collector_threads_max);
+    if (rc == 0)
+        rc = apply_number(a, "connections_max", limits->connections_max);
+    if (rc == 0)
+        rc = apply_number(a, "connection_calls_max", limits->connection_calls_max);
     if (rc == 0 && limits->cpu)
         rc = apply_uint(a, "max_cpu_percent", limits->cpu->max_percent);
     return rc;
@@ -130,9 +146,7 @@ static bool same_list(const struct config_option *option, const struct config_st
     return true;
 }
 
-/* Replaces a list of the candidate. Its items are checked one by one, as they may hold what separates items
- * in text form. */
-static int apply_list(struct config_apply *a, const char *name, char *const *items, size_t n)
+int config_apply_list(struct config_apply *a, const char *name, char *const *items, size_t n)
 {
     const struct config_option *option = config_option_find(name);
     char quoted[CONFIG_QUOTE_MAX];
@@ -156,7 +170,7 @@ static int apply_namespaces(struct config_apply *a, const XtcpConfig__V1__Namesp
 {
     int rc = 0;
     if (ns->directories)
-        rc = apply_list(a, "netns_dirs", ns->directories->path, ns->directories->n_path);
+        rc = config_apply_list(a, "netns_dirs", ns->directories->path, ns->directories->n_path);
     if (rc < 0 || !ns->proc_scan_interval)
         return rc;
     const struct config_option *option = config_option_find("proc_scan_interval");
@@ -168,7 +182,7 @@ static int apply_namespaces(struct config_apply *a, const XtcpConfig__V1__Namesp
         return config_duration_check(interval, path_of(option), 0, 0, false, a->e);
     char text[DURATION_TEXT_MAX];
     duration_format(interval, text);
-    return apply_text(a, option->name, text);
+    return config_apply_text(a, option->name, text);
 }
 
 /* The level shows twice, as debug_level too: one of them may differ from what is in force, or both when they
@@ -178,7 +192,7 @@ static int apply_log(struct config_apply *a, const XtcpConfig__V1__Log *log)
     int rc = 0;
     if (log->level[0] && strcmp(log->level, log_level_names[a->in_force->log_level]) != 0) {
         enum log_level by_number = a->candidate->log_level;
-        rc = apply_text(a, "log_level", log->level);
+        rc = config_apply_text(a, "log_level", log->level);
         if (rc == 0 && a->candidate->debug_level != a->in_force->debug_level &&
             a->candidate->log_level != by_number)
             rc = err_set(a->e, ERR_RANGE,
@@ -187,7 +201,7 @@ static int apply_log(struct config_apply *a, const XtcpConfig__V1__Log *log)
                          log->level, a->candidate->debug_level, log_level_names[by_number]);
     }
     if (rc == 0 && log->format[0])
-        rc = apply_text(a, "log_format", log->format);
+        rc = config_apply_text(a, "log_format", log->format);
     return rc;
 }
 
@@ -195,7 +209,9 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOpt
 {
     int rc = 0;
     if (options->listeners)
-        rc = apply_list(a, "grpc_listen", options->listeners->listen, options->listeners->n_listen);
+        rc = config_apply_list(a, "grpc_listen", options->listeners->listen, options->listeners->n_listen);
+    if (rc == 0 && options->access)
+        rc = config_apply_access(a, options->access);
     if (rc == 0 && options->namespaces)
         rc = apply_namespaces(a, options->namespaces);
     if (rc == 0 && options->limits)

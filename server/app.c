@@ -17,9 +17,9 @@
 #include "lib/duration.h"
 #include "lib/log.h"
 #include "nswatch/nswatch.h"
-#include "rpc/listener.h"
 #include "rpc/reflection.h"
 #include "rpc/server.h"
+#include "server/gate.h"
 #include "server/governor.h"
 #include "server/health.h"
 #include "server/reconcile.h"
@@ -29,7 +29,6 @@
 
 #define RPC_THREADS     2
 #define REQUEST_MAX     (64 * 1024) /* bytes of a request */
-#define STREAMS_MAX     256         /* calls on one connection */
 #define HUB_QUEUE_BYTES (64 * 1024 * 1024)
 #define POOL_KEEP       32 /* unused batches kept for the next poll */
 
@@ -54,11 +53,7 @@ struct app {
     bool stop;
     bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
 
-    struct rpc_listener *listeners[CONFIG_LISTEN_MAX];
-    size_t n_listeners;
-    uint32_t port;     /* of the first TCP listener */
-    uint32_t ipv4_ttl; /* what the listeners have been told */
-    uint32_t ipv6_hop_limit;
+    struct gate *gate;
 
     struct batch_pool *pool;
     struct hub *hub;
@@ -100,7 +95,7 @@ struct setup *app_setup(struct app *app)
 
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
 {
-    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = app->port};
+    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
 }
 
 bool app_serving(struct app *app)
@@ -285,24 +280,13 @@ static void begin_poll(struct app *app, const struct config *config, int64_t now
     }
 }
 
-/* How far the packets of new connections go. Main thread, as with everything about listeners. */
-static void set_hops(struct app *app, const struct config *c)
-{
-    if (c->ipv4_ttl == app->ipv4_ttl && c->ipv6_hop_limit == app->ipv6_hop_limit)
-        return;
-    app->ipv4_ttl = c->ipv4_ttl;
-    app->ipv6_hop_limit = c->ipv6_hop_limit;
-    for (size_t i = 0; i < app->n_listeners; i++)
-        rpc_listener_set_hops(app->listeners[i], c->ipv4_ttl, c->ipv6_hop_limit);
-}
-
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
 static void run_schedule(struct app *app)
 {
     if (poller_check(app->poller, app->inventory))
         end_poll(app);
     const struct config *config = app_config(app);
-    set_hops(app, config);
+    gate_apply(app->gate, config);
     int64_t now = clock_mono_ns();
     pthread_mutex_lock(&app->schedule_lock);
     if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
@@ -405,16 +389,6 @@ static void on_gone(void *arg)
     nswatch_rescan(((struct app *)arg)->nswatch);
 }
 
-static void accept_all(struct app *app, struct rpc_listener *l)
-{
-    for (int budget = 64; budget > 0; budget--) { /* the loop has other things to do as well */
-        int fd = rpc_listener_accept(l);
-        if (fd < 0)
-            return;
-        rpc_server_adopt(app->server, fd, RPC_ROLE_CONTROL);
-    }
-}
-
 static void on_signal(struct app *app)
 {
     struct signalfd_siginfo info;
@@ -435,6 +409,14 @@ static void drain(int fd)
     (void)n;
 }
 
+/* Somebody waits at |source|. */
+static void on_visitors(struct app *app, void *source)
+{
+    const struct config *config = app_config(app);
+    gate_accept(app->gate, source, config);
+    config_unref(config);
+}
+
 static void loop(struct app *app)
 {
     while (!app->stop) {
@@ -451,7 +433,7 @@ static void loop(struct app *app)
             } else if (what == &app->wake) {
                 drain(app->wake);
             } else {
-                accept_all(app, events[i].data.ptr);
+                on_visitors(app, events[i].data.ptr);
             }
         }
     }
@@ -484,21 +466,6 @@ static int open_loop(struct app *app, struct err *e)
     if (rc == 0)
         rc = watch_fd(app, app->wake, &app->wake);
     return rc ? err_set(e, rc, "event loop: %s", err_name(rc)) : 0;
-}
-
-static int open_listeners(struct app *app, struct err *e)
-{
-    const struct config_strings *listen = &app->config->grpc_listen;
-    for (size_t i = 0; i < listen->n; i++) {
-        int rc = rpc_listener_open(listen->items[i], &app->listeners[i], e);
-        if (rc)
-            return rc;
-        app->n_listeners++;
-        if (!app->port)
-            app->port = rpc_listener_port(app->listeners[i]);
-    }
-    set_hops(app, app->config);
-    return 0;
 }
 
 /* Descriptors are what connections cost: take all that we may have. */
@@ -556,7 +523,7 @@ static int start_threads(struct app *app, struct err *e)
     struct rpc_server_options options = {.app = app,
                                          .threads = RPC_THREADS,
                                          .request_max = REQUEST_MAX,
-                                         .streams_max = STREAMS_MAX,
+                                         .streams_max = app->config->connection_calls_max,
                                          .hurry = drop_queues};
     options.methods = services_methods(&options.n_methods);
     int rc = rpc_server_new(&options, &app->server, e);
@@ -582,16 +549,13 @@ static int start(struct app *app, struct err *e)
     rpc_server_init();
     int rc = open_loop(app, e);
     if (rc == 0)
-        rc = open_listeners(app, e);
+        rc = gate_open(app->config, &app->gate, e);
     if (rc == 0)
         rc = make_modules(app, e);
     if (rc == 0)
         rc = start_threads(app, e);
-    for (size_t i = 0; i < app->n_listeners && rc == 0; i++) {
-        rc = watch_fd(app, rpc_listener_fd(app->listeners[i]), app->listeners[i]);
-        if (rc)
-            err_set(e, rc, "listener %s: %s", rpc_listener_text(app->listeners[i]), err_name(rc));
-    }
+    if (rc == 0)
+        rc = gate_start(app->gate, app->epoll, app->server, e);
     return rc;
 }
 
@@ -601,8 +565,7 @@ static void log_start(const struct app *app)
     char timeout[DURATION_TEXT_MAX];
     duration_format(app->config->poll_frequency, frequency);
     duration_format(app->config->poll_timeout, timeout);
-    for (size_t i = 0; i < app->n_listeners; i++)
-        log_info("app", "listening on %s", rpc_listener_text(app->listeners[i]));
+    gate_log(app->gate);
     log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
 }
 
@@ -625,8 +588,7 @@ static void finish_subscribers(struct app *app)
 /* The mirror of start(); each part copes with not having been made. */
 static void stop(struct app *app)
 {
-    for (size_t i = app->n_listeners; i > 0; i--)
-        rpc_listener_close(app->listeners[i - 1]);
+    gate_close(app->gate);
     if (app->nswatch) {
         nswatch_stop(app->nswatch);
         nswatch_join(app->nswatch);
@@ -647,6 +609,7 @@ static void stop(struct app *app)
     }
     hub_free(app->hub); /* before gRPC ends: its queue may refer to calls that nobody kicks any more */
     rpc_server_fini();
+    gate_free(app->gate);
     nswatch_free(app->nswatch);
     inventory_free(app->inventory);
     collectors_free(app->collectors);

@@ -18,6 +18,24 @@ static const struct good {
      "0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,0.0.0.0:7,0.0.0.0:8,0.0.0.0:9,0.0.0.0:10,"
      "0.0.0.0:11,0.0.0.0:12,0.0.0.0:13,0.0.0.0:14,0.0.0.0:15,0.0.0.0:16",
      NULL},
+    {"grpc_insecure", "true", NULL},
+    {"grpc_insecure", "false", NULL},
+    {"grpc_health_listen", "", NULL},
+    {"grpc_health_listen", "0.0.0.0:8890", NULL},
+    {"connections_max", "1", NULL},
+    {"connections_max", "1000000", NULL},
+    {"connection_calls_max", "1", NULL},
+    {"connection_calls_max", "100000", NULL},
+    {"unix_socket_mode", "0600", NULL},
+    {"unix_socket_mode", "0666", NULL},
+    {"unix_socket_group", "", NULL},
+    {"unix_socket_group", "adm", NULL},
+    {"access_control_uids", "", NULL},
+    {"access_control_uids", "0,1000,4294967294", NULL},
+    {"access_read_uids", "*", NULL},
+    {"access_read_uids", "", NULL},
+    {"access_anonymous_role", "health", NULL},
+    {"access_anonymous_role", "control", NULL},
     {"subscribers_max", "1", NULL},
     {"subscribers_max", "100000", NULL},
     {"subscribers_max", "00017", "17"},
@@ -76,6 +94,7 @@ static const struct good {
 };
 
 #define LISTEN_EXPECTED "; expected ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME"
+#define UID_EXPECTED    "; expected the number of a user (id -u NAME tells it), or * for every user"
 #define GROUPS_ALLOWED                                                                                       \
     "; allowed any of meminfo, info, vegas, cong, tos, tc, skmem, shut, dctcp, bbr, classid, cgroup, "       \
     "sockopt"
@@ -96,6 +115,25 @@ static const struct bad {
      "0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,0.0.0.0:7,0.0.0.0:8,0.0.0.0:9,0.0.0.0:10,"
      "0.0.0.0:11,0.0.0.0:12,0.0.0.0:13,0.0.0.0:14,0.0.0.0:15,0.0.0.0:16,0.0.0.0:17",
      ERR_RANGE, "grpc_listen: value \"0.0.0.0:17\" is one value too many; allowed 1 to 16 values"},
+    {"grpc_insecure", "1", ERR_MALFORMED, "grpc_insecure: value \"1\" is no switch; allowed true or false"},
+    {"grpc_health_listen", "8890", ERR_MALFORMED,
+     "grpc_health_listen: value \"8890\" has no port" LISTEN_EXPECTED},
+    {"unix_socket_group", TEXT_40 TEXT_40, ERR_RANGE,
+     "unix_socket_group: value \"" TEXT_40 TEXT_40 "\" is too long; allowed at most 64 bytes"},
+    {"connections_max", "0", ERR_RANGE, "connections_max: value \"0\" is out of range; allowed 1 to 1000000"},
+    {"connection_calls_max", "100001", ERR_RANGE,
+     "connection_calls_max: value \"100001\" is out of range; allowed 1 to 100000"},
+    {"unix_socket_mode", "0777", ERR_UNKNOWN,
+     "unix_socket_mode: value \"0777\" is unknown; allowed 0600, 0660 or 0666"},
+    {"access_control_uids", "root", ERR_MALFORMED,
+     "access_control_uids: value \"root\" is no number" UID_EXPECTED},
+    {"access_read_uids", "4294967295", ERR_RANGE,
+     "access_read_uids: value \"4294967295\" is out of range" UID_EXPECTED},
+    {"access_read_uids", "99999999999999999999999", ERR_RANGE,
+     "access_read_uids: value \"99999999999999999999999\" is out of range" UID_EXPECTED},
+    {"access_read_uids", "7,07", ERR_DUPLICATE, "access_read_uids: value \"07\" is given twice"},
+    {"access_anonymous_role", "admin", ERR_UNKNOWN,
+     "access_anonymous_role: value \"admin\" is unknown; allowed health, read or control"},
     {"subscribers_max", "0", ERR_RANGE, "subscribers_max: value \"0\" is out of range; allowed 1 to 100000"},
     {"subscribers_max", "100001", ERR_RANGE,
      "subscribers_max: value \"100001\" is out of range; allowed 1 to 100000"},
@@ -188,8 +226,9 @@ static void test_defaults_are_the_documented_ones(void **state)
     struct config *c = test_defaults();
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
         assert_string_equal(test_value(c, config_options[i].name), config_options[i].default_value);
-    assert_int_equal(c->grpc_listen.n, 1);
+    assert_int_equal(c->grpc_listen.n, 2);
     assert_string_equal(c->grpc_listen.items[0], "127.0.0.1:8889");
+    assert_string_equal(c->grpc_listen.items[1], "unix:/run/xtcp2/xtcp2.sock");
     assert_int_equal(c->netns_dirs.n, 2);
     assert_string_equal(c->netns_dirs.items[0], "/run/netns");
     assert_string_equal(c->netns_dirs.items[1], "/run/docker/netns");

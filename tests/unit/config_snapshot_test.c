@@ -176,6 +176,12 @@ static void break_listen(struct config *c)
 {
     config_set_strings(c, &c->grpc_listen, NULL, 0);
 }
+static void break_exposure(struct config *c)
+{
+    const char *listen[] = {"127.9.9.9:1", "[::1]:1", "unix:/s", "unix-abstract:s", "[::]:1"};
+    assert_int_equal(config_set_strings(c, &c->grpc_listen, listen, 5), 0);
+}
+
 static void break_order(struct config *c)
 {
     c->poll_timeout = c->poll_frequency;
@@ -220,6 +226,9 @@ static void test_validate(void **state)
         {break_listen, ERR_RANGE, "grpc_listen: value \"\" is an empty list; allowed 1 to 16 values"},
         {break_comma, ERR_MALFORMED, "netns_dirs: value \"/a,b\" holds a comma, which separates values"},
         {break_twice, ERR_DUPLICATE, "netns_dirs: value \"/a\" is given twice"},
+        {break_exposure, ERR_RANGE,
+         "grpc_listen: value \"[::]:1\" can be reached from other machines, without encryption and without "
+         "proof of who calls; allowed with grpc_insecure: true"},
         {break_order, ERR_RANGE,
          "poll_timeout: value \"5s\" must be less than poll_frequency, which is \"5s\""},
     };

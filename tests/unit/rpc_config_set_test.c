@@ -478,7 +478,7 @@ static void test_options(void **state)
     struct config *c = new_config();
     struct config_msg_set out;
     struct err e;
-    char *listen[] = {(char *)"127.0.0.1:9999"};
+    char *listen[] = {(char *)"127.0.0.1:9999", (char *)"unix:/run/xtcp2/xtcp2.sock"};
     char *paths[] = {(char *)"relative"};
     XtcpConfig__V1__Listeners listeners = XTCP_CONFIG__V1__LISTENERS__INIT;
     XtcpConfig__V1__DaemonOptions options = XTCP_CONFIG__V1__DAEMON_OPTIONS__INIT;
@@ -492,11 +492,12 @@ static void test_options(void **state)
     assert_int_equal(set(&m, c, &out, &e), ERR_UNSUPPORTED);
     assert_says(
         e,
-        "options.listeners.listen: cannot be changed while the daemon runs; in force is \"127.0.0.1:8889\"");
+        "options.listeners.listen: cannot be changed while the daemon runs; in force is \"127.0.0.1:8889,");
     listen[0] = (char *)"nowhere";
     assert_int_equal(set(&m, c, &out, &e), ERR_MALFORMED);
     assert_says(e, "options.listeners.listen: \"nowhere\"");
     listen[0] = (char *)"localhost:8889"; /* the same place in other words */
+    listeners.n_listen = 2;
     assert_unchanged(&m, c);
     options.listeners = NULL;
 

@@ -179,8 +179,11 @@ static void test_get_tells_what_is_in_force(void **state)
     assert_string_equal(m->enabled_deserializers->enabled[0]->key, "meminfo");
     assert_false(m->enabled_deserializers->enabled[0]->value);
     assert_true(m->enabled_deserializers->enabled[1]->value);
-    assert_int_equal(m->options->listeners->n_listen, 1);
+    assert_int_equal(m->options->listeners->n_listen, 2);
     assert_string_equal(m->options->listeners->listen[0], "127.0.0.1:8889");
+    assert_string_equal(m->options->access->unix_socket_mode, "0660");
+    assert_int_equal(m->options->access->control_uids->n_item, 0);
+    assert_string_equal(m->options->access->read_uids->item[0], "*");
     assert_int_equal(m->options->namespaces->directories->n_path, 2);
     assert_int_equal(m->options->namespaces->proc_scan_interval->seconds, 10);
     assert_int_equal(m->options->limits->queue_rows, c->queue_rows);

@@ -15,7 +15,7 @@
 /* ---- A value for each option ---- */
 
 /* For the types whose values the table cannot tell. */
-static const char *const samples[] = {"x", "info,cong", "/x,/y", "[::1]:1,unix:/x"};
+static const char *const samples[] = {"x", "info,cong", "/x,/y", "[::1]:1,unix:/x", "7,8"};
 
 /* Sets |option| to |text| in a configuration that is otherwise the default. Returns NULL when that is none.
  */
@@ -192,7 +192,9 @@ static void json_value(const struct config_option *o, const char *name, const ch
         buf_str(out, "}}");
         break;
     case CONFIG_LIST:
-        buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "[" : "{\"path\":[");
+        buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "["
+                     : strncmp(name, "options.access.", 15) == 0   ? "{\"item\":["
+                                                                   : "{\"path\":[");
         json_items(out, text, "");
         buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "]" : "]}");
         break;

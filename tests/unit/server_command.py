@@ -48,7 +48,7 @@ for name, (_, origin) in sample.items():
     variable = f"XTCP2_{name.upper()}"
     text = open(SAMPLE, encoding="utf-8").read()
     default = re.search(rf"^{name}:(.*(?:\n  - .*)*)", text, re.M)[1]
-    value = ",".join(re.findall(r'- "?([^"\n]*)"?', default)) if "\n" in default else default.strip().strip('"')
+    value = ",".join(re.findall(r'- "?([^"\n]*)"?', default)) if "\n" in default else default.strip().strip('"').replace("[]", "")
     flag = "--" + name.replace("_", "-")
     assert values("--config", SAMPLE, **{variable: value})[name] == (sample[name][0], variable)
     assert values("--config", SAMPLE, f"{flag}={value}", **{variable: value})[name] == (sample[name][0], flag)

@@ -1,0 +1,155 @@
+#include "rpc/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Others may take away what we are about to use: the folder, the lock file. They have done so only when they
+ * ended in that moment, so it does not go on. */
+#define ATTEMPTS 8
+
+static void lock_path(const struct rpc_socket_file *f, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s.lock", f->address.sun_path);
+}
+
+/* The folder that |f| is in; "/" for what is directly below it. */
+static void folder_path(const struct rpc_socket_file *f, char out[PATH_MAX])
+{
+    const char *slash = strrchr(f->address.sun_path, '/');
+    size_t n = (size_t)(slash - f->address.sun_path);
+    memcpy(out, f->address.sun_path, n);
+    snprintf(out + n, PATH_MAX - n, "%s", n ? "" : "/");
+}
+
+/* Whether |fd| is still the file at |path|. */
+static bool is_at(int fd, const char *path)
+{
+    struct stat a;
+    struct stat b;
+    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int take_lock(struct rpc_socket_file *f)
+{
+    char path[PATH_MAX];
+    char folder[PATH_MAX];
+    lock_path(f, path);
+    folder_path(f, folder);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0 && errno == ENOENT) {
+            if (mkdir(folder, 0755) == 0)
+                f->made_folder = chmod(folder, 0755) == 0; /* whatever the umask is */
+            else if (errno != EEXIST)
+                return -errno;
+            continue;
+        }
+        if (fd < 0)
+            return -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            int rc = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+            close(fd);
+            return rc;
+        }
+        if (is_at(fd, path)) {
+            f->lock = fd;
+            return 0;
+        }
+        close(fd); /* its last holder has removed it meanwhile */
+    }
+    return -EADDRINUSE;
+}
+
+/* Removes the socket of a process that is gone. Returns 0 when the path is free now. */
+static int clear_stale(const struct rpc_socket_file *f)
+{
+    struct stat st;
+    if (lstat(f->address.sun_path, &st) != 0)
+        return 0; /* bind says what is wrong, if anything is */
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return -errno;
+    const struct sockaddr *address = (const struct sockaddr *)&f->address;
+    int rc = connect(probe, address, sizeof(f->address)) == 0 ? 0 : -errno;
+    close(probe);
+    if (rc != -ECONNREFUSED) /* connected, or its backlog is full: it lives, with a lock or without */
+        return rc == -ENOENT ? 0 : -EADDRINUSE;
+    return unlink(f->address.sun_path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path)
+{
+    *f = (struct rpc_socket_file){.address.sun_family = AF_UNIX, .lock = -1};
+    if (path[0] != '/' || strlen(path) >= sizeof(f->address.sun_path))
+        return -EINVAL;
+    memcpy(f->address.sun_path, path, strlen(path) + 1);
+    int rc = take_lock(f);
+    if (rc == 0)
+        rc = clear_stale(f);
+    if (rc)
+        rpc_socket_file_release(f);
+    return rc;
+}
+
+int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
+{
+    char memory[4096];
+    struct group group;
+    struct group *found = NULL;
+    *out = (gid_t)-1;
+    if (!*name)
+        return 0;
+    if (strspn(name, "0123456789") == strlen(name)) {
+        errno = 0;
+        unsigned long number = strtoul(name, NULL, 10);
+        if (errno || number >= (gid_t)-1)
+            return err_set(e, ERR_RANGE, "unix_socket_group: %s is no number of a group", name);
+        *out = (gid_t)number;
+        return 0;
+    }
+    if (getgrnam_r(name, &group, memory, sizeof(memory), &found) != 0 || !found)
+        return err_set(e, ERR_UNKNOWN, "unix_socket_group: there is no group %s", name);
+    *out = group.gr_gid;
+    return 0;
+}
+
+int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group)
+{
+    const char *path = f->address.sun_path;
+    /* Linux takes the mode of the file from that of the socket: nobody gets in before it is as wanted. */
+    if (fchmod(fd, 0) != 0 || bind(fd, (const struct sockaddr *)&f->address, sizeof(f->address)) != 0)
+        return -errno;
+    f->bound = true;
+    if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) != 0)
+        return -errno;
+    return chmod(path, mode) == 0 ? 0 : -errno;
+}
+
+void rpc_socket_file_release(struct rpc_socket_file *f)
+{
+    char path[PATH_MAX];
+    if (f->bound)
+        unlink(f->address.sun_path);
+    if (f->lock >= 0) {
+        lock_path(f, path);
+        unlink(path); /* before it is unlocked: whoever has opened it sees that it is no longer there */
+        close(f->lock);
+    }
+    if (f->made_folder) {
+        folder_path(f, path);
+        rmdir(path); /* if it is empty */
+    }
+    *f = (struct rpc_socket_file){.lock = -1};
+}

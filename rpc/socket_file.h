@@ -1,0 +1,36 @@
+/* The file of a listening unix socket: its folder, who else may want it, who may connect. Main thread only.
+ */
+#ifndef XTCP_RPC_SOCKET_FILE_H
+#define XTCP_RPC_SOCKET_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "lib/err.h"
+
+struct rpc_socket_file {
+    struct sockaddr_un address;
+    int lock;         /* descriptor of the lock file, PATH.lock */
+    bool made_folder; /* it was not there before */
+    bool bound;
+};
+
+/* Claims |path| (absolute, it fits sun_path): makes its folder (mode 0755) when only that is missing, takes
+ * the lock file beside it, and removes the socket of a process that is gone. Two processes never hold the
+ * same claim; it ends with the process, whatever ends that. Returns 0, -EADDRINUSE when a living process has
+ * it, -EEXIST when something else than a socket is there, or another -errno; |f| then holds nothing. */
+int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path);
+
+/* The group called |name|, or with that number; (gid_t)-1 for an empty name. Returns 0 and it in |out|, or a
+ * code with |e|. */
+int rpc_socket_file_group(const char *name, gid_t *out, struct err *e);
+
+/* Binds |fd| to it. Nobody can connect before the file has the mode |mode| and the group |group|, (gid_t)-1
+ * for the process's own. Returns 0 or -errno. */
+int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group);
+
+/* Removes the socket, the lock file, and the folder if it was made for them and is empty. */
+void rpc_socket_file_release(struct rpc_socket_file *f);
+
+#endif
