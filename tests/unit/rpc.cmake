@@ -2,6 +2,7 @@ foreach(part stream config_table config_set config_requests options json control
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
 endforeach()
 xtcp_unit_test(rpc_client_test SOURCES rpc_client_test.c LIBS xtcp_rpc)
+xtcp_unit_test(rpc_listener_test SOURCES rpc_listener_test.c LIBS xtcp_rpc)
 
 # Our protojson against that of Debian's python3-protobuf.
 add_executable(rpc_json_pipe rpc_json_pipe.c)
