@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "rpc/socket_file.h"
 
 /* A peer whose kernel has not acknowledged our data for so long is dead, whatever keepalive thinks of it. */
 #define TCP_USER_TIMEOUT_MS 20000
@@ -23,47 +23,37 @@ struct rpc_listener {
     int fd;
     int reserve; /* an open descriptor to give up when there is none left to accept with */
     struct config_listen where;
+    struct rpc_socket_file file; /* of a unix socket */
     char text[160];
 };
 
-/* Removes the socket file of a process that is gone. Returns 0 when the path is free now, -EADDRINUSE when
- * somebody answers on it, -EEXIST when something else than a socket is there. */
-static int clear_stale_socket(const struct config_listen *where)
+static int bind_socket(struct rpc_listener *l, int fd, mode_t mode, gid_t group)
 {
-    struct stat st;
-    if (lstat(where->addr.un.sun_path, &st) != 0)
-        return 0; /* bind says what is wrong, if anything is */
-    if (!S_ISSOCK(st.st_mode))
-        return -EEXIST;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return -errno;
-    int rc = connect(probe, &where->addr.any, where->len) == 0 ? 0 : -errno;
-    close(probe);
-    if (rc != -ECONNREFUSED) /* connected, or its backlog is full: it lives */
-        return rc == -ENOENT ? 0 : -EADDRINUSE;
-    return unlink(where->addr.un.sun_path) == 0 || errno == ENOENT ? 0 : -errno;
+    if (l->where.kind == CONFIG_LISTEN_UNIX)
+        return rpc_socket_file_bind(&l->file, fd, mode, group);
+    return bind(fd, &l->where.addr.any, l->where.len) == 0 ? 0 : -errno;
 }
 
-static int open_socket(const struct config_listen *where)
+static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group)
 {
+    const struct config_listen *where = &l->where;
     int on = 1;
     int fd = socket(where->addr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int rc = 0;
     if (where->kind == CONFIG_LISTEN_TCP)
-        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 ? 0 : -errno;
     /* [::] means IPv6: 0.0.0.0 can be listened on beside it. */
     if (rc == 0 && where->addr.any.sa_family == AF_INET6)
-        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0 ? 0 : -errno;
     if (rc == 0)
-        rc = bind(fd, &where->addr.any, where->len);
+        rc = bind_socket(l, fd, mode, group);
+    /* As long as may be: a full backlog is an error to clients of a unix socket. */
     if (rc == 0)
-        rc = listen(fd, SOMAXCONN); /* a full backlog is an error to clients of a unix socket */
+        rc = listen(fd, SOMAXCONN) == 0 ? 0 : -errno;
     if (rc == 0)
         return fd;
-    rc = -errno;
     close(fd);
     return rc;
 }
@@ -91,22 +81,29 @@ static void keep_reserve(struct rpc_listener *l)
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int rpc_listener_open(const char *text, struct rpc_listener **out, struct err *e)
+int rpc_listener_open(const char *text, const struct rpc_listener_options *options, struct rpc_listener **out,
+                      struct err *e)
 {
     struct err why = {0};
     struct rpc_listener *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
-    l->fd = l->reserve = -1;
+    l->fd = l->reserve = l->file.lock = -1;
     int rc = config_listen_parse(text, &l->where, &why);
     if (rc) {
         err_set(e, rc, "cannot listen on %s: %s", text, why.text);
         goto fail;
     }
+    gid_t group = (gid_t)-1;
+    if (l->where.kind == CONFIG_LISTEN_UNIX &&
+        (rc = rpc_socket_file_group(options->socket_group, &group, &why)) != 0) {
+        err_set(e, rc, "cannot listen on %s: %s", text, why.text);
+        goto fail;
+    }
     if (l->where.kind == CONFIG_LISTEN_UNIX)
-        rc = clear_stale_socket(&l->where);
+        rc = rpc_socket_file_claim(&l->file, l->where.addr.un.sun_path);
     if (rc == 0)
-        l->fd = rc = open_socket(&l->where);
+        l->fd = rc = open_socket(l, options->socket_mode, group);
     if (rc < 0) {
         err_set(e, rc, "cannot listen on %s: %s", text,
                 rc == -EEXIST ? "a file that is no socket is in the way" : err_name(rc));
@@ -118,8 +115,7 @@ int rpc_listener_open(const char *text, struct rpc_listener **out, struct err *e
     return 0;
 fail:
     rc = e ? e->code : rc;
-    if (l->fd >= 0)
-        close(l->fd);
+    rpc_socket_file_release(&l->file);
     free(l);
     return rc;
 }
@@ -128,8 +124,7 @@ void rpc_listener_close(struct rpc_listener *l)
 {
     if (!l)
         return;
-    if (l->where.kind == CONFIG_LISTEN_UNIX)
-        unlink(l->where.addr.un.sun_path);
+    rpc_socket_file_release(&l->file);
     close(l->fd);
     if (l->reserve >= 0)
         close(l->reserve);

@@ -60,7 +60,7 @@ static void test_without_descriptors(void **state)
     struct rpc_listener *l;
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(rpc_listener_open("127.0.0.1:0", &l, NULL), 0);
+    assert_int_equal(rpc_listener_open("127.0.0.1:0", &(struct rpc_listener_options){0}, &l, NULL), 0);
 
     int turned_away = connect_to(l);
     limit_descriptors((rlim_t)lowest_free());
