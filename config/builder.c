@@ -48,6 +48,7 @@ int builder_set(struct config_builder *b, const struct config_option *option, co
         prefix_option(e, origin, option);
         return rc;
     }
+    b->fixed[option_index(option)] = true;
     return builder_set_origin(b, option, origin, e);
 }
 
@@ -84,27 +85,39 @@ static int read_all(int fd, char *data, size_t max, size_t *len)
     return ERR_LIMIT;
 }
 
-int config_read_file(struct config_builder *b, const char *path, struct err *e)
+int file_read(const char *path, char **data, size_t *len, struct err *e)
 {
-    size_t len;
     int rc;
-    char *data = malloc(CONFIG_FILE_MAX + 1);
-    if (!data)
+    *data = malloc(CONFIG_FILE_MAX + 1);
+    if (!*data)
         return err_set(e, -ENOMEM, "%s: out of memory", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         rc = err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-        goto out;
+        goto fail;
     }
-    rc = read_all(fd, data, CONFIG_FILE_MAX + 1, &len);
+    rc = read_all(fd, *data, CONFIG_FILE_MAX + 1, len);
     close(fd);
+    if (rc == 0)
+        return 0;
     if (rc == ERR_LIMIT)
         err_set(e, rc, "%s: larger than %d bytes", path, CONFIG_FILE_MAX);
-    else if (rc)
-        err_set(e, rc, "%s: cannot read: %s", path, strerror(-rc));
     else
-        rc = config_parse_yaml(b, data, len, path, e);
-out:
+        err_set(e, rc, "%s: cannot read: %s", path, strerror(-rc));
+fail:
+    free(*data);
+    *data = NULL;
+    return rc;
+}
+
+int config_read_file(struct config_builder *b, const char *path, struct err *e)
+{
+    char *data;
+    size_t len;
+    int rc = file_read(path, &data, &len, e);
+    if (rc)
+        return rc;
+    rc = config_parse_yaml(b, data, len, path, e);
     free(data);
     return rc;
 }

@@ -90,6 +90,8 @@ struct config {
     char *hostname;      /* always set: the machine's own when none was given */
     bool hostname_given; /* |hostname| was configured rather than asked of the machine */
 
+    char *state_file; /* absolute; empty: nothing is kept */
+
     /* Log */
     enum log_level log_level;
     enum log_format log_format;
@@ -130,13 +132,14 @@ struct config_option {
     const char *wire;         /* field of XtcpConfig that shows it, or NULL */
     const char *const *names; /* CONFIG_ENUM and CONFIG_GROUPS: |n_names| values, indexed by the enum */
     size_t n_names;
-    /* CONFIG_LIST: checks one item; fills |e| with what is wrong with it. */
+    /* CONFIG_LIST: checks one item; CONFIG_STRING, may be NULL: checks a text that is not empty. Fills |e|
+     * with what is wrong with it. */
     int (*check_item)(const char *item, struct err *e);
     /* CONFIG_LIST: whether two checked items mean the same. */
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 31
+#define CONFIG_OPTION_COUNT 32
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

@@ -48,11 +48,21 @@ int validate_with_origins(const struct config *c, char *const *origins, struct e
  * option of the command line or a variable is a name already. |origin| NULL: the name alone. */
 int prefix_option(struct err *e, const char *origin, const struct config_option *option);
 
+/* ---- print.c ---- */
+
+/* Appends `NAME: VALUE` and a newline. */
+void yaml_pair(struct buf *out, const struct config_option *o, const struct config *c);
+
 /* ---- builder.c ---- */
+
+/* The contents of the file |path|, at most CONFIG_FILE_MAX bytes, in |*data| for free(3). Returns 0,
+ * ERR_LIMIT or -errno. */
+int file_read(const char *path, char **data, size_t *len, struct err *e);
 
 struct config_builder {
     struct config *config;
     char *origins[CONFIG_OPTION_COUNT]; /* NULL: default */
+    bool fixed[CONFIG_OPTION_COUNT];    /* by environment or command line: wins over the state file */
 };
 
 /* Sets |option| from |text|; the error carries |origin|. */

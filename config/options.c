@@ -31,6 +31,13 @@ static int check_directory(const char *item, struct err *e)
     return 0;
 }
 
+static int check_file(const char *item, struct err *e)
+{
+    if (item[0] != '/' || item[strlen(item) - 1] == '/')
+        return err_set(e, ERR_MALFORMED, "is not the absolute path of a file");
+    return 0;
+}
+
 /* Length of |path| without trailing slashes. */
 static size_t directory_length(const char *path)
 {
@@ -366,6 +373,18 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .metavar = "NAME",
         .help = "Name of this host in the records; when empty, the one that the machine has.",
         .wire = "hostname",
+    },
+    {
+        OPTION("state_file", state_file, CONFIG_STRING, CONFIG_RESTART),
+        .default_value = "",
+        .max = 255,
+        .section = "State",
+        .metavar = "FILE",
+        .help =
+            "Where what is changed over gRPC is kept for the next start: an absolute path; when empty, it "
+            "is not kept. At a start it wins over the configuration file; environment and command line "
+            "win over it.",
+        .check_item = check_file,
     },
     {
         OPTION("log_level", log_level, CONFIG_ENUM, CONFIG_HOT),

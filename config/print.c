@@ -218,6 +218,13 @@ void config_dump_effective(const struct config_builder *b, const struct config *
         effective_option(out, b, &config_options[i], c);
 }
 
+void yaml_pair(struct buf *out, const struct config_option *o, const struct config *c)
+{
+    buf_printf(out, "%s:", o->name);
+    yaml_value(out, o, c);
+    buf_char(out, '\n');
+}
+
 static void yaml_option(struct buf *out, const struct config_option *o, const struct config *c)
 {
     char storage[512];
@@ -230,9 +237,8 @@ static void yaml_option(struct buf *out, const struct config_option *o, const st
     wrap(out, o->help, 2, YAML_WIDTH, "# ");
     buf_str(out, "\n# ");
     wrap(out, buf_cstr(&note), 2, YAML_WIDTH, "# ");
-    buf_printf(out, "\n%s:", o->name);
-    yaml_value(out, o, c);
     buf_char(out, '\n');
+    yaml_pair(out, o, c);
 }
 
 void config_dump_yaml(const struct config *c, struct buf *out)

@@ -350,6 +350,8 @@ static int check_string(const struct config_option *o, const char *text, struct 
         return value_error(o, why.code, text, e, why.text);
     if (strlen(text) > (size_t)o->max)
         return value_error(o, ERR_RANGE, text, e, "is too long");
+    if (*text && o->check_item && o->check_item(text, &why))
+        return value_error(o, why.code, text, e, why.text);
     return 0;
 }
 

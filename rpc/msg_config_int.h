@@ -102,6 +102,7 @@ struct config_view {
     XtcpConfig__V1__Limits limits;
     XtcpConfig__V1__CpuBudget cpu;
     XtcpConfig__V1__Log log;
+    XtcpConfig__V1__State state;
     XtcpConfig__V1__Access access;
     XtcpConfig__V1__Texts texts[CONFIG_VIEW_TEXTS]; /* the lists of |access| */
     size_t n_texts;
@@ -155,7 +156,7 @@ struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 18
+#define CONFIG_OPTION_PATHS 19
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

@@ -21,6 +21,7 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.limits.subscribers_max", "subscribers_max"},
     {"options.limits.cpu.max_percent", "max_cpu_percent"},
     {"options.limits.collector_threads_max", "collector_threads_max"},
+    {"options.state.file", "state_file"},
     {"options.limits.connections_max", "connections_max"},
     {"options.limits.connection_calls_max", "connection_calls_max"},
     {"options.log.level", "log_level"},
@@ -56,6 +57,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     xtcp_config__v1__limits__init(&v->limits);
     xtcp_config__v1__cpu_budget__init(&v->cpu);
     xtcp_config__v1__log__init(&v->log);
+    xtcp_config__v1__state__init(&v->state);
 
     v->listeners.n_listen = c->grpc_listen.n;
     v->listeners.listen = c->grpc_listen.items;
@@ -79,6 +81,8 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->options.namespaces = &v->namespaces;
     v->options.limits = &v->limits;
     v->options.log = &v->log;
+    v->state.file = c->state_file;
+    v->options.state = &v->state;
     v->message.options = &v->options;
 }
 
@@ -216,6 +220,8 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOpt
         rc = apply_namespaces(a, options->namespaces);
     if (rc == 0 && options->limits)
         rc = apply_limits(a, options->limits);
+    if (rc == 0 && options->state && options->state->file[0])
+        rc = config_apply_text(a, "state_file", options->state->file);
     if (rc == 0 && options->log)
         rc = apply_log(a, options->log);
     return rc;

@@ -529,6 +529,9 @@ static int start_threads(struct app *app, struct err *e)
     int rc = rpc_server_new(&options, &app->server, e);
     if (rc)
         return rc;
+    rc = setup_start(app->setup, e);
+    if (rc)
+        return rc;
     rc = hub_start(app->hub);
     if (rc)
         return err_set(e, rc, "thread hub: %s", err_name(rc));
@@ -603,6 +606,7 @@ static void stop(struct app *app)
         finish_subscribers(app);
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
     }
+    setup_stop(app->setup);
     if (app->stuck) {
         log_info("app", "a client holds its connection open without reading: leaving it behind");
         return;
@@ -628,19 +632,20 @@ static void stop(struct app *app)
     pthread_mutex_destroy(&app->schedule_lock);
 }
 
-int app_run(struct config *config, app_reload *reload, void *reload_arg)
+int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg)
 {
     struct err e = {0};
     struct app *app = calloc(1, sizeof(*app));
     if (!app) {
         log_error("app", "out of memory");
-        config_unref(config);
+        config_unref(sources->config);
+        config_unref(sources->base);
         return 1;
     }
     *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1};
     struct setup_ops ops = {
         .read = reload, .read_arg = reload_arg, .prepare = prepare, .changed = changed, .arg = app};
-    if (setup_new(config, &ops, &app->setup)) {
+    if (setup_new(sources, &ops, &app->setup)) {
         log_error("app", "out of memory");
         free(app);
         return 1;

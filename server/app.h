@@ -20,14 +20,14 @@
 
 struct app;
 
-/* Makes a configuration anew from the same sources as at the start (SIGHUP). Returns 0 and it in |out|, or a
- * code with |e|. */
-typedef int app_reload(void *arg, struct config **out, struct err *e);
+/* Reads the same sources as at the start (SIGHUP). Returns 0 and two references in |out|, or a code with |e|.
+ */
+typedef int app_reload(void *arg, struct setup_sources *out, struct err *e);
 
-/* Runs the daemon with |config| (its reference becomes the daemon's) until SIGTERM or SIGINT. Returns the
+/* Runs the daemon with |sources| (their references become the daemon's) until SIGTERM or SIGINT. Returns the
  * exit status: 0, or 1 with a log line saying what could not be started. All signals must be blocked, no
  * thread started before. */
-int app_run(struct config *config, app_reload *reload, void *reload_arg);
+int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg);
 
 /* ---- For the services; any thread ---- */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/builder.h"
+#include "config/state.h"
 #include "lib/log.h"
 #include "server/app.h"
 #include "server/offline.h"
@@ -76,8 +77,16 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
     memcpy(out, options, sizeof(options));
 }
 
+/* What is wrong with the state file never prevents a start. */
+static void read_state(const struct command *c, struct config_builder *b, const char *path)
+{
+    struct err e = {0};
+    if (*path && !c->check && config_read_state(b, path, &e))
+        log_warn("config", "state_file: what was kept is not used: %s", e.text);
+}
+
 /* Makes the configuration; with |effective| (may be NULL), appends it as text with its origins. */
-static int read_config(struct command *c, struct config **out, struct buf *effective, struct err *e)
+static int read_config(struct command *c, struct setup_sources *out, struct buf *effective, struct err *e)
 {
     struct config_program_option own[OWN_OPTIONS];
     own_options(c, own);
@@ -86,17 +95,31 @@ static int read_config(struct command *c, struct config **out, struct buf *effec
         return err_set(e, ERR_LIMIT, "out of memory");
     int rc = config_parse_args(b, &(struct config_sources){c->argc, c->argv, environ}, own, OWN_OPTIONS, e);
     if (rc == 0 && !c->help && !c->version)
-        rc = config_build(b, out, e);
-    if (rc == 0 && c->print && effective)
-        config_dump_effective(b, *out, effective);
+        rc = config_build(b, &out->base, e);
+    if (rc == 0 && out->base) {
+        read_state(c, b, out->base->state_file);
+        rc = config_build(b, &out->config, e);
+    }
+    if (rc == 0 && c->print && effective && out->config)
+        config_dump_effective(b, out->config, effective);
     config_builder_free(b);
     return rc;
 }
 
-static int reload(void *arg, struct config **out, struct err *e)
+static void drop_sources(struct setup_sources *sources)
+{
+    config_unref(sources->config);
+    config_unref(sources->base);
+}
+
+static int reload(void *arg, struct setup_sources *out, struct err *e)
 {
     struct command again = {.argc = ((struct command *)arg)->argc, .argv = ((struct command *)arg)->argv};
-    return read_config(&again, out, NULL, e);
+    *out = (struct setup_sources){0};
+    int rc = read_config(&again, out, NULL, e);
+    if (rc)
+        drop_sources(out);
+    return rc;
 }
 
 /* Writes |text| to standard output and frees it. Returns the exit status. */
@@ -162,16 +185,16 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &all, NULL); /* every thread inherits this; signals are read from a descriptor */
 
     struct command c = {.argc = argc, .argv = argv};
-    struct config *config = NULL;
+    struct setup_sources sources = {0};
     struct err e = {0};
     struct buf effective;
     buf_init(&effective);
-    int rc = read_config(&c, &config, &effective, &e);
+    int rc = read_config(&c, &sources, &effective, &e);
     if (rc == 0 && !c.help && !c.version)
         rc = check_command(&c, &e);
     if (rc) {
         fprintf(stderr, "xtcp2: %s\n", e.text);
-        config_unref(config);
+        drop_sources(&sources);
         buf_free(&effective);
         return rc == ERR_USAGE ? EXIT_USAGE : 1;
     }
@@ -180,15 +203,16 @@ int main(int argc, char **argv)
     if (c.version)
         return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
     if (c.check || c.print) {
-        config_unref(config);
+        drop_sources(&sources);
         return c.check ? report_good(&c) : print(&effective);
     }
     if (!c.once && !c.replay)
-        return app_run(config, reload, &c);
+        return app_run(&sources, reload, &c);
 
     sigprocmask(SIG_UNBLOCK, &all, NULL); /* short-lived: ends like any other command */
+    const struct config *config = sources.config;
     log_set(config->log_level, config->log_format);
     rc = c.once ? offline_once(config, c.output) : offline_replay(config, c.replay, c.output);
-    config_unref(config);
+    drop_sources(&sources);
     return rc;
 }

@@ -6,27 +6,31 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "server/state.h"
 
 struct setup {
     struct setup_ops ops;
     struct history *history;
+    struct state *state;         /* NULL: nothing is kept */
     pthread_mutex_t change_lock; /* one change at a time; taken before all other locks of the daemon */
     pthread_mutex_t lock;        /* guards the pointer; a leaf */
     const struct config *config;
+    const struct config *base; /* what the sources make without the state; under change_lock */
 };
 
-int setup_new(struct config *config, const struct setup_ops *ops, struct setup **out)
+int setup_new(const struct setup_sources *sources, const struct setup_ops *ops, struct setup **out)
 {
     struct setup *s = calloc(1, sizeof(*s));
     struct history *history = history_new();
     if (!s || !history) {
         history_free(history);
         free(s);
-        config_unref(config);
+        config_unref(sources->config);
+        config_unref(sources->base);
         return -ENOMEM;
     }
-    config->generation = 1;
-    *s = (struct setup){.ops = *ops, .history = history, .config = config};
+    sources->config->generation = 1;
+    *s = (struct setup){.ops = *ops, .history = history, .config = sources->config, .base = sources->base};
     pthread_mutex_init(&s->change_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     *out = s;
@@ -39,9 +43,24 @@ void setup_free(struct setup *s)
         return;
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->change_lock);
+    state_stop(s->state);
     history_free(s->history);
     config_unref(s->config);
+    config_unref(s->base);
     free(s);
+}
+
+int setup_start(struct setup *s, struct err *e)
+{
+    return *s->config->state_file ? state_start(s->config->state_file, &s->state, e) : 0;
+}
+
+void setup_stop(struct setup *s)
+{
+    pthread_mutex_lock(&s->change_lock);
+    state_stop(s->state);
+    s->state = NULL;
+    pthread_mutex_unlock(&s->change_lock);
 }
 
 const struct config *setup_get(struct setup *s)
@@ -110,8 +129,10 @@ int setup_change(struct setup *s, const struct setup_change *change, struct conf
         *in_force = config_ref(s->config);
     } else if (rc == 0) {
         rc = put_in_force(s, set->candidate, change->origin, change->peer, e);
-        if (rc == 0)
+        if (rc == 0) {
+            state_keep(s->state, s->base, s->config);
             *in_force = config_ref(s->config);
+        }
     }
     pthread_mutex_unlock(&s->change_lock);
     return rc;
@@ -136,17 +157,20 @@ static void keep_restart_options(const struct config *old, struct config *new)
 
 void setup_reload(struct setup *s)
 {
-    struct config *c = NULL;
+    struct setup_sources fresh;
     struct err e = {0};
     pthread_mutex_lock(&s->change_lock);
-    int rc = s->ops.read(s->ops.read_arg, &c, &e);
+    state_flush(s->state); /* it is one of the sources */
+    int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
     if (rc == 0) {
-        keep_restart_options(s->config, c);
-        if (config_diff(s->config, c, NULL, 0) == 0) {
+        config_unref(s->base);
+        s->base = fresh.base;
+        keep_restart_options(s->config, fresh.config);
+        if (config_diff(s->config, fresh.config, NULL, 0) == 0) {
             log_info("config", "reloaded: nothing has changed");
-            config_unref(c);
+            config_unref(fresh.config);
         } else {
-            rc = put_in_force(s, c, "reload", "", &e);
+            rc = put_in_force(s, fresh.config, "reload", "", &e);
         }
     }
     if (rc)

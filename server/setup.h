@@ -12,11 +12,17 @@
 
 struct setup;
 
+/* What the sources say: file, environment and command line make |base|; the state file, on top of it,
+ * |config|. The same one when there is no state. */
+struct setup_sources {
+    struct config *config;
+    struct config *base;
+};
+
 /* The owner's side. Called with the lock of changes held, one at a time. */
 struct setup_ops {
-    /* Makes a configuration anew from the same sources as at the start. Returns 0 and it in |out|, or a code
-     * with |e|. */
-    int (*read)(void *arg, struct config **out, struct err *e);
+    /* Reads the sources as at the start. Returns 0 and two references in |out|, or a code with |e|. */
+    int (*read)(void *arg, struct setup_sources *out, struct err *e);
     void *read_arg;
     /* |new| is about to take the place of |old|: does what can fail. Returns 0, or a code with |e| and
      * nothing changed. */
@@ -26,10 +32,16 @@ struct setup_ops {
     void *arg;
 };
 
-/* Begins with |config|, whose reference is taken over, as generation 1. Returns 0 and it in |out|, or
+/* Begins with |sources|, whose references are taken over, as generation 1. Returns 0 and it in |out|, or
  * -ENOMEM. */
-int setup_new(struct config *config, const struct setup_ops *ops, struct setup **out);
+int setup_new(const struct setup_sources *sources, const struct setup_ops *ops, struct setup **out);
 void setup_free(struct setup *s);
+
+/* From now on changes are kept in the state file, if there is to be one. Returns 0, or a code with |e|. */
+int setup_start(struct setup *s, struct err *e);
+
+/* What was changed is in the state file, and nothing comes after it. */
+void setup_stop(struct setup *s);
 
 /* A reference to the configuration in force. */
 const struct config *setup_get(struct setup *s);

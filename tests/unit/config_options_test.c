@@ -84,6 +84,8 @@ static const struct good {
     {"location", TEXT_250 "012", NULL},
     {"hostname", "", NULL},
     {"hostname", TEXT_250 "012", NULL},
+    {"state_file", "", NULL},
+    {"state_file", "/var/lib/xtcp2/state.yaml", NULL},
     {"log_level", "error", NULL},
     {"log_level", "warn", NULL},
     {"log_level", "info", NULL},
@@ -213,6 +215,10 @@ static const struct bad {
      "hostname: value \"" TEXT_40 TEXT_40 TEXT_40 "01234567...\" is too long; allowed at most 253 bytes"},
     {"hostname", "a\x7f", ERR_MALFORMED,
      "hostname: value \"a?\" holds a control character; allowed at most 253 bytes"},
+    {"state_file", "state.yaml", ERR_MALFORMED,
+     "state_file: value \"state.yaml\" is not the absolute path of a file; allowed at most 255 bytes"},
+    {"state_file", "/var/lib/", ERR_MALFORMED,
+     "state_file: value \"/var/lib/\" is not the absolute path of a file; allowed at most 255 bytes"},
     {"log_level", "loud", ERR_UNKNOWN,
      "log_level: value \"loud\" is unknown; allowed error, warn, info, debug or trace"},
     {"log_level", "", ERR_UNKNOWN,
@@ -320,7 +326,8 @@ static void test_the_table(void **state)
         assert_true(o->help[strlen(o->help) - 1] == '.');
         assert_non_null(o->metavar);
         assert_true(o->min <= o->max);
-        assert_true((o->type == CONFIG_LIST) == (o->check_item != NULL));
+        assert_true(o->type != CONFIG_LIST || o->check_item);
+        assert_true(o->type == CONFIG_LIST || o->type == CONFIG_STRING || !o->check_item);
         assert_true((o->type == CONFIG_LIST) == (o->same_item != NULL));
         for (size_t j = i + 1; j < CONFIG_OPTION_COUNT; j++) {
             assert_string_not_equal(o->name, config_options[j].name);
