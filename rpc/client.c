@@ -77,7 +77,7 @@ static int check_target(const char *target, struct err *e)
     }
     const char *colon = strrchr(target, ':');
     bool bracketed = target[0] == '[' && colon && colon > target + 2 && colon[-1] == ']';
-    bool plain = colon && colon > target && strchr(target, ':') == colon;
+    bool plain = target[0] != '[' && colon && colon > target && strchr(target, ':') == colon;
     if ((bracketed || plain) && is_port(colon + 1) && !strpbrk(target, "/ "))
         return 0;
     return err_set(e, ERR_USAGE, "target \"%s\": expected HOST:PORT, [IPV6]:PORT or unix:/path", target);
