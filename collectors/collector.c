@@ -13,23 +13,11 @@
 #include "lib/log.h"
 #include "lib/netns.h"
 
-/* A visit's frame and error texts and a log line fit several times; untouched stack costs nothing. Sanitizers
- * blow frames up. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#if defined(UNDER_SANITIZER) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_SIZE (1024 * 1024)
-#else
-#define STACK_SIZE (64 * 1024)
-#endif
+/* More threads than this only contend for the locks of the kernel's tables. */
+#define TURNSTILE_DEFAULT_MAX 4
+#define TURNSTILE_MAX         32
 
-#define TURNSTILE_DEFAULT_MAX                                                                                \
-    4 /* more threads than this only contend for the locks of the kernel's tables                            \
-       */
-#define TURNSTILE_MAX 64
+/* ---- The set ---- */
 
 static unsigned default_turnstile(void)
 {
@@ -38,34 +26,52 @@ static unsigned default_turnstile(void)
     return count < TURNSTILE_DEFAULT_MAX ? (unsigned)count : TURNSTILE_DEFAULT_MAX;
 }
 
+static void init_locks(struct collectors *set)
+{
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&set->lock, NULL);
+    pthread_cond_init(&set->work, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&set->keeper_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void free_set(struct collectors *set)
+{
+    turnstile_fini(set);
+    pthread_cond_destroy(&set->keeper_wake);
+    pthread_cond_destroy(&set->work);
+    pthread_mutex_destroy(&set->lock);
+    if (set->home_fd >= 0)
+        close(set->home_fd);
+    free(set);
+}
+
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e)
 {
     *out = NULL;
     unsigned slots = options->turnstile ? options->turnstile : default_turnstile();
     if (slots > TURNSTILE_MAX)
         return err_set(e, ERR_RANGE, "turnstile = %u: at most %d", slots, TURNSTILE_MAX);
-    struct collectors *set = calloc(1, sizeof(*set) + slots * sizeof(set->slots[0]));
+    struct collectors *set = calloc(1, sizeof(*set));
     if (!set)
         return err_set(e, -ENOMEM, "out of memory");
     set->options = *options;
-    set->slot_count = slots;
+    set->slot_limit = slots;
+    init_locks(set);
     set->home_fd = netns_open_self();
-    int rc = set->home_fd;
-    if (rc < 0) {
-        err_set(e, rc, "cannot open the daemon's own network namespace: %s", err_name(rc));
-        goto fail_set;
-    }
-    rc = turnstile_init(set, e);
+    int rc = set->home_fd < 0 ? set->home_fd : 0;
     if (rc)
-        goto fail_home;
-    pthread_mutex_init(&set->lock, NULL);
-    *out = set;
-    return 0;
-
-fail_home:
-    close(set->home_fd);
-fail_set:
-    free(set);
+        err_set(e, rc, "cannot open the daemon's own network namespace: %s", err_name(rc));
+    if (!rc && (rc = turnstile_init(set)))
+        err_set(e, rc, "cannot make the buffers of the collectors: %s", err_name(rc));
+    if (!rc && (rc = keeper_start(set)))
+        err_set(e, rc, "cannot start the thread that keeps the collectors: %s", err_name(rc));
+    if (rc)
+        free_set(set);
+    else
+        *out = set;
     return rc;
 }
 
@@ -73,69 +79,127 @@ void collectors_free(struct collectors *set)
 {
     if (!set)
         return;
-    pthread_mutex_destroy(&set->lock);
-    turnstile_fini(set);
-    close(set->home_fd);
-    free(set);
+    pthread_mutex_lock(&set->lock);
+    set->ending = true;
+    pthread_mutex_unlock(&set->lock);
+    keeper_join(set);
+    workers_fini(set);
+    free_set(set);
 }
 
-/* Waits for the next order, parked. Returns the collector's reference to it, NULL at the end. */
-static struct collector_order *next_order(struct collector *c, int64_t *accepted_ns)
+/* ---- At work ---- */
+
+/* What collector_rename has left. With the lock. */
+static void take_names(struct collector *c)
 {
-    pthread_mutex_lock(&c->set->lock);
-    while (!c->order && !atomic_load(&c->stopping))
-        pthread_cond_wait(&c->wake, &c->set->lock);
-    if (c->new_name) {
-        free((char *)c->ns.name);
-        free((char *)c->ns.path);
-        c->ns.name = c->new_name;
-        c->ns.path = c->new_path;
-        c->new_name = c->new_path = NULL;
-    }
-    *accepted_ns = c->accepted_ns;
+    if (!c->new_name)
+        return;
+    free((char *)c->ns.name);
+    free((char *)c->ns.path);
+    c->ns.name = c->new_name;
+    c->ns.path = c->new_path;
+    c->new_name = c->new_path = NULL;
+}
+
+/* Whether |order| is not worth beginning with any more; |e| says why. */
+static bool is_void(const struct collector *c, const struct collector_order *order, struct err *e)
+{
+    if (atomic_load(&c->stopping) || atomic_load(&order->cancelled))
+        err_set(e, ERR_CANCELLED, "cancelled when its turn came");
+    else if (clock_mono_ns() >= order->deadline_ns)
+        err_set(e, ERR_TIMEOUT, "its turn came too late");
+    return e->code != 0;
+}
+
+/* What the gate costs is lost where there are sockets, so only a namespace that had none is looked at through
+ * it, and only if its dump takes longer than the look (GATE_PAYS_NS of CPU time; it does where the kernel's
+ * hash table is large). Every GATE_EVERY-th poll dumps all the same: the kernel does not count handshakes in
+ * progress (SYN_RECV). Not all namespaces in the same poll, hence the id. */
+#define GATE_EVERY   16
+#define GATE_PAYS_NS (60 * NS_PER_US)
+
+static bool wants_gate(const struct collector *c, const struct collector_order *order)
+{
+    int64_t pays = c->set->options.gate_ns ? c->set->options.gate_ns : GATE_PAYS_NS;
+    return c->was_empty && c->empty_cost_ns >= pays && (order->poll_id + c->ns.id) % GATE_EVERY != 0;
+}
+
+/* What the next poll shall know of this one. With the lock. */
+static void remember(struct collector *c, const struct collector_result *r, bool visited)
+{
+    c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : visited ? RANK_LAST : RANK_FIRST;
+    c->was_empty = r->err.code == 0 && r->sockets == 0;
+    if (c->was_empty && !r->empty)
+        c->empty_cost_ns = r->cpu_ns;
+}
+
+bool collector_carry_out(struct collector *c)
+{
+    struct collectors *set = c->set;
     struct collector_order *order = c->order;
-    pthread_mutex_unlock(&c->set->lock);
-    return order;
-}
-
-/* Carries |order| out. Returns whether the thread is where it belongs. */
-static bool carry_out(struct collector *c, struct collector_order *order, int64_t accepted_ns)
-{
-    const struct collector_sink *sink = &c->set->options.sink;
+    int64_t accepted_ns = c->accepted_ns;
     struct collector_result result = {.poll_id = order->poll_id, .netns_id = c->ns.id};
-    struct visit visit = {.set = c->set, .ns = &c->ns, .order = order, .stopping = &c->stopping};
+    struct visit visit = {.set = set,
+                          .ns = &c->ns,
+                          .order = order,
+                          .stopping = &c->stopping,
+                          .slot = c->slot,
+                          .gate = wants_gate(c, order)};
+    take_names(c);
+    pthread_mutex_unlock(&set->lock);
 
-    if (turnstile_enter(c, order, &result.err) == 0) {
-        visit.slot = c->slot;
+    bool visited = !is_void(c, order, &result.err);
+    if (visited)
         visit_run(&visit, &result);
-        turnstile_leave(c);
-    }
+    if (visit.stray)
+        log_error("collector", "ns=%s: %s; this namespace is polled no more", c->ns.name, result.err.text);
     result.duration_ns = clock_mono_ns() - accepted_ns;
 
     /* First free for the next order, then say so: it may come from within done(). */
-    pthread_mutex_lock(&c->set->lock);
+    pthread_mutex_lock(&set->lock);
+    remember(c, &result, visited);
     c->order = NULL;
     if (visit.stray)
         atomic_store(&c->stopping, true);
-    pthread_mutex_unlock(&c->set->lock);
+    turnstile_leave(c);
     collector_order_unref(order);
-    if (visit.stray)
-        log_error("collector", "ns=%s: %s; this namespace is polled no more", c->ns.name, result.err.text);
-    sink->done(sink->arg, &result);
+    collector_report(c, &result);
     return !visit.stray;
 }
 
-static void *collector_main(void *arg)
+void collector_report(struct collector *c, const struct collector_result *result)
+{
+    struct collectors *set = c->set;
+    const struct collector_sink *sink = &set->options.sink;
+    pthread_mutex_unlock(&set->lock);
+    sink->done(sink->arg, result);
+    pthread_mutex_lock(&set->lock);
+    if (--c->users == 0 && atomic_load(&c->stopping))
+        pthread_cond_signal(&c->wake);
+}
+
+/* Whether nobody is at |c|, nor will be. With the lock. */
+static bool has_ended(const struct collector *c)
+{
+    return atomic_load(&c->stopping) && !c->order && !c->users;
+}
+
+static void *own_thread(void *arg)
 {
     struct collector *c = arg;
-    struct collector_order *order;
-    int64_t accepted_ns;
-    while ((order = next_order(c, &accepted_ns))) {
-        if (!carry_out(c, order, accepted_ns))
-            break; /* the end of the thread is what lets the namespace go */
+    bool at_home = true;
+    pthread_mutex_lock(&c->set->lock);
+    while (at_home && !has_ended(c)) {
+        if (c->slot)
+            at_home = collector_carry_out(c); /* if not, the end of the thread lets the namespace go */
+        else
+            pthread_cond_wait(&c->wake, &c->set->lock);
     }
+    pthread_mutex_unlock(&c->set->lock);
     return NULL;
 }
+
+/* ---- Start and end ---- */
 
 static void collector_free(struct collector *c)
 {
@@ -153,19 +217,53 @@ static struct collector *collector_alloc(struct collectors *set, const struct co
     if (!c)
         return NULL;
     c->set = set;
+    c->rank = RANK_USUAL;
     c->ns = *ns;
     c->ns.name = strdup(ns->name);
     c->ns.path = strdup(ns->path ? ns->path : "");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&c->wake, NULL);
     if (!c->ns.name || !c->ns.path) {
         collector_free(c);
         return NULL;
     }
     return c;
+}
+
+/* Gives |c| a thread of its own if it may have one and the system has one. */
+static void start_own_thread(struct collector *c)
+{
+    struct collectors *set = c->set;
+    unsigned limit = set->options.threads_max ? set->options.threads_max : COLLECTORS_THREADS_MAX;
+    char name[16];
+    pthread_mutex_lock(&set->lock);
+    c->own_thread = set->own_count < limit;
+    set->own_count += c->own_thread;
+    pthread_mutex_unlock(&set->lock);
+    if (!c->own_thread)
+        return;
+    snprintf(name, sizeof(name), "col/%s", c->ns.name);
+    int rc = thread_start(&c->thread, name, COLLECTOR_STACK, own_thread, c);
+    if (!rc)
+        return;
+    log_limited(LOG_WARN, "collector", "ns=%s: no thread of its own, so it shares one: %s", c->ns.name,
+                err_name(rc));
+    pthread_mutex_lock(&set->lock);
+    c->own_thread = false;
+    set->own_count--;
+    pthread_mutex_unlock(&set->lock);
+}
+
+/* Has |c| share the workers. Returns 0 or -errno. */
+static int share(struct collector *c)
+{
+    struct collectors *set = c->set;
+    pthread_mutex_lock(&set->lock);
+    set->shared_count++;
+    int rc = workers_adjust(set);
+    if (rc)
+        workers_release(set);
+    pthread_mutex_unlock(&set->lock);
+    return rc;
 }
 
 int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
@@ -175,9 +273,8 @@ int collector_start(struct collectors *set, const struct collector_ns *ns, struc
     struct collector *c = collector_alloc(set, ns);
     if (!c)
         return err_set(e, -ENOMEM, "out of memory");
-    char name[16];
-    snprintf(name, sizeof(name), "col/%s", ns->name);
-    int rc = thread_start(&c->thread, name, STACK_SIZE, collector_main, c);
+    start_own_thread(c);
+    int rc = c->own_thread ? 0 : share(c);
     if (rc) {
         collector_free(c);
         return err_set(e, rc, "cannot start a thread for namespace %s: %s", ns->name, err_name(rc));
@@ -185,6 +282,34 @@ int collector_start(struct collectors *set, const struct collector_ns *ns, struc
     *out = c;
     return 0;
 }
+
+void collector_stop(struct collector *c)
+{
+    pthread_mutex_lock(&c->set->lock);
+    atomic_store(&c->stopping, true);
+    turnstile_wake(c);
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->set->lock);
+}
+
+void collector_join(struct collector *c)
+{
+    if (!c)
+        return;
+    struct collectors *set = c->set;
+    thread_join(&c->thread);
+    pthread_mutex_lock(&set->lock);
+    while (!has_ended(c))
+        pthread_cond_wait(&c->wake, &set->lock);
+    if (c->own_thread)
+        set->own_count--;
+    else
+        workers_release(set);
+    pthread_mutex_unlock(&set->lock);
+    collector_free(c);
+}
+
+/* ---- What others ask for ---- */
 
 int collector_rename(struct collector *c, const char *name, const char *path)
 {
@@ -210,32 +335,16 @@ int collector_poll(struct collector *c, struct collector_order *order)
 {
     int rc = 0;
     pthread_mutex_lock(&c->set->lock);
-    if (atomic_load(&c->stopping))
+    if (atomic_load(&c->stopping)) {
         rc = ERR_CANCELLED;
-    else if (c->order)
+    } else if (c->order) {
         rc = -EBUSY;
-    else {
+    } else {
         atomic_store(&order->set, c->set);
         c->order = collector_order_ref(order);
         c->accepted_ns = clock_mono_ns();
-        pthread_cond_signal(&c->wake);
+        turnstile_ask(c);
     }
     pthread_mutex_unlock(&c->set->lock);
     return rc;
-}
-
-void collector_stop(struct collector *c)
-{
-    pthread_mutex_lock(&c->set->lock);
-    atomic_store(&c->stopping, true);
-    turnstile_wake_one(c);
-    pthread_mutex_unlock(&c->set->lock);
-}
-
-void collector_join(struct collector *c)
-{
-    if (!c)
-        return;
-    thread_join(&c->thread);
-    collector_free(c);
 }

@@ -1,14 +1,26 @@
 /* Collectors: what TCP sockets a namespace has.
  *
- * A collector belongs to one namespace and has a thread of its own, parked in the daemon's namespace between
- * polls. For a poll it waits for its turn (a turnstile lets only a few dump at a time), enters the namespace,
- * opens a netlink socket there, checks by its cookie that it is still the same namespace, and comes home at
- * once: the answer is about the socket's namespace, wherever the thread is. Then it asks for all TCP sockets,
- * encodes the answers into batches and closes the socket. Between polls it holds nothing: no descriptor, no
- * socket, no buffer.
+ * A collector belongs to one namespace. For a poll it waits for its turn (a turnstile lets only a few dump at
+ * a time), enters the namespace, opens a netlink socket there, checks by its cookie that it is still the same
+ * namespace, and comes home at once: the answer is about the socket's namespace, wherever the thread is. Then
+ * it asks for all TCP sockets, encodes the answers into batches and closes the socket. Between polls it holds
+ * nothing: no descriptor, no socket, no buffer.
  *
- * No function here calls gRPC. The sink's functions are called on the collector's thread, at home (but for
- * the done() of a thread that cannot come home, see the log): they must only hand over. */
+ * It does so on a thread of its own, "col/NAME", parked at home between polls, or, when there are more
+ * collectors than threads_max, on one of a few threads "col-worker" that those beyond it share. A collector
+ * stays what it was when it was started; when one with a thread ends, the next one to be started gets a
+ * thread. The thread "col-keeper" watches over the turnstile during polls.
+ *
+ * Who takes long delays nobody else: after a part of its time others go ahead as if it were not there, and
+ * at its deadline it gives up. Whose turn did not come in time is first at the next poll; who used up its
+ * time is last.
+ *
+ * A namespace that had no sockets at its last poll is not dumped as long as the kernel's count of its sockets
+ * (/proc/thread-self/net/sockstat) says that there are none, but for every 16th poll: connections that are
+ * still in their handshake are not in that count.
+ *
+ * No function here calls gRPC. The sink's functions are called on these threads, at home (but for the done()
+ * of a thread that cannot come home, see the log): they must only hand over. */
 #ifndef XTCP_COLLECTORS_COLLECTOR_H
 #define XTCP_COLLECTORS_COLLECTOR_H
 
@@ -62,14 +74,14 @@ struct collector_result {
     uint32_t retries;    /* dumps repeated because of EBUSY, ENOBUFS or an interruption: the repetition adds
                             what was not passed on yet */
     bool interrupted;    /* NLM_F_DUMP_INTR was seen */
-    bool empty;          /* skipped: the namespace has no sockets (always false while there is no gate) */
+    bool empty;          /* not dumped: the kernel's count of sockets said that there are none */
     int64_t duration_ns; /* from the order to the end, waiting included */
     int64_t dump_ns;     /* of it: from entering the namespace to the last row */
     int64_t cpu_ns;      /* CPU time of the thread */
     int64_t kernel_ns;   /* of it, in the kernel: sampled, right on average only */
 };
 
-/* Where rows and results go. Called on collectors' threads, several at a time. */
+/* Where rows and results go. Called on several threads at a time. */
 struct collector_sink {
     /* A sealed batch; the reference becomes the sink's. */
     void (*batch)(void *arg, struct batch *b);
@@ -79,10 +91,15 @@ struct collector_sink {
 };
 
 struct collectors_options {
-    unsigned turnstile; /* namespaces that dump at the same time; 0: min(CPUs, 4) */
+    unsigned turnstile;   /* namespaces that dump at the same time; 0: min(CPUs, 4) */
+    unsigned threads_max; /* collectors with a thread of their own; 0: COLLECTORS_THREADS_MAX */
+    int64_t overdue_ns; /* how long others wait for one that dumps; 0: an eighth of its time, 10 to 250 ms */
+    int64_t gate_ns;    /* a dump without sockets that takes so much CPU time is worth avoiding; 0: 60 us */
     struct collector_sink sink;
     struct batch_pool *pool; /* the caller's, outlives the set */
 };
+
+#define COLLECTORS_THREADS_MAX 512
 
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e);
 /* After every collector is freed. */
@@ -97,7 +114,8 @@ struct collector_ns {
     const char *path; /* what to open (/run/netns/blue, /proc/123/ns/net), copied */
 };
 
-/* Starts a collector's thread "col/NAME". Returns 0 and the collector in |out|, or a negative code. */
+/* Starts a collector. Returns 0 and the collector in |out|, or a negative code. From a thread that is at
+ * home. */
 int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
                     struct err *e);
 
@@ -113,7 +131,7 @@ int collector_poll(struct collector *c, struct collector_order *order);
  * thread. */
 void collector_stop(struct collector *c);
 
-/* Waits for the end of a stopped collector and frees it. Not on a collector's thread. */
+/* Waits for the end of a stopped collector and frees it. Not from the sink. */
 void collector_join(struct collector *c);
 
 #endif

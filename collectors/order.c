@@ -35,5 +35,5 @@ void collector_order_cancel(struct collector_order *o)
     atomic_store(&o->cancelled, true);
     struct collectors *set = atomic_load(&o->set);
     if (set)
-        turnstile_wake(set, o);
+        turnstile_cancel(set, o);
 }

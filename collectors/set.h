@@ -1,7 +1,15 @@
 /* What the collectors of a daemon share, and what a collector is. Private to this folder.
  *
- * One lock, |lock| of struct collectors, guards everything here that says so; it is the innermost one: nobody
- * calls out of this folder while holding it. */
+ * The life of an order:
+ *
+ *     collector_poll   the collector waits for a slot of the turnstile           turnstile.c
+ *                      it has one: its own thread, or a worker for those
+ *                      that share, carries the order out and reports             collector.c, workers.c
+ *                      it gets none in time, or the order is cancelled before:
+ *                      the keeper reports that                                   keeper.c
+ *
+ * One lock, |lock| of struct collectors, guards everything here that is not said to be somebody's; it is the
+ * innermost one: nobody calls out of this folder while holding it. */
 #ifndef XTCP_COLLECTORS_SET_H
 #define XTCP_COLLECTORS_SET_H
 
@@ -13,56 +21,181 @@
 #include "lib/thread.h"
 #include "lib/u64set.h"
 
-/* A place in the turnstile and the memory that a dump needs: whoever has the slot may use it. */
+/* A place in the turnstile and the memory that a dump needs, which is its user's thread's alone. */
 struct slot {
-    struct collector *user; /* NULL: free. Under the lock */
-    uint8_t *buffer;        /* DUMP_BUFFER_SIZE bytes */
+    struct slot *next;
+    struct collector *user;
+    int64_t overdue_ns; /* monotonic: from then on others do not wait for the user any more */
+    bool overdue;       /* it is not, and another slot goes in place of this one */
+    bool woken;         /* something was written to |wake_fd| */
+    int wake_fd;        /* eventfd, to wake the user out of a wait */
+    uint8_t *buffer;    /* DUMP_BUFFER_SIZE bytes */
     struct u64set seen;
-    int wake_fd; /* eventfd, written under the lock to wake the user out of a wait, emptied when it leaves */
+};
+
+/* Collectors that wait for the same thing, in order. One collector is in one queue at most. */
+struct queue {
+    struct collector *first;
+    struct collector *last;
+};
+
+/* Who comes first at the turnstile, by how the last poll went. */
+enum rank {
+    RANK_FIRST, /* its turn never came */
+    RANK_USUAL,
+    RANK_LAST, /* it was not done in time, and may be so again */
+    RANKS,
 };
 
 struct collectors {
     struct collectors_options options;
     int home_fd; /* the daemon's namespace */
     pthread_mutex_t lock;
-    struct collector *waiting; /* for a slot, first come first served. Under the lock */
-    struct collector *waiting_last;
-    unsigned slot_count;
-    struct slot slots[];
+    bool ending;
+
+    /* turnstile.c */
+    struct queue waiting[RANKS]; /* for a slot */
+    struct slot *free;
+    struct slot *busy;
+    unsigned slot_limit; /* how many may be busy without being overdue */
+    unsigned slot_count; /* all that there are */
+    unsigned at_work;    /* busy and not overdue */
+    unsigned overdue;    /* busy and overdue */
+
+    /* workers.c: threads for the collectors that share */
+    struct queue ready; /* collectors that have a slot and want a thread */
+    pthread_cond_t work;
+    struct worker *workers;
+    unsigned worker_count; /* that have not ended */
+    unsigned own_count;    /* collectors with a thread of their own */
+    unsigned shared_count; /* and without */
+
+    /* keeper.c */
+    struct thread keeper;
+    pthread_cond_t keeper_wake;
+    int64_t keeper_ns;    /* when it looks next by itself, monotonic */
+    struct queue dropped; /* collectors whose order was given up before they had a slot */
 };
 
 struct collector {
     struct collectors *set;
-    struct thread thread;
-    struct collector_ns ns; /* name and path are its own; the thread's */
-    _Atomic bool stopping;  /* set under the lock */
+    bool own_thread;
+    struct thread thread;   /* its own, if it has one */
+    struct collector_ns ns; /* name and path are its own; of the thread at work, changed with the lock */
+    _Atomic bool stopping;  /* set with the lock */
 
-    /* under the lock */
-    pthread_cond_t wake; /* an order, a slot or the end has come */
+    pthread_cond_t wake; /* its own thread has something to do, or its end has come nearer */
     struct collector_order *order;
     int64_t accepted_ns; /* when the order came */
     char *new_name;      /* replace those in |ns| at the next order; both or none */
     char *new_path;
     struct slot *slot;
-    struct collector *waiting_next;
-    struct collector *waiting_before;
+    unsigned users; /* threads that are at an order of it, or report one */
+    int drop_code;  /* in the queue |dropped|: why */
+    struct queue *queue;
+    struct collector *next;
+    struct collector *before;
+
+    /* Of the last poll, for the next one. */
+    enum rank rank;
+    bool was_empty;        /* complete, and no sockets */
+    int64_t empty_cost_ns; /* CPU time of the last dump without sockets */
 };
 
-/* Takes the set's slots and queue into and out of life. */
-int turnstile_init(struct collectors *set, struct err *e);
+/* ---- Queues; with the lock ---- */
+
+static inline void queue_append(struct queue *q, struct collector *c)
+{
+    c->next = NULL;
+    c->before = q->last;
+    c->queue = q;
+    *(q->last ? &q->last->next : &q->first) = c;
+    q->last = c;
+}
+
+static inline void queue_remove(struct collector *c)
+{
+    struct queue *q = c->queue;
+    *(c->before ? &c->before->next : &q->first) = c->next;
+    *(c->next ? &c->next->before : &q->last) = c->before;
+    c->queue = NULL;
+}
+
+/* ---- collector.c ---- */
+
+/* A visit's frame and error texts and a log line fit several times; untouched stack costs nothing. Sanitizers
+ * blow frames up. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#if defined(UNDER_SANITIZER) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COLLECTOR_STACK (1024 * 1024)
+#else
+#define COLLECTOR_STACK (64 * 1024)
+#endif
+
+/* Carries the order of |c| out, which has a slot, gives the slot back and reports. With the lock, which it
+ * gives up meanwhile; |c| may be freed by the time that the lock is. Returns whether the calling thread is
+ * where it belongs: otherwise it must end. */
+bool collector_carry_out(struct collector *c);
+
+/* Reports |result|, of an order of |c| that is no longer c->order: |c| has been counted in |users| for it,
+ * and is not any more on return. With the lock, which it gives up meanwhile. */
+void collector_report(struct collector *c, const struct collector_result *result);
+
+/* ---- turnstile.c ---- */
+
+/* Makes the slots. Returns 0, -ENOMEM or -errno. */
+int turnstile_init(struct collectors *set);
 void turnstile_fini(struct collectors *set);
 
-/* Waits until the collector |c| has a slot, for |order|'s sake. Returns 0, ERR_TIMEOUT at the order's
- * deadline or ERR_CANCELLED. On the collector's thread, without the lock. */
-int turnstile_enter(struct collector *c, const struct collector_order *order, struct err *e);
+/* |c| has an order: gives it a slot or puts it into the queue. With the lock. */
+void turnstile_ask(struct collector *c);
 
-/* Gives the slot back, to the next in the queue. On the collector's thread, without the lock. */
+/* Gives the slot of |c| to the next in the queue. On the thread that used it, with the lock. */
 void turnstile_leave(struct collector *c);
 
-/* Wakes whoever waits or receives for |order|, to look at its flags again. Any thread, without the lock. */
-void turnstile_wake(struct collectors *set, const struct collector_order *order);
+/* The order of |c| is given up: takes it out of the queue, or wakes its thread out of the dump. With the
+ * lock. */
+void turnstile_wake(struct collector *c);
 
-/* Wakes the collector |c| wherever it waits. With the lock. */
-void turnstile_wake_one(struct collector *c);
+/* turnstile_wake for everybody who is at |order|. Any thread, without the lock. */
+void turnstile_cancel(struct collectors *set, const struct collector_order *order);
+
+/* Drops the orders whose time is up before their turn has come, and no longer waits for who is overdue.
+ * With the lock. Returns when to look again, INT64_MAX when nobody waits. */
+int64_t turnstile_keep(struct collectors *set, int64_t now_ns);
+
+/* ---- workers.c ---- */
+
+/* Starts workers until there are as many as the collectors that share need, and takes leave of those that
+ * have ended. At home, with the lock. Returns 0, or -errno when not even one is there. */
+int workers_adjust(struct collectors *set);
+
+/* Wakes one that has nothing to do: there is a collector in |ready|, or a slot less. With the lock. */
+void workers_wake(struct collectors *set);
+
+/* One collector less shares. With the lock. */
+void workers_release(struct collectors *set);
+
+/* Joins all of them. |ending| is set; without the lock. */
+void workers_fini(struct collectors *set);
+
+/* ---- keeper.c ---- */
+
+/* Starts the thread. Returns 0 or -errno. */
+int keeper_start(struct collectors *set);
+
+/* Ends it: |ending| is set; without the lock. */
+void keeper_join(struct collectors *set);
+
+/* Sees to it that it looks at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
+void keeper_expect(struct collectors *set, int64_t at_ns);
+
+/* Takes |c|, which is in no queue and has no slot, to the keeper, to be reported with |code|. With the
+ * lock. */
+void keeper_drop(struct collector *c, int code);
 
 #endif

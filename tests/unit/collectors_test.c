@@ -1,17 +1,13 @@
 /* Collectors at work: real threads, real namespaces, a sink that only counts. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,10 +17,10 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/netns.h"
+#include "tests/unit/collectors_fixture.h"
 #include "tests/unit/collectors_net.h"
 
-#define SOCKETS  701 /* more than one batch and several datagrams */
-#define PATIENCE (20 * NS_PER_S)
+#define SOCKETS 701 /* more than one batch and several datagrams */
 
 static struct net_process full, empty;
 static struct net_sockets own;
@@ -39,152 +35,11 @@ static int privileged;                      /* 0, or why there are no other name
         }                                                                                                    \
     } while (0)
 
-struct sink {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    unsigned done;
-    uint64_t rows;
-    uint64_t wrong; /* batches with another poll or namespace than expected */
-    uint64_t want_poll;
-    uint64_t cookie; /* of the last batch */
-    struct collector_result last;
-    bool hold; /* batch() waits until this is false: a collector that keeps its slot */
-    bool held;
-};
-
-static void sink_batch(void *arg, struct batch *b)
-{
-    struct sink *s = arg;
-    pthread_mutex_lock(&s->lock);
-    s->rows += b->rows;
-    s->wrong += b->poll_id != s->want_poll || b->rows == 0;
-    s->cookie = b->netns_cookie;
-    s->held = s->hold;
-    pthread_cond_broadcast(&s->changed);
-    while (s->hold)
-        pthread_cond_wait(&s->changed, &s->lock);
-    pthread_mutex_unlock(&s->lock);
-    batch_unref(b);
-}
-
-static void sink_done(void *arg, const struct collector_result *result)
-{
-    struct sink *s = arg;
-    pthread_mutex_lock(&s->lock);
-    s->done++;
-    s->last = *result;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void wait_until(struct sink *s, const unsigned *counter, unsigned want)
-{
-    struct timespec limit;
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30;
-    while (*counter < want)
-        assert_int_equal(pthread_cond_timedwait(&s->changed, &s->lock, &limit), 0);
-}
-
-static struct collector_result wait_done(struct sink *s, unsigned want)
-{
-    pthread_mutex_lock(&s->lock);
-    wait_until(s, &s->done, want);
-    struct collector_result last = s->last;
-    pthread_mutex_unlock(&s->lock);
-    return last;
-}
-
-static unsigned done_count(struct sink *s)
-{
-    pthread_mutex_lock(&s->lock);
-    unsigned done = s->done;
-    pthread_mutex_unlock(&s->lock);
-    return done;
-}
-
-struct fixture {
-    struct sink sink;
-    struct batch_pool *pool;
-    struct collectors *set;
-    struct err e;
-};
-
-static void open_fixture(struct fixture *f, unsigned turnstile)
-{
-    *f = (struct fixture){.sink.lock = PTHREAD_MUTEX_INITIALIZER, .sink.changed = PTHREAD_COND_INITIALIZER};
-    f->sink.want_poll = 1;
-    f->pool = batch_pool_new(4);
-    struct collectors_options options = {.turnstile = turnstile, .pool = f->pool};
-    options.sink = (struct collector_sink){.batch = sink_batch, .done = sink_done, .arg = &f->sink};
-    assert_int_equal(collectors_new(&options, &f->set, &f->e), 0);
-}
-
-static void close_fixture(struct fixture *f)
-{
-    struct batch_pool_stats stats;
-    collectors_free(f->set);
-    batch_pool_stats(f->pool, &stats);
-    assert_int_equal(stats.out, 0);
-    batch_pool_free(f->pool);
-    assert_int_equal(f->sink.wrong, 0);
-}
-
-static struct collector_order *order_new(uint64_t poll_id, int64_t patience)
-{
-    struct collector_order *o = collector_order_new();
-    assert_non_null(o);
-    o->poll_id = poll_id;
-    o->timestamp_ns = clock_wall_ns();
-    o->deadline_ns = clock_mono_ns() + patience;
-    o->groups = GROUPS_DEFAULT;
-    o->hostname = strdup("here");
-    return o;
-}
-
-static struct collector *start(struct fixture *f, const char *name, const char *path, uint64_t cookie,
-                               bool is_own)
-{
-    struct collector *c;
-    struct collector_ns ns = {.id = 7, .cookie = cookie, .own = is_own, .name = name, .path = path};
-    assert_int_equal(collector_start(f->set, &ns, &c, &f->e), 0);
-    return c;
-}
-
-static void end(struct collector *c)
-{
-    collector_stop(c);
-    collector_join(c);
-}
-
-/* One poll with an order of its own. */
-static struct collector_result poll_once(struct fixture *f, struct collector *c, int64_t patience)
-{
-    struct collector_order *o = order_new(1, patience);
-    unsigned before = done_count(&f->sink);
-    assert_int_equal(collector_poll(c, o), 0);
-    struct collector_result r = wait_done(&f->sink, before + 1);
-    collector_order_unref(o);
-    assert_int_equal(r.poll_id, 1);
-    assert_int_equal(r.netns_id, 7);
-    return r;
-}
-
-static size_t open_descriptors(void)
-{
-    size_t n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static void test_own_namespace(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 0);
+    fixture_open(&f, 0);
     struct collector *c = start(&f, "default", "", 0, true);
     struct collector_result r = poll_once(&f, c, PATIENCE);
     assert_int_equal(r.err.code, 0);
@@ -194,7 +49,7 @@ static void test_own_namespace(void **state)
     assert_true(r.duration_ns >= r.dump_ns && r.dump_ns > 0 && r.cpu_ns > 0);
     assert_true(f.sink.cookie != 0); /* found out, although nobody told */
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static void test_other_namespace(void **state)
@@ -202,9 +57,9 @@ static void test_other_namespace(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    open_fixture(&f, 0);
+    fixture_open(&f, 0);
     struct collector *c = start(&f, "blue", full.path, 0, false);
-    size_t before = open_descriptors();
+    size_t before = count_entries("fd");
     uint64_t rows = 0;
     for (unsigned i = 0; i < 5; i++) {
         struct collector_result r = poll_once(&f, c, PATIENCE);
@@ -214,7 +69,7 @@ static void test_other_namespace(void **state)
         rows += r.rows;
     }
     assert_int_equal(f.sink.rows, rows);
-    assert_int_equal(open_descriptors(), before); /* between polls: nothing */
+    assert_int_equal(count_entries("fd"), before); /* between polls: nothing */
 
     /* The right cookie is accepted, another one is not. */
     struct collector *right = start(&f, "right", full.path, f.sink.cookie, false);
@@ -226,7 +81,7 @@ static void test_other_namespace(void **state)
     assert_int_equal(r.rows, 0);
     end(wrong);
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static void test_empty_namespace(void **state)
@@ -234,21 +89,21 @@ static void test_empty_namespace(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *c = start(&f, "empty", empty.path, 0, false);
     struct collector_result r = poll_once(&f, c, PATIENCE);
     assert_int_equal(r.err.code, 0);
     assert_int_equal(r.rows, 0);
     assert_int_equal(f.sink.rows, 0);
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static void test_not_there(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     static const char *const paths[] = {"/run/netns/xt-col-none", "/proc/1/nothing/ns", "/dev/null",
                                         "/etc/passwd", "/proc/self/ns/uts"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -258,7 +113,7 @@ static void test_not_there(void **state)
         assert_non_null(strstr(r.err.text, paths[i]));
         end(c);
     }
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* A new path counts from the next order on. */
@@ -267,7 +122,7 @@ static void test_rename(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *c = start(&f, "blue", "/run/netns/xt-col-none", 0, false);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, ERR_GONE);
     assert_int_equal(collector_rename(c, "green", "/dev/null"), 0);
@@ -275,26 +130,7 @@ static void test_rename(void **state)
     assert_int_equal(poll_once(&f, c, PATIENCE).rows, SOCKETS);
     assert_int_equal(collector_rename(c, "never used", "/dev/null"), 0);
     end(c);
-    close_fixture(&f);
-}
-
-static void hold(struct sink *s, bool on)
-{
-    pthread_mutex_lock(&s->lock);
-    s->hold = on;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void wait_held(struct sink *s)
-{
-    struct timespec limit;
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30;
-    pthread_mutex_lock(&s->lock);
-    while (!s->held)
-        assert_int_equal(pthread_cond_timedwait(&s->changed, &s->lock, &limit), 0);
-    pthread_mutex_unlock(&s->lock);
+    fixture_close(&f);
 }
 
 /* One slot, and a collector that keeps it: whoever waits is told when its time is over, or at once when it is
@@ -303,16 +139,16 @@ static void test_turnstile(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *keeper = start(&f, "keeper", "", 0, true);
     struct collector *waiters[3];
     for (unsigned i = 0; i < 3; i++)
         waiters[i] = start(&f, "waiter", "", 0, true);
 
     struct collector_order *kept = order_new(1, PATIENCE);
-    hold(&f.sink, true);
+    hold(&f.sink, FIXTURE_ID);
     assert_int_equal(collector_poll(keeper, kept), 0);
-    wait_held(&f.sink);
+    wait_held(&f.sink, 1);
     assert_int_equal(collector_poll(keeper, kept), -EBUSY);
 
     struct collector_order *late = order_new(1, 20 * NS_PER_MS);
@@ -332,7 +168,7 @@ static void test_turnstile(void **state)
     assert_int_equal(collector_poll(waiters[2], patient), ERR_CANCELLED);
     assert_true(clock_mono_ns() - begin < 10 * NS_PER_S);
 
-    hold(&f.sink, false); /* the keeper leaves, the patient one gets its turn */
+    hold(&f.sink, 0); /* the keeper leaves, the patient one gets its turn */
     assert_int_equal(wait_done(&f.sink, 5).err.code, 0);
     collector_order_unref(kept);
     collector_order_unref(late);
@@ -341,7 +177,7 @@ static void test_turnstile(void **state)
     for (unsigned i = 0; i < 3; i++)
         end(waiters[i]);
     end(keeper);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* An order that was cancelled, or is too late, before the collector saw it. */
@@ -349,7 +185,7 @@ static void test_order_is_void(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
     struct collector_order *o = order_new(1, PATIENCE);
     collector_order_cancel(o);
@@ -360,7 +196,7 @@ static void test_order_is_void(void **state)
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, 0);
     assert_int_equal(f.sink.done, 3);
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* A text that no record can hold is told, and nothing is sent. */
@@ -368,7 +204,7 @@ static void test_texts_too_long(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
     struct collector_order *o = order_new(1, PATIENCE);
     o->label = calloc(1, RECORD_FRAME_HEAD_MAX + 1);
@@ -378,44 +214,7 @@ static void test_texts_too_long(void **state)
     assert_int_equal(f.sink.rows, 0);
     collector_order_unref(o);
     end(c);
-    close_fixture(&f);
-}
-
-/* Many collectors and polls, with orders cancelled and collectors stopped at any moment: each accepted order
- * is answered exactly once. */
-static void test_many(void **state)
-{
-    (void)state;
-    enum { COLLECTORS = 100, POLLS = 20 };
-    struct fixture f;
-    open_fixture(&f, 3);
-    struct collector *c[COLLECTORS];
-    for (unsigned i = 0; i < COLLECTORS; i++)
-        c[i] = i % 2 && !privileged ? start(&f, "far", i % 4 == 1 ? empty.path : full.path, 0, false)
-                                    : start(&f, "near", "", 0, true);
-    unsigned accepted = 0;
-    for (unsigned poll = 0; poll < POLLS; poll++) {
-        struct collector_order *o = order_new(1, PATIENCE);
-        for (unsigned i = 0; i < COLLECTORS; i++) {
-            int rc = collector_poll(c[i], o);
-            assert_true(rc == 0 || rc == -EBUSY || rc == ERR_CANCELLED);
-            accepted += rc == 0;
-            if (poll == POLLS / 2 && i % 10 == 0)
-                collector_stop(c[i]);
-        }
-        if (poll % 3 == 1)
-            collector_order_cancel(o);
-        else
-            wait_done(&f.sink, accepted);
-        collector_order_unref(o);
-    }
-    for (unsigned i = 0; i < COLLECTORS; i++)
-        collector_stop(c[i]);
-    for (unsigned i = 0; i < COLLECTORS; i++)
-        collector_join(c[i]);
-    assert_true(accepted >= COLLECTORS * POLLS / 2);
-    assert_int_equal(f.sink.done, accepted);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* The host's end of a veth pair disappears with the namespace of the other end. */
@@ -433,9 +232,10 @@ static void test_deleted_namespace_dies(void **state)
         print_message("skipped: no ip(8) or no veth\n");
         skip();
     }
-    open_fixture(&f, 0);
+    fixture_open_with(&f, (struct collectors_options){.gate_ns = 1});
     struct collector *c = start(&f, netns_name, path, 0, false);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, 0);
+    assert_true(poll_once(&f, c, PATIENCE).empty); /* nor does the gate hold anything */
     assert_true(if_nametoindex(veth) > 0);
     snprintf(command, sizeof(command), "ip netns del %s", netns_name);
     assert_int_equal(system(command), 0);
@@ -445,7 +245,7 @@ static void test_deleted_namespace_dies(void **state)
     assert_int_equal(if_nametoindex(veth), 0);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, ERR_GONE);
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* The name is taken away while the answer is received: the sockets are told, and that it is gone. */
@@ -456,21 +256,21 @@ static void test_dies_during_dump(void **state)
     struct net_process p;
     NEEDS_NAMESPACE();
     assert_int_equal(net_process_start(&p, SOCKETS), 0);
-    open_fixture(&f, 0);
+    fixture_open(&f, 0);
     struct collector *c = start(&f, "mortal", p.path, 0, false);
     struct collector_order *o = order_new(1, PATIENCE);
-    hold(&f.sink, true);
+    hold(&f.sink, FIXTURE_ID);
     assert_int_equal(collector_poll(c, o), 0);
-    wait_held(&f.sink);
+    wait_held(&f.sink, 1);
     net_process_end(&p);
-    hold(&f.sink, false);
+    hold(&f.sink, 0);
     struct collector_result r = wait_done(&f.sink, 1);
     assert_int_equal(r.err.code, ERR_GONE);
     assert_true(r.rows > 0);
     assert_int_equal(r.rows, f.sink.rows);
     collector_order_unref(o);
     end(c);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* A thread that cannot come home does nothing more but to say so; its end lets the namespace go. */
@@ -479,7 +279,7 @@ static void test_no_way_home(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    open_fixture(&f, 1);
+    fixture_open(&f, 1);
     struct collector *c = start(&f, "trap", full.path, 0, false);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     assert_int_equal(dup3(null, f.set->home_fd, O_CLOEXEC), f.set->home_fd);
@@ -494,7 +294,7 @@ static void test_no_way_home(void **state)
     end(c);
     log_set_fd(STDERR_FILENO);
     close(null);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static int set_up(void **state)
@@ -540,7 +340,6 @@ int main(void)
         cmocka_unit_test(test_turnstile),
         cmocka_unit_test(test_order_is_void),
         cmocka_unit_test(test_texts_too_long),
-        cmocka_unit_test(test_many),
         cmocka_unit_test(test_deleted_namespace_dies),
         cmocka_unit_test(test_dies_during_dump),
         cmocka_unit_test(test_no_way_home),
