@@ -493,7 +493,9 @@ static int make_modules(struct app *app, struct err *e)
         rc = poller_new(&ops, &app->poller, e);
     if (rc)
         return rc;
-    struct collectors_options collectors = {.sink = poller_sink(app->poller), .pool = app->pool};
+    struct collectors_options collectors = {.threads_max = app->config->collector_threads_max,
+                                            .sink = poller_sink(app->poller),
+                                            .pool = app->pool};
     rc = collectors_new(&collectors, &app->collectors, e);
     if (rc == 0)
         rc = inventory_new(app->collectors, &app->inventory, e);

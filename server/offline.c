@@ -224,7 +224,8 @@ int offline_once(const struct config *config, const char *format)
     if (rc == 0)
         rc = poller_new(&ops, &poller, &e);
     if (rc == 0) {
-        struct collectors_options options = {.sink = poller_sink(poller), .pool = pool};
+        struct collectors_options options = {
+            .threads_max = config->collector_threads_max, .sink = poller_sink(poller), .pool = pool};
         rc = collectors_new(&options, &collectors, &e);
     }
     if (rc == 0)
