@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-PATIENCE = 120  # seconds for anything that has to happen
+PATIENCE = 300  # seconds for anything that has to happen; what is large takes its time on a busy machine
 
 
 class Failed(Exception):
@@ -142,7 +142,7 @@ class Daemon(Process):
         os.makedirs(nothing, exist_ok=True)
         super().__init__(
             [bench.daemon, "--grpc-listen", self.target, "--netns-dirs", names or nothing, "--proc-scan-interval", "0",
-             "--poll-frequency", "7d", "--poll-timeout", "60s", "--log-level", "warn", *options],
+             "--poll-frequency", "7d", "--poll-timeout", f"{PATIENCE}s", "--log-level", "warn", *options],
             netns, f"{bench.folder}/{Daemon.count}.log", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self._bench = bench
         self._control = None
