@@ -184,6 +184,13 @@ static void send_status(struct rpc_call *c)
     grpc_slice_unref(text);
 }
 
+/* The lock is held. */
+static void start_recv(struct rpc_call *c)
+{
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->received};
+    start(c, &op, 1, &c->on_recv);
+}
+
 /* Sends the next message if there is one and the call can take it; the lock is held. */
 static void pump(struct rpc_call *c)
 {
@@ -203,8 +210,12 @@ static void pump(struct rpc_call *c)
             grpc_slice_unref(m.slices[i]);
         return;
     }
-    if (c->finishing)
+    if (c->finishing) {
         send_status(c);
+    } else if (c->recv_waits) {
+        c->recv_waits = false;
+        start_recv(c);
+    }
 }
 
 void rpc_call_kick(struct rpc_call *call)
@@ -251,13 +262,6 @@ static bool take_received(struct rpc_call *c, grpc_slice *slice)
     grpc_byte_buffer_destroy(c->received);
     c->received = NULL;
     return ok;
-}
-
-/* The lock is held. */
-static void start_recv(struct rpc_call *c)
-{
-    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->received};
-    start(c, &op, 1, &c->on_recv);
 }
 
 /* Runs a unary handler and sends its message and the status. Nobody else knows the call, so no lock is
@@ -412,7 +416,10 @@ static void on_recv(struct rpc_event *event, bool ok)
         ops->message(c->server->options.app, c, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request));
         grpc_slice_unref(request);
         pthread_mutex_lock(&c->lock);
-        if (!c->closed)
+        c->recv_waits = ops->answers;
+        if (c->recv_waits)
+            pump(c);
+        else if (!c->closed)
             start_recv(c);
         pthread_mutex_unlock(&c->lock);
     } else {

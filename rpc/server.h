@@ -49,6 +49,9 @@ struct rpc_stream_ops {
     /* The call is over (finished, cancelled, connection lost). rpc_call_user's object is the stream's to
      * release. */
     void (*closed)(void *app, struct rpc_call *call);
+    /* Requests are questions (bidirectional calls only): the next one is read when the answers to the last
+     * one have been sent, so a client that does not read is not listened to either. */
+    bool answers;
 };
 
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };

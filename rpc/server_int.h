@@ -80,6 +80,7 @@ struct rpc_call {
     pthread_mutex_t lock; /* guards what follows and serialises the sending batches */
     bool opened;          /* the stream's open has returned */
     bool sending;         /* a message is on its way */
+    bool recv_waits;      /* the next request is read when there is nothing to send */
     bool dead;            /* a send failed: nothing can be sent any more */
     bool closed;
     bool finishing; /* a status waits for the queue to empty */

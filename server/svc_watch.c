@@ -15,8 +15,8 @@
  * ends, since an event left out would leave the client with a wrong picture. */
 #define OUTBOX_MAX 65536
 
-/* Replies that may wait for a client that asks and does not read. */
-#define REFLECTION_MAX 256
+/* Replies that wait: to one question at a time. */
+#define REFLECTION_MAX 1
 
 struct watch {
     struct app *app;
@@ -179,6 +179,7 @@ const struct rpc_stream_ops svc_reflection = {
     .open = reflection_open,
     .message = reflection_message,
     .half_closed = reflection_half_closed,
+    .answers = true,
     .next = watch_next,
     .closed = reflection_closed,
 };

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import paths
-from harness.rpc import Client, Code, record_pb
+from harness.rpc import Client, Code, message, record_pb
 from harness.waiting import SLOW, bound, until
 
 # A subscriber in a process of its own, to be stopped as a whole; tells on a pipe how many messages came.
@@ -134,6 +134,25 @@ def test_stop_with_a_watcher_that_does_not_read(host, where):
     assert p.stdout.readline() == b"ready\n"
     p.send_signal(signal.SIGSTOP)
     d.stop()
+
+
+def test_questions_without_reading_the_answers(host):
+    """Reflection listens to the next question when the last answer is gone; nothing piles up, nothing is lost."""
+    questions = 1000
+    d = host.daemon()
+    c = host.keep(Client(d.target, ("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65535)))
+    request = message("grpc.reflection.v1.ServerReflectionRequest")(
+        file_containing_symbol="xtcp_flat_record.v1.XtcpFlatRecord").SerializeToString()
+    asked = []
+
+    def ask():
+        for n in range(questions):
+            asked.append(n)
+            yield request
+    call = c.channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")(
+        ask(), timeout=bound(30))
+    until(lambda: len(asked) == questions, 10, "all questions are on their way")
+    assert sum(1 for _ in call) == questions
 
 
 WATCHER = """
