@@ -8,6 +8,7 @@ the kernel takes away when the program ends, however it ends.
 
 import argparse
 import dataclasses
+import json
 import os
 import shlex
 import sys
@@ -58,6 +59,29 @@ PARTS = {
 }
 
 
+def expected(p):
+    """The keys of the rows that all parts together give."""
+    per_ns = ("bare.cpu", "cpu", "cpu.ratio", "wall", "wall.ratio", "rss", "threads")
+    keys = {"bare.cpu", "collect.cpu", "stage.parse", "stage.encode", "collect.ratio", "ss.cpu", "collect.ss",
+            f"fanout.batch.{p.many_subscribers}", f"fanout.single.{p.many_subscribers}",
+            "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
+    for kind in [f"batch.{n}" for n in p.subscribers] + [f"single.{p.subscribers[0]}"]:
+        keys |= {f"{kind}.cpu", f"{kind}.ratio", f"fanout.{kind}"}
+    return keys | {f"ns{n}.{name}" for n in p.namespaces for name in per_ns}
+
+
+def check(path, p):
+    """Whether the file holds every row, each with its figures. Returns the exit code."""
+    with open(path, encoding="utf-8") as f:
+        rows = {row["key"]: row for row in json.load(f)["rows"]}
+    missing = expected(p) - rows.keys()
+    odd = [key for key, row in rows.items() if not row["samples"] or not row["min"] <= row["median"] <= row["max"]]
+    if missing or odd:
+        print(f"bench: rows that are missing: {sorted(missing)}; that make no sense: {odd}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
 @dataclasses.dataclass
 class Bench:
     """Where things are."""
@@ -82,12 +106,14 @@ def read_arguments():
     parser.add_argument("--parts", metavar="NAME,...", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--relax", type=float, metavar="F", default=float(os.environ.get("XTCP2_BENCH_RELAX") or 1),
                         help="multiply the bounds by F, for machines that are not quiet")
-    parser.add_argument("--check", action="store_true", help="no bounds: check that every figure comes about")
+    parser.add_argument("--check", action="store_true", help="no bounds: check that --json gets every figure")
     for field in dataclasses.fields(Parameters):
         is_list = isinstance(field.default, tuple)
         parser.add_argument("--" + field.name.replace("_", "-"), type=numbers if is_list else int,
                             metavar="N,..." if is_list else "N")
     a = parser.parse_args(words)
+    if a.check and not a.json:
+        parser.error("--check needs --json")
     if unknown := [name for name in a.parts.split(",") if name not in PARTS]:
         parser.error(f"--parts: {unknown[0]}: expected {', '.join(PARTS)}")
     chosen = {f.name: getattr(a, f.name) for f in dataclasses.fields(Parameters) if getattr(a, f.name) is not None}
@@ -114,6 +140,8 @@ def measure(a, parameters):
         report.write(a.json, dataclasses.asdict(parameters) | {"set": a.set}, {"begin": load, "end": os.getloadavg()})
     print(f"\n{len(report.rows)} rows in {time.monotonic() - start:.0f} s, load {os.getloadavg()[0]:.2f};"
           f" {len(report.missed)} missed" + (f": {', '.join(row.key for row in report.missed)}" if report.missed else ""))
+    if a.check:
+        return check(a.json, parameters)
     return EXIT_FAILED if report.missed else 0
 
 
