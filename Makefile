@@ -20,7 +20,7 @@ else
 ctest := ctest
 endif
 
-.PHONY: help all build build-tests deps deps-build run test bench bench-full asan tsan fuzz format lint clean
+.PHONY: help all build build-tests deps deps-build run test soak bench bench-full asan tsan fuzz format lint clean
 
 all: build
 
