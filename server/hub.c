@@ -8,7 +8,7 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 
-enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_KICK, INPUT_ABORT, INPUT_STOP };
+enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_KICK, INPUT_ABORT };
 
 struct input {
     struct input *next;
@@ -43,6 +43,7 @@ struct hub {
     struct input *first;
     struct input **last;
     size_t bytes; /* of the batches in the queue */
+    bool stopping;
 
     pthread_mutex_t list_lock; /* guards the list; a leaf */
     struct subscriber **list;
@@ -150,12 +151,17 @@ void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
                            .abort = {.call = rpc_call_ref(call), .code = code, .text = text}});
 }
 
+/* The next input; NULL when the queue is empty and the hub is to stop. */
 static struct input *take(struct hub *h)
 {
     pthread_mutex_lock(&h->lock);
-    while (!h->first)
+    while (!h->first && !h->stopping)
         pthread_cond_wait(&h->filled, &h->lock);
     struct input *in = h->first;
+    if (!in) {
+        pthread_mutex_unlock(&h->lock);
+        return NULL;
+    }
     h->first = in->next;
     if (!h->first)
         h->last = &h->first;
@@ -297,13 +303,10 @@ static bool is_late(const struct hub *h, const struct input *in)
 static void *hub_run(void *arg)
 {
     struct hub *h = arg;
-    for (bool go_on = true; go_on;) {
-        struct input *in = take(h);
+    for (struct input *in; (in = take(h));) {
         if (in->kind == INPUT_BEGIN)
             h->poll_id = in->begin.poll_id;
-        if (in->kind == INPUT_STOP)
-            go_on = false;
-        else if (in->kind == INPUT_KICK)
+        if (in->kind == INPUT_KICK)
             rpc_call_kick(in->call);
         else if (in->kind == INPUT_ABORT)
             rpc_call_abort(in->abort.call, in->abort.code, in->abort.text);
@@ -320,6 +323,7 @@ static void *hub_run(void *arg)
 
 int hub_start(struct hub *h)
 {
+    h->stopping = false;
     return thread_start(&h->thread, "hub", 0, hub_run, h);
 }
 
@@ -327,7 +331,10 @@ void hub_stop(struct hub *h)
 {
     if (!h->thread.running)
         return;
-    put(h, &(struct input){.kind = INPUT_STOP});
+    pthread_mutex_lock(&h->lock);
+    h->stopping = true;
+    pthread_cond_signal(&h->filled);
+    pthread_mutex_unlock(&h->lock);
     thread_join(&h->thread);
 }
 

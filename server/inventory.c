@@ -11,6 +11,7 @@
 
 struct entry {
     uint64_t id;
+    bool leaving;                /* its namespace is gone: no collector is to be started any more */
     struct nswatch_ns *info;     /* as nswatch told it last */
     struct collector *collector; /* NULL while it cannot be collected */
     uint64_t busy_poll;          /* poll whose order it has not reported yet, 0: none */
@@ -28,10 +29,18 @@ struct listener {
     struct listener *next;
 };
 
+/* A collector that did not take its order. */
+struct refusal {
+    uint64_t id;
+    int code;
+    uint64_t earlier; /* -EBUSY: the poll that it is still at */
+};
+
 struct inventory {
     struct collectors *collectors;
-    pthread_mutex_t lock;   /* taken before a listener's own locks */
-    struct entry **entries; /* ascending by id: ids only grow, so a new one goes to the end */
+    pthread_mutex_t lock;     /* taken before a listener's own locks */
+    struct entry **entries;   /* ascending by id: ids only grow, so a new one goes to the end */
+    struct refusal *refusals; /* room for one of each entry, so that a poll needs no memory */
     size_t n;
     size_t size;
     size_t n_collectors;
@@ -64,6 +73,7 @@ void inventory_free(struct inventory *r)
     for (size_t i = 0; i < r->n; i++)
         entry_free(r->entries[i]);
     free(r->entries);
+    free(r->refusals);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -178,6 +188,10 @@ static struct entry *entry_add(struct inventory *r, uint64_t id)
         if (!entries)
             return NULL;
         r->entries = entries;
+        struct refusal *refusals = realloc(r->refusals, size * sizeof(*refusals));
+        if (!refusals)
+            return NULL;
+        r->refusals = refusals;
         r->size = size;
     }
     struct entry *en = calloc(1, sizeof(*en));
@@ -209,7 +223,8 @@ static void start_collector(struct inventory *r, struct entry *en)
     en->collector = NULL;
     en->errors++;
     snprintf(en->error, sizeof(en->error), "%s", e.text);
-    log_error("inventory", "ns=%s: no collector: %s", ns->netns, e.text);
+    log_limited(LOG_ERROR, "inventory", "ns=%s: no collector, trying again at the next poll: %s", ns->netns,
+                e.text);
 }
 
 /* Takes the collector away from |en|; the caller stops and joins it without the lock. */
@@ -266,6 +281,8 @@ static void forget(struct inventory *r, const struct nswatch_ns *ns)
     pthread_mutex_lock(&r->lock);
     struct entry *en = find(r, ns->id);
     struct collector *gone = en ? detach_collector(r, en) : NULL;
+    if (en)
+        en->leaving = true;
     pthread_mutex_unlock(&r->lock);
     retire(gone);
     if (!en)
@@ -332,15 +349,32 @@ size_t inventory_count(struct inventory *r)
     return n;
 }
 
+/* Reports refusal |i|. Its memory stays where it is as long as no entry is added; so it is copied under the
+ * lock. */
+static void refuse(struct inventory *r, const struct collector_order *order, size_t i,
+                   void (*refused)(void *arg, const struct collector_result *result), void *arg)
+{
+    pthread_mutex_lock(&r->lock);
+    struct refusal what = r->refusals[i];
+    pthread_mutex_unlock(&r->lock);
+    struct collector_result result = {.poll_id = order->poll_id, .netns_id = what.id};
+    if (what.code == -EBUSY)
+        err_set(&result.err, -EBUSY, "still busy with poll %llu", (unsigned long long)what.earlier);
+    else
+        err_set(&result.err, what.code, "%s", err_name(what.code));
+    refused(arg, &result);
+}
+
 size_t inventory_poll(struct inventory *r, struct collector_order *order,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     size_t n = 0;
     size_t n_refused = 0;
     pthread_mutex_lock(&r->lock);
-    struct collector_result *results = calloc(r->n ? r->n : 1, sizeof(*results));
-    for (size_t i = 0; results && i < r->n; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         struct entry *en = r->entries[i];
+        if (!en->collector && en->info->state == NSWATCH_LIVE && !en->leaving && !r->stopping)
+            start_collector(r, en); /* it could not be started before */
         if (!en->collector)
             continue;
         n++;
@@ -350,17 +384,11 @@ size_t inventory_poll(struct inventory *r, struct collector_order *order,
         if (rc == 0)
             continue;
         en->busy_poll = earlier;
-        struct collector_result *result = &results[n_refused++];
-        *result = (struct collector_result){.poll_id = order->poll_id, .netns_id = en->id};
-        if (rc == -EBUSY)
-            err_set(&result->err, -EBUSY, "still busy with poll %llu", (unsigned long long)earlier);
-        else
-            err_set(&result->err, rc, "%s", err_name(rc));
+        r->refusals[n_refused++] = (struct refusal){.id = en->id, .code = rc, .earlier = earlier};
     }
     pthread_mutex_unlock(&r->lock);
     for (size_t i = 0; i < n_refused; i++)
-        refused(arg, &results[i]);
-    free(results);
+        refuse(r, order, i, refused, arg);
     return n;
 }
 

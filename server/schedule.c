@@ -18,12 +18,13 @@ void schedule_open(struct schedule *s, int64_t now_ns)
 
 void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns)
 {
-    if (s->opened) {
-        int64_t due = s->due_ns - s->frequency_ns + frequency_ns;
-        int64_t latest = now_ns + frequency_ns;
-        s->due_ns = due < now_ns ? now_ns : due > latest ? latest : due;
-    }
+    int64_t before = schedule_interval(s);
     s->frequency_ns = frequency_ns;
+    if (!s->opened)
+        return;
+    int64_t due = s->due_ns - before + schedule_interval(s);
+    int64_t latest = now_ns + schedule_interval(s);
+    s->due_ns = due < now_ns ? now_ns : due > latest ? latest : due;
 }
 
 /* Marsaglia's xorshift64*: what comes next only has to differ between hosts. */
@@ -102,7 +103,7 @@ uint32_t schedule_cancel_burst(struct schedule *s)
     return left;
 }
 
-/* The regular poll begins. Moves the next one to a multiple of the interval that is still to come, counted
+/* The regular poll begins. Moves the next one to a multiple of the interval, counted
  * from where this one was due: no drift. Counts those that were missed. */
 static void advance(struct schedule *s, int64_t now)
 {

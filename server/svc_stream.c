@@ -1,4 +1,5 @@
 /* XTCPFlatRecordService: turns a stream into a subscriber of the hub. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "lib/log.h"
@@ -48,14 +49,17 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call,
     config_unref(config);
     struct subscriber *s = subscriber_new(call, &options);
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
-    int rc = s ? hub_subscribe(app_hub(app), s, max) : ERR_LIMIT;
+    int rc = s ? hub_subscribe(app_hub(app), s, max) : -ENOMEM;
     if (rc == 0) {
         log_debug("stream", "subscriber %llu: %s from %s", (unsigned long long)options.id,
                   rpc_call_method(call), rpc_call_peer(call));
         return s;
     }
     char text[128];
-    snprintf(text, sizeof(text), "there are %u subscribers already (subscribers_max)", max);
+    if (rc == ERR_LIMIT)
+        snprintf(text, sizeof(text), "there are %u subscribers already (subscribers_max)", max);
+    else
+        snprintf(text, sizeof(text), "%s", err_name(rc));
     rpc_call_finish(call, rc, text);
     log_limited(LOG_WARN, "stream", "a subscriber is refused: %s", text);
     rpc_call_set_user(call, NULL);

@@ -130,6 +130,19 @@ static void test_frequency_change(void **state)
     assert_int_equal(schedule_next(&s), 5040);
 }
 
+static void test_frequency_under_a_stretch(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100, 1);
+    schedule_open(&s, 1000);
+    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    schedule_end(&s);
+    schedule_stretch(&s, 400);
+    schedule_set_frequency(&s, 50, 1010); /* the governor's interval stays in force */
+    assert_int_equal(schedule_next(&s), 1400);
+}
+
 static void test_governor(void **state)
 {
     (void)state;
@@ -298,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_full_jitter_skips_no_poll),
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_reconcile),
+        cmocka_unit_test(test_frequency_under_a_stretch),
         cmocka_unit_test(test_governor),
         cmocka_unit_test(test_governor_counts_cpu_per_poll),
     };
