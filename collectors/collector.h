@@ -41,6 +41,11 @@ struct collector_order {
     int64_t timestamp_ns; /* wall clock at the start, for the records */
     int64_t deadline_ns;  /* monotonic; a namespace that is not finished by then has timed out */
     groups_t groups;
+    uint32_t modulus;     /* of the sockets of a namespace, each so many-th is reported; 0 and 1: all */
+    uint32_t packet_size; /* bytes that are received at once; 0: as many as the kernel sends */
+    int64_t silence_ns;   /* a namespace that sends nothing for so long has timed out; 0: no limit */
+    bool populate_nsid;   /* look up the ids of namespaces */
+    char *capture_path;   /* a folder: what is received is recorded there; NULL: it is not */
     char *daemon_version; /* own copies, freed with the order */
     char *hostname;
     char *location;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "collectors/capture.h"
 #include "collectors/diag_parse.h"
 #include "collectors/diag_request.h"
 #include "lib/clock.h"
@@ -92,16 +93,23 @@ static int stop_wanted(const struct dump_options *o, struct err *e)
     return 0;
 }
 
-/* Waits for a datagram, for wake_fd or for the deadline. */
+/* Waits for a datagram, for wake_fd, for the deadline, or until it has been silent for too long. */
 static int wait_readable(const struct dump *d, const struct dump_options *o, struct err *e)
 {
     int64_t left = o->deadline_ns - clock_mono_ns();
+    bool silence_first = o->silence_ns && o->silence_ns < left;
+    if (silence_first)
+        left = o->silence_ns;
     struct timespec timeout = {0};
     if (left > 0)
         timeout = (struct timespec){.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
     struct pollfd fds[] = {{.fd = d->fd, .events = POLLIN}, {.fd = o->wake_fd, .events = POLLIN}};
-    if (ppoll(fds, 2, &timeout, NULL) < 0 && errno != EINTR)
+    int n = ppoll(fds, 2, &timeout, NULL);
+    if (n < 0 && errno != EINTR)
         return err_set(e, -errno, "cannot wait for the answer: %s", err_name(-errno));
+    if (n == 0 && silence_first)
+        return err_set(e, ERR_TIMEOUT, "the kernel has not answered for %lld ms",
+                       (long long)(o->silence_ns / NS_PER_MS));
     return 0;
 }
 
@@ -211,6 +219,8 @@ static int receive_all(struct dump *d, struct receiving *r, struct err *e)
         if (cut)
             r->flaw = ERR_TRUNCATED;
         if (n > 0) {
+            if (r->options->capture)
+                capture_add(r->options->capture, r->options->buffer, (size_t)n);
             rc = take_datagram(r, (size_t)n, e);
             if (rc)
                 return rc;

@@ -24,6 +24,7 @@
  * smaller buffer makes more system calls, a larger one nothing better. */
 #define DUMP_BUFFER_SIZE 32768
 
+struct capture;
 struct nl_sock;
 
 struct dump {
@@ -43,6 +44,8 @@ struct dump_options {
     const _Atomic bool *cancelled; /* set: give up, ERR_CANCELLED. May be NULL */
     const _Atomic bool *stopping;  /* the same */
     int64_t deadline_ns;           /* monotonic; give up at this moment with ERR_TIMEOUT */
+    int64_t silence_ns;            /* the same after so long without an answer; 0: no limit */
+    struct capture *capture;       /* what is received is recorded there; NULL: it is not */
     bool again;                    /* a repetition: sockets in |seen| are not counted once more */
 };
 

@@ -26,6 +26,7 @@ void collector_order_unref(struct collector_order *o)
     free(o->location);
     free(o->label);
     free(o->tag);
+    free(o->capture_path);
     free(o);
 }
 

@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collectors/capture.h"
 #include "collectors/dump.h"
 #include "collectors/sockstat.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/netns.h"
 #include "record/record.h"
 
@@ -24,6 +26,8 @@ struct work {
     struct batch *batch; /* being filled; NULL: none yet */
     uint64_t inode;      /* of the namespace that was entered */
     uint64_t cookie;     /* of the namespace; 0 when the kernel has no cookies */
+    uint64_t position;   /* of the next socket in the dump */
+    uint32_t nsid;
 };
 
 /* What to do about an answer with a hole: ask once more, for what was not passed on yet. */
@@ -67,12 +71,15 @@ static int new_batch(struct work *w)
 static int append(void *arg, const struct record_source *s)
 {
     struct work *w = arg;
-    if (!w->batch || !batch_append(w->batch, &w->frame, s, w->result->rows)) {
+    uint64_t position = w->position++;
+    if (w->visit->order->modulus > 1 && position % w->visit->order->modulus != 0)
+        return 0;
+    if (!w->batch || !batch_append(w->batch, &w->frame, s, position)) {
         flush(w);
         int rc = new_batch(w);
         if (rc)
             return rc;
-        if (!batch_append(w->batch, &w->frame, s, w->result->rows))
+        if (!batch_append(w->batch, &w->frame, s, position))
             return ERR_LIMIT;
     }
     w->result->rows++;
@@ -93,6 +100,7 @@ static int frame_init(struct work *w)
         .timestamp_ns = o->timestamp_ns,
         .netns_inode = ns->inode ? ns->inode : w->inode,
         .netns_cookie = w->cookie,
+        .nsid = w->nsid,
         .poll_id = o->poll_id,
         .event = RECORD_EVENT_POLL,
         .groups = o->groups,
@@ -202,25 +210,66 @@ static int dump_once(struct work *w, const struct dump_options *options, struct 
     return rc;
 }
 
+/* The size of a datagram's buffer. */
+static size_t buffer_size(const struct collector_order *o)
+{
+    return o->packet_size && o->packet_size < DUMP_BUFFER_SIZE ? o->packet_size : DUMP_BUFFER_SIZE;
+}
+
+/* Begins to record what is received; what is wrong with that does not stop the dump. */
+static void begin_capture(const struct work *w, struct capture *capture)
+{
+    const struct collector_order *o = w->visit->order;
+    uint64_t inode = w->visit->ns->inode;
+    *capture = (struct capture){.fd = -1};
+    int rc = o->capture_path ? capture_open(capture, o->capture_path, o->poll_id, inode) : 0;
+    if (rc)
+        log_limited(LOG_WARN, "collector", "ns=%s: nothing is recorded in %s: %s", w->visit->ns->name,
+                    o->capture_path, err_name(rc));
+}
+
+static void end_capture(const struct work *w, struct capture *capture)
+{
+    int rc = capture_close(capture);
+    if (rc && w->visit->order->capture_path)
+        log_limited(LOG_WARN, "collector", "ns=%s: the record in %s is cut: %s", w->visit->ns->name,
+                    w->visit->order->capture_path, err_name(rc));
+}
+
+/* The id of the namespace, where it is wanted and there is one. */
+static void look_up_nsid(struct work *w)
+{
+    int32_t id;
+    if (w->visit->order->populate_nsid && !w->visit->ns->own && netns_nsid(w->visit->ns->path, &id) == 0 &&
+        id >= 0)
+        w->nsid = (uint32_t)id;
+}
+
 static int dump_all(struct work *w)
 {
     struct visit *v = w->visit;
+    struct capture capture;
     struct dump_counts counts = {0};
     struct dump_options options = {
         .buffer = v->slot->buffer,
-        .buffer_size = DUMP_BUFFER_SIZE,
+        .buffer_size = buffer_size(v->order),
         .seen = &v->slot->seen,
         .wake_fd = v->slot->wake_fd,
         .cancelled = &v->order->cancelled,
         .stopping = v->stopping,
         .deadline_ns = v->order->deadline_ns,
+        .silence_ns = v->order->silence_ns,
+        .capture = v->order->capture_path ? &capture : NULL,
     };
+    look_up_nsid(w);
+    begin_capture(w, &capture);
     int rc = dump_once(w, &options, &counts);
     while (worth_a_retry(rc, w->result->retries) && !v->stray) {
         w->result->retries++;
         options.again = true;
         rc = dump_once(w, &options, &counts);
     }
+    end_capture(w, &capture);
     w->result->sockets = counts.sockets;
     w->result->duplicates = counts.duplicates;
     w->result->malformed = counts.malformed;

@@ -76,12 +76,20 @@ struct config {
     uint32_t poll_jitter_pct; /* of the interval */
     uint32_t max_loops;       /* regular polls; 0: no limit */
 
+    /* Collection */
+    uint32_t modulus;                 /* each so many-th socket is reported */
+    uint32_t packet_size;             /* bytes received at once; 0: as many as the kernel sends */
+    uint32_t nl_timeout_milliseconds; /* 0: no limit */
+    uint32_t write_files;             /* polls to record */
+    char *capture_path;               /* where to; absolute */
+
     /* Namespaces */
     struct config_strings netns_dirs;
     int64_t proc_scan_interval; /* 0: never look at /proc */
     uint32_t collector_threads_max;
     int64_t reconcile_frequency; /* 0: never */
     bool reconcile_before_poll;
+    bool populate_nsid;
 
     /* Identity: what records say about this host */
     char *label;
@@ -139,7 +147,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 32
+#define CONFIG_OPTION_COUNT 38
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

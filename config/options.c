@@ -286,6 +286,66 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
                 "often until it fits.",
     },
     {
+        OPTION("modulus", modulus, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "1",
+        .min = 1,
+        .max = 1000000,
+        .section = "Collection",
+        .metavar = "N",
+        .help = "Reports each N-th socket of a namespace, beginning with the first. The kernel lists all of "
+                "them all the same.",
+        .wire = "modulus",
+    },
+    {
+        OPTION("packet_size", packet_size, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 8192,
+        .max = 1000000,
+        .zero = "the kernel's",
+        .section = "Collection",
+        .metavar = "BYTES",
+        .help =
+            "How much is received from the kernel at once. It never sends more than 32768 bytes, which is "
+            "what it does by default.",
+        .wire = "packet_size",
+    },
+    {
+        OPTION("nl_timeout_milliseconds", nl_timeout_milliseconds, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 100000,
+        .zero = "no limit",
+        .section = "Collection",
+        .metavar = "MILLISECONDS",
+        .help = "When a namespace is given up that has not sent anything for so long, besides poll_timeout.",
+        .wire = "nl_timeout_milliseconds",
+    },
+    {
+        OPTION("write_files", write_files, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "0",
+        .min = 1,
+        .max = 1000,
+        .zero = "off",
+        .section = "Collection",
+        .metavar = "POLLS",
+        .help =
+            "How many polls are recorded, from the start or from a change of this option on: the kernel's "
+            "raw answers, a file for each namespace and poll, which --replay reads.",
+        .wire = "write_files",
+    },
+    {
+        OPTION("capture_path", capture_path, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "/var/tmp",
+        .max = 80,
+        .section = "Collection",
+        .metavar = "DIRECTORY",
+        .help = "The directory that they are written to, an absolute path; when empty, nothing is recorded. "
+                "Files "
+                "that are there already stay.",
+        .wire = "capture_path",
+        .check_item = check_directory,
+    },
+    {
         OPTION("netns_dirs", netns_dirs, CONFIG_LIST, CONFIG_HOT),
         .default_value = "/run/netns,/run/docker/netns",
         .min = 0,
@@ -337,6 +397,15 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .metavar = "BOOL",
         .help = "Whether each poll waits until that has been done, half a second at most.",
         .wire = "reconcile_before_poll",
+    },
+    {
+        OPTION("populate_nsid", populate_nsid, CONFIG_BOOL, CONFIG_HOT),
+        .default_value = "false",
+        .section = "Namespaces",
+        .metavar = "BOOL",
+        .help =
+            "Whether records carry the id that the daemon's namespace has for theirs (nsid), if it has one.",
+        .wire = "populate_nsid",
     },
     {
         OPTION("label", label, CONFIG_STRING, CONFIG_HOT),

@@ -38,4 +38,8 @@ int netns_enter(const char *path);
  * as the kernel runs. Returns 0 or -errno, -ENOPROTOOPT where the kernel has none. Any thread. */
 int netns_cookie(int fd, uint64_t *cookie);
 
+/* The id that the calling thread's namespace has for the one of |path| (rtnetlink(7), RTM_GETNSID), in |id|;
+ * -1 when it has none. Returns 0, -errno, or ERR_TYPE as netns_open. */
+int netns_nsid(const char *path, int32_t *id);
+
 #endif

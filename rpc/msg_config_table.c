@@ -14,7 +14,8 @@
 #define RANGE(min_, max_)            .min = (min_), .max = (max_)
 
 const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
-    {FIELD(10, "nl_timeout_milliseconds", FIXED), REQUIRED, RANGE(0, 100000)},
+    {FIELD(10, "nl_timeout_milliseconds", NUMBER), REQUIRED, RANGE(0, 100000),
+     .option = "nl_timeout_milliseconds"},
     {FIELD(20, "poll_frequency", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
      .option = "poll_frequency"},
     {FIELD(30, "poll_timeout", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
@@ -23,11 +24,11 @@ const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
     {FIELD(50, "netlinkers", FIXED), REQUIRED, RANGE(1, 100), .fixed_number = 1},
     {FIELD(51, "netlinkers_done_chan_size", FIXED), REQUIRED, RANGE(1, 1000), .fixed_number = 1},
     {FIELD(60, "nlmsg_seq", FIXED), REQUIRED, RANGE(0, 10000)},
-    {FIELD(70, "packet_size", FIXED), RANGE(0, 1000000)},
+    {FIELD(70, "packet_size", NUMBER), RANGE(0, 1000000), .option = "packet_size"},
     {FIELD(80, "packet_size_mply", FIXED), RANGE(0, 100)},
-    {FIELD(90, "write_files", FIXED), RANGE(0, 1000)},
-    {FIELD(100, "capture_path", FIXED), RANGE(1, 80)},
-    {FIELD(110, "modulus", FIXED), REQUIRED, RANGE(1, 1000000), .fixed_number = 1},
+    {FIELD(90, "write_files", NUMBER), RANGE(0, 1000), .option = "write_files"},
+    {FIELD(100, "capture_path", TEXT), RANGE(1, 80), .option = "capture_path"},
+    {FIELD(110, "modulus", NUMBER), REQUIRED, RANGE(1, 1000000), .option = "modulus"},
     {FIELD(120, "marshal_to", FIXED), REQUIRED, RANGE(3, 40), .fixed_text = "protobufList"},
     {FIELD(122, "envelope_flush_threshold_bytes", FIXED)},
     {FIELD(123, "envelope_flush_threshold_rows", FIXED)},
@@ -81,7 +82,7 @@ const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
     {FIELD(235, "enrich_nic_enable", FIXED)},
     {FIELD(236, "uplink_count", FIXED), RANGE(0, 2)},
     {FIELD(237, "uplink_interfaces", FIXED), RANGE(0, 2)},
-    {FIELD(238, "populate_nsid", FIXED)},
+    {FIELD(238, "populate_nsid", NUMBER), .option = "populate_nsid"},
     {FIELD(1000, "generation", GENERATION)},
     {FIELD(1001, "options", OPTIONS)},
 };

@@ -337,6 +337,8 @@ static void changed(void *arg, const struct config *old, const struct config *ne
 {
     struct app *app = arg;
     log_set(new->log_level, new->log_format);
+    if (new->write_files != old->write_files)
+        poller_capture(app->poller, new->write_files);
     pthread_mutex_lock(&app->schedule_lock);
     if (new->max_cpu_percent != old->max_cpu_percent)
         schedule_stretch(&app->schedule, 0); /* until the next poll has been accounted for */
@@ -493,6 +495,7 @@ static int make_modules(struct app *app, struct err *e)
         rc = poller_new(&ops, &app->poller, e);
     if (rc)
         return rc;
+    poller_capture(app->poller, app->config->write_files);
     struct collectors_options collectors = {.threads_max = app->config->collector_threads_max,
                                             .sink = poller_sink(app->poller),
                                             .pool = app->pool};

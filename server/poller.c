@@ -63,7 +63,8 @@ struct poller {
     pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
     struct collector_order *order; /* of the running poll, NULL between polls */
     bool issued;                   /* |pending| counts all orders that were given */
-    int64_t pending; /* orders not reported yet; below zero while reports come faster than counting */
+    int64_t pending;  /* orders not reported yet; below zero while reports come faster than counting */
+    uint32_t capture; /* polls that are still to be recorded */
     struct summary *now;
     struct summary *last;
     uint64_t polls;
@@ -212,7 +213,24 @@ struct collector_sink poller_sink(struct poller *p)
 
 /* ---- A poll ---- */
 
-static struct collector_order *make_order(uint64_t id, const struct config *config)
+void poller_capture(struct poller *p, uint32_t polls)
+{
+    pthread_mutex_lock(&p->lock);
+    p->capture = polls;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Whether the poll that begins is one of those to be recorded. */
+static bool take_capture(struct poller *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool take = p->capture > 0;
+    p->capture -= take;
+    pthread_mutex_unlock(&p->lock);
+    return take;
+}
+
+static struct collector_order *make_order(uint64_t id, const struct config *config, bool capture)
 {
     struct collector_order *o = collector_order_new();
     if (!o)
@@ -221,12 +239,19 @@ static struct collector_order *make_order(uint64_t id, const struct config *conf
     o->timestamp_ns = clock_wall_ns();
     o->deadline_ns = clock_mono_ns() + config->poll_timeout;
     o->groups = config->groups;
+    o->modulus = config->modulus;
+    o->packet_size = config->packet_size;
+    o->silence_ns = config->nl_timeout_milliseconds * NS_PER_MS;
+    o->populate_nsid = config->populate_nsid;
+    capture = capture && *config->capture_path;
+    o->capture_path = capture ? strdup(config->capture_path) : NULL;
     o->daemon_version = strdup(XTCP_VERSION);
     o->hostname = strdup(config->hostname);
     o->location = strdup(config->location);
     o->label = strdup(config->label);
     o->tag = strdup(config->tag);
-    if (o->daemon_version && o->hostname && o->location && o->label && o->tag)
+    bool captured = o->capture_path || !capture;
+    if (captured && o->daemon_version && o->hostname && o->location && o->label && o->tag)
         return o;
     collector_order_unref(o);
     return NULL;
@@ -235,7 +260,7 @@ static struct collector_order *make_order(uint64_t id, const struct config *conf
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
                  int64_t interval_ns, const struct config *config)
 {
-    struct collector_order *order = make_order(id, config);
+    struct collector_order *order = make_order(id, config, take_capture(p));
     if (!order)
         return -ENOMEM;
     size_t expected = inventory_collectors(r);

@@ -32,6 +32,11 @@ void poller_free(struct poller *p);
 /* The sink to make the collectors with. */
 struct collector_sink poller_sink(struct poller *p);
 
+/* The next |polls| polls are recorded in the directory that the configuration then in force names. Any
+ * thread.
+ */
+void poller_capture(struct poller *p, uint32_t polls);
+
 /* |interval_ns|: between regular polls, told in the begin of the poll.
  * Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll
  * then). */

@@ -332,6 +332,14 @@ static void test_wakes_and_times_out(void **state)
     start = clock_mono_ns();
     assert_int_equal(dump_receive(&d, &o, collect, &f, &counts, &e), ERR_TIMEOUT);
     assert_true(clock_mono_ns() - start >= 30 * NS_PER_MS);
+    assert_string_equal(e.text, "the dump was not finished in time");
+
+    o = options_for(60 * NS_PER_S);
+    o.silence_ns = 30 * NS_PER_MS;
+    start = clock_mono_ns();
+    assert_int_equal(dump_receive(&d, &o, collect, &f, &counts, &e), ERR_TIMEOUT);
+    assert_in_range(clock_mono_ns() - start, 30 * NS_PER_MS, 10 * NS_PER_S);
+    assert_string_equal(e.text, "the kernel has not answered for 30 ms");
     dump_close(&d);
 }
 
