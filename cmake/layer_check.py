@@ -30,6 +30,7 @@ LIBRARIES = [
     ("protobuf-c", r"(protobuf-c/.*|.*\.pb-c\.h)$", {"rpc", "server", "client"}),
     ("upb", r"(upb/.*|.*\.upb\.h|.*\.upbdefs\.h)$", {"rpc", "server", "client"}),
     ("gRPC", r"grpc/.*$", {"rpc", "server", "client"}),
+    ("OpenSSL", r"openssl/.*$", {"rpc"}),
     ("libnl", r"netlink/.*$", {"nswatch", "collectors"}),
     ("libyaml", r"yaml\.h$", {"config"}),
     ("jansson", r"jansson\.h$", {"rpc", "client"}),

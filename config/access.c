@@ -1,5 +1,6 @@
 /* What is said about who may connect and what he may do: values and the rules between them. */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,36 @@ static int check_exposure(const struct config *c, const char **option, struct er
                            c->grpc_listen.items[i]);
     }
     return 0;
+}
+
+int access_check_tls_listen(const char *item, struct err *e)
+{
+    struct config_listen l;
+    int rc = config_listen_parse(item, &l, e);
+    if (rc == 0 && l.kind != CONFIG_LISTEN_TCP)
+        return err_set(e, ERR_RANGE, "is a unix socket; expected ADDRESS:PORT or [IPV6]:PORT");
+    return rc;
+}
+
+bool config_names_have(const struct config_strings *list, const char *name)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (fnmatch(list->items[i], name, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+int access_check_name(const char *item, struct err *e)
+{
+    if (!*item || strlen(item) > 253)
+        return err_set(e, ERR_RANGE, "is no pattern of a name; expected 1 to 253 bytes");
+    return 0;
+}
+
+bool access_same_name(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
 }
 
 int access_validate(const struct config *c, const char **option, struct err *e)

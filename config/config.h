@@ -58,6 +58,8 @@ struct config {
     uint32_t ipv4_ttl;                 /* of what listeners send; 0: the kernel's */
     uint32_t ipv6_hop_limit;           /* the same */
     bool grpc_insecure;                /* whether grpc_listen may go beyond loopback */
+    struct config_strings grpc_tls_listen;                   /* TCP only */
+    char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* empty: none */
     struct config_strings grpc_health_listen;
     uint32_t connections_max;      /* plaintext, of all listeners together */
     uint32_t connection_calls_max; /* on one connection at the same time */
@@ -66,7 +68,9 @@ struct config {
     enum config_socket_mode unix_socket_mode;
     char *unix_socket_group; /* name or number; empty: the process's own */
     struct config_strings access_control_uids, access_read_uids;
+    struct config_strings access_control_names, access_read_names; /* patterns of fnmatch(3) */
     enum config_role access_anonymous_role;
+    char *token_file; /* empty: none */
 
     /* Polling */
     int64_t poll_frequency;
@@ -147,7 +151,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 38
+#define CONFIG_OPTION_COUNT 45
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 
@@ -236,6 +240,9 @@ int config_listen_parse(const char *text, struct config_listen *out, struct err 
 
 /* Whether only processes of this machine can connect there. */
 bool config_listen_is_local(const struct config_listen *l);
+
+/* Whether |list|, of access_control_names or access_read_names, has a pattern for |name|. */
+bool config_names_have(const struct config_strings *list, const char *name);
 
 /* Whether |list|, of access_control_uids or access_read_uids, has |uid|. */
 bool config_uids_have(const struct config_strings *list, uid_t uid);

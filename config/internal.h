@@ -79,6 +79,11 @@ int builder_set_origin(struct config_builder *b, const struct config_option *opt
 int access_check_uid(const char *item, struct err *e);
 bool access_same_uid(const char *a, const char *b);
 
+/* Items of grpc_tls_listen; of access_control_names and access_read_names. */
+int access_check_tls_listen(const char *item, struct err *e);
+int access_check_name(const char *item, struct err *e);
+bool access_same_name(const char *a, const char *b);
+
 /* The rules about access. Returns 0, or a code with the option to blame in |*option| and the sentence,
  * without its name, in |e|. */
 int access_validate(const struct config *c, const char **option, struct err *e);

@@ -88,6 +88,47 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
             "encrypted, and everybody who gets there has access_anonymous_role.",
     },
     {
+        OPTION("grpc_tls_listen", grpc_tls_listen, CONFIG_LIST, CONFIG_RESTART),
+        .default_value = "",
+        .min = 0,
+        .max = CONFIG_LISTEN_MAX,
+        .section = "gRPC",
+        .metavar = "LISTENER",
+        .help = "Where gRPC is served with TLS: ADDRESS:PORT or [IPV6]:PORT.",
+        .check_item = access_check_tls_listen,
+        .same_item = same_listen,
+    },
+    {
+        OPTION("tls_cert_file", tls_cert_file, CONFIG_STRING, CONFIG_RESTART),
+        .default_value = "",
+        .max = 255,
+        .check_item = check_file,
+        .section = "gRPC",
+        .metavar = "FILE",
+        .help = "Certificate of the daemon and those that lead from it to its CA, in PEM. When this or one "
+                "of the next two files changes, who connects from then on gets to see what is in it; if that "
+                "is no good, what was there before.",
+    },
+    {
+        OPTION("tls_key_file", tls_key_file, CONFIG_STRING, CONFIG_RESTART),
+        .default_value = "",
+        .max = 255,
+        .check_item = check_file,
+        .section = "gRPC",
+        .metavar = "FILE",
+        .help = "Private key of that certificate, in PEM, without a passphrase.",
+    },
+    {
+        OPTION("tls_client_ca_file", tls_client_ca_file, CONFIG_STRING, CONFIG_RESTART),
+        .default_value = "",
+        .max = 255,
+        .check_item = check_file,
+        .section = "gRPC",
+        .metavar = "FILE",
+        .help = "Certificates, in PEM, of those who may sign the certificates of clients. When it is given, "
+                "only clients that show such a certificate can connect to grpc_tls_listen.",
+    },
+    {
         OPTION("grpc_health_listen", grpc_health_listen, CONFIG_LIST, CONFIG_RESTART),
         .default_value = "",
         .min = 0,
@@ -207,14 +248,49 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .same_item = access_same_uid,
     },
     {
+        OPTION("access_control_names", access_control_names, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "",
+        .min = 0,
+        .max = 64,
+        .section = "Access",
+        .metavar = "PATTERN",
+        .help = "Clients by TLS who have the role control: patterns, as *.ops.example, of a name in the "
+                "certificate (a subject alternative name, or the common name). Needs tls_client_ca_file.",
+        .check_item = access_check_name,
+        .same_item = access_same_name,
+    },
+    {
+        OPTION("access_read_names", access_read_names, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "*",
+        .min = 0,
+        .max = 64,
+        .section = "Access",
+        .metavar = "PATTERN",
+        .help = "Clients by TLS who have the role read; those who are in neither list have the role health.",
+        .check_item = access_check_name,
+        .same_item = access_same_name,
+    },
+    {
         OPTION("access_anonymous_role", access_anonymous_role, CONFIG_ENUM, CONFIG_HOT),
         .default_value = "read",
         .section = "Access",
         .metavar = "ROLE",
-        .help = "Role of callers from other machines who cannot show who they are: by plaintext TCP "
-                "(grpc_insecure).",
+        .help = "Role of callers who cannot show who they are: by TLS without tls_client_ca_file, and from "
+                "other machines by plaintext TCP (grpc_insecure).",
         .names = role_names,
         .n_names = sizeof(role_names) / sizeof(role_names[0]),
+    },
+    {
+        OPTION("token_file", token_file, CONFIG_STRING, CONFIG_HOT),
+        .default_value = "",
+        .max = 255,
+        .check_item = check_file,
+        .section = "Access",
+        .metavar = "FILE",
+        .help =
+            "Tokens that raise the role of a call which brings one (authorization: Bearer TOKEN): lines of "
+            "ROLE:TOKEN, with read or control and at least 16 characters. Nobody but its owner, root or the "
+            "user of the daemon, may write the file, and not everybody read it. Changes are noticed.",
     },
     {
         OPTION("poll_frequency", poll_frequency, CONFIG_DURATION, CONFIG_HOT),

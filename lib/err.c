@@ -28,6 +28,7 @@ static const struct {
     {ERR_PERMISSION, "permission denied"},
     {ERR_STALE, "outdated generation"},
     {ERR_USAGE, "wrong usage"},
+    {ERR_UNAUTHENTICATED, "not authenticated"},
 };
 
 const char *err_name(int code)

@@ -9,23 +9,24 @@
 #include <stddef.h>
 
 enum err_code {
-    ERR_MALFORMED = -1000,    /* the bytes do not follow their format */
-    ERR_TRUNCATED = -1001,    /* the bytes end too early */
-    ERR_RANGE = -1002,        /* a value outside of its bounds */
-    ERR_TYPE = -1003,         /* a value of another type than asked for */
-    ERR_UNKNOWN = -1004,      /* a key or name that does not exist */
-    ERR_DUPLICATE = -1005,    /* given twice */
-    ERR_UNSUPPORTED = -1006,  /* known, but not something this program does */
-    ERR_PRECONDITION = -1007, /* not now: the state of the daemon forbids it */
-    ERR_LIMIT = -1008,        /* a configured limit is reached */
-    ERR_TIMEOUT = -1009,      /* not finished in time */
-    ERR_GONE = -1010,         /* the namespace, peer or object has ceased to exist */
-    ERR_INTERRUPTED = -1011,  /* the kernel says the dump is inconsistent (NLM_F_DUMP_INTR) */
-    ERR_CANCELLED = -1012,    /* stopped on request */
-    ERR_UNAVAILABLE = -1013,  /* the other side cannot be reached */
-    ERR_PERMISSION = -1014,   /* refused for want of a right */
-    ERR_STALE = -1015,        /* based on an outdated generation */
-    ERR_USAGE = -1016,        /* the command line is wrong */
+    ERR_MALFORMED = -1000,       /* the bytes do not follow their format */
+    ERR_TRUNCATED = -1001,       /* the bytes end too early */
+    ERR_RANGE = -1002,           /* a value outside of its bounds */
+    ERR_TYPE = -1003,            /* a value of another type than asked for */
+    ERR_UNKNOWN = -1004,         /* a key or name that does not exist */
+    ERR_DUPLICATE = -1005,       /* given twice */
+    ERR_UNSUPPORTED = -1006,     /* known, but not something this program does */
+    ERR_PRECONDITION = -1007,    /* not now: the state of the daemon forbids it */
+    ERR_LIMIT = -1008,           /* a configured limit is reached */
+    ERR_TIMEOUT = -1009,         /* not finished in time */
+    ERR_GONE = -1010,            /* the namespace, peer or object has ceased to exist */
+    ERR_INTERRUPTED = -1011,     /* the kernel says the dump is inconsistent (NLM_F_DUMP_INTR) */
+    ERR_CANCELLED = -1012,       /* stopped on request */
+    ERR_UNAVAILABLE = -1013,     /* the other side cannot be reached */
+    ERR_PERMISSION = -1014,      /* refused for want of a right */
+    ERR_STALE = -1015,           /* based on an outdated generation */
+    ERR_USAGE = -1016,           /* the command line is wrong */
+    ERR_UNAUTHENTICATED = -1017, /* the caller has shown something that proves nothing */
 };
 
 #define ERR_TEXT_MAX 512

@@ -53,8 +53,9 @@ static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, 
     const struct rpc_face *f = c->slot->face;
     const struct rpc_server_options *o = &c->server->options;
     const char *names[NAMES_MAX];
-    struct rpc_caller caller = {.role = f->role, .secure = f->secure, .token = token, .names = names};
-    grpc_auth_context *context = f->secure ? grpc_call_auth_context(c->call) : NULL;
+    struct rpc_caller caller = {
+        .role = f->role, .secure = f->secure, .verified = f->verified, .token = token, .names = names};
+    grpc_auth_context *context = f->verified ? grpc_call_auth_context(c->call) : NULL;
     if (context)
         caller.n_names = certificate_names(context, names);
     int rc = o->role(o->app, &caller, role, e);

@@ -2,20 +2,46 @@
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 
+static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
+static void (*accept_failed)(void *arg);
+static void *accept_failed_arg;
+
+void rpc_core_on_accept_failure(void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&accept_lock);
+    accept_failed = fn;
+    accept_failed_arg = arg;
+    pthread_mutex_unlock(&accept_lock);
+}
+
+/* The log line is the only thing by which gRPC shows it. */
+static void look_for_accept_failure(const char *message)
+{
+    if (!strstr(message, "Failed accept4"))
+        return;
+    pthread_mutex_lock(&accept_lock);
+    if (accept_failed)
+        accept_failed(accept_failed_arg);
+    pthread_mutex_unlock(&accept_lock);
+}
+
 /* Any stranger can make gRPC complain (a failed handshake, garbage), so its errors are rate-limited and its
  * chatter is for those who ask. */
 static void log_line(gpr_log_func_args *args)
 {
-    if (args->severity == GPR_LOG_SEVERITY_ERROR)
+    if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+        look_for_accept_failure(args->message);
         log_limited(LOG_DEBUG, "grpc", "%s", args->message);
-    else
+    } else {
         log_trace("grpc", "%s", args->message);
+    }
 }
 
 void rpc_core_init(void)

@@ -11,6 +11,10 @@
 void rpc_core_init(void);
 void rpc_core_fini(void);
 
+/* Calls |fn| when a listener of gRPC's own has failed to accept, after which it never accepts again; NULL
+ * ends that. |fn| runs on any thread and must not call gRPC. */
+void rpc_core_on_accept_failure(void (*fn)(void *arg), void *arg);
+
 /* |monotonic_ns| (0: never) as gRPC's type. */
 gpr_timespec rpc_core_deadline(int64_t monotonic_ns);
 

@@ -5,6 +5,7 @@
 
 #include "lib/tsan.h"
 #include "rpc/server_int.h"
+#include "rpc/tls.h"
 
 /* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */
 #define POSTED 2
@@ -51,7 +52,6 @@ static void on_shutdown(struct rpc_event *event, bool ok)
     struct rpc_face *f = (struct rpc_face *)((char *)event - offsetof(struct rpc_face, shut));
     struct rpc_server *s = f->server;
     pthread_mutex_lock(&s->lock);
-    f->down = true;
     s->up--;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
@@ -117,6 +117,9 @@ void rpc_face_start(struct rpc_face *f)
 
 void rpc_face_shutdown(struct rpc_face *f)
 {
+    if (f->closing)
+        return;
+    f->closing = true;
     tsan_release(&f->shut);
     grpc_server_shutdown_and_notify(f->core, f->server->queues[0].cq, &f->shut);
 }
@@ -124,6 +127,7 @@ void rpc_face_shutdown(struct rpc_face *f)
 void rpc_face_free(struct rpc_face *f)
 {
     grpc_server_destroy(f->core);
+    rpc_tls_release(f->tls_state);
     free(f->slots);
     free(f);
 }

@@ -9,10 +9,17 @@ static const struct {
 } rows[] = {
     {"grpc_insecure", MEMBER(insecure)},
     {"grpc_health_listen", MEMBER(health_listen)},
+    {"grpc_tls_listen", MEMBER(tls_listen)},
+    {"tls_cert_file", MEMBER(tls_cert_file)},
+    {"tls_key_file", MEMBER(tls_key_file)},
+    {"tls_client_ca_file", MEMBER(tls_client_ca_file)},
     {"unix_socket_mode", MEMBER(unix_socket_mode)},
     {"unix_socket_group", MEMBER(unix_socket_group)},
     {"access_control_uids", MEMBER(control_uids)},
     {"access_read_uids", MEMBER(read_uids)},
+    {"access_control_names", MEMBER(control_names)},
+    {"access_read_names", MEMBER(read_names)},
+    {"token_file", MEMBER(token_file)},
     {"access_anonymous_role", MEMBER(anonymous_role)},
 };
 

@@ -76,8 +76,8 @@ struct rpc_method {
 struct rpc_caller {
     enum rpc_role role; /* that the connection has been given; of TLS: RPC_ROLE_HEALTH */
     bool secure;        /* TLS */
-    /* TLS: the subject alternative names and then the common name of the client's certificate, verified
-     * against the CA; none when it has not shown one. */
+    bool verified;      /* TLS with a certificate of the client's that our CA has signed */
+    /* Of that certificate: the subject alternative names and then the common name. */
     const char *const *names;
     size_t n_names;
     const char *token; /* of the metadata "authorization: Bearer TOKEN"; NULL when there is none */

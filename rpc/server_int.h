@@ -38,9 +38,11 @@ struct rpc_face {
     enum rpc_role role;
     bool fixed;             /* no token raises the role */
     bool secure;            /* TLS */
+    bool verified;          /* TLS, and clients must have shown a certificate */
+    void *tls_state;        /* for rpc_tls_release */
     struct rpc_slot *slots; /* n_methods + 1 */
-    struct rpc_event shut;  /* the tag of the shutdown */
-    bool down;              /* it has come; under the server's lock */
+    bool closing;           /* the shutdown has been started; main's */
+    struct rpc_event shut;  /* its tag */
 };
 
 #define RPC_FACES_PLAIN (RPC_ROLES + 1) /* one for each role, and the one of the probes */
@@ -105,7 +107,7 @@ int rpc_face_new(struct rpc_server *s, enum rpc_role role, struct rpc_face **out
 /* Starts it: calls come from now on. */
 void rpc_face_start(struct rpc_face *f);
 
-/* Starts its shutdown; rpc_server.up goes down when it is done. */
+/* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. Main thread. */
 void rpc_face_shutdown(struct rpc_face *f);
 
 /* Frees it, after the shutdown. */

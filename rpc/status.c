@@ -27,7 +27,7 @@ static const struct {
     [GRPC_STATUS_INTERNAL] = {"INTERNAL", ERR_MALFORMED},
     [GRPC_STATUS_UNAVAILABLE] = {"UNAVAILABLE", ERR_UNAVAILABLE},
     [GRPC_STATUS_DATA_LOSS] = {"DATA_LOSS", ERR_MALFORMED},
-    [GRPC_STATUS_UNAUTHENTICATED] = {"UNAUTHENTICATED", ERR_PERMISSION},
+    [GRPC_STATUS_UNAUTHENTICATED] = {"UNAUTHENTICATED", ERR_UNAUTHENTICATED},
 };
 
 #define STATUS_COUNT (sizeof(statuses) / sizeof(statuses[0]))
@@ -81,6 +81,8 @@ int rpc_status_from_error(int code)
     case -EPERM:
     case -EACCES:
         return GRPC_STATUS_PERMISSION_DENIED;
+    case ERR_UNAUTHENTICATED:
+        return GRPC_STATUS_UNAUTHENTICATED;
     case ERR_STALE:
         return GRPC_STATUS_ABORTED;
     default:

@@ -20,3 +20,34 @@ enum rpc_role access_peer_role(const struct config *c, const struct rpc_peer *pe
     }
     return RPC_ROLE_HEALTH;
 }
+
+/* The role of a client that has shown a certificate. */
+static enum rpc_role certificate_role(const struct config *c, const struct rpc_caller *caller)
+{
+    enum rpc_role role = RPC_ROLE_HEALTH;
+    for (size_t i = 0; i < caller->n_names; i++) {
+        if (config_names_have(&c->access_control_names, caller->names[i]))
+            return RPC_ROLE_CONTROL;
+        if (config_names_have(&c->access_read_names, caller->names[i]))
+            role = RPC_ROLE_READ;
+    }
+    return role;
+}
+
+int access_call_role(const struct config *c, struct tokens *tokens, const struct rpc_caller *caller,
+                     enum rpc_role *out, struct err *e)
+{
+    enum rpc_role role = caller->role;
+    if (caller->secure)
+        role = caller->verified ? certificate_role(c, caller) : (enum rpc_role)c->access_anonymous_role;
+    *out = role;
+    /* Without a token_file, whatever is in "authorization" is meant for somebody else. */
+    if (!caller->token || !*c->token_file)
+        return 0;
+    if (!tokens_find(tokens, c->token_file, caller->token, &role))
+        return err_set(e, ERR_UNAUTHENTICATED,
+                       "the token of this call is none of those in the daemon's token_file");
+    if (role > *out)
+        *out = role;
+    return 0;
+}

@@ -3,10 +3,17 @@
 #define XTCP_SERVER_ACCESS_H
 
 #include "config/config.h"
+#include "lib/err.h"
 #include "rpc/peer.h"
-#include "rpc/role.h"
+#include "rpc/server.h"
+#include "server/tokens.h"
 
 /* The role of a connection from |peer|; |own| is the user that the daemon runs as. Any thread. */
 enum rpc_role access_peer_role(const struct config *c, const struct rpc_peer *peer, uid_t own);
+
+/* The role of a call that comes by TLS, brings a token, or both. Returns 0 and it in |out|, or
+ * ERR_UNAUTHENTICATED with |e| when the token is none of ours. Any thread. */
+int access_call_role(const struct config *c, struct tokens *tokens, const struct rpc_caller *caller,
+                     enum rpc_role *out, struct err *e);
 
 #endif

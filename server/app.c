@@ -397,6 +397,7 @@ static void on_signal(struct app *app)
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
             setup_reload(app->setup);
+            gate_refresh(app->gate);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;
@@ -415,7 +416,7 @@ static void drain(int fd)
 static void on_visitors(struct app *app, void *source)
 {
     const struct config *config = app_config(app);
-    gate_accept(app->gate, source, config);
+    gate_serve(app->gate, source, config);
     config_unref(config);
 }
 
@@ -523,12 +524,23 @@ static void drop_queues(void *arg)
     free(list);
 }
 
+/* The role of a call that is not settled by its connection. Any thread. */
+static int call_role(void *arg, const struct rpc_caller *caller, enum rpc_role *out, struct err *e)
+{
+    struct app *app = arg;
+    const struct config *config = app_config(app);
+    int rc = gate_call_role(app->gate, config, caller, out, e);
+    config_unref(config);
+    return rc;
+}
+
 static int start_threads(struct app *app, struct err *e)
 {
     struct rpc_server_options options = {.app = app,
                                          .threads = RPC_THREADS,
                                          .request_max = REQUEST_MAX,
                                          .streams_max = app->config->connection_calls_max,
+                                         .role = call_role,
                                          .hurry = drop_queues};
     options.methods = services_methods(&options.n_methods);
     int rc = rpc_server_new(&options, &app->server, e);
@@ -563,7 +575,7 @@ static int start(struct app *app, struct err *e)
     if (rc == 0)
         rc = start_threads(app, e);
     if (rc == 0)
-        rc = gate_start(app->gate, app->epoll, app->server, e);
+        rc = gate_start(app->gate, app->config, app->epoll, app->server, e);
     return rc;
 }
 

@@ -11,6 +11,8 @@
 #include "rpc/peer.h"
 #include "server/access.h"
 #include "server/connections.h"
+#include "server/tls_gate.h"
+#include "server/tokens.h"
 
 /* Connections taken before the loop looks at other things. */
 #define BUDGET 64
@@ -24,13 +26,17 @@ struct door {
 struct gate {
     struct door doors[2 * CONFIG_LISTEN_MAX];
     size_t n;
+    struct tls_gate *tls;
+    struct tokens *tokens;
     struct rpc_server *server;
     struct rpc_peer_finder *finder;
     struct connections *connections;
     uid_t own;
-    uint16_t port; /* of the first TCP listener */
+    uint16_t port; /* of the first TCP listener that is not for probes */
     uint32_t ipv4_ttl, ipv6_hop_limit;
 };
+
+/* ---- Opening ---- */
 
 static mode_t socket_mode(const struct config *c)
 {
@@ -83,6 +89,18 @@ static int open_doors(struct gate *g, const struct config *c, struct err *e)
     return rc;
 }
 
+int gate_check(const struct config *c, struct err *e)
+{
+    struct tls_gate *tls = NULL;
+    struct tokens *tokens = NULL;
+    int rc = tls_gate_new(c, &tls, e);
+    if (rc == 0)
+        rc = tokens_new(c->token_file, &tokens, e);
+    tokens_free(tokens);
+    tls_gate_free(tls);
+    return rc;
+}
+
 int gate_open(const struct config *c, struct gate **out, struct err *e)
 {
     struct gate *g = calloc(1, sizeof(*g));
@@ -94,7 +112,11 @@ int gate_open(const struct config *c, struct gate **out, struct err *e)
         rc = rpc_peer_finder_new(&g->finder);
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
-    else
+    if (rc == 0)
+        rc = tls_gate_new(c, &g->tls, e);
+    if (rc == 0)
+        rc = tokens_new(c->token_file, &g->tokens, e);
+    if (rc == 0)
         rc = open_doors(g, c, e);
     if (rc) {
         gate_free(g);
@@ -104,6 +126,36 @@ int gate_open(const struct config *c, struct gate **out, struct err *e)
     *out = g;
     return 0;
 }
+
+int gate_start(struct gate *g, const struct config *c, int epoll, struct rpc_server *server, struct err *e)
+{
+    g->server = server;
+    int rc = tls_gate_start(g->tls, c, epoll, server, e);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < g->n; i++) {
+        const struct rpc_listener *l = g->doors[i].listener;
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &g->doors[i]};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, rpc_listener_fd(l), &event) != 0)
+            return err_set(e, -errno, "listener %s: %s", rpc_listener_text(l), err_name(-errno));
+    }
+    return 0;
+}
+
+void gate_log(const struct gate *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        log_info("gate", "listening on %s%s", rpc_listener_text(g->doors[i].listener),
+                 g->doors[i].probe ? " (health only)" : "");
+    tls_gate_log(g->tls);
+}
+
+uint16_t gate_port(const struct gate *g)
+{
+    return g->port;
+}
+
+/* ---- Closing ---- */
 
 void gate_close(struct gate *g)
 {
@@ -118,22 +170,14 @@ void gate_free(struct gate *g)
     if (!g)
         return;
     gate_close(g);
+    tls_gate_free(g->tls);
+    tokens_free(g->tokens);
     rpc_peer_finder_free(g->finder);
     connections_free(g->connections);
     free(g);
 }
 
-int gate_start(struct gate *g, int epoll, struct rpc_server *server, struct err *e)
-{
-    g->server = server;
-    for (size_t i = 0; i < g->n; i++) {
-        const struct rpc_listener *l = g->doors[i].listener;
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &g->doors[i]};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, rpc_listener_fd(l), &event) != 0)
-            return err_set(e, -errno, "listener %s: %s", rpc_listener_text(l), err_name(-errno));
-    }
-    return 0;
-}
+/* ---- Those who come ---- */
 
 /* Lets the connection |fd| in, or shows it out. */
 static void let_in(struct gate *g, const struct door *door, int fd, const struct config *c)
@@ -158,8 +202,12 @@ static void let_in(struct gate *g, const struct door *door, int fd, const struct
     rpc_server_adopt(g->server, fd, role);
 }
 
-void gate_accept(struct gate *g, void *source, const struct config *c)
+void gate_serve(struct gate *g, void *source, const struct config *c)
 {
+    if (source == g->tls) {
+        tls_gate_serve(g->tls);
+        return;
+    }
     const struct door *door = source;
     for (int budget = BUDGET; budget > 0; budget--) {
         int fd = rpc_listener_accept(door->listener);
@@ -167,6 +215,17 @@ void gate_accept(struct gate *g, void *source, const struct config *c)
             return;
         let_in(g, door, fd, c);
     }
+}
+
+int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
+                   enum rpc_role *out, struct err *e)
+{
+    return access_call_role(c, g->tokens, caller, out, e);
+}
+
+void gate_refresh(struct gate *g)
+{
+    tls_gate_refresh(g->tls);
 }
 
 void gate_apply(struct gate *g, const struct config *c)
@@ -177,16 +236,4 @@ void gate_apply(struct gate *g, const struct config *c)
     g->ipv6_hop_limit = c->ipv6_hop_limit;
     for (size_t i = 0; i < g->n; i++)
         rpc_listener_set_hops(g->doors[i].listener, c->ipv4_ttl, c->ipv6_hop_limit);
-}
-
-void gate_log(const struct gate *g)
-{
-    for (size_t i = 0; i < g->n; i++)
-        log_info("gate", "listening on %s%s", rpc_listener_text(g->doors[i].listener),
-                 g->doors[i].probe ? " (health only)" : "");
-}
-
-uint16_t gate_port(const struct gate *g)
-{
-    return g->port;
 }

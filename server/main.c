@@ -11,6 +11,7 @@
 #include "config/state.h"
 #include "lib/log.h"
 #include "server/app.h"
+#include "server/gate.h"
 #include "server/offline.h"
 
 #define EXIT_USAGE 2
@@ -202,6 +203,11 @@ int main(int argc, char **argv)
         return print_help();
     if (c.version)
         return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
+    if (c.check && gate_check(sources.config, &e)) {
+        fprintf(stderr, "xtcp2: %s\n", e.text);
+        drop_sources(&sources);
+        return 1;
+    }
     if (c.check || c.print) {
         drop_sources(&sources);
         return c.check ? report_good(&c) : print(&effective);

@@ -9,9 +9,9 @@ static void test_names(void **state)
     assert_string_equal(err_name(0), "success");
     assert_string_equal(err_name(-ENOENT), "No such file or directory");
     assert_string_equal(err_name(ERR_RANGE), "value out of range");
-    assert_string_equal(err_name(ERR_USAGE - 1), "unknown error");
+    assert_string_equal(err_name(ERR_UNAUTHENTICATED - 1), "unknown error");
     assert_string_equal(err_name(5), "unknown error");
-    for (int code = ERR_MALFORMED; code >= ERR_USAGE; code--) {
+    for (int code = ERR_MALFORMED; code >= ERR_UNAUTHENTICATED; code--) {
         assert_string_not_equal(err_name(code), "unknown error");
         for (int other = ERR_MALFORMED; other > code; other--)
             assert_string_not_equal(err_name(code), err_name(other));

@@ -15,7 +15,7 @@
 /* ---- A value for each option ---- */
 
 /* For the types whose values the table cannot tell. */
-static const char *const samples[] = {"x", "info,cong", "/x,/y", "[::1]:1,unix:/x", "7,8"};
+static const char *const samples[] = {"x", "info,cong", "/x,/y", "[::1]:1,unix:/x", "[::1]:1", "7,8"};
 
 /* Sets |option| to |text| in a configuration that is otherwise the default. Returns NULL when that is none.
  */

@@ -1,0 +1,298 @@
+#include "rpc/tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+enum { CERT, KEY, CLIENT_CA, FILES };
+
+static const char *const options[FILES] = {
+    [CERT] = "tls_cert_file", [KEY] = "tls_key_file", [CLIENT_CA] = "tls_client_ca_file"};
+
+#define FILE_MAX (1024 * 1024)
+
+/* What tells one state of a file from another. A file that others are linked to by name, as Kubernetes does
+ * with secrets, is another inode. */
+struct stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec changed;
+};
+
+/* What all files held at one time. */
+struct material {
+    char *pem[FILES]; /* that of a file that is not configured is NULL */
+};
+
+struct rpc_tls {
+    char *paths[FILES];
+    pthread_mutex_t lock; /* guards what follows; a leaf */
+    struct stamp stamps[FILES];
+    struct material material;
+    uint64_t generation; /* of the material */
+};
+
+/* What one port has been given. */
+struct port {
+    struct rpc_tls *tls;
+    uint64_t generation;
+};
+
+static void material_clear(struct material *m)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        if (m->pem[i])
+            explicit_bzero(m->pem[i], strlen(m->pem[i]));
+        free(m->pem[i]);
+        m->pem[i] = NULL;
+    }
+}
+
+static void take_stamps(const struct rpc_tls *t, struct stamp out[FILES])
+{
+    memset(out, 0, FILES * sizeof(*out));
+    for (size_t i = 0; i < FILES; i++) {
+        struct stat st;
+        if (t->paths[i] && stat(t->paths[i], &st) == 0)
+            out[i] =
+                (struct stamp){.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
+    }
+}
+
+static bool same_stamp(const struct stamp *a, const struct stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* ---- Reading and checking ---- */
+
+static int read_file(const char *option, const char *path, char **out, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(e, -errno, "%s: %s: %s", option, path, err_name(-errno));
+    char *text = malloc(FILE_MAX + 1);
+    size_t n = 0;
+    ssize_t got = text ? 1 : -1;
+    while (got > 0 && n < FILE_MAX) {
+        got = read(fd, text + n, FILE_MAX - n);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    int rc = got < 0 ? -errno : 0;
+    close(fd);
+    if (rc == 0 && n < FILE_MAX) {
+        text[n] = '\0';
+        *out = realloc(text, n + 1);
+        return 0;
+    }
+    free(text);
+    return err_set(e, rc ? rc : ERR_RANGE, "%s: %s: %s", option, path,
+                   rc ? err_name(rc) : "is too long to be a certificate");
+}
+
+/* What OpenSSL says is wrong. */
+static int blame(const struct rpc_tls *t, int file, const char *what, struct err *e)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    int rc = err_set(e, ERR_MALFORMED, "%s: %s: %s%s%s%s", options[file], t->paths[file], what,
+                     reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+    ERR_clear_error();
+    return rc;
+}
+
+/* The next certificate of |pem|; NULL at its end. */
+static X509 *next_certificate(BIO *pem)
+{
+    return PEM_read_bio_X509(pem, NULL, NULL, NULL);
+}
+
+static int check_key(const struct rpc_tls *t, const struct material *m, X509 *certificate, struct err *e)
+{
+    BIO *bio = BIO_new_mem_buf(m->pem[KEY], -1);
+    /* An empty passphrase: nobody is there to be asked for one. */
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
+    int rc = 0;
+    if (!key)
+        rc = blame(t, KEY, "holds no private key without a passphrase", e);
+    else if (X509_check_private_key(certificate, key) != 1)
+        rc = blame(t, KEY, "is not the key of the certificate in tls_cert_file", e);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return rc;
+}
+
+static int check_server(const struct rpc_tls *t, const struct material *m, struct err *e)
+{
+    BIO *bio = BIO_new_mem_buf(m->pem[CERT], -1);
+    X509 *certificate = bio ? next_certificate(bio) : NULL;
+    int rc;
+    if (!certificate)
+        rc = blame(t, CERT, "holds no certificate", e);
+    else
+        rc = check_key(t, m, certificate, e);
+    if (rc == 0 && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        log_warn("tls", "%s: %s: has expired: clients will refuse it", options[CERT], t->paths[CERT]);
+    X509_free(certificate);
+    BIO_free(bio);
+    return rc;
+}
+
+static int check_client_ca(const struct rpc_tls *t, const struct material *m, struct err *e)
+{
+    if (!m->pem[CLIENT_CA])
+        return 0;
+    BIO *bio = BIO_new_mem_buf(m->pem[CLIENT_CA], -1);
+    X509 *certificate = bio ? next_certificate(bio) : NULL;
+    int rc = certificate ? 0 : blame(t, CLIENT_CA, "holds no certificate", e);
+    X509_free(certificate);
+    BIO_free(bio);
+    return rc;
+}
+
+/* Reads all files and checks that they fit together. */
+static int load(const struct rpc_tls *t, struct material *out, struct err *e)
+{
+    int rc = 0;
+    *out = (struct material){0};
+    ERR_clear_error();
+    for (size_t i = 0; i < FILES && rc == 0; i++) {
+        if (t->paths[i])
+            rc = read_file(options[i], t->paths[i], &out->pem[i], e);
+    }
+    if (rc == 0)
+        rc = check_server(t, out, e);
+    if (rc == 0)
+        rc = check_client_ca(t, out, e);
+    ERR_clear_error(); /* the end of a PEM file is an error to OpenSSL */
+    if (rc)
+        material_clear(out);
+    return rc;
+}
+
+/* ---- Life ---- */
+
+int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct err *e)
+{
+    const char *const paths[FILES] = {
+        [CERT] = files->cert, [KEY] = files->key, [CLIENT_CA] = *files->client_ca ? files->client_ca : NULL};
+    struct rpc_tls *t = calloc(1, sizeof(*t));
+    if (!t)
+        return err_set(e, -ENOMEM, "out of memory");
+    pthread_mutex_init(&t->lock, NULL);
+    t->generation = 1;
+    int rc = 0;
+    for (size_t i = 0; i < FILES && rc == 0; i++) {
+        t->paths[i] = paths[i] ? strdup(paths[i]) : NULL;
+        if (paths[i] && !t->paths[i])
+            rc = err_set(e, -ENOMEM, "out of memory");
+    }
+    take_stamps(t, t->stamps);
+    if (rc == 0)
+        rc = load(t, &t->material, e);
+    if (rc) {
+        rpc_tls_free(t);
+        return rc;
+    }
+    *out = t;
+    return 0;
+}
+
+void rpc_tls_free(struct rpc_tls *t)
+{
+    if (!t)
+        return;
+    material_clear(&t->material);
+    for (size_t i = 0; i < FILES; i++)
+        free(t->paths[i]);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+bool rpc_tls_asks_clients(const struct rpc_tls *t)
+{
+    return t->paths[CLIENT_CA] != NULL;
+}
+
+/* The lock is held. */
+static void refresh(struct rpc_tls *t)
+{
+    struct stamp now[FILES];
+    struct material fresh;
+    struct err e = {0};
+    bool same = true;
+    take_stamps(t, now);
+    for (size_t i = 0; i < FILES; i++)
+        same = same && same_stamp(&now[i], &t->stamps[i]);
+    if (same)
+        return;
+    memcpy(t->stamps, now, sizeof(now));
+    if (load(t, &fresh, &e)) {
+        log_error("tls", "%s; the certificate from before is still in use", e.text);
+        return;
+    }
+    material_clear(&t->material);
+    t->material = fresh;
+    t->generation++;
+    log_info("tls", "certificate read again: %s", t->paths[CERT]);
+}
+
+void rpc_tls_refresh(struct rpc_tls *t)
+{
+    pthread_mutex_lock(&t->lock);
+    refresh(t);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- For gRPC ---- */
+
+/* Asked before each handshake, and once when the port is added. */
+static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out)
+{
+    struct port *p = arg;
+    struct rpc_tls *t = p->tls;
+    grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    pthread_mutex_lock(&t->lock);
+    refresh(t);
+    if (p->generation != t->generation) {
+        const grpc_ssl_pem_key_cert_pair pair = {.private_key = t->material.pem[KEY],
+                                                 .cert_chain = t->material.pem[CERT]};
+        /* gRPC insists on roots here, also where clients show nothing that could be checked against them. */
+        const char *roots = t->material.pem[CLIENT_CA] ? t->material.pem[CLIENT_CA] : t->material.pem[CERT];
+        *out = grpc_ssl_server_certificate_config_create(roots, &pair, 1);
+        p->generation = t->generation;
+        status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return status;
+}
+
+grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, void **state)
+{
+    struct port *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->tls = t;
+    *state = p;
+    return grpc_ssl_server_credentials_create_with_options(
+        grpc_ssl_server_credentials_create_options_using_config_fetcher(
+            rpc_tls_asks_clients(t) ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                    : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+            fetch, p));
+}
+
+void rpc_tls_release(void *state)
+{
+    free(state);
+}

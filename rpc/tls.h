@@ -1,0 +1,40 @@
+/* Certificates of the TLS listeners: read, checked, and read again when their files change.
+ *
+ * gRPC asks for them whenever somebody connects; connections that stand keep what they have. */
+#ifndef XTCP_RPC_TLS_H
+#define XTCP_RPC_TLS_H
+
+#include <grpc/grpc_security.h>
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+/* Paths of PEM files. */
+struct rpc_tls_files {
+    const char *cert; /* the server's certificate and what leads to its CA */
+    const char *key;  /* its private key */
+    const char
+        *client_ca; /* who may sign the certificates of clients, which then must show one; "" for none */
+};
+
+struct rpc_tls;
+
+/* Reads the files. Returns 0 and what they hold in |out|, or a code with |e| naming the option and the file
+ * that are to blame. */
+int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct err *e);
+void rpc_tls_free(struct rpc_tls *t);
+
+/* Reads the files again if they have changed; what is wrong with them is logged, once for each change, and
+ * what was read before stays. Any thread. */
+void rpc_tls_refresh(struct rpc_tls *t);
+
+/* Whether clients must show a certificate. */
+bool rpc_tls_asks_clients(const struct rpc_tls *t);
+
+/* Credentials for one port: an object of its own for each. They use |t|, which must outlive them. */
+grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, void **state);
+
+/* Frees what rpc_tls_credentials gave as |state|, after the server with these credentials. */
+void rpc_tls_release(void *state);
+
+#endif

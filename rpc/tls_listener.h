@@ -1,0 +1,34 @@
+/* Listeners with TLS. gRPC accepts here itself, on a face of the server for each: only so does it take TLS.
+ * When no descriptor is left at that moment, its listener never accepts again; then another one takes its
+ * place, and connections that stand go on. Main thread only. */
+#ifndef XTCP_RPC_TLS_LISTENER_H
+#define XTCP_RPC_TLS_LISTENER_H
+
+#include <stdint.h>
+
+#include "rpc/server.h"
+#include "rpc/tls.h"
+
+struct rpc_tls_listener;
+
+/* Listens at |where| (see config_listen_parse; TCP only) for |s|, which must be there until the end of the
+ * listener; |tls| must outlive the server. Returns 0 and it in |out|, or a code with |e| naming the address.
+ */
+int rpc_tls_listener_open(struct rpc_server *s, struct rpc_tls *tls, const char *where,
+                          struct rpc_tls_listener **out, struct err *e);
+
+/* Frees it; the server goes on listening until it stops. NULL is allowed. */
+void rpc_tls_listener_free(struct rpc_tls_listener *l);
+
+/* As rpc_listener_text and rpc_listener_port. */
+const char *rpc_tls_listener_text(const struct rpc_tls_listener *l);
+uint16_t rpc_tls_listener_port(const struct rpc_tls_listener *l);
+
+/* Takes the place of what has stopped accepting. Returns 0, or a code with |e|: to be tried again later. */
+int rpc_tls_listener_rebuild(struct rpc_tls_listener *l, struct err *e);
+
+/* Calls |fn| when some listener of gRPC's has stopped accepting; NULL ends that. |fn| runs on any thread and
+ * must not call gRPC. */
+void rpc_tls_on_loss(void (*fn)(void *arg), void *arg);
+
+#endif

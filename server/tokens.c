@@ -1,0 +1,238 @@
+#include "server/tokens.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#define TOKENS_MAX 256
+#define FILE_MAX   (128 * 1024)
+
+/* Padded with zeros, so that all comparisons are of the same length. */
+struct token {
+    unsigned char text[TOKEN_LENGTH_MAX + 1];
+    enum rpc_role role;
+};
+
+struct table {
+    struct token *items;
+    size_t n;
+};
+
+struct tokens {
+    pthread_mutex_t lock; /* guards what follows; a leaf */
+    char path[PATH_MAX];
+    struct stat seen; /* of the file when it was read, or last found to be no good */
+    struct table table;
+};
+
+static void table_clear(struct table *t)
+{
+    if (t->items)
+        explicit_bzero(t->items, TOKENS_MAX * sizeof(*t->items));
+    free(t->items);
+    *t = (struct table){0};
+}
+
+/* ---- The file ---- */
+
+static int parse_line(const char *line, size_t len, struct table *out, struct err *e)
+{
+    const char *colon = memchr(line, ':', len);
+    enum rpc_role role = RPC_ROLE_READ;
+    size_t role_len = colon ? (size_t)(colon - line) : 0;
+    while (role < RPC_ROLES &&
+           (strlen(rpc_role_names[role]) != role_len || strncmp(line, rpc_role_names[role], role_len) != 0))
+        role++;
+    if (role == RPC_ROLES)
+        return err_set(e, ERR_MALFORMED, "expected read:TOKEN or control:TOKEN");
+    const char *text = colon + 1;
+    size_t n = len - role_len - 1;
+    if (n < TOKEN_LENGTH_MIN || n > TOKEN_LENGTH_MAX)
+        return err_set(e, ERR_RANGE, "a token has %d to %d characters", TOKEN_LENGTH_MIN, TOKEN_LENGTH_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] <= ' ' || text[i] > '~')
+            return err_set(e, ERR_MALFORMED, "a token has printable ASCII characters without spaces");
+    }
+    if (out->n == TOKENS_MAX)
+        return err_set(e, ERR_RANGE, "there are more than %d tokens", TOKENS_MAX);
+    struct token *t = &out->items[out->n++];
+    memcpy(t->text, text, n);
+    t->role = role;
+    return 0;
+}
+
+/* Reads |text|: a token in each line that is neither empty nor a comment. */
+static int parse(const char *text, size_t len, struct table *out, struct err *e)
+{
+    *out = (struct table){.items = calloc(TOKENS_MAX, sizeof(*out->items))};
+    if (!out->items)
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = 0;
+    for (unsigned number = 1; len > 0 && rc == 0; number++) {
+        const char *newline = memchr(text, '\n', len);
+        size_t n = newline ? (size_t)(newline - text) : len;
+        if (n > 0 && text[0] != '#')
+            rc = parse_line(text, n, out, e);
+        if (rc)
+            err_prefix(e, "line %u", number);
+        n += newline != NULL;
+        text += n;
+        len -= n;
+    }
+    if (rc)
+        table_clear(out);
+    return rc;
+}
+
+/* A file that others can change or read is no place for secrets. */
+static int check_mode(const struct stat *st, struct err *e)
+{
+    if (!S_ISREG(st->st_mode))
+        return err_set(e, ERR_TYPE, "is no file");
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return err_set(e, ERR_PERMISSION,
+                       "belongs to user %u, who is neither root nor the user of the daemon",
+                       (unsigned)st->st_uid);
+    if (st->st_mode & (S_IWGRP | S_IROTH | S_IWOTH | S_IXOTH))
+        return err_set(e, ERR_PERMISSION, "has the mode %04o; allowed 0640 or less",
+                       (unsigned)st->st_mode & 07777);
+    return 0;
+}
+
+static int read_table(int fd, struct table *out, struct err *e)
+{
+    struct stat st;
+    int rc = fstat(fd, &st) == 0 ? check_mode(&st, e) : err_set(e, -errno, "%s", err_name(-errno));
+    if (rc)
+        return rc;
+    char *text = malloc(FILE_MAX);
+    if (!text)
+        return err_set(e, -ENOMEM, "out of memory");
+    size_t n = 0;
+    ssize_t got = 1;
+    while (got > 0 && n < FILE_MAX) {
+        got = read(fd, text + n, FILE_MAX - n);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    if (got < 0)
+        rc = err_set(e, -errno, "%s", err_name(-errno));
+    else if (n == FILE_MAX)
+        rc = err_set(e, ERR_RANGE, "is longer than %d bytes", FILE_MAX - 1);
+    else
+        rc = parse(text, n, out, e);
+    explicit_bzero(text, n);
+    free(text);
+    return rc;
+}
+
+static int load(const char *path, struct table *out, struct err *e)
+{
+    *out = (struct table){0};
+    if (!*path)
+        return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int rc = fd >= 0 ? read_table(fd, out, e) : err_set(e, -errno, "%s", err_name(-errno));
+    if (fd >= 0)
+        close(fd);
+    if (rc)
+        err_prefix(e, "token_file: %s", path);
+    return rc;
+}
+
+static void look(const char *path, struct stat *out)
+{
+    if (!*path || stat(path, out) != 0)
+        memset(out, 0, sizeof(*out));
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* The lock is held. */
+static void refresh(struct tokens *t, const char *path)
+{
+    struct stat now;
+    struct table fresh;
+    struct err e = {0};
+    look(path, &now);
+    if (same_file(&now, &t->seen) && strcmp(path, t->path) == 0)
+        return;
+    t->seen = now;
+    snprintf(t->path, sizeof(t->path), "%s", path);
+    if (load(path, &fresh, &e)) {
+        log_error("access", "%s; the tokens from before still count", e.text);
+        return;
+    }
+    table_clear(&t->table);
+    t->table = fresh;
+    log_info("access", "token_file: %zu tokens", fresh.n);
+}
+
+/* ---- Life and use ---- */
+
+int tokens_new(const char *path, struct tokens **out, struct err *e)
+{
+    struct tokens *t = calloc(1, sizeof(*t));
+    if (!t)
+        return err_set(e, -ENOMEM, "out of memory");
+    pthread_mutex_init(&t->lock, NULL);
+    snprintf(t->path, sizeof(t->path), "%s", path);
+    look(path, &t->seen);
+    int rc = load(path, &t->table, e);
+    if (rc) {
+        tokens_free(t);
+        return rc;
+    }
+    *out = t;
+    return 0;
+}
+
+void tokens_free(struct tokens *t)
+{
+    if (!t)
+        return;
+    table_clear(&t->table);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+/* Whether both are the same, in a time that depends on neither. */
+static unsigned same_text(const unsigned char *a, const unsigned char *b)
+{
+    unsigned differ = 0;
+    for (size_t i = 0; i <= TOKEN_LENGTH_MAX; i++)
+        differ |= a[i] ^ b[i];
+    return differ == 0;
+}
+
+bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role)
+{
+    unsigned char padded[TOKEN_LENGTH_MAX + 1] = {0};
+    size_t len = strlen(token);
+    unsigned found = 0;
+    if (len < TOKEN_LENGTH_MIN || len > TOKEN_LENGTH_MAX)
+        return false;
+    memcpy(padded, token, len);
+    pthread_mutex_lock(&t->lock);
+    refresh(t, path);
+    for (size_t i = 0; i < t->table.n; i++) { /* all of them, also after the right one */
+        unsigned same = same_text(padded, t->table.items[i].text);
+        unsigned better = same && (!found || t->table.items[i].role > *role);
+        *role = better ? t->table.items[i].role : *role;
+        found |= same;
+    }
+    pthread_mutex_unlock(&t->lock);
+    explicit_bzero(padded, sizeof(padded));
+    return found != 0;
+}

@@ -1,0 +1,25 @@
+/* The tokens of token_file. Any thread. */
+#ifndef XTCP_SERVER_TOKENS_H
+#define XTCP_SERVER_TOKENS_H
+
+#include <stdbool.h>
+
+#include "lib/err.h"
+#include "rpc/role.h"
+
+#define TOKEN_LENGTH_MIN 16
+#define TOKEN_LENGTH_MAX 255
+
+struct tokens;
+
+/* Reads the tokens of the file |path|; none for an empty path. Returns 0 and them in |out|, or a code with
+ * |e| naming the file, and the line where one is wrong. */
+int tokens_new(const char *path, struct tokens **out, struct err *e);
+void tokens_free(struct tokens *t);
+
+/* Looks for |token| and puts its role into |role|. The file is read again first if it has changed, or if it
+ * is another |path| than before; if it is no good now, that is logged and what was read before counts. How
+ * long this takes tells nothing about the tokens. */
+bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role);
+
+#endif
