@@ -98,6 +98,7 @@ struct collector {
 
     /* Of the last poll, for the next one. */
     enum rank rank;
+    size_t sockets;        /* that it had */
     bool was_empty;        /* complete, and no sockets */
     int64_t empty_cost_ns; /* CPU time of the last dump without sockets */
 };

@@ -12,7 +12,8 @@ struct visit {
     const struct collector_order *order;
     const _Atomic bool *stopping;
     struct slot *slot;
-    bool gate;  /* look first whether there are sockets at all, and do not dump when there are none */
+    size_t expected; /* sockets, about */
+    bool gate;       /* look first whether there are sockets at all, and do not dump when there are none */
     bool stray; /* out: the thread is still in the namespace and cannot leave it: it must end, and do nothing
                    else */
 };

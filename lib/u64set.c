@@ -76,9 +76,9 @@ static void put(struct u64set *s, size_t at, uint64_t key)
     s->used++;
 }
 
-static int grow(struct u64set *s)
+static int resize(struct u64set *s, size_t capacity)
 {
-    struct u64set larger = {.capacity = s->capacity ? 2 * s->capacity : FIRST_CAPACITY, .zero = s->zero};
+    struct u64set larger = {.capacity = capacity, .zero = s->zero};
     if (larger.capacity > (size_t)1 << 31)
         return -ENOMEM; /* what taken[] can tell */
     larger.slots = calloc(larger.capacity, sizeof(larger.slots[0]));
@@ -98,6 +98,15 @@ static int grow(struct u64set *s)
     return 0;
 }
 
+void u64set_reserve(struct u64set *s, size_t keys)
+{
+    size_t capacity = s->capacity ? s->capacity : FIRST_CAPACITY;
+    while (room(capacity) < keys && capacity <= SIZE_MAX / 2)
+        capacity *= 2;
+    if (capacity > s->capacity)
+        resize(s, capacity); /* without memory it grows later, or says so then */
+}
+
 int u64set_add(struct u64set *s, uint64_t key)
 {
     if (key == 0) {
@@ -107,7 +116,7 @@ int u64set_add(struct u64set *s, uint64_t key)
         return added;
     }
     if (s->used - s->zero >= room(s->capacity)) {
-        int rc = grow(s);
+        int rc = resize(s, s->capacity ? 2 * s->capacity : FIRST_CAPACITY);
         if (rc)
             return rc;
     }

@@ -23,6 +23,9 @@ void u64set_clear(struct u64set *s, size_t keep);
 /* Adds |key|. Returns 1 when it is new, 0 when it was there, -ENOMEM. */
 int u64set_add(struct u64set *s, uint64_t key);
 
+/* Makes room for |keys| keys in one step, if there is memory: for who knows about how many there will be. */
+void u64set_reserve(struct u64set *s, size_t keys);
+
 /* Starts loading the memory that u64set_add will look at for |key|: when many keys are known ahead,
  * prefetching all of them first makes one wait of many. */
 void u64set_prefetch(const struct u64set *s, uint64_t key);

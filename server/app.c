@@ -1,6 +1,7 @@
 #include "server/app.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -30,7 +31,7 @@
 #define RPC_THREADS     2
 #define REQUEST_MAX     (64 * 1024) /* bytes of a request */
 #define HUB_QUEUE_BYTES (64 * 1024 * 1024)
-#define POOL_KEEP       32 /* unused batches kept for the next poll */
+#define POOL_KEEP       16 /* unused batches kept for the next poll */
 
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
@@ -481,6 +482,16 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* What a large dump needed shall go back to the system after it. Left alone, malloc takes the freeing of a
+ * large block as a sign that more will be wanted and keeps the next one. And it makes an arena for each of
+ * hundreds of threads, on many CPUs, of which a few are at work at a time. */
+static void limit_malloc(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+    mallopt(M_ARENA_MAX, 8);
+}
+
 static int make_modules(struct app *app, struct err *e)
 {
     app->pool = batch_pool_new(POOL_KEEP);
@@ -566,6 +577,7 @@ static int start(struct app *app, struct err *e)
     schedule_set_loops(&app->schedule, app->config->max_loops);
     log_set(app->config->log_level, app->config->log_format);
     raise_descriptor_limit();
+    limit_malloc();
     rpc_server_init();
     int rc = open_loop(app, e);
     if (rc == 0)

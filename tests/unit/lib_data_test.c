@@ -172,6 +172,26 @@ static void test_u64set(void **state)
     u64set_free(&s);
 }
 
+static void test_u64set_reserve(void **state)
+{
+    (void)state;
+    struct u64set s;
+    u64set_init(&s);
+    u64set_reserve(&s, 0);
+    assert_int_equal(u64set_add(&s, 5), 1);
+    u64set_reserve(&s, 100000);
+    size_t capacity = s.capacity;
+    assert_int_equal(u64set_add(&s, 5), 0); /* still there */
+    for (uint64_t key = 0; key < 100000; key++)
+        assert_int_equal(u64set_add(&s, key), key != 5);
+    assert_int_equal(s.capacity, capacity); /* it was enough */
+    u64set_reserve(&s, 10);
+    u64set_reserve(&s, SIZE_MAX); /* cannot be had: nothing happens */
+    assert_int_equal(s.capacity, capacity);
+    assert_int_equal(s.used, 100000);
+    u64set_free(&s);
+}
+
 static void test_u64set_clear(void **state)
 {
     (void)state;
@@ -253,8 +273,8 @@ int main(void)
         cmocka_unit_test(test_cursor_align),     cmocka_unit_test(test_varints),
         cmocka_unit_test(test_overlong_varints), cmocka_unit_test(test_utf8_of_every_code_point),
         cmocka_unit_test(test_utf8_cut),         cmocka_unit_test(test_u64set),
-        cmocka_unit_test(test_u64set_clear),     cmocka_unit_test(test_u64set_random),
-        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_u64set_reserve),   cmocka_unit_test(test_u64set_clear),
+        cmocka_unit_test(test_u64set_random),    cmocka_unit_test(test_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
