@@ -40,6 +40,8 @@ struct config_field {
     uint64_t fixed_number;
     const char *fixed_text; /* NULL: empty */
     const char *option;     /* of config_options, that it shows; NULL: none */
+    bool secret;            /* never repeated in an error */
+    const char *why; /* why it cannot be set, or what else stands behind it; NULL: the option says it */
 };
 
 #define CONFIG_FIELD_COUNT 68

@@ -1,6 +1,7 @@
 /* Set and SetPollFrequency: from a request to a changed copy of the configuration. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "rpc/msg_config_int.h"
@@ -32,18 +33,26 @@ static uint64_t number_at(const ProtobufCFieldDescriptor *f, const void *at)
     }
 }
 
+/* |value| is not what this daemon has, |in_force|, and cannot be. */
+static int refuse(const struct field_args *x, const char *value, const char *in_force)
+{
+    const char *why = x->row->why ? x->row->why : "";
+    return err_set(x->a->e, ERR_UNSUPPORTED,
+                   "%s: value \"%s\" is not supported by this daemon, which has \"%s\"%s%s", x->row->name,
+                   value, in_force, *why ? ": " : "", why);
+}
+
 static int refuse_number(const struct field_args *x, uint64_t in_force)
 {
     uint64_t value = number_at(x->f, x->at);
+    char texts[2][24];
     if (value == in_force)
         return 0;
     if (x->f->type == PROTOBUF_C_TYPE_BOOL)
-        return err_set(x->a->e, ERR_UNSUPPORTED,
-                       "%s: value \"%s\" is not supported by this daemon, which has \"%s\"", x->row->name,
-                       value ? "true" : "false", in_force ? "true" : "false");
-    return err_set(x->a->e, ERR_UNSUPPORTED,
-                   "%s: value \"%" PRIu64 "\" is not supported by this daemon, which has \"%" PRIu64 "\"",
-                   x->row->name, value, in_force);
+        return refuse(x, value ? "true" : "false", in_force ? "true" : "false");
+    snprintf(texts[0], sizeof(texts[0]), "%" PRIu64, value);
+    snprintf(texts[1], sizeof(texts[1]), "%" PRIu64, in_force);
+    return refuse(x, texts[0], texts[1]);
 }
 
 static int refuse_text(const struct field_args *x, const char *in_force)
@@ -52,22 +61,21 @@ static int refuse_text(const struct field_args *x, const char *in_force)
     char quoted[CONFIG_QUOTE_MAX], quoted_in_force[CONFIG_QUOTE_MAX];
     if (strcmp(value, in_force) == 0)
         return 0;
-    return err_set(x->a->e, ERR_UNSUPPORTED,
-                   "%s: value \"%s\" is not supported by this daemon, which has \"%s\"", x->row->name,
-                   config_quote(value, quoted), config_quote(in_force, quoted_in_force));
+    return refuse(x, x->row->secret ? "***" : config_quote(value, quoted),
+                  config_quote(in_force, quoted_in_force));
 }
 
 static int apply_fixed(const struct field_args *x)
 {
     if (x->f->label == PROTOBUF_C_LABEL_REPEATED)
-        return err_set(x->a->e, ERR_UNSUPPORTED, "%s: not supported by this daemon, which has none",
-                       x->row->name);
+        return err_set(x->a->e, ERR_UNSUPPORTED, "%s: not supported by this daemon, which has none: %s",
+                       x->row->name, x->row->why);
     if (x->f->type == PROTOBUF_C_TYPE_MESSAGE) {
         const Google__Protobuf__Duration *d = *(Google__Protobuf__Duration *const *)x->at;
         return err_set(x->a->e, ERR_UNSUPPORTED,
                        "%s: value \"%" PRId64 ".%09" PRId32
-                       "s\" is not supported by this daemon, which has none",
-                       x->row->name, d->seconds, d->nanos);
+                       "s\" is not supported by this daemon, which has none: %s",
+                       x->row->name, d->seconds, d->nanos, x->row->why);
     }
     if (x->f->type == PROTOBUF_C_TYPE_STRING)
         return refuse_text(x, x->row->fixed_text ? x->row->fixed_text : "");

@@ -5,6 +5,8 @@
 
 #include <ctype.h>
 
+#include "generated.h"
+
 /* A generated part of a file: what stands between the two lines. */
 struct part {
     const char *file, *begin, *end;
@@ -119,48 +121,14 @@ static const struct part parts[] = {
     {XTCP_SOURCE_DIR "/man/xtcp2.yaml.5", ROFF_BEGIN, ROFF_END, key_entry},
 };
 
-static void write_file(const char *path, const char *head, size_t head_len, const struct buf *part,
-                       const char *tail)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(head, 1, head_len, f), head_len);
-    assert_int_equal(fwrite(part->data, 1, part->len, f), part->len);
-    assert_true(fputs(tail, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-/* The end of the generated part that begins at |from|: a line that is |end|. */
-static char *end_of(char *from, const char *end)
-{
-    for (char *line = from; *line; line += strcspn(line, "\n") + 1) {
-        if (strncmp(line, end, strlen(end)) == 0)
-            return line;
-    }
-    fail_msg("no line %s", end);
-    return NULL;
-}
-
 static void check_part(const struct part *p)
 {
     struct buf fresh;
-    char *text = test_read_file(p->file);
-    char *begin = strstr(text, p->begin);
-    assert_non_null(begin);
-    begin += strlen(p->begin);
-    char *end = end_of(begin, p->end);
     buf_init(&fresh);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
         p->write(&config_options[i], &fresh);
-    assert_false(fresh.failed);
-    if (getenv("XTCP_UPDATE")) {
-        write_file(p->file, text, (size_t)(begin - text), &fresh, end);
-    } else {
-        *end = '\0';
-        assert_string_equal(begin, buf_cstr(&fresh));
-    }
+    generated_check(p->file, p->begin, p->end, &fresh);
     buf_free(&fresh);
-    free(text);
 }
 
 static void test_generated_parts(void **state)

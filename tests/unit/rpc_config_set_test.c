@@ -404,11 +404,12 @@ static void test_what_cannot_be_changed_is_refused_by_name(void **state)
     (void)state;
     Google__Protobuf__Duration d = GOOGLE__PROTOBUF__DURATION__INIT;
     REFUSE(netlinkers, 4, ERR_UNSUPPORTED,
-           "netlinkers: value \"4\" is not supported by this daemon, which has \"1\"");
+           "netlinkers: value \"4\" is not supported by this daemon, which has \"1\": one reader for each");
     REFUSE(dest, (char *)"kafka:broker:9092", ERR_UNSUPPORTED, "dest: value \"kafka:broker:9092\"");
     REFUSE(io_uring, true, ERR_UNSUPPORTED,
            "io_uring: value \"true\" is not supported by this daemon, which has \"false\"");
-    REFUSE(s3_secret_key, (char *)"k", ERR_UNSUPPORTED, "s3_secret_key");
+    REFUSE(s3_secret_key, (char *)"k", ERR_UNSUPPORTED,
+           "s3_secret_key: value \"***\" is not supported by this daemon, which has \"\": there is no S3");
     REFUSE(daemon_version, (char *)"9", ERR_UNSUPPORTED, "daemon_version");
     REFUSE(grpc_port, 8890, ERR_UNSUPPORTED, "grpc_port");
     d.seconds = 1;

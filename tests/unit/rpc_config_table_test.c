@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "generated.h"
 #include "rpc/msg_config_int.h"
 
 #define DESCRIPTOR (&xtcp_config__v1__xtcp_config__descriptor)
@@ -215,12 +216,56 @@ static void test_port_is_that_of_the_first_tcp_listener(void **state)
     assert_int_equal(port_of(any, 1, 0), 8889);
 }
 
+/* ---- The documentation ---- */
+
+/* The value of a field that has only one. */
+static void fixed_value(const struct config_field *row, struct buf *out)
+{
+    const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
+    if (row->fixed_text)
+        buf_printf(out, "`%s`", row->fixed_text);
+    else if (f->type == PROTOBUF_C_TYPE_UINT32 || f->type == PROTOBUF_C_TYPE_UINT64)
+        buf_printf(out, "`%llu`", (unsigned long long)row->fixed_number);
+    else if (f->type == PROTOBUF_C_TYPE_BOOL)
+        buf_str(out, "`false`");
+    else
+        buf_str(out, "empty");
+}
+
+static void document_row(const struct config_field *row, struct buf *out)
+{
+    buf_printf(out, "| `%s` | ", row->name);
+    if (row->option)
+        buf_printf(out, "option `%s`", row->option);
+    if (row->kind == CONFIG_FIELD_FIXED) {
+        buf_str(out, "always ");
+        fixed_value(row, out);
+    }
+    if (row->why)
+        buf_printf(out, "%s%s", row->option || row->kind == CONFIG_FIELD_FIXED ? ": " : "", row->why);
+    buf_str(out, " |\n");
+}
+
+static void test_the_documentation_lists_every_field(void **state)
+{
+    (void)state;
+    struct buf rows;
+    buf_init(&rows);
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        assert_true(config_fields[i].option || config_fields[i].why);
+        document_row(&config_fields[i], &rows);
+    }
+    generated_check(XTCP_SOURCE_DIR "/docs/configuration.md", "| field | here |\n|---|---|\n", "\n", &rows);
+    buf_free(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_field_has_a_row),
         cmocka_unit_test(test_options_and_fields_agree),
         cmocka_unit_test(test_rows_have_the_recorded_constraints),
+        cmocka_unit_test(test_the_documentation_lists_every_field),
         cmocka_unit_test(test_get_satisfies_its_own_constraints),
         cmocka_unit_test(test_get_tells_what_is_in_force),
         cmocka_unit_test(test_port_is_that_of_the_first_tcp_listener),
