@@ -2,6 +2,7 @@
 
 import grp
 import os
+import re
 import signal
 import socket
 import struct
@@ -165,33 +166,33 @@ def trigger_request():
     return PREFACE + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 1, 1, b"\0\0\0\0\0")
 
 
-def polls(host, d):
-    with_stats = host.connect(d).status()
-    return with_stats.polls
-
-
-@pytest.mark.parametrize("how", ["stays", "close", "reset"])
-def test_send_then_close(host, start, how):
+@pytest.mark.parametrize("how,role", [("stays", "control"), ("close", "health"), ("reset", "health"), ("half", "health")])
+def test_send_then_close(host, start, how, role):
     """Whoever is gone when the daemon looks at the connection is nobody, even if it was root: the same address may be
     somebody else's by then. The daemon is stopped meanwhile, so that it looks only afterwards."""
-    d = start()
-    before = polls(host, d)
+    d = start("--log-level", "debug")
+    client = host.connect(d)
+    before = client.status().polls
+    seen = len(d.log())
     os.kill(d.pid, signal.SIGSTOP)
     try:
         s = host.keep(socket.create_connection(("127.0.0.1", d.port)))
         s.sendall(trigger_request())
         if how == "reset":
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if how != "stays":
+        if how == "half":
+            s.shutdown(socket.SHUT_WR)
+        elif how != "stays":
             s.close()
     finally:
         os.kill(d.pid, signal.SIGCONT)
+    found = until(lambda: re.findall(r"connection from .*: role (\w+)", d.log()[seen:]), 5, "a look at the connection")
+    assert found == [role]
     if how == "stays":
-        until(lambda: polls(host, d) > before, 5, "the poll that was asked for")
-        return
-    for _ in range(3):  # the one after it has been served, so it has been looked at
-        assert host.connect(d).health() == "SERVING"
-    assert polls(host, d) == before
+        until(lambda: client.status().polls > before, 5, "the poll that was asked for")
+    else:
+        client.poll()
+        assert client.status().polls == before + 1  # ours
 
 
 # ---- From elsewhere ----
