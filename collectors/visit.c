@@ -13,9 +13,9 @@
 #include "lib/netns.h"
 #include "record/record.h"
 
-/* Slots of a cookie set that stay allocated between dumps, enough for 12 Ki sockets: nothing that grows with
+/* Slots of a cookie set that stay allocated between dumps, enough for 24 Ki sockets: nothing that grows with
  * the number of sockets does. */
-#define KEEP_SLOTS (16 * 1024)
+#define KEEP_SLOTS (32 * 1024)
 
 /* A visit under way. */
 struct work {

@@ -31,7 +31,7 @@
 #define RPC_THREADS     2
 #define REQUEST_MAX     (64 * 1024) /* bytes of a request */
 #define HUB_QUEUE_BYTES (64 * 1024 * 1024)
-#define POOL_KEEP       16 /* unused batches kept for the next poll */
+#define POOL_KEEP       32 /* unused batches kept for the next poll */
 
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
