@@ -113,7 +113,7 @@ fail:
 int config_read_file(struct config_builder *b, const char *path, struct err *e)
 {
     char *data;
-    size_t len;
+    size_t len = 0;
     int rc = file_read(path, &data, &len, e);
     if (rc)
         return rc;

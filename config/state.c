@@ -113,7 +113,7 @@ int config_parse_state(struct config_builder *b, const void *data, size_t len, c
 int config_read_state(struct config_builder *b, const char *path, struct err *e)
 {
     char *data;
-    size_t len;
+    size_t len = 0;
     int rc = file_read(path, &data, &len, e);
     if (rc == -ENOENT)
         return 0;
