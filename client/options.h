@@ -16,6 +16,11 @@ struct options {
     const char *target;
     enum output_format output;
     int64_t timeout_ns; /* of the whole run */
+    const char *ca; /* paths of files */
+    const char *cert;
+    const char *key;
+    const char *server_name;
+    const char *token_file;
     bool quiet;
     bool help;
     bool version;

@@ -27,13 +27,23 @@ enum {
     CODE_UNAUTHENTICATED = 16,
 };
 
+static int channel_new(const struct options *o, struct rpc_channel **out, struct err *e)
+{
+    const struct rpc_channel_options how = {.ca = o->ca,
+                                            .cert = o->cert,
+                                            .key = o->key,
+                                            .server_name = o->server_name,
+                                            .token_file = o->token_file};
+    return rpc_channel_new(o->target, &how, out, e);
+}
+
 int session_open(struct session *s, const struct options *options, struct output *out, struct stop *stop,
                  struct err *e)
 {
     *s = (struct session){.options = options, .out = out, .stop = stop};
     if (options->timeout_ns && options->timeout_ns < INT64_MAX / 2)
         s->deadline_ns = clock_mono_ns() + options->timeout_ns;
-    int rc = rpc_channel_new(options->target, &s->channel, e);
+    int rc = channel_new(options, &s->channel, e);
     if (rc == 0)
         stop_attach(stop, s->channel);
     return rc;
@@ -285,7 +295,7 @@ static int renew_channel(struct session *s)
     struct err e = {0};
     stop_attach(s->stop, NULL);
     rpc_channel_free(s->channel);
-    int rc = rpc_channel_new(s->options->target, &channel, &e);
+    int rc = channel_new(s->options, &channel, &e);
     s->channel = channel;
     if (rc != 0)
         output_note(s->out, "%s", e.text);

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "rpc/client_auth.h"
 #include "rpc/core.h"
+#include "rpc/file.h"
 
 #define REPLY_MAX (64 * 1024 * 1024) /* bytes of one message we accept */
 
@@ -23,6 +25,8 @@ struct rpc_channel {
     pthread_mutex_t lock; /* guards current */
     grpc_call *current;   /* what rpc_channel_interrupt cancels; one reference */
     _Atomic bool interrupted;
+    bool has_token;
+    grpc_slice authorization; /* sent with every call */
 };
 
 enum stream_tag { TAG_START, TAG_INITIAL, TAG_SEND, TAG_CLOSE, TAG_RECV, TAG_STATUS, TAG_COUNT };
@@ -83,15 +87,9 @@ static int check_target(const char *target, struct err *e)
     return err_set(e, ERR_USAGE, "target \"%s\": expected HOST:PORT, [IPV6]:PORT or unix:/path", target);
 }
 
-int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e)
+static grpc_channel *core_channel_new(const char *target, const char *server_name,
+                                      grpc_channel_credentials *credentials)
 {
-    int usage = check_target(target, e);
-    if (usage)
-        return usage;
-    struct rpc_channel *c = calloc(1, sizeof(*c));
-    if (!c)
-        return err_set(e, -ENOMEM, "out of memory");
-    pthread_mutex_init(&c->lock, NULL);
     grpc_arg args[] = {
         /* The target is a daemon, not a web site: the proxy of the environment is not meant for it. */
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0},
@@ -109,11 +107,41 @@ int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e)
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, .value.integer = 500},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_KEEPALIVE_TIME_MS, .value.integer = 30000},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_KEEPALIVE_TIMEOUT_MS, .value.integer = 10000},
+        /* The last one: left out when there is no name. */
+        {.type = GRPC_ARG_STRING,
+         .key = (char *)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
+         .value.string = (char *)(uintptr_t)server_name},
     };
-    grpc_channel_args channel_args = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
-    grpc_channel_credentials *insecure = grpc_insecure_credentials_create();
-    c->channel = grpc_channel_create(target, insecure, &channel_args);
-    grpc_channel_credentials_release(insecure);
+    grpc_channel_args channel_args = {.num_args = sizeof(args) / sizeof(args[0]) - !server_name,
+                                      .args = args};
+    return grpc_channel_create(target, credentials, &channel_args);
+}
+
+int rpc_channel_new(const char *target, const struct rpc_channel_options *options, struct rpc_channel **out,
+                    struct err *e)
+{
+    static const struct rpc_channel_options none;
+    const struct rpc_channel_options *o = options ? options : &none;
+    grpc_channel_credentials *credentials = NULL;
+    char *authorization = NULL;
+    int rc = check_target(target, e);
+    if (rc == 0 && o->token_file)
+        rc = rpc_client_authorization(o->token_file, &authorization, e);
+    if (rc == 0)
+        rc = rpc_client_credentials(o, &credentials, e);
+    struct rpc_channel *c = rc ? NULL : calloc(1, sizeof(*c));
+    if (!c) {
+        if (rc == 0)
+            grpc_channel_credentials_release(credentials);
+        rpc_file_forget(authorization);
+        return rc ? rc : err_set(e, -ENOMEM, "out of memory");
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    c->has_token = authorization != NULL;
+    c->authorization = authorization ? grpc_slice_from_copied_string(authorization) : grpc_empty_slice();
+    rpc_file_forget(authorization);
+    c->channel = core_channel_new(target, o->server_name, credentials);
+    grpc_channel_credentials_release(credentials);
     c->cq = grpc_completion_queue_create_for_pluck(NULL);
     *out = c;
     return 0;
@@ -127,6 +155,7 @@ void rpc_channel_free(struct rpc_channel *c)
     grpc_completion_queue_shutdown(c->cq);
     grpc_completion_queue_destroy(c->cq);
     pthread_mutex_destroy(&c->lock);
+    grpc_slice_unref(c->authorization);
     free(c);
 }
 
@@ -176,6 +205,20 @@ static uint32_t initial_flags(const struct rpc_call_options *options)
     return GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
 }
 
+/* The operation that begins a call; |metadata| is memory for it, as long as the batch is being started. */
+static grpc_op initial_op(const struct rpc_channel *c, const struct rpc_call_options *options,
+                          grpc_metadata *metadata)
+{
+    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA, .flags = initial_flags(options)};
+    if (c->has_token) {
+        *metadata =
+            (grpc_metadata){.key = grpc_slice_from_static_string("authorization"), .value = c->authorization};
+        op.data.send_initial_metadata.count = 1;
+        op.data.send_initial_metadata.metadata = metadata;
+    }
+    return op;
+}
+
 static grpc_byte_buffer *buffer_of(const void *data, size_t len)
 {
     grpc_slice slice = grpc_slice_from_copied_buffer(len ? data : "", len);
@@ -220,9 +263,10 @@ int rpc_unary(struct rpc_channel *c, const char *method, const void *request, si
     grpc_metadata_array_init(&initial);
     grpc_metadata_array_init(&trailing);
     grpc_call *call = call_new(c, method, options);
+    grpc_metadata metadata;
     grpc_byte_buffer *sent = buffer_of(request, len);
     grpc_op ops[] = {
-        {.op = GRPC_OP_SEND_INITIAL_METADATA, .flags = initial_flags(options)},
+        initial_op(c, options, &metadata),
         {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = sent},
         {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
         {.op = GRPC_OP_RECV_INITIAL_METADATA, .data.recv_initial_metadata.recv_initial_metadata = &initial},
@@ -286,7 +330,8 @@ int rpc_stream_open(struct rpc_channel *c, const char *method, const struct rpc_
     grpc_metadata_array_init(&s->initial);
     grpc_metadata_array_init(&s->trailing);
     s->call = call_new(c, method, options);
-    grpc_op send_initial = {.op = GRPC_OP_SEND_INITIAL_METADATA, .flags = initial_flags(options)};
+    grpc_metadata metadata;
+    grpc_op send_initial = initial_op(c, options, &metadata);
     grpc_op recv_initial = {.op = GRPC_OP_RECV_INITIAL_METADATA,
                             .data.recv_initial_metadata.recv_initial_metadata = &s->initial};
     grpc_op recv_status = {.op = GRPC_OP_RECV_STATUS_ON_CLIENT,

@@ -33,9 +33,20 @@ struct rpc_status {
     char text[ERR_TEXT_MAX]; /* the server's message, made printable */
 };
 
+/* How a channel shows who it is, and to whom it talks. Paths of files; NULL: none. */
+struct rpc_channel_options {
+    const char *ca;   /* who signs the daemon's certificate (PEM): TLS is used */
+    const char *cert; /* the client's own certificate and its key (PEM) */
+    const char *key;
+    const char
+        *server_name; /* that the daemon's certificate must have, where the target is called otherwise */
+    const char *token_file; /* its first line is sent with every call: authorization: Bearer … */
+};
+
 /* A channel to |target|: HOST:PORT, [V6]:PORT, or unix:/path. Does not connect yet. Returns 0 or ERR_USAGE
  * with a text. */
-int rpc_channel_new(const char *target, struct rpc_channel **out, struct err *e);
+int rpc_channel_new(const char *target, const struct rpc_channel_options *options, struct rpc_channel **out,
+                    struct err *e);
 void rpc_channel_free(struct rpc_channel *c);
 
 /* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread.

@@ -1,7 +1,6 @@
 #include "rpc/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -10,16 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/log.h"
+#include "rpc/file.h"
 
 enum { CERT, KEY, CLIENT_CA, FILES };
 
 static const char *const options[FILES] = {
     [CERT] = "tls_cert_file", [KEY] = "tls_key_file", [CLIENT_CA] = "tls_client_ca_file"};
-
-#define FILE_MAX (1024 * 1024)
 
 /* What tells one state of a file from another. A file that others are linked to by name, as Kubernetes does
  * with secrets, is another inode. */
@@ -52,9 +49,7 @@ struct port {
 static void material_clear(struct material *m)
 {
     for (size_t i = 0; i < FILES; i++) {
-        if (m->pem[i])
-            explicit_bzero(m->pem[i], strlen(m->pem[i]));
-        free(m->pem[i]);
+        rpc_file_forget(m->pem[i]);
         m->pem[i] = NULL;
     }
 }
@@ -77,30 +72,6 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 }
 
 /* ---- Reading and checking ---- */
-
-static int read_file(const char *option, const char *path, char **out, struct err *e)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return err_set(e, -errno, "%s: %s: %s", option, path, err_name(-errno));
-    char *text = malloc(FILE_MAX + 1);
-    size_t n = 0;
-    ssize_t got = text ? 1 : -1;
-    while (got > 0 && n < FILE_MAX) {
-        got = read(fd, text + n, FILE_MAX - n);
-        n += got > 0 ? (size_t)got : 0;
-    }
-    int rc = got < 0 ? -errno : 0;
-    close(fd);
-    if (rc == 0 && n < FILE_MAX) {
-        text[n] = '\0';
-        *out = realloc(text, n + 1);
-        return 0;
-    }
-    free(text);
-    return err_set(e, rc ? rc : ERR_RANGE, "%s: %s: %s", option, path,
-                   rc ? err_name(rc) : "is too long to be a certificate");
-}
 
 /* What OpenSSL says is wrong. */
 static int blame(const struct rpc_tls *t, int file, const char *what, struct err *e)
@@ -168,8 +139,9 @@ static int load(const struct rpc_tls *t, struct material *out, struct err *e)
     *out = (struct material){0};
     ERR_clear_error();
     for (size_t i = 0; i < FILES && rc == 0; i++) {
-        if (t->paths[i])
-            rc = read_file(options[i], t->paths[i], &out->pem[i], e);
+        rc = t->paths[i] ? rpc_file_read(t->paths[i], &out->pem[i], e) : 0;
+        if (rc)
+            err_prefix(e, "%s", options[i]);
     }
     if (rc == 0)
         rc = check_server(t, out, e);

@@ -308,3 +308,38 @@ def test_a_start_with_a_bad_token_file(host, mode, text, said):
     assert done.returncode == 1
     assert f"token_file: {path}: {said}" in done.stderr
     assert "short" not in done.stderr.replace(path, "")  # no secret in the log
+
+
+# ---- The client ----
+
+def run_client(d_target, *options):
+    done = subprocess.run([paths.CLIENT, "--target", d_target, *options, "get"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    return done.returncode, done.stderr if done.returncode else done.stdout
+
+
+def test_client(host, start, ours, clients):
+    d = start(*with_tls(ours, "--tls-client-ca-file", clients.path, "--token-file", token_file(host)))
+    target = tls_target(d)
+    cert, key = clients.issue("client", cn="whoever")
+    tls = ("--cacert", ours.path, "--servername", NAME)
+    code, said = run_client(target, *tls, "--cert", cert, "--key", key)
+    assert code == 0 and "pollFrequency" in said
+    assert run_client(target, *tls)[0] == 1
+    assert run_client(target, "--cacert", ours.path, "--cert", cert, "--key", key)[0] == 1  # another name
+    assert run_client(target, "--cacert", clients.path, "--servername", NAME, "--cert", cert, "--key", key)[0] == 1
+    code, said = run_client(target, *tls, "--cert", cert)
+    assert code != 0 and "--key" in said
+    code, said = run_client(target, "--cacert", "/does/not/exist")
+    assert code != 0 and "/does/not/exist" in said
+
+
+def test_client_with_a_token(host, start):
+    d = start("--token-file", token_file(host))
+    mine = f"{host.folder()}/mine"
+    for token, expected in ((READ_TOKEN, 0), ("wrong" * 5, 1)):
+        with open(mine, "w") as f:
+            f.write(token + "\n")
+        code, said = run_client(d.target, "--token-file", mine)
+        assert code == expected
+        assert expected == 0 or "the token of this call is none of those" in said

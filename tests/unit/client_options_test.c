@@ -81,6 +81,12 @@ static void test_two_timeouts(void **state)
     o = good("--timeout 3s frequency --frequency 2s --timeout 1s", "frequency");
     assert_int_equal(o.poll_timeout_ns, 1000000000);
     assert_int_equal(o.timeout_ns, 3000000000);
+    o = good("get --cacert ca --cert c --key k --servername n --token-file t", "get");
+    assert_string_equal(o.ca, "ca");
+    assert_string_equal(o.cert, "c");
+    assert_string_equal(o.key, "k");
+    assert_string_equal(o.server_name, "n");
+    assert_string_equal(o.token_file, "t");
     o = good("frequency --frequency 2s --timeout 1s --deadline 4s", "frequency");
     assert_int_equal(o.timeout_ns, 4000000000);
     o = good("get --timeout 5s", "get");

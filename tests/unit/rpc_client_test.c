@@ -24,13 +24,13 @@ static void test_targets(void **state)
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct rpc_channel *c;
         struct err e = {0};
-        assert_int_equal(rpc_channel_new(good[i], &c, &e), 0);
+        assert_int_equal(rpc_channel_new(good[i], NULL, &c, &e), 0);
         rpc_channel_free(c);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rpc_channel *c;
         struct err e = {0};
-        if (rpc_channel_new(bad[i], &c, &e) != ERR_USAGE)
+        if (rpc_channel_new(bad[i], NULL, &c, &e) != ERR_USAGE)
             fail_msg("\"%s\" was taken for a target", bad[i]);
         assert_non_null(strstr(e.text, "expected HOST:PORT"));
     }

@@ -49,7 +49,7 @@ int job_control(int argc, char **argv)
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
     rpc_client_init();
-    if (rpc_channel_new(argv[0], &c, &e))
+    if (rpc_channel_new(argv[0], NULL, &c, &e))
         die_text(argv[0], e.text);
     say("ready");
     while (next_line(line, sizeof(line))) {
