@@ -16,7 +16,7 @@ struct options {
     const char *target;
     enum output_format output;
     int64_t timeout_ns; /* of the whole run */
-    const char *ca; /* paths of files */
+    const char *ca;     /* paths of files */
     const char *cert;
     const char *key;
     const char *server_name;

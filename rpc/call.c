@@ -36,6 +36,7 @@ static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, st
     if (!c)
         return NULL;
     *c = (struct rpc_call){.refs = 1, .server = s, .slot = slot, .queue = queue};
+    atomic_fetch_add(&slot->face->calls, 1);
     pthread_mutex_init(&c->lock, NULL);
     grpc_metadata_array_init(&c->metadata);
     grpc_call_details_init(&c->details);
@@ -65,6 +66,7 @@ void rpc_call_unref(struct rpc_call *call)
     if (call->call)
         grpc_call_unref(call->call);
     pthread_mutex_destroy(&call->lock);
+    atomic_fetch_sub(&call->slot->face->calls, 1); /* the last use of the face */
     free(call);
 }
 

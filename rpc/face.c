@@ -3,6 +3,7 @@
 #include <grpc/grpc_security.h>
 #include <stdlib.h>
 
+#include "lib/log.h"
 #include "lib/tsan.h"
 #include "rpc/server_int.h"
 #include "rpc/tls.h"
@@ -52,6 +53,7 @@ static void on_shutdown(struct rpc_event *event, bool ok)
     struct rpc_face *f = (struct rpc_face *)((char *)event - offsetof(struct rpc_face, shut));
     struct rpc_server *s = f->server;
     pthread_mutex_lock(&s->lock);
+    f->down = true;
     s->up--;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
@@ -130,4 +132,22 @@ void rpc_face_free(struct rpc_face *f)
     rpc_tls_release(f->tls_state);
     free(f->slots);
     free(f);
+}
+
+void rpc_face_reap(struct rpc_server *s)
+{
+    struct rpc_face **at = &s->faces;
+    while (*at) {
+        struct rpc_face *f = *at;
+        pthread_mutex_lock(&s->lock);
+        bool down = f->down;
+        pthread_mutex_unlock(&s->lock);
+        if (down && atomic_load(&f->calls) == 0) {
+            *at = f->next;
+            rpc_face_free(f);
+            log_debug("rpc", "a server that was replaced is gone");
+        } else {
+            at = &f->next;
+        }
+    }
 }

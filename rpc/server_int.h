@@ -30,7 +30,8 @@ struct rpc_slot {
 
 /* One side that the server shows: a gRPC server of its own on the common queues, for all connections that
  * have the same rights. gRPC tells nothing about a connection that it was handed except which server a call
- * came in on, so that is what carries the role. Lives until the server ends: calls point into it. */
+ * came in on, so that is what carries the role. Lives as long as the server, or, once it has been shut down,
+ * as long as calls point into it. */
 struct rpc_face {
     struct rpc_face *next;
     struct rpc_server *server;
@@ -41,7 +42,9 @@ struct rpc_face {
     bool verified;          /* TLS, and clients must have shown a certificate */
     void *tls_state;        /* for rpc_tls_release */
     struct rpc_slot *slots; /* n_methods + 1 */
+    _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
     bool closing;           /* the shutdown has been started; main's */
+    bool down;              /* it is through; under the server's lock */
     struct rpc_event shut;  /* its tag */
 };
 
@@ -112,6 +115,9 @@ void rpc_face_shutdown(struct rpc_face *f);
 
 /* Frees it, after the shutdown. */
 void rpc_face_free(struct rpc_face *f);
+
+/* Frees those that have been shut down and are not needed any more. Main thread. */
+void rpc_face_reap(struct rpc_server *s);
 
 /* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);

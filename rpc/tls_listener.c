@@ -124,6 +124,7 @@ int rpc_tls_listener_rebuild(struct rpc_tls_listener *l, struct err *e)
         rpc_face_shutdown(l->face); /* closes the port; calls that are under way go on */
         l->face = NULL;
     }
+    rpc_face_reap(l->server); /* those from before: strangers can make this happen again and again */
     return listen_there(l, e);
 }
 

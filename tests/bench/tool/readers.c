@@ -84,7 +84,8 @@ static void *read_stream(void *arg)
     struct count count = {0};
     struct err e = {0};
     const struct rpc_call_options options = {.wait_for_ready = true};
-    if (rpc_channel_new(r->target, NULL, &channel, &e) || rpc_stream_open(channel, METHOD, &options, &stream, &e))
+    if (rpc_channel_new(r->target, NULL, &channel, &e) ||
+        rpc_stream_open(channel, METHOD, &options, &stream, &e))
         die_text(r->target, e.text);
     /* When sending fails the call has ended, and receiving tells how. */
     rpc_stream_send(stream, r->request->data, r->request->len);
