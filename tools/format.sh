@@ -7,5 +7,10 @@ mode=(-i)
 if [ "${1:-}" = --check ]; then
     mode=(--dry-run -Werror)
 fi
-find lib record filter config nswatch collectors outputs rpc server client tools tests -name '*.[ch]' \
-    -not -path 'tests/data/*' -print0 2>/dev/null | xargs -0r /usr/bin/clang-format "${mode[@]}"
+folders=()
+for folder in lib record filter config nswatch collectors outputs rpc server client tools tests; do
+    if [ -d "$folder" ]; then
+        folders+=("$folder")
+    fi
+done
+find "${folders[@]}" -name '*.[ch]' -not -path 'tests/data/*' -print0 | xargs -0r /usr/bin/clang-format "${mode[@]}"
