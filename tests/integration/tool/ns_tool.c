@@ -112,7 +112,7 @@ static void count_ended(struct tool *t)
     static char buffer[65536] __attribute__((aligned(NLMSG_ALIGNTO)));
     ssize_t n;
     while ((n = recv(t->nsids, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
-        int left = (int)n;
+        unsigned left = (unsigned)n;
         for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
             t->ended += h->nlmsg_type == RTM_DELNSID;
     }
