@@ -63,6 +63,7 @@ struct config {
     struct config_strings grpc_health_listen;
     uint32_t connections_max;      /* plaintext, of all listeners together */
     uint32_t connection_calls_max; /* on one connection at the same time */
+    uint32_t control_calls_max;    /* of one peer in a second */
 
     /* Access */
     enum config_socket_mode unix_socket_mode;
@@ -151,7 +152,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 45
+#define CONFIG_OPTION_COUNT 46
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

@@ -161,6 +161,17 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .help = "How many calls there can be on one connection at the same time; further ones wait.",
     },
     {
+        OPTION("control_calls_max", control_calls_max, CONFIG_UINT, CONFIG_HOT),
+        .default_value = "1000",
+        .min = 1,
+        .max = 1000000,
+        .section = "gRPC",
+        .metavar = "COUNT",
+        .help =
+            "How many calls that change something one peer (an address, or a user by unix sockets) can make "
+            "in a second; further ones end with RESOURCE_EXHAUSTED.",
+    },
+    {
         OPTION("subscribers_max", subscribers_max, CONFIG_UINT, CONFIG_HOT),
         .default_value = "1000",
         .min = 1,

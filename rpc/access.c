@@ -75,8 +75,10 @@ int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e
         if (rc)
             return rc;
     }
-    if (role >= m->needs)
-        return 0;
+    if (role >= m->needs) {
+        const struct rpc_server_options *o = &c->server->options;
+        return m->needs == RPC_ROLE_CONTROL && o->admit ? o->admit(o->app, c->peer, e) : 0;
+    }
     return err_set(e, ERR_PERMISSION,
                    "%s needs the role %s, this caller has %s: connect as root, or see access_%s_uids, "
                    "access_%s_names and token_file in the daemon's configuration",

@@ -31,6 +31,7 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.state.file", "state_file"},
     {"options.limits.connections_max", "connections_max"},
     {"options.limits.connection_calls_max", "connection_calls_max"},
+    {"options.limits.control_calls_max", "control_calls_max"},
     {"options.log.level", "log_level"},
     {"options.log.format", "log_format"},
 };
@@ -77,6 +78,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->limits.collector_threads_max = c->collector_threads_max;
     v->limits.connections_max = c->connections_max;
     v->limits.connection_calls_max = c->connection_calls_max;
+    v->limits.control_calls_max = c->control_calls_max;
     v->cpu.max_percent = c->max_cpu_percent;
     v->limits.cpu = &v->cpu;
     v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
@@ -139,6 +141,8 @@ static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *li
         rc = apply_number(a, "connections_max", limits->connections_max);
     if (rc == 0)
         rc = apply_number(a, "connection_calls_max", limits->connection_calls_max);
+    if (rc == 0)
+        rc = apply_number(a, "control_calls_max", limits->control_calls_max);
     if (rc == 0 && limits->cpu)
         rc = apply_uint(a, "max_cpu_percent", limits->cpu->max_percent);
     return rc;

@@ -94,6 +94,9 @@ struct rpc_server_options {
      * where a token was sent. Returns 0 and the role in |out|, or a code with |e| that the call is ended
      * with. Any thread, must not block. */
     int (*role)(void *app, const struct rpc_caller *caller, enum rpc_role *out, struct err *e);
+    /* Whether a call that needs RPC_ROLE_CONTROL, and may be made, comes too soon after others from |peer|
+     * (as rpc_call_peer tells). Returns 0, or a code with |e|. May be NULL. Any thread, must not block. */
+    int (*admit)(void *app, const char *peer, struct err *e);
     /* Half of the stop's grace is over and calls are still open: streams should drop what is queued, so that
      * their status gets through. May be NULL. On the thread that stops the server. */
     void (*hurry)(void *app);

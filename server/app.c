@@ -545,6 +545,16 @@ static int call_role(void *arg, const struct rpc_caller *caller, enum rpc_role *
     return rc;
 }
 
+/* Whether a call that changes something may be made now. Any thread. */
+static int admit(void *arg, const char *peer, struct err *e)
+{
+    struct app *app = arg;
+    const struct config *config = app_config(app);
+    int rc = gate_admit(app->gate, config, peer, e);
+    config_unref(config);
+    return rc;
+}
+
 static int start_threads(struct app *app, struct err *e)
 {
     struct rpc_server_options options = {.app = app,
@@ -552,6 +562,7 @@ static int start_threads(struct app *app, struct err *e)
                                          .request_max = REQUEST_MAX,
                                          .streams_max = app->config->connection_calls_max,
                                          .role = call_role,
+                                         .admit = admit,
                                          .hurry = drop_queues};
     options.methods = services_methods(&options.n_methods);
     int rc = rpc_server_new(&options, &app->server, e);

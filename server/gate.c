@@ -6,11 +6,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "rpc/listener.h"
 #include "rpc/peer.h"
 #include "server/access.h"
 #include "server/connections.h"
+#include "server/rate.h"
 #include "server/tls_gate.h"
 #include "server/tokens.h"
 
@@ -31,6 +33,7 @@ struct gate {
     struct rpc_server *server;
     struct rpc_peer_finder *finder;
     struct connections *connections;
+    struct rate *rate;
     uid_t own;
     uint16_t port; /* of the first TCP listener that is not for probes */
     uint32_t ipv4_ttl, ipv6_hop_limit;
@@ -109,6 +112,8 @@ int gate_open(const struct config *c, struct gate **out, struct err *e)
     g->own = geteuid();
     int rc = connections_new(&g->connections);
     if (rc == 0)
+        rc = rate_new(&g->rate);
+    if (rc == 0)
         rc = rpc_peer_finder_new(&g->finder);
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
@@ -174,6 +179,7 @@ void gate_free(struct gate *g)
     tokens_free(g->tokens);
     rpc_peer_finder_free(g->finder);
     connections_free(g->connections);
+    rate_free(g->rate);
     free(g);
 }
 
@@ -221,6 +227,16 @@ int gate_call_role(struct gate *g, const struct config *c, const struct rpc_call
                    enum rpc_role *out, struct err *e)
 {
     return access_call_role(c, g->tokens, caller, out, e);
+}
+
+int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e)
+{
+    if (rate_admit(g->rate, peer, c->control_calls_max, clock_mono_ns()))
+        return 0;
+    return err_set(e, ERR_LIMIT,
+                   "more than %u calls that change something came within a second from this peer "
+                   "(control_calls_max)",
+                   c->control_calls_max);
 }
 
 void gate_refresh(struct gate *g)

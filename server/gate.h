@@ -39,6 +39,9 @@ void gate_apply(struct gate *g, const struct config *c);
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
                    enum rpc_role *out, struct err *e);
 
+/* Whether a call that changes something may be made now (rpc_server_options.admit). Any thread. */
+int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e);
+
 /* Logs what is listened on. */
 void gate_log(const struct gate *g);
 

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 
+import grpc
 import pytest
 
 from harness import netns, paths
@@ -315,3 +316,20 @@ def test_connections_max(host, start):
     for s in held:
         s.close()
     until(lambda: ask(d.target)["health"] == "OK", 10, "there is room again")
+
+
+def test_control_calls_max(host, start):
+    d = start("--control-calls-max", "5")
+    d.allow("is refused")
+    client = host.connect(d)
+    codes = []
+    for _ in range(30):
+        try:
+            client.trigger()
+            codes.append("OK")
+        except grpc.RpcError as e:
+            codes.append(e.code().name)
+            assert "control_calls_max" in e.details()
+    assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"} and codes[:5] == ["OK"] * 5
+    assert client.get().generation == 1  # what changes nothing is not counted
+    until(lambda: ask(d.target) == CONTROL, 5, "it may call again")

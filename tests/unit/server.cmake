@@ -1,3 +1,4 @@
+xtcp_unit_test(server_rate_test SOURCES server_rate_test.c LIBS xtcp_server)
 xtcp_unit_test(server_access_test SOURCES server_access_test.c LIBS xtcp_server)
 xtcp_unit_test(server_schedule_test SOURCES server_schedule_test.c LIBS xtcp_server)
 # It plays the collectors itself: those of the library are then not linked.
