@@ -51,7 +51,7 @@ static int parse_line(const char *line, size_t len, struct table *out, struct er
     while (role < RPC_ROLES &&
            (strlen(rpc_role_names[role]) != role_len || strncmp(line, rpc_role_names[role], role_len) != 0))
         role++;
-    if (role == RPC_ROLES)
+    if (!colon || role == RPC_ROLES)
         return err_set(e, ERR_MALFORMED, "expected read:TOKEN or control:TOKEN");
     const char *text = colon + 1;
     size_t n = len - role_len - 1;
