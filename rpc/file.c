@@ -12,8 +12,12 @@ int rpc_file_read(const char *path, char **out, struct err *e)
     if (fd < 0)
         return err_set(e, -errno, "%s: %s", path, err_name(-errno));
     char *text = malloc(RPC_FILE_MAX);
+    if (!text) {
+        close(fd);
+        return err_set(e, -ENOMEM, "%s: out of memory", path);
+    }
     size_t n = 0;
-    ssize_t got = text ? 1 : -1;
+    ssize_t got = 1;
     while (got > 0 && n < RPC_FILE_MAX) {
         got = read(fd, text + n, RPC_FILE_MAX - n);
         n += got > 0 ? (size_t)got : 0;
@@ -25,8 +29,7 @@ int rpc_file_read(const char *path, char **out, struct err *e)
         *out = strdup(text); /* which is as long as it has to be */
         rc = *out ? 0 : -ENOMEM;
     }
-    if (text)
-        explicit_bzero(text, n);
+    explicit_bzero(text, n);
     free(text);
     return rc ? err_set(e, rc, "%s: %s", path, rc == ERR_RANGE ? "is too long" : err_name(rc)) : 0;
 }
