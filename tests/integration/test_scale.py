@@ -135,6 +135,8 @@ def test_thousands(host, capfd):
 def test_churn(host, capfd, pause_ms):
     """Namespaces that come and go without end: the stable ones are in every poll, nothing grows, nobody is held."""
     site = Site(host, "--poll-frequency", "500ms", "--poll-timeout", "490ms")
+    # Where the kernel is behind with its clean-up, a name can wait for its namespace longer than nswatch does.
+    site.daemon.allow(r"nswatch: ns=c\d+: is not a network namespace")
     site.ask(f"hold {STABLE}")
     site.wait_known(STABLE, 5)
     stable = {f"n{i}" for i in range(STABLE)}

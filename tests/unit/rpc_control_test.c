@@ -109,63 +109,102 @@ static void test_names_of_unknown_values(void **state)
 
 /* ---- Status ---- */
 
+static const struct stream_error failed[] = {
+    {.name = "blue", .inode = 1, .cookie = 2, .code = -1009, .text = "timed out"}};
+static const struct status_poll poll = {.poll_id = 1,
+                                        .trigger = STREAM_TRIGGER_START,
+                                        .timestamp_ns = 2,
+                                        .duration_ns = 3,
+                                        .namespaces = 4,
+                                        .namespaces_empty = 5,
+                                        .namespaces_failed = 6,
+                                        .dumps_interrupted = 7,
+                                        .sockets = 8,
+                                        .errors = failed,
+                                        .n_errors = 1};
+static const struct status_error_count counts[] = {{"enobufs", 9}};
+static const struct status_subscriber subscribers[] = {{.id = 1,
+                                                        .peer = "unix: pid 5, uid 0",
+                                                        .method = "/m",
+                                                        .since_ns = 2,
+                                                        .rows_delivered = 3,
+                                                        .rows_lost = 4,
+                                                        .rows_queued = 5},
+                                                       {.id = 2}};
+static const struct status_gap gaps[] = {{"CAP_SYS_PTRACE", "anonymous namespaces"}};
+static const struct status_option_change options[] = {{"label", "", "x"}, {"tag", "a", ""}};
+static const struct status_change changes[] = {{.generation = 2,
+                                                .timestamp_ns = 3,
+                                                .origin = "Set",
+                                                .peer = "unix pid=1 uid=0",
+                                                .options = options,
+                                                .n_options = 2},
+                                               {.generation = 3, .origin = "reload"}};
+static const struct status_cost cost = {.cpu_ns = 1,
+                                        .collect_cpu_ns = 2,
+                                        .collect_kernel_ns = 3,
+                                        .fan_out_cpu_ns = 4,
+                                        .last_poll_cpu_ns = 5,
+                                        .last_socket_cpu_ns = 6,
+                                        .cpu_percent = 7.5,
+                                        .max_cpu_percent = 8,
+                                        .interval_ns = 9,
+                                        .stretched = true,
+                                        .rss_bytes = 10,
+                                        .threads = 11,
+                                        .batch_bytes = 12,
+                                        .late_polls = 13};
+static const struct status_msg status_in = {.version = "1.2.3",
+                                            .start_time_ns = 10,
+                                            .uptime_ns = 11,
+                                            .kernel = "6.1",
+                                            .hostname = "h",
+                                            .polls = 12,
+                                            .last_poll = &poll,
+                                            .namespaces = 13,
+                                            .sockets = 14,
+                                            .errors = counts,
+                                            .n_errors = 1,
+                                            .subscribers = subscribers,
+                                            .n_subscribers = 2,
+                                            .gaps = gaps,
+                                            .n_gaps = 1,
+                                            .changes = changes,
+                                            .n_changes = 2,
+                                            .cost = &cost};
+
+static void check_changes(const struct status_msg *out)
+{
+    assert_int_equal(out->n_changes, 2);
+    assert_true(out->changes[0].generation == 2 && out->changes[0].timestamp_ns == 3);
+    assert_string_equal(out->changes[0].origin, "Set");
+    assert_string_equal(out->changes[0].peer, "unix pid=1 uid=0");
+    assert_int_equal(out->changes[0].n_options, 2);
+    assert_string_equal(out->changes[0].options[1].name, "tag");
+    assert_string_equal(out->changes[0].options[1].before, "a");
+    assert_string_equal(out->changes[0].options[0].after, "x");
+    assert_string_equal(out->changes[1].peer, "");
+    assert_int_equal(out->changes[1].n_options, 0);
+}
+
+static void check_cost(const struct status_cost *c)
+{
+    assert_true(c->cpu_ns == 1 && c->collect_cpu_ns == 2 && c->collect_kernel_ns == 3 &&
+                c->fan_out_cpu_ns == 4);
+    assert_true(c->last_poll_cpu_ns == 5 && c->last_socket_cpu_ns == 6 && c->cpu_percent == 7.5);
+    assert_true(c->max_cpu_percent == 8 && c->interval_ns == 9 && c->stretched && c->rss_bytes == 10);
+    assert_true(c->threads == 11 && c->batch_bytes == 12 && c->late_polls == 13);
+}
+
 static void test_status(void **state)
 {
     (void)state;
-    const struct stream_error failed[] = {
-        {.name = "blue", .inode = 1, .cookie = 2, .code = -1009, .text = "timed out"}};
-    const struct status_poll poll = {.poll_id = 1,
-                                     .trigger = STREAM_TRIGGER_START,
-                                     .timestamp_ns = 2,
-                                     .duration_ns = 3,
-                                     .namespaces = 4,
-                                     .namespaces_empty = 5,
-                                     .namespaces_failed = 6,
-                                     .dumps_interrupted = 7,
-                                     .sockets = 8,
-                                     .errors = failed,
-                                     .n_errors = 1};
-    const struct status_error_count counts[] = {{"enobufs", 9}};
-    const struct status_subscriber subscribers[] = {{.id = 1,
-                                                     .peer = "unix: pid 5, uid 0",
-                                                     .method = "/m",
-                                                     .since_ns = 2,
-                                                     .rows_delivered = 3,
-                                                     .rows_lost = 4,
-                                                     .rows_queued = 5},
-                                                    {.id = 2}};
-    const struct status_gap gaps[] = {{"CAP_SYS_PTRACE", "anonymous namespaces"}};
-    const struct status_option_change options[] = {{"label", "", "x"}, {"tag", "a", ""}};
-    const struct status_change changes[] = {{.generation = 2,
-                                             .timestamp_ns = 3,
-                                             .origin = "Set",
-                                             .peer = "unix pid=1 uid=0",
-                                             .options = options,
-                                             .n_options = 2},
-                                            {.generation = 3, .origin = "reload"}};
-    const struct status_msg in = {.version = "1.2.3",
-                                  .start_time_ns = 10,
-                                  .uptime_ns = 11,
-                                  .kernel = "6.1",
-                                  .hostname = "h",
-                                  .polls = 12,
-                                  .last_poll = &poll,
-                                  .namespaces = 13,
-                                  .sockets = 14,
-                                  .errors = counts,
-                                  .n_errors = 1,
-                                  .subscribers = subscribers,
-                                  .n_subscribers = 2,
-                                  .gaps = gaps,
-                                  .n_gaps = 1,
-                                  .changes = changes,
-                                  .n_changes = 2};
     struct status_msg out;
     struct buf b;
     struct err e;
     void *memory;
     buf_init(&b);
-    assert_int_equal(status_msg_encode(&in, &b), 0);
+    assert_int_equal(status_msg_encode(&status_in, &b), 0);
     assert_int_equal(status_msg_decode(b.data, b.len, &out, &memory, NULL), 0);
     assert_string_equal(out.version, "1.2.3");
     assert_string_equal(out.kernel, "6.1");
@@ -193,16 +232,9 @@ static void test_status(void **state)
     assert_int_equal(out.n_gaps, 1);
     assert_string_equal(out.gaps[0].capability, "CAP_SYS_PTRACE");
     assert_string_equal(out.gaps[0].effect, "anonymous namespaces");
-    assert_int_equal(out.n_changes, 2);
-    assert_true(out.changes[0].generation == 2 && out.changes[0].timestamp_ns == 3);
-    assert_string_equal(out.changes[0].origin, "Set");
-    assert_string_equal(out.changes[0].peer, "unix pid=1 uid=0");
-    assert_int_equal(out.changes[0].n_options, 2);
-    assert_string_equal(out.changes[0].options[1].name, "tag");
-    assert_string_equal(out.changes[0].options[1].before, "a");
-    assert_string_equal(out.changes[0].options[0].after, "x");
-    assert_string_equal(out.changes[1].peer, "");
-    assert_int_equal(out.changes[1].n_options, 0);
+    check_changes(&out);
+    assert_non_null(out.cost);
+    check_cost(out.cost);
     status_msg_free(memory);
     assert_int_equal(status_msg_decode(b.data, b.len - 1, &out, &memory, &e), ERR_MALFORMED);
     assert_says(e, "GetResponse");
