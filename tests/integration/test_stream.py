@@ -119,6 +119,7 @@ def test_polls_of_a_stream_follow_each_other(client):
 
 def test_a_stream_with_markers_is_told_that_the_daemon_stops(daemon, client):
     with client.edges() as stream:
+        until(lambda: client.status().subscribers, 5, "subscriber")  # else the poll may be over before it is one
         client.trigger()
         stream.polls(1)
         daemon.stop()
