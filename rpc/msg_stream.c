@@ -23,10 +23,15 @@ static int copy_text(upb_StringView text, size_t max, const char *field, char **
 {
     if (text.size > max)
         return err_set(e, ERR_RANGE, "%s: %zu bytes long, allowed are %zu", field, text.size, max);
-    if (memchr(text.data, '\0', text.size))
+    if (text.size && memchr(text.data, '\0', text.size))
         return err_set(e, ERR_MALFORMED, "%s: the text holds a NUL byte", field);
-    *out = strndup(text.data, text.size);
-    return *out ? 0 : err_set(e, -ENOMEM, "%s: out of memory", field);
+    *out = malloc(text.size + 1);
+    if (!*out)
+        return err_set(e, -ENOMEM, "%s: out of memory", field);
+    if (text.size) /* it may be NULL else */
+        memcpy(*out, text.data, text.size);
+    (*out)[text.size] = '\0';
+    return 0;
 }
 
 /* Copies the |n| texts of the repeated |field| into |*out| and |*n_out|, which stay valid for
