@@ -640,8 +640,10 @@ static void stop(struct app *app)
         poller_cancel(app->poller);
     if (app->inventory)
         inventory_stop(app->inventory);
-    if (app->hub)
+    if (app->hub) {
         hub_stop(app->hub);
+        hub_close(app->hub);
+    }
     if (app->server) {
         finish_subscribers(app);
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
@@ -651,7 +653,7 @@ static void stop(struct app *app)
         log_info("app", "a client holds its connection open without reading: leaving it behind");
         return;
     }
-    hub_free(app->hub); /* before gRPC ends: its queue may refer to calls that nobody kicks any more */
+    hub_free(app->hub);
     rpc_server_fini();
     gate_free(app->gate);
     nswatch_free(app->nswatch);

@@ -44,6 +44,7 @@ struct hub {
     struct input **last;
     size_t bytes; /* of the batches in the queue */
     bool stopping;
+    bool closed;
 
     pthread_mutex_t list_lock; /* guards the list; a leaf */
     struct subscriber **list;
@@ -67,7 +68,8 @@ int hub_new(size_t queue_bytes, struct hub **out, struct err *e)
 
 /* ---- The queue ---- */
 
-static void input_free(struct input *in)
+/* Gives back what |in| refers to. */
+static void release(const struct input *in)
 {
     if (in->kind == INPUT_BATCH)
         batch_unref(in->batch);
@@ -77,15 +79,25 @@ static void input_free(struct input *in)
         rpc_call_unref(in->call);
     else if (in->kind == INPUT_ABORT)
         rpc_call_unref(in->abort.call);
+}
+
+static void input_free(struct input *in)
+{
+    release(in);
     free(in);
 }
 
-static void append(struct hub *h, struct input *in)
+/* The lock is held. Returns whether |in| is the queue's now; else it is still the caller's, to be freed
+ * without the lock. */
+static bool append(struct hub *h, struct input *in)
 {
+    if (h->closed)
+        return false;
     in->next = NULL;
     *h->last = in;
     h->last = &in->next;
     pthread_cond_signal(&h->filled);
+    return true;
 }
 
 static void put(struct hub *h, const struct input *in)
@@ -93,12 +105,15 @@ static void put(struct hub *h, const struct input *in)
     struct input *copy = malloc(sizeof(*copy));
     if (!copy) {
         log_limited(LOG_ERROR, "hub", "out of memory: a message to the subscribers is lost");
-        return; /* what it refers to is lost with it: there is no better place for it */
+        release(in);
+        return;
     }
     *copy = *in;
     pthread_mutex_lock(&h->lock);
-    append(h, copy);
+    bool taken = append(h, copy);
     pthread_mutex_unlock(&h->lock);
+    if (!taken)
+        input_free(copy);
 }
 
 void hub_begin(struct hub *h, const struct stream_begin *begin)
@@ -123,8 +138,10 @@ void hub_batch(struct hub *h, struct batch *b)
         } else {
             h->bytes += b->len;
         }
-        append(h, in);
+        bool taken = append(h, in);
         pthread_mutex_unlock(&h->lock);
+        if (!taken)
+            input_free(in);
     }
     if (refused) {
         atomic_fetch_add(&h->rows_dropped, refused->rows);
@@ -338,14 +355,25 @@ void hub_stop(struct hub *h)
     thread_join(&h->thread);
 }
 
+void hub_close(struct hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->closed = true;
+    struct input *first = h->first;
+    h->first = NULL;
+    h->last = &h->first;
+    pthread_mutex_unlock(&h->lock);
+    for (struct input *in = first, *next; in; in = next) {
+        next = in->next;
+        input_free(in);
+    }
+}
+
 void hub_free(struct hub *h)
 {
     if (!h)
         return;
-    for (struct input *in = h->first, *next; in; in = next) {
-        next = in->next;
-        input_free(in);
-    }
+    hub_close(h);
     for (size_t i = 0; i < h->n; i++)
         subscriber_unref(h->list[i]);
     free(h->list);

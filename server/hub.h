@@ -25,6 +25,10 @@ int hub_start(struct hub *h);
 
 /* Passes on what is in the queue, then ends the thread and waits for it. */
 void hub_stop(struct hub *h);
+
+/* After hub_stop: empties the queue, and whatever is put in from now on is dropped at once, so that no
+ * reference to a call outlives the server that the call belongs to. */
+void hub_close(struct hub *h);
 void hub_free(struct hub *h);
 
 /* ---- In: any thread, never blocks ---- */

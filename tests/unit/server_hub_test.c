@@ -439,6 +439,23 @@ static void test_limit_of_subscribers(void **state)
     teardown(&f, b);
 }
 
+static void test_a_closed_hub_keeps_no_reference(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    hub_kick(f.hub, &f.call);
+    assert_int_equal(atomic_load(&f.call.refs), 1);
+    hub_close(f.hub);
+    assert_int_equal(atomic_load(&f.call.refs), 0);
+    hub_kick(f.hub, &f.call);
+    hub_abort(f.hub, &f.call, ERR_LIMIT, "too slow");
+    hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
+    assert_int_equal(atomic_load(&f.call.refs), 0);
+    assert_int_equal(atomic_load(&f.call.kicks), 0);
+    teardown(&f, NULL);
+}
+
 static void test_kicks_and_aborts_come_from_the_hub(void **state)
 {
     (void)state;
@@ -561,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_rows_that_nobody_reads_are_let_go),
         cmocka_unit_test(test_the_hubs_own_queue_is_bounded),
         cmocka_unit_test(test_limit_of_subscribers),
+        cmocka_unit_test(test_a_closed_hub_keeps_no_reference),
         cmocka_unit_test(test_kicks_and_aborts_come_from_the_hub),
         cmocka_unit_test(test_reading_while_the_hub_writes),
         cmocka_unit_test(test_outbox_is_bounded),
