@@ -16,7 +16,7 @@ from harness.rpc import config_pb
 from harness.waiting import SLOW, bound, until
 from test_hostile import PREFACE, frame, polls_come_in_time
 
-IDLE = 1000
+IDLE = 1000 if SLOW == 1 else 200
 GROWTH_MAX = 120 * 1024 if SLOW == 1 else 1 << 30  # kB, with a thousand connections; a sanitizer keeps what is freed
 
 
