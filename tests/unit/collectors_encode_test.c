@@ -25,7 +25,7 @@ struct recoding {
 /* The record in |row|: behind the tag and the length. */
 static const uint8_t *record_in(const uint8_t *row, size_t row_len, size_t *len)
 {
-    uint64_t n;
+    uint64_t n = 0;
     size_t header = 1 + varint_get(row + 1, row_len - 1, &n);
     assert_int_equal(row[0], WIRE_TAG(10, WIRE_LEN));
     assert_int_equal(header + n, row_len);
