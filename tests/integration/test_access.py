@@ -283,7 +283,7 @@ def test_default_listeners(host):
     where = ("unshare", "-n", "-m", "sh", "-c", 'mount -t tmpfs none /run && ip link set lo up && exec "$@"', "sh")
     d = host.daemon("--poll-frequency", "1h", listen=(), serving=False, wrapper=where)
     assert d.targets == ["127.0.0.1:8889", "unix:/run/xtcp2/xtcp2.sock"]
-    inside = ("nsenter", f"--target={d.pid}", "-n", "-m")
+    inside = ("nsenter", f"--target={d.pid}", "-n", "-m", "-r")
     assert ask("127.0.0.1:8889", inside) == CONTROL
     assert ask("unix:/run/xtcp2/xtcp2.sock", inside) == CONTROL
     second = subprocess.run([*inside, str(paths.DAEMON)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
