@@ -37,7 +37,7 @@ class Site:
         self._tool = host.process(str(paths.BUILD / "tests" / "ns_tool"), self.names, stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True, bufsize=1)
         self._answer()
-        enter = ("nsenter", f"--mount=/proc/{self._tool.pid}/ns/mnt")
+        enter = ("nsenter", f"--mount=/proc/{self._tool.pid}/ns/mnt", f"--root=/proc/{self._tool.pid}/root")
         self.daemon = host.daemon("--netns-dirs", self.names, "--proc-scan-interval", "0", *options, folder=self.folder,
                                   everywhere=True, wrapper=enter)
         self.client = host.connect(self.daemon)
