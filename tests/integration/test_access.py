@@ -280,7 +280,7 @@ def test_folder_of_the_socket(host, start):
 
 def test_default_listeners(host):
     """One of them will do; none will not. In namespaces of its own, since others may use the same addresses here."""
-    where = ("unshare", "-n", "-m", "sh", "-c", 'mount -t tmpfs none /run && ip link set lo up && exec "$@"', "sh")
+    where = ("unshare", "-n", "-m", "--wd=/", "sh", "-c", 'mount -t tmpfs none /run && ip link set lo up && exec "$@"', "sh")
     d = host.daemon("--poll-frequency", "1h", listen=(), serving=False, wrapper=where)
     assert d.targets == ["127.0.0.1:8889", "unix:/run/xtcp2/xtcp2.sock"]
     inside = ("nsenter", f"--target={d.pid}", "-n", "-m", "-r")
