@@ -137,7 +137,7 @@ fetch_source()
         -q -o Dir::Etc::SourceList="$apt_dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o Dir::State::Lists="$apt_dir/lists" -o Dir::Cache="$apt_dir/cache" -o APT::Sandbox::User=
     )
-    # deb.debian.org is load-balanced and may serve a half-updated mirror: try again before giving up.
+    # The mirrors behind one name may be half-updated: try again before giving up.
     local attempt
     for attempt in 1 2 3; do
         if apt-get "${options[@]}" update &&
