@@ -10,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "record/fields.h"
+#include "record/text.h"
 #include "record/unpack.h"
 
 enum format_flag {
@@ -69,6 +70,15 @@ int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes
 /* Appends the rows of a serialized Envelope. Returns how many, or a negative code (as envelope_next and
  * record_unpack); the rows before the broken one have been appended then. */
 int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
+
+/* For the forms that are JSON: writes the value |v| that field |f| has in |r|. */
+typedef void format_put_value(struct buf *out, const record_message *r, const struct record_field *f,
+                              const struct record_value *v);
+
+/* Appends the members of an object that has been begun, those of |columns| that are present in |r|, and its
+ * end with a newline. */
+void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
+                        format_put_value *put_value);
 
 /* The forms, for formats[] alone. */
 extern const struct format format_jsonl, format_protojson, format_csv, format_proto, format_null;

@@ -45,18 +45,7 @@ static void jsonl_record(const struct format_columns *columns, struct buf *out, 
 {
     buf_char(out, '{');
     put_timestamp(out, columns, r);
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct format_column *c = &columns->list[i];
-        struct record_value v = record_get(r, c->field);
-        if (!v.present)
-            continue;
-        buf_bytes(out, c->key, c->key_len);
-        put_value(out, r, c->field, &v);
-        buf_char(out, ',');
-    }
-    if (!out->failed && out->data[out->len - 1] == ',')
-        out->len--;
-    buf_str(out, "}\n");
+    format_put_members(columns, out, r, put_value);
 }
 
 const struct format format_jsonl = {

@@ -59,18 +59,7 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
 static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     buf_char(out, '{');
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct format_column *c = &columns->list[i];
-        struct record_value v = record_get(r, c->field);
-        if (!v.present)
-            continue;
-        buf_bytes(out, c->key, c->key_len);
-        put_value(out, r, c->field, &v);
-        buf_char(out, ',');
-    }
-    if (!out->failed && out->data[out->len - 1] == ',')
-        out->len--;
-    buf_str(out, "}\n");
+    format_put_members(columns, out, r, put_value);
 }
 
 const struct format format_protojson = {
