@@ -99,11 +99,6 @@ void app_config_extra(struct app *app, struct config_msg_extra *extra)
     *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
 }
 
-bool app_serving(struct app *app)
-{
-    return health_get(app->health, "") == HEALTH_SERVING;
-}
-
 struct hub *app_hub(struct app *app)
 {
     return app->hub;
@@ -150,11 +145,6 @@ void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns)
 uint64_t app_next_subscriber(struct app *app)
 {
     return atomic_fetch_add(&app->subscribers, 1) + 1;
-}
-
-void app_nswatch_stats(struct app *app, struct nswatch_stats *stats)
-{
-    nswatch_get_stats(app->nswatch, stats);
 }
 
 static void wake(void *arg)

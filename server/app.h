@@ -49,9 +49,6 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 /* Ends a burst; returns how many polls of it will not happen. */
 uint32_t app_cancel_burst(struct app *app);
 
-/* Whether the first poll has finished: the daemon serves. */
-bool app_serving(struct app *app);
-
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
 struct poller *app_poller(struct app *app);
@@ -69,9 +66,5 @@ void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns);
 
 /* A number for the next subscriber, from 1. */
 uint64_t app_next_subscriber(struct app *app);
-
-/* Figures of the namespace watcher, for the status. */
-struct nswatch_stats;
-void app_nswatch_stats(struct app *app, struct nswatch_stats *stats);
 
 #endif
