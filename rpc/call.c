@@ -4,8 +4,8 @@
  * queue. The rules of gRPC core that shape this file: batches of one call are started one at a time (the
  * lock); at most one operation of each kind is under way; RECV_CLOSE_ON_SERVER always completes and is the
  * only reliable sign that the client has gone; a status without initial metadata never reaches the client, so
- * initial metadata goes out at once; nothing may be started after the close, but a completion may come after
- * it. */
+ * every call sends it, a stream as soon as it is open: its arrival tells a client that it has not missed
+ * anything from then on; nothing may be started after the close, but a completion may come after it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grpc/byte_buffer.h>
@@ -300,6 +300,13 @@ static void answer_unary(struct rpc_call *c)
     buf_free(&reply);
 }
 
+/* Nobody else knows the call, or the lock is held. */
+static void send_initial(struct rpc_call *c)
+{
+    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    start(c, &op, 1, &c->on_initial);
+}
+
 static void open_stream(struct rpc_call *c)
 {
     const struct rpc_method *m = c->slot->spec;
@@ -311,6 +318,7 @@ static void open_stream(struct rpc_call *c)
         rpc_call_finish(c, ERR_MALFORMED, "the call carries no readable request");
     grpc_slice_unref(request);
     pthread_mutex_lock(&c->lock);
+    send_initial(c);
     c->opened = true;
     pump(c);
     if (m->kind == RPC_BIDI)
@@ -355,7 +363,7 @@ static void over(struct rpc_call *c)
     rpc_server_leave(c);
 }
 
-/* A client has called. Initial metadata first, RECV_CLOSE last: a stream must not be closed before it is
+/* A client has called. RECV_CLOSE last: a stream must not be closed before it is
  * open. */
 static void on_new(struct rpc_event *event, bool ok)
 {
@@ -370,12 +378,13 @@ static void on_new(struct rpc_event *event, bool ok)
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
                      .data.recv_close_on_server.cancelled = &c->cancelled};
-    grpc_op initial = {.op = GRPC_OP_SEND_INITIAL_METADATA};
-    start(c, &initial, 1, &c->on_initial);
     struct err why;
+    bool allowed = c->slot->spec && rpc_call_check(c, c->slot->spec, &why) == 0;
+    if (!allowed || !is_stream(c))
+        send_initial(c);
     if (!c->slot->spec)
         refuse_unknown(c);
-    else if (rpc_call_check(c, c->slot->spec, &why) != 0)
+    else if (!allowed)
         refuse(c, &why);
     else if (is_stream(c))
         open_stream(c);

@@ -128,7 +128,7 @@ class Client:
     # ---- Streams ----
 
     def stream(self, **fields):
-        return Stream(self.records.FlatRecords(record_pb.FlatRecordsRequest(**fields)))
+        return OpenStream(self.records.FlatRecords(record_pb.FlatRecordsRequest(**fields)))
 
     def edges(self):
         """A stream whose polls are told apart: markers, rows in batches."""
@@ -217,6 +217,14 @@ class Stream:
                 return found
         assert count is None, f"the stream has ended: {self.status()}"
         return found
+
+
+class OpenStream(Stream):
+    """A stream that is known to the daemon once it has been made: every poll from then on is in it."""
+
+    def __init__(self, call):
+        super().__init__(call)
+        call.initial_metadata()
 
 
 class PollStream(Stream):
