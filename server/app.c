@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,10 +20,9 @@
 #include "rpc/reflection.h"
 #include "rpc/server.h"
 #include "server/gate.h"
-#include "server/governor.h"
 #include "server/health.h"
+#include "server/pace.h"
 #include "server/reconcile.h"
-#include "server/schedule.h"
 #include "server/services.h"
 #include "server/watchdog.h"
 
@@ -71,15 +69,9 @@ struct app {
     struct setup *setup;
     const struct config *config; /* the one of the start; main's */
 
-    pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
-    struct schedule schedule;
-
+    struct pace *pace;
     struct reconcile reconcile; /* main's */
     _Atomic bool reconciled;    /* what it asked for has been done */
-
-    struct governor governor;  /* main's */
-    pthread_mutex_t cost_lock; /* guards the figures; a leaf */
-    struct status_cost cost;
 };
 
 /* ---- Small things for the services ---- */
@@ -126,9 +118,7 @@ const struct reflection *app_reflection(struct app *app)
 
 void app_cost(struct app *app, struct status_cost *cost)
 {
-    pthread_mutex_lock(&app->cost_lock);
-    *cost = app->cost;
-    pthread_mutex_unlock(&app->cost_lock);
+    pace_cost(app->pace, cost);
 }
 
 void app_batches(struct app *app, struct batch_pool_stats *stats)
@@ -159,81 +149,27 @@ static void wake(void *arg)
 
 void app_request_poll(struct app *app, struct subscriber *s)
 {
-    pthread_mutex_lock(&app->schedule_lock);
-    uint64_t id = schedule_request(&app->schedule);
-    if (s)
-        subscriber_want(s, id); /* under the lock: that poll cannot begin before */
-    pthread_mutex_unlock(&app->schedule_lock);
+    pace_request(app->pace, s);
     wake(app);
 }
 
 int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
 {
-    pthread_mutex_lock(&app->schedule_lock);
-    bool ok = schedule_burst(&app->schedule, count, interval_ns, replace, clock_mono_ns());
-    uint32_t left = app->schedule.burst_left;
-    pthread_mutex_unlock(&app->schedule_lock);
-    if (!ok)
-        return err_set(e, ERR_LIMIT,
-                       "a burst is running, %u polls of it are to come: set replace to take its place", left);
-    wake(app);
-    return 0;
+    int rc = pace_burst(app->pace, count, interval_ns, replace, e);
+    if (rc == 0)
+        wake(app);
+    return rc;
 }
 
 uint32_t app_cancel_burst(struct app *app)
 {
-    pthread_mutex_lock(&app->schedule_lock);
-    uint32_t n = schedule_cancel_burst(&app->schedule);
-    pthread_mutex_unlock(&app->schedule_lock);
-    return n;
+    return pace_cancel_burst(app->pace);
 }
 
-static void log_stretch(const struct app *app, bool stretched, int64_t interval, uint32_t max_percent)
+static void end_poll(struct app *app, const struct config *config)
 {
-    char text[DURATION_TEXT_MAX];
-    duration_format(interval / NS_PER_MS * NS_PER_MS, text);
-    if (stretched)
-        log_limited(LOG_INFO, "app",
-                    "polls come every %s for now: the daemon uses %.1f %% of a CPU, max_cpu_percent is %u",
-                    text, governor_percent(&app->governor), max_percent);
-    else
-        log_limited(LOG_INFO, "app", "polls come every %s again", text);
-}
-
-/* After a poll: notes what everything has cost, and stretches the interval when that is too much. Main
- * thread. */
-static void account(struct app *app)
-{
-    const struct config *config = app_config(app);
-    int64_t cpu = clock_process_cpu_ns();
-    int64_t least = governor_step(&app->governor, clock_mono_ns(), cpu, config->max_cpu_percent);
-    pthread_mutex_lock(&app->schedule_lock);
-    bool was = app->schedule.stretch_ns > app->schedule.frequency_ns;
-    schedule_stretch(&app->schedule, least);
-    bool is = app->schedule.stretch_ns > app->schedule.frequency_ns;
-    int64_t interval = schedule_interval(&app->schedule);
-    uint64_t late = app->schedule.late;
-    pthread_mutex_unlock(&app->schedule_lock);
-    if (is != was)
-        log_stretch(app, is, interval, config->max_cpu_percent);
-    pthread_mutex_lock(&app->cost_lock);
-    app->cost.cpu_ns = (uint64_t)cpu;
-    app->cost.fan_out_cpu_ns = (uint64_t)(hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server));
-    app->cost.cpu_percent = governor_percent(&app->governor);
-    app->cost.max_cpu_percent = config->max_cpu_percent;
-    app->cost.interval_ns = (uint64_t)interval;
-    app->cost.stretched = is;
-    app->cost.late_polls = late;
-    pthread_mutex_unlock(&app->cost_lock);
-    config_unref(config);
-}
-
-static void end_poll(struct app *app)
-{
-    pthread_mutex_lock(&app->schedule_lock);
-    schedule_end(&app->schedule);
-    pthread_mutex_unlock(&app->schedule_lock);
-    account(app);
+    int64_t fan_out = hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server);
+    pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out, config->max_cpu_percent);
     health_set(app->health, HEALTH_SERVING);
 }
 
@@ -241,9 +177,7 @@ static void end_poll(struct app *app)
 static bool reconcile(struct app *app, const struct config *config, int64_t now)
 {
     bool ask;
-    pthread_mutex_lock(&app->schedule_lock);
-    bool due = app->schedule.opened && now >= schedule_next(&app->schedule);
-    pthread_mutex_unlock(&app->schedule_lock);
+    bool due = now >= pace_next(app->pace);
     bool wait = reconcile_step(&app->reconcile, config->reconcile_frequency, config->reconcile_before_poll,
                                due, atomic_load(&app->reconciled), now, &ask);
     if (ask) {
@@ -256,39 +190,31 @@ static bool reconcile(struct app *app, const struct config *config, int64_t now)
 /* Begins a poll if one is due. */
 static void begin_poll(struct app *app, const struct config *config, int64_t now)
 {
-    uint64_t id;
-    enum stream_trigger trigger;
-    pthread_mutex_lock(&app->schedule_lock);
-    bool begin = schedule_begin(&app->schedule, now, &id, &trigger);
-    int64_t interval = schedule_interval(&app->schedule);
-    pthread_mutex_unlock(&app->schedule_lock);
-    int rc = begin ? poller_start(app->poller, app->inventory, id, trigger, interval, config) : 0;
+    struct pace_poll poll;
+    if (!pace_begin(app->pace, now, &poll))
+        return;
+    int rc = poller_start(app->poller, app->inventory, poll.id, poll.trigger, poll.interval_ns, config);
     if (rc) {
-        log_error("app", "poll %llu: %s", (unsigned long long)id, err_name(rc));
-        pthread_mutex_lock(&app->schedule_lock);
-        schedule_end(&app->schedule);
-        pthread_mutex_unlock(&app->schedule_lock);
+        log_error("app", "poll %llu: %s", (unsigned long long)poll.id, err_name(rc));
+        pace_abandon(app->pace);
     }
 }
 
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
 static void run_schedule(struct app *app)
 {
-    if (poller_check(app->poller, app->inventory))
-        end_poll(app);
     const struct config *config = app_config(app);
+    if (poller_check(app->poller, app->inventory))
+        end_poll(app, config);
     gate_apply(app->gate, config);
     int64_t now = clock_mono_ns();
-    pthread_mutex_lock(&app->schedule_lock);
-    if (atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS)
-        schedule_open(&app->schedule, now);
-    pthread_mutex_unlock(&app->schedule_lock);
+    bool open = atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS;
+    if (open)
+        pace_open(app->pace, now);
     bool wait = reconcile(app, config, now);
     if (!wait)
         begin_poll(app, config, now);
-    pthread_mutex_lock(&app->schedule_lock);
-    int64_t next = app->schedule.opened ? schedule_next(&app->schedule) : app->start_mono_ns + SYNC_WAIT_NS;
-    pthread_mutex_unlock(&app->schedule_lock);
+    int64_t next = open ? pace_next(app->pace) : app->start_mono_ns + SYNC_WAIT_NS;
     int64_t others[] = {poller_deadline(app->poller),
                         reconcile_next(&app->reconcile, config->reconcile_frequency)};
     config_unref(config);
@@ -330,16 +256,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     log_set(new->log_level, new->log_format);
     if (new->write_files != old->write_files)
         poller_capture(app->poller, new->write_files);
-    pthread_mutex_lock(&app->schedule_lock);
-    if (new->max_cpu_percent != old->max_cpu_percent)
-        schedule_stretch(&app->schedule, 0); /* until the next poll has been accounted for */
-    if (new->poll_frequency != old->poll_frequency || new->max_cpu_percent != old->max_cpu_percent)
-        schedule_set_frequency(&app->schedule, new->poll_frequency, clock_mono_ns());
-    if (new->poll_jitter_pct != old->poll_jitter_pct)
-        schedule_set_jitter(&app->schedule, new->poll_jitter_pct);
-    if (new->max_loops != old->max_loops)
-        schedule_set_loops(&app->schedule, new->max_loops);
-    pthread_mutex_unlock(&app->schedule_lock);
+    pace_change(app->pace, old, new);
     wake(app);
 }
 
@@ -572,15 +489,12 @@ static int start(struct app *app, struct err *e)
 {
     app->start_wall_ns = clock_wall_ns();
     app->start_mono_ns = clock_mono_ns();
-    schedule_init(&app->schedule, app->config->poll_frequency,
-                  (uint64_t)app->start_mono_ns ^ (uint64_t)getpid() << 32);
-    schedule_set_jitter(&app->schedule, app->config->poll_jitter_pct);
-    schedule_set_loops(&app->schedule, app->config->max_loops);
     log_set(app->config->log_level, app->config->log_format);
     raise_descriptor_limit();
     limit_malloc();
     rpc_server_init();
-    int rc = open_loop(app, e);
+    app->pace = pace_new(app->config, app->start_mono_ns);
+    int rc = app->pace ? open_loop(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = gate_open(app->config, &app->gate, e);
     if (rc == 0)
@@ -653,6 +567,7 @@ static void stop(struct app *app)
     reflection_free(app->reflection);
     health_free(app->health);
     batch_pool_free(app->pool);
+    pace_free(app->pace);
     int fds[] = {app->wake, app->timer, app->signals, app->epoll};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (fds[i] >= 0)
@@ -660,8 +575,6 @@ static void stop(struct app *app)
     }
     config_unref(app->config);
     setup_free(app->setup);
-    pthread_mutex_destroy(&app->cost_lock);
-    pthread_mutex_destroy(&app->schedule_lock);
 }
 
 int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg)
@@ -683,8 +596,6 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         return 1;
     }
     app->config = setup_get(app->setup);
-    pthread_mutex_init(&app->schedule_lock, NULL);
-    pthread_mutex_init(&app->cost_lock, NULL);
     int rc = start(app, &e);
     if (rc == 0) {
         log_start(app);

@@ -1,0 +1,159 @@
+#include "server/pace.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/duration.h"
+#include "lib/log.h"
+#include "server/governor.h"
+#include "server/schedule.h"
+#include "server/subscriber.h"
+
+struct pace {
+    pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
+    struct schedule schedule;
+    struct governor governor;  /* main's */
+    pthread_mutex_t cost_lock; /* guards the figures; a leaf */
+    struct status_cost cost;
+};
+
+struct pace *pace_new(const struct config *config, int64_t now_ns)
+{
+    struct pace *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    pthread_mutex_init(&p->schedule_lock, NULL);
+    pthread_mutex_init(&p->cost_lock, NULL);
+    schedule_init(&p->schedule, config->poll_frequency, (uint64_t)now_ns ^ (uint64_t)getpid() << 32);
+    schedule_set_jitter(&p->schedule, config->poll_jitter_pct);
+    schedule_set_loops(&p->schedule, config->max_loops);
+    return p;
+}
+
+void pace_free(struct pace *p)
+{
+    if (!p)
+        return;
+    pthread_mutex_destroy(&p->cost_lock);
+    pthread_mutex_destroy(&p->schedule_lock);
+    free(p);
+}
+
+void pace_request(struct pace *p, struct subscriber *s)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    uint64_t id = schedule_request(&p->schedule);
+    if (s)
+        subscriber_want(s, id); /* under the lock: that poll cannot begin before */
+    pthread_mutex_unlock(&p->schedule_lock);
+}
+
+int pace_burst(struct pace *p, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    bool ok = schedule_burst(&p->schedule, count, interval_ns, replace, clock_mono_ns());
+    uint32_t left = p->schedule.burst_left;
+    pthread_mutex_unlock(&p->schedule_lock);
+    if (!ok)
+        return err_set(e, ERR_LIMIT,
+                       "a burst is running, %u polls of it are to come: set replace to take its place", left);
+    return 0;
+}
+
+uint32_t pace_cancel_burst(struct pace *p)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    uint32_t n = schedule_cancel_burst(&p->schedule);
+    pthread_mutex_unlock(&p->schedule_lock);
+    return n;
+}
+
+void pace_change(struct pace *p, const struct config *old, const struct config *new)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    if (new->max_cpu_percent != old->max_cpu_percent)
+        schedule_stretch(&p->schedule, 0); /* until the next poll has been accounted for */
+    if (new->poll_frequency != old->poll_frequency || new->max_cpu_percent != old->max_cpu_percent)
+        schedule_set_frequency(&p->schedule, new->poll_frequency, clock_mono_ns());
+    if (new->poll_jitter_pct != old->poll_jitter_pct)
+        schedule_set_jitter(&p->schedule, new->poll_jitter_pct);
+    if (new->max_loops != old->max_loops)
+        schedule_set_loops(&p->schedule, new->max_loops);
+    pthread_mutex_unlock(&p->schedule_lock);
+}
+
+void pace_open(struct pace *p, int64_t now_ns)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    schedule_open(&p->schedule, now_ns);
+    pthread_mutex_unlock(&p->schedule_lock);
+}
+
+int64_t pace_next(struct pace *p)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    int64_t next = p->schedule.opened ? schedule_next(&p->schedule) : INT64_MAX;
+    pthread_mutex_unlock(&p->schedule_lock);
+    return next;
+}
+
+bool pace_begin(struct pace *p, int64_t now_ns, struct pace_poll *out)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    bool begin = schedule_begin(&p->schedule, now_ns, &out->id, &out->trigger);
+    out->interval_ns = schedule_interval(&p->schedule);
+    pthread_mutex_unlock(&p->schedule_lock);
+    return begin;
+}
+
+void pace_abandon(struct pace *p)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    schedule_end(&p->schedule);
+    pthread_mutex_unlock(&p->schedule_lock);
+}
+
+static void log_stretch(const struct pace *p, bool stretched, int64_t interval, uint32_t max_percent)
+{
+    char text[DURATION_TEXT_MAX];
+    duration_format(interval / NS_PER_MS * NS_PER_MS, text);
+    if (stretched)
+        log_limited(LOG_INFO, "pace",
+                    "polls come every %s for now: the daemon uses %.1f %% of a CPU, max_cpu_percent is %u",
+                    text, governor_percent(&p->governor), max_percent);
+    else
+        log_limited(LOG_INFO, "pace", "polls come every %s again", text);
+}
+
+void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns, uint32_t max_cpu_percent)
+{
+    int64_t least = governor_step(&p->governor, now_ns, cpu_ns, max_cpu_percent);
+    pthread_mutex_lock(&p->schedule_lock);
+    schedule_end(&p->schedule);
+    bool was = p->schedule.stretch_ns > p->schedule.frequency_ns;
+    schedule_stretch(&p->schedule, least);
+    bool is = p->schedule.stretch_ns > p->schedule.frequency_ns;
+    int64_t interval = schedule_interval(&p->schedule);
+    uint64_t late = p->schedule.late;
+    pthread_mutex_unlock(&p->schedule_lock);
+    if (is != was)
+        log_stretch(p, is, interval, max_cpu_percent);
+    pthread_mutex_lock(&p->cost_lock);
+    p->cost = (struct status_cost){.cpu_ns = (uint64_t)cpu_ns,
+                                   .fan_out_cpu_ns = (uint64_t)fan_out_ns,
+                                   .cpu_percent = governor_percent(&p->governor),
+                                   .max_cpu_percent = max_cpu_percent,
+                                   .interval_ns = (uint64_t)interval,
+                                   .stretched = is,
+                                   .late_polls = late};
+    pthread_mutex_unlock(&p->cost_lock);
+}
+
+void pace_cost(struct pace *p, struct status_cost *cost)
+{
+    pthread_mutex_lock(&p->cost_lock);
+    *cost = p->cost;
+    pthread_mutex_unlock(&p->cost_lock);
+}
