@@ -22,7 +22,7 @@ struct records *records_new(enum output_format format, struct output *out)
         return NULL;
     r->out = out;
     bool ok;
-    if (format == OUTPUT_TABLE) {
+    if (format == OUTPUT_TABLE || format == OUTPUT_WIDE) {
         r->table = sockets_table_new();
         ok = r->table != NULL;
     } else {
@@ -33,7 +33,7 @@ struct records *records_new(enum output_format format, struct output *out)
         return NULL;
     }
     if (r->writer)
-        format_begin(r->writer, &out->data);
+        format_begin(r->writer, &out->data, true);
     return r;
 }
 

@@ -1,22 +1,15 @@
-/* Comma-separated values (RFC 4180, lines end with a newline alone): a line with the names of the .proto,
- * then one for each record, with values as jsonl has them. What is not in the record is empty. */
+/* Values in columns: a line with the names of the .proto, then one for each record, with values as jsonl has
+ * them. What is not in the record is empty. Lines end with a newline alone.
+ *
+ * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
+ * with all other control characters never stand in a text, so that it needs no quotes. */
 #include <string.h>
 
 #include "outputs/format.h"
 #include "record/text.h"
 
-static void csv_begin(const struct format_columns *columns, struct buf *out)
-{
-    for (size_t i = 0; i < columns->count; i++) {
-        if (i > 0)
-            buf_char(out, ',');
-        buf_bytes(out, columns->list[i].field->name, columns->list[i].field->name_len);
-    }
-    buf_char(out, '\n');
-}
-
-/* A string; control characters are made visible, so that a record stays on its line. */
-static void put_string(struct buf *out, const char *text, size_t n)
+/* A text of csv; control characters are made visible, so that a record stays on its line. */
+static void put_quoted(struct buf *out, const char *text, size_t n)
 {
     if (!memchr(text, ',', n) && !memchr(text, '"', n)) {
         record_put_clean(out, text, n);
@@ -32,16 +25,55 @@ static void put_string(struct buf *out, const char *text, size_t n)
     buf_char(out, '"');
 }
 
-static void csv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+/* A text of tsv. */
+static void put_bare(struct buf *out, const char *text, size_t n)
+{
+    record_put_clean(out, text, n);
+}
+
+/* The two forms differ in these. */
+struct style {
+    char separator;
+    void (*put_text)(struct buf *out, const char *text, size_t n);
+};
+
+static const struct style csv = {',', put_quoted}, tsv = {'\t', put_bare};
+
+static void put_titles(const struct style *style, const struct format_columns *columns,
+                       const struct format_labels *labels, struct buf *out)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        buf_str(out, labels->list[i].name);
+        buf_char(out, style->separator);
+    }
+    for (size_t i = 0; i < columns->count; i++) {
+        if (i > 0)
+            buf_char(out, style->separator);
+        buf_bytes(out, columns->list[i].field->name, columns->list[i].field->name_len);
+    }
+    buf_char(out, '\n');
+}
+
+static void put_labels(const struct style *style, const struct format_labels *labels, struct buf *out)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        if (labels->list[i].value)
+            style->put_text(out, labels->list[i].value, labels->list[i].len);
+        buf_char(out, style->separator);
+    }
+}
+
+static void put_record(const struct style *style, const struct format_columns *columns, struct buf *out,
+                       const record_message *r)
 {
     for (size_t i = 0; i < columns->count; i++) {
         const struct record_field *f = columns->list[i].field;
         if (i > 0)
-            buf_char(out, ',');
+            buf_char(out, style->separator);
         if (f->type == TYPE_STRING) {
             struct record_value v = record_get(r, f);
             if (v.present)
-                put_string(out, (const char *)v.data, v.len);
+                style->put_text(out, (const char *)v.data, v.len);
         } else {
             record_print(out, r, f);
         }
@@ -49,10 +81,52 @@ static void csv_record(const struct format_columns *columns, struct buf *out, co
     buf_char(out, '\n');
 }
 
+static void csv_begin(const struct format_columns *columns, const struct format_labels *labels,
+                      struct buf *out)
+{
+    put_titles(&csv, columns, labels, out);
+}
+
+static void csv_labels(const struct format_labels *labels, struct buf *out)
+{
+    put_labels(&csv, labels, out);
+}
+
+static void csv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    put_record(&csv, columns, out, r);
+}
+
+static void tsv_begin(const struct format_columns *columns, const struct format_labels *labels,
+                      struct buf *out)
+{
+    put_titles(&tsv, columns, labels, out);
+}
+
+static void tsv_labels(const struct format_labels *labels, struct buf *out)
+{
+    put_labels(&tsv, labels, out);
+}
+
+static void tsv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    put_record(&tsv, columns, out, r);
+}
+
 const struct format format_csv = {
     .name = "csv",
     .doc = "comma-separated values with a header line",
     .flags = FORMAT_COLUMNS | FORMAT_HEADER,
     .begin = csv_begin,
+    .labels = csv_labels,
     .record = csv_record,
+};
+
+const struct format format_tsv = {
+    .name = "tsv",
+    .doc = "values separated by tabs, with a header line",
+    .flags = FORMAT_COLUMNS | FORMAT_HEADER,
+    .begin = tsv_begin,
+    .labels = tsv_labels,
+    .record = tsv_record,
 };

@@ -8,14 +8,16 @@
 #include "record/wire.h"
 
 const struct format *const formats[] = {
-    &format_jsonl, &format_protojson, &format_csv, &format_proto, &format_null,
+    &format_jsonl, &format_json, &format_protojson, &format_csv, &format_tsv, &format_proto, &format_null,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
 struct format_writer {
     const struct format *format;
     struct format_columns columns;
+    struct format_labels labels;
     struct record_reader reader;
+    bool started; /* a record has been written */
     struct format_column list[];
 };
 
@@ -79,15 +81,43 @@ void format_writer_free(struct format_writer *w)
     free(w);
 }
 
-void format_begin(struct format_writer *w, struct buf *out)
+void format_add_label(struct format_writer *w, const char *name)
 {
-    if (w->format->begin)
-        w->format->begin(&w->columns, out);
+    if (w->labels.count < FORMAT_LABELS_MAX)
+        w->labels.list[w->labels.count++].name = name;
+}
+
+void format_set_label(struct format_writer *w, size_t i, const char *value, size_t n)
+{
+    if (i >= w->labels.count)
+        return;
+    w->labels.list[i].value = value;
+    w->labels.list[i].len = n;
+}
+
+void format_begin(struct format_writer *w, struct buf *out, bool header)
+{
+    if (w->format->begin && (header || !(w->format->flags & FORMAT_HEADER)))
+        w->format->begin(&w->columns, &w->labels, out);
+}
+
+void format_end(struct format_writer *w, struct buf *out)
+{
+    if (w->started && w->format->between)
+        buf_char(out, '\n');
+    if (w->format->end)
+        buf_str(out, w->format->end);
 }
 
 void format_message(struct format_writer *w, struct buf *out, const record_message *r)
 {
-    w->format->record(&w->columns, out, r);
+    const struct format *f = w->format;
+    if (w->started && f->between)
+        buf_str(out, f->between);
+    w->started = true;
+    if (f->labels)
+        f->labels(&w->labels, out);
+    f->record(&w->columns, out, r);
 }
 
 int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n)
@@ -136,5 +166,5 @@ void format_put_members(const struct format_columns *columns, struct buf *out, c
     }
     if (!out->failed && out->data[out->len - 1] == ',')
         out->len--;
-    buf_str(out, "}\n");
+    buf_char(out, '}');
 }

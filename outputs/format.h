@@ -5,6 +5,7 @@
 #ifndef XTCP_OUTPUTS_FORMAT_H
 #define XTCP_OUTPUTS_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,18 +32,36 @@ struct format_columns {
     struct format_column *list;
 };
 
-/* One form. begin and envelope may be NULL: there is no header; an envelope is written record by record. */
+/* Something about a record that is no field of it, such as the node that it came from. */
+struct format_label {
+    const char *name;
+    const char *value; /* of the record at hand; NULL: none */
+    size_t len;        /* bytes of |value| */
+};
+
+#define FORMAT_LABELS_MAX 4
+
+struct format_labels {
+    size_t count;
+    struct format_label list[FORMAT_LABELS_MAX];
+};
+
+/* One form. What may be NULL: begin (there is no header), labels (it has no place for them), between and end
+ * (nothing), envelope (it is written record by record). */
 struct format {
     const char *name;
     const char *doc; /* one line */
     unsigned flags;  /* enum format_flag */
     void (*key)(struct buf *out, const struct record_field *f);
-    void (*begin)(const struct format_columns *columns, struct buf *out);
+    void (*begin)(const struct format_columns *columns, const struct format_labels *labels, struct buf *out);
+    void (*labels)(const struct format_labels *labels, struct buf *out);
     void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
+    const char *between; /* any two records; with it, a newline ends the last one */
+    const char *end;     /* behind the last one, also when there is none */
     void (*envelope)(struct buf *out, const uint8_t *bytes, size_t n);
 };
 
-/* jsonl, protojson, csv, proto, null. */
+/* jsonl, json, protojson, csv, tsv, proto, null. */
 extern const struct format *const formats[];
 extern const size_t format_count;
 
@@ -58,8 +77,19 @@ int format_writer_new(const struct format *f, const struct record_field *const *
                       struct format_writer **out);
 void format_writer_free(struct format_writer *w);
 
-/* Appends what comes before the first record. */
-void format_begin(struct format_writer *w, struct buf *out);
+/* Adds the label |name|, which stays the caller's, to all records, behind those added before; for the forms
+ * that have a place for labels (the others ignore it). Before format_begin, FORMAT_LABELS_MAX times at
+ * most. */
+void format_add_label(struct format_writer *w, const char *name);
+
+/* The value of the label |i| for the records to come: |n| bytes, which must stay valid. */
+void format_set_label(struct format_writer *w, size_t i, const char *value, size_t n);
+
+/* Appends what comes before the first record; |header|: also a line that only titles the columns. */
+void format_begin(struct format_writer *w, struct buf *out, bool header);
+
+/* Appends what comes behind the last record. */
+void format_end(struct format_writer *w, struct buf *out);
 
 /* Appends one decoded record. */
 void format_message(struct format_writer *w, struct buf *out, const record_message *r);
@@ -76,11 +106,12 @@ typedef void format_put_value(struct buf *out, const record_message *r, const st
                               const struct record_value *v);
 
 /* Appends the members of an object that has been begun, those of |columns| that are present in |r|, and its
- * end with a newline. */
+ * end. */
 void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
                         format_put_value *put_value);
 
 /* The forms, for formats[] alone. */
-extern const struct format format_jsonl, format_protojson, format_csv, format_proto, format_null;
+extern const struct format format_jsonl, format_json, format_protojson, format_csv, format_tsv, format_proto,
+    format_null;
 
 #endif

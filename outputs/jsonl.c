@@ -1,5 +1,6 @@
-/* JSON lines for people and scripts: one object for each record, the names of the .proto, addresses as text,
- * states and algorithms by name, numbers as numbers. What is not in the record is not in the object. */
+/* JSON for people and scripts, a line or an element of a list for each record: one object for each record,
+ * the names of the .proto, addresses as text, states and algorithms by name, numbers as numbers. What is not
+ * in the record is not in the object. */
 #include "lib/clock.h"
 #include "outputs/format.h"
 #include "record/text.h"
@@ -41,11 +42,37 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
     }
 }
 
-static void jsonl_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+/* Begins the object: labels stand before everything else. */
+static void begin_object(const struct format_labels *labels, struct buf *out)
 {
     buf_char(out, '{');
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct format_label *label = &labels->list[i];
+        if (!label->value)
+            continue;
+        buf_printf(out, "\"%s\":", label->name);
+        buf_json_string(out, label->value, label->len);
+        buf_char(out, ',');
+    }
+}
+
+static void json_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
     put_timestamp(out, columns, r);
     format_put_members(columns, out, r, put_value);
+}
+
+static void jsonl_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    json_record(columns, out, r);
+    buf_char(out, '\n');
+}
+
+static void json_begin(const struct format_columns *columns, const struct format_labels *labels,
+                       struct buf *out)
+{
+    (void)columns, (void)labels;
+    buf_str(out, "[\n");
 }
 
 const struct format format_jsonl = {
@@ -53,5 +80,18 @@ const struct format format_jsonl = {
     .doc = "one JSON object per line: proto names, addresses as text, states by name",
     .flags = FORMAT_COLUMNS,
     .key = jsonl_key,
+    .labels = begin_object,
     .record = jsonl_record,
+};
+
+const struct format format_json = {
+    .name = "json",
+    .doc = "one JSON list of all records, each as jsonl has it",
+    .flags = FORMAT_COLUMNS,
+    .key = jsonl_key,
+    .begin = json_begin,
+    .labels = begin_object,
+    .record = json_record,
+    .between = ",\n",
+    .end = "]\n",
 };

@@ -60,6 +60,7 @@ static void protojson_record(const struct format_columns *columns, struct buf *o
 {
     buf_char(out, '{');
     format_put_members(columns, out, r, put_value);
+    buf_char(out, '\n');
 }
 
 const struct format format_protojson = {

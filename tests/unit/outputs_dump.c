@@ -14,8 +14,9 @@ static int dump(struct format_writer *w, FILE *file)
     char block[65536];
     for (size_t n; (n = fread(block, 1, sizeof(block), file)) > 0;)
         buf_bytes(&in, block, n);
-    format_begin(w, &out);
+    format_begin(w, &out, true);
     int64_t rc = format_envelope(w, &out, (const uint8_t *)in.data, in.len);
+    format_end(w, &out);
     if (rc < 0)
         fprintf(stderr, "%s\n", err_name((int)rc));
     fwrite(out.data, 1, out.len, stdout);
