@@ -6,6 +6,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/nearest.h"
 
 /* What getopt_long returns for a long option: one of these, plus the index in its table. */
 enum { OWN_BASE = 0x1000, TABLE_BASE = 0x2000 };

@@ -6,6 +6,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/nearest.h"
 
 #define PREFIX     "XTCP2_"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)

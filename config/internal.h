@@ -24,15 +24,6 @@ const char *environment_file(char *const environment[]);
 
 /* ---- options.c ---- */
 
-/* Search for the known name that is most like |typed|; |name| is NULL while none is like it. */
-struct nearest {
-    const char *typed;
-    const char *name;
-    size_t distance;
-};
-
-void nearest_offer(struct nearest *n, const char *candidate);
-
 static inline size_t option_index(const struct config_option *option)
 {
     return (size_t)(option - config_options);

@@ -8,6 +8,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/nearest.h"
 
 struct reader {
     yaml_parser_t parser;

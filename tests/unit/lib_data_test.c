@@ -1,8 +1,10 @@
-/* The small readers and sets: cursor, varints, UTF-8, sets of keys, attribute groups. */
+/* The small readers and sets: cursor, varints, UTF-8, sets of keys, attribute groups, names and patterns. */
 #include "lib_test.h"
 
 #include "lib/cursor.h"
+#include "lib/glob.h"
 #include "lib/groups.h"
+#include "lib/nearest.h"
 #include "lib/u64set.h"
 #include "lib/utf8.h"
 #include "lib/varint.h"
@@ -266,15 +268,126 @@ static void test_groups(void **state)
     assert_string_equal(group_names[GROUP_SOCKOPT], "sockopt");
 }
 
+/* ---- names ---- */
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"netns", "netns_inode", "tcp_info_rtt", "tcp_info_rttvar", "x"};
+    static const struct {
+        const char *typed;
+        const char *name;
+    } rows[] = {
+        {"netnss", "netns"},
+        {"netns-inode", "netns_inode"},
+        {"tcp_info_rt", "tcp_info_rtt"},
+        {"TCP_INFO_RTT", "tcp_info_rtt"},
+        {"color", NULL},
+        {"", "x"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct nearest n = {.typed = rows[i].typed};
+        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+            nearest_offer(&n, names[k]);
+        if (rows[i].name)
+            assert_string_equal(n.name, rows[i].name);
+        else
+            assert_null(n.name);
+    }
+    char endless[1000];
+    memset(endless, 'x', sizeof(endless) - 1);
+    endless[sizeof(endless) - 1] = '\0';
+    struct nearest n = {.typed = endless};
+    nearest_offer(&n, "x");
+    assert_null(n.name);
+}
+
+static void test_glob(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern;
+        const char *text;
+        bool match;
+    } rows[] = {
+        {"web", "web", true},
+        {"web", "web1", false},
+        {"web", "we", false},
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"*", "anything", true},
+        {"web*", "web", true},
+        {"web*", "web-1", true},
+        {"*web", "myweb", true},
+        {"*web", "webs", false},
+        {"w*b", "wb", true},
+        {"w*b", "w/:b", true},
+        {"w*b*", "wxbybz", true},
+        {"w*by*z", "wxbybz", true},
+        {"?", "a", true},
+        {"?", "", false},
+        {"a?c", "abc", true},
+        {"[a-c]x", "bx", true},
+        {"[a-c]x", "dx", false},
+        {"[!a-c]x", "dx", true},
+        {"[^a-c]x", "bx", false},
+        {"[]x]", "]", true},
+        {"[a-]", "-", true},
+        {"[abc", "[abc", true},
+        {"[abc", "a", false},
+        {"\\*", "*", true},
+        {"\\*", "a", false},
+        {"[\\]]", "]", true},
+        {"a\\", "a\\", true},
+        {"netns:*", "netns:[4]", true},
+        {"**a**", "bab", true},
+        {"*a*b", "aab", true},
+        {"*[0-9]", "blue7", true},
+        {"*[0-9]", "blue", false},
+        {"\xff*", "\xff\xfe", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (glob_match(rows[i].pattern, rows[i].text) != rows[i].match)
+            fail_msg("'%s' on '%s'", rows[i].pattern, rows[i].text);
+    }
+}
+
+/* What takes an unbounded matcher for ever. */
+static void test_glob_with_many_stars(void **state)
+{
+    (void)state;
+    char pattern[256];
+    char text[256];
+    for (size_t i = 0; i < sizeof(pattern) - 2; i++) {
+        pattern[i] = i % 2 ? 'a' : '*';
+        text[i] = 'a';
+    }
+    pattern[sizeof(pattern) - 2] = 'b';
+    pattern[sizeof(pattern) - 1] = text[sizeof(text) - 2] = '\0';
+    assert_false(glob_match(pattern, text));
+    text[sizeof(text) - 3] = 'b';
+    assert_true(glob_match(pattern, text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cursor_reads),     cmocka_unit_test(test_cursor_error_is_sticky),
-        cmocka_unit_test(test_cursor_align),     cmocka_unit_test(test_varints),
-        cmocka_unit_test(test_overlong_varints), cmocka_unit_test(test_utf8_of_every_code_point),
-        cmocka_unit_test(test_utf8_cut),         cmocka_unit_test(test_u64set),
-        cmocka_unit_test(test_u64set_reserve),   cmocka_unit_test(test_u64set_clear),
-        cmocka_unit_test(test_u64set_random),    cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_cursor_reads),
+        cmocka_unit_test(test_cursor_error_is_sticky),
+        cmocka_unit_test(test_cursor_align),
+        cmocka_unit_test(test_varints),
+        cmocka_unit_test(test_overlong_varints),
+        cmocka_unit_test(test_utf8_of_every_code_point),
+        cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_u64set),
+        cmocka_unit_test(test_u64set_reserve),
+        cmocka_unit_test(test_u64set_clear),
+        cmocka_unit_test(test_u64set_random),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_glob_with_many_stars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
