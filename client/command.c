@@ -10,20 +10,34 @@
         0                                                                                                    \
     }
 
-#define FORMATS_RECORDS                                                                                      \
-    (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON) |                    \
-     FORMAT_BIT(OUTPUT_CSV) | FORMAT_BIT(OUTPUT_NULL))
 #define FORMATS_REPORT (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON))
+#define FORMATS_RECORDS                                                                                      \
+    (FORMATS_REPORT | FORMAT_BIT(OUTPUT_WIDE) | FORMAT_BIT(OUTPUT_JSON) | FORMAT_BIT(OUTPUT_CSV) |           \
+     FORMAT_BIT(OUTPUT_TSV) | FORMAT_BIT(OUTPUT_PROTO) | FORMAT_BIT(OUTPUT_NULL))
+
+/* How records are chosen and shown. */
+#define RECORD_OPTIONS                                                                                       \
+    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B,…", "show these fields, in this order"},                 \
+        {"sort-by",   's',     OPTION_TEXT,                                                                  \
+         AT(sort_by), "A,B,…", "sort each poll by these fields; -A or A:desc: greatest first"},              \
+        {"numeric", 'n', OPTION_FLAG, AT(numeric), NULL, "exact numbers instead of ones with units"},        \
+        {"no-header", 'H', OPTION_FLAG, AT(no_header), NULL, "no line of titles"},                           \
+        {"time", 'T', OPTION_FLAG, AT(time), NULL, "put the time of its poll in front of each record"},      \
+    {                                                                                                        \
+        "netns", 'N', OPTION_LIST, AT(netns), "GLOB",                                                        \
+            "only namespaces with such a name or inode number; may be repeated"                              \
+    }
 
 static const struct option_def stream_options[] = {
-    {"count", 'n', OPTION_COUNT, AT(count), "N", "end after N records"},
+    RECORD_OPTIONS,
+    {"count", 0, OPTION_COUNT, AT(count), "N", "end after N records"},
     {"polls", 'p', OPTION_COUNT, AT(polls), "N", "end after N complete polls"},
     END,
 };
 
 static const struct option_def poll_options[] = {
-    {"count", 'n', OPTION_COUNT, AT(count), "N",
-     "make N polls (default: 1; with --every: until interrupted)"},
+    RECORD_OPTIONS,
+    {"count", 0, OPTION_COUNT, AT(count), "N", "make N polls (default: 1; with --every: until interrupted)"},
     {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
      "time from the start of a poll to the start of the next"},
     END,
@@ -62,7 +76,9 @@ static const struct option_def health_options[] = {
 
 const struct command commands[] = {
     {.name = "stream",
-     .usage = "[--count N] [--polls N]",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--count N] [--polls N] [FILTER]",
      .summary = "show the sockets that each poll of the daemon finds, as they come",
      .help =
          "The daemon polls on its own schedule; this command only listens. It ends after --count records,\n"
@@ -75,7 +91,9 @@ const struct command commands[] = {
      .formats = FORMATS_RECORDS,
      .run = command_stream},
     {.name = "poll",
-     .usage = "[--count N] [--every D]",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--count N] [--every D] [FILTER]",
      .summary = "have the daemon poll now and show what it finds",
      .help =
          "Each poll is shown completely before the next one is asked for. Namespaces that could not be "
@@ -151,14 +169,17 @@ int command_format(const struct command *c, bool terminal, struct options *o, st
 {
     if (o->output == OUTPUT_DEFAULT) {
         if (c->formats & FORMAT_BIT(OUTPUT_TABLE))
-            o->output = terminal ? OUTPUT_TABLE : OUTPUT_JSONL;
+            o->output = terminal || c->table ? OUTPUT_TABLE : OUTPUT_JSONL;
         return 0;
     }
-    if (c->formats & FORMAT_BIT(o->output))
+    if (c->formats & FORMAT_BIT(o->output)) {
+        if (o->output == OUTPUT_PROTO && terminal)
+            return err_set(e, ERR_USAGE, "--output proto is not for a terminal: send it to a file or a pipe");
         return 0;
+    }
     if (!c->formats)
         return err_set(e, ERR_USAGE, "%s has no output formats: leave out --output", c->name);
-    char list[64] = "";
+    char list[128] = "";
     size_t n = 0;
     for (int i = OUTPUT_TABLE; output_format_names[i]; i++)
         if (c->formats & FORMAT_BIT(i))

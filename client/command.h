@@ -10,10 +10,18 @@
 
 #define FORMAT_BIT(format) (1u << (format))
 
+/* How many positional arguments a command takes: one, unless a bit says otherwise. */
+enum {
+    ARGUMENTS_OPTIONAL = 1 << 0,                            /* or none */
+    ARGUMENTS_MANY = 1 << 1,                                /* or more */
+    ARGUMENTS_FILTER = ARGUMENTS_OPTIONAL | ARGUMENTS_MANY, /* words that make a filter, as ss has it */
+};
+
 /* One command. */
 struct command {
     const char *name;
     const char *argument;             /* name of its positional argument; NULL: it takes none */
+    unsigned arguments;               /* ARGUMENTS_… */
     const char *usage;                /* what stands behind the name: "[--count N] [--polls N]" */
     const char *summary;              /* one line, no full stop */
     const char *help;                 /* more lines, NULL: none */
@@ -21,6 +29,7 @@ struct command {
     const struct option_def *options; /* its own ones, ending with a NULL name; behind the command they come
                                          before global ones of the same name; NULL: none */
     unsigned formats; /* FORMAT_BIT of each --output that it has; 0: none, it prints as it likes */
+    bool table;       /* its format is table also where standard output is no terminal */
     int (*run)(struct session *s); /* returns an exit code */
 };
 
@@ -28,7 +37,7 @@ extern const struct command commands[];
 extern const size_t n_commands;
 
 /* Sets the format that is meant when none was asked for: table on a terminal, else jsonl, as far as |c| has
- * formats at all. Returns 0 or ERR_USAGE with |e|. */
+ * formats at all. Binary formats are refused on a terminal. Returns 0 or ERR_USAGE with |e|. */
 int command_format(const struct command *c, bool terminal, struct options *o, struct err *e);
 
 /* Append the help of the program, of one command. */

@@ -13,7 +13,7 @@
 const struct option_def options_global[] = {
     {"target", 't', OPTION_TEXT, AT(target), "TARGET", "the daemon: HOST:PORT, [IPV6]:PORT or unix:/path"},
     {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
-     "table (default on a terminal), jsonl (default else), protojson, csv, null"},
+     "table (default on a terminal), jsonl (default else), wide, json, protojson, csv, tsv, proto, null"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
     {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
      "the same; its name where a command has a --timeout of its own"},
@@ -27,12 +27,14 @@ const struct option_def options_global[] = {
      "send the token in the first line of FILE with each call"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL,
      "no line about each poll; losses and errors are told all the same"},
+    {"verbose", 'v', OPTION_FLAG, AT(verbose), NULL, "tell more of what is done, on standard error"},
     {"help", 'h', OPTION_FLAG, AT(help), NULL, "this help; behind a command, the help of the command"},
     {"version", 'V', OPTION_FLAG, AT(version), NULL, "the version of this program"},
     {0},
 };
 
-const char *const output_format_names[] = {"", "table", "jsonl", "protojson", "csv", "null", NULL};
+const char *const output_format_names[] = {"",    "table", "wide",  "jsonl", "json", "protojson",
+                                           "csv", "tsv",   "proto", "null",  NULL};
 
 /* What is being read. */
 struct scan {
@@ -146,7 +148,17 @@ static int read_format(const struct option_def *d, const char *value, void *at, 
             return 0;
         }
     }
-    return err_set(e, ERR_USAGE, "--%s %s: expected table, jsonl, protojson, csv or null", d->name, value);
+    return err_set(e, ERR_USAGE,
+                   "--%s %s: expected table, wide, jsonl, json, protojson, csv, tsv, proto or null", d->name,
+                   value);
+}
+
+static int list_add(struct option_list *list, const char *name, const char *value, struct err *e)
+{
+    if (list->n == OPTION_LIST_MAX)
+        return err_set(e, ERR_USAGE, "%s: given more than %d times", name, OPTION_LIST_MAX);
+    list->items[list->n++] = value;
+    return 0;
 }
 
 static int store(struct scan *s, const struct option_def *d, const char *value)
@@ -167,6 +179,10 @@ static int store(struct scan *s, const struct option_def *d, const char *value)
             return err_set(s->e, ERR_USAGE, "--%s: must not be empty", d->name);
         *(const char **)at = value;
         return 0;
+    case OPTION_LIST:
+        if (!*value)
+            return err_set(s->e, ERR_USAGE, "--%s: must not be empty", d->name);
+        return list_add(at, d->name, value, s->e);
     }
     return 0;
 }
@@ -238,11 +254,12 @@ static int take_word(struct scan *s, const char *arg)
     }
     if (!s->command->argument)
         return err_set(s->e, ERR_USAGE, "%s takes no argument, but %s was given", s->command->name, arg);
-    if (s->out->argument)
+    if (s->out->argument && !(s->command->arguments & ARGUMENTS_MANY))
         return err_set(s->e, ERR_USAGE, "%s takes one %s, but %s was given as well", s->command->name,
                        s->command->argument, arg);
-    s->out->argument = arg;
-    return 0;
+    if (!s->out->argument)
+        s->out->argument = arg;
+    return list_add(&s->out->arguments, s->command->argument, arg, s->e);
 }
 
 int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
@@ -269,7 +286,7 @@ int options_parse(int argc, char *const argv[], const struct command *list, size
     }
     if (out->help || out->version)
         return 0;
-    if (s.command && s.command->argument && !out->argument)
+    if (s.command && s.command->argument && !out->argument && !(s.command->arguments & ARGUMENTS_OPTIONAL))
         return err_set(e, ERR_USAGE, "%s needs a %s", s.command->name, s.command->argument);
     return 0;
 }

@@ -8,7 +8,26 @@
 
 #include "lib/err.h"
 
-enum output_format { OUTPUT_DEFAULT, OUTPUT_TABLE, OUTPUT_JSONL, OUTPUT_PROTOJSON, OUTPUT_CSV, OUTPUT_NULL };
+enum output_format {
+    OUTPUT_DEFAULT,
+    OUTPUT_TABLE,
+    OUTPUT_WIDE,
+    OUTPUT_JSONL,
+    OUTPUT_JSON,
+    OUTPUT_PROTOJSON,
+    OUTPUT_CSV,
+    OUTPUT_TSV,
+    OUTPUT_PROTO,
+    OUTPUT_NULL
+};
+
+#define OPTION_LIST_MAX 256
+
+/* What may be given more than once, in its order. Zeroed: nothing. */
+struct option_list {
+    const char *items[OPTION_LIST_MAX];
+    size_t n;
+};
 
 /* Everything that can be asked for on the command line. Zero and NULL: not given. */
 struct options {
@@ -22,6 +41,7 @@ struct options {
     const char *server_name;
     const char *token_file;
     bool quiet;
+    bool verbose;
     bool help;
     bool version;
     /* Those of verbs. */
@@ -36,7 +56,14 @@ struct options {
     bool dry_run;
     bool watch;
     bool wait;
-    const char *argument; /* the one positional argument of a verb that has one */
+    const char *columns; /* names separated by commas */
+    const char *sort_by; /* the same, with a direction each */
+    bool numeric;
+    bool no_header;
+    bool time;
+    struct option_list netns;
+    const char *argument;         /* the first positional argument */
+    struct option_list arguments; /* all of them */
 };
 
 #define OPTIONS_TARGET_DEFAULT "127.0.0.1:8889"
@@ -47,6 +74,7 @@ enum option_kind {
     OPTION_COUNT,    /* uint64_t, 1 and up */
     OPTION_DURATION, /* int64_t ns, above 0 */
     OPTION_TEXT,     /* const char *, not empty */
+    OPTION_LIST,     /* struct option_list; each time one more, not empty */
     OPTION_FORMAT,   /* enum output_format */
 };
 
@@ -66,9 +94,9 @@ extern const struct option_def options_global[];
 struct command;
 
 /* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] COMMAND [options]
- * [ARGUMENT]`, each option as --name value, --name=value, -x value or -xvalue; "--" ends them; `help COMMAND`
- * is the same as `COMMAND --help`. |*command| becomes the entry of |list|, |n| of them, or NULL when none
- * was given. With --help or
+ * [ARGUMENT…]`, each option as --name value, --name=value, -x value or -xvalue; "--" ends them; `help
+ * COMMAND` is the same as `COMMAND --help`. |*command| becomes the entry of |list|, |n| of them, or NULL when
+ * none was given. With --help or
  * --version nothing else need be complete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying
  * what is wrong and what may have been meant. */
 int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,

@@ -66,9 +66,34 @@ static void test_places(void **state)
     assert_true(o.dry_run);
     o = good("apply -- --odd-name", "apply");
     assert_string_equal(o.argument, "--odd-name");
-    o = good("poll -n 2 -e 1m30s", "poll");
+    o = good("poll --count 2 -e 1m30s", "poll");
     assert_int_equal(o.count, 2);
     assert_int_equal(o.every_ns, 90000000000);
+}
+
+static void test_lists(void **state)
+{
+    (void)state;
+    struct options o = good("stream -N web* --netns=4026531840 state established -q dport = :443", "stream");
+    assert_int_equal(o.netns.n, 2);
+    assert_string_equal(o.netns.items[0], "web*");
+    assert_string_equal(o.netns.items[1], "4026531840");
+    assert_int_equal(o.arguments.n, 5);
+    assert_string_equal(o.arguments.items[0], "state");
+    assert_string_equal(o.arguments.items[4], ":443");
+    assert_string_equal(o.argument, "state");
+    assert_true(o.quiet);
+    bad("stream --netns=", "--netns: must not be empty");
+
+    char *argv[OPTION_LIST_MAX + 3] = {"xtcp2client", "stream"};
+    const struct command *command;
+    struct err e = {0};
+    for (int i = 2; i < OPTION_LIST_MAX + 3; i++)
+        argv[i] = "x";
+    assert_int_equal(options_parse(OPTION_LIST_MAX + 2, argv, commands, n_commands, &o, &command, &e), 0);
+    assert_int_equal(options_parse(OPTION_LIST_MAX + 3, argv, commands, n_commands, &o, &command, &e),
+                     ERR_USAGE);
+    assert_string_equal(e.text, "FILTER: given more than 256 times");
 }
 
 /* --timeout is the command's own behind frequency, and the whole run's anywhere else. */
@@ -129,7 +154,7 @@ static void test_values(void **state)
     bad("poll --every 5", "--every 5: expected a duration like 500ms, 2s or 1m30s");
     bad("poll --every 0s", "--every 0s: must be above 0");
     bad("poll --every 99999999d", "--every 99999999d: too long");
-    bad("-o xml get", "--output xml: expected table, jsonl, protojson, csv or null");
+    bad("-o xml get", "--output xml: expected table, wide, jsonl, json, protojson, csv, tsv, proto or null");
     bad("--target= get", "--target: must not be empty");
     bad("poll --quiet=yes", "--quiet takes no value");
     bad("apply", "apply needs a FILE");
@@ -165,6 +190,8 @@ static void test_formats(void **state)
     check_format("status", OUTPUT_CSV, false, ERR_USAGE, 0);
     check_format("get", OUTPUT_PROTOJSON, false, 0, OUTPUT_PROTOJSON);
     check_format("trigger", OUTPUT_DEFAULT, true, 0, OUTPUT_DEFAULT);
+    check_format("poll", OUTPUT_PROTO, false, 0, OUTPUT_PROTO);
+    check_format("poll", OUTPUT_PROTO, true, ERR_USAGE, 0); /* not for people */
     check_format("trigger", OUTPUT_JSONL, true, ERR_USAGE, 0);
 }
 
@@ -207,10 +234,11 @@ static void test_examples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),     cmocka_unit_test(test_two_timeouts),
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_help_texts), cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_places),       cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_two_timeouts), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_values),
+        cmocka_unit_test(test_formats),      cmocka_unit_test(test_help_texts),
+        cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
