@@ -28,6 +28,7 @@
 #include "xtcp_flat_record/v1/xtcp_flat_record.pb-c.h"
 #include "xtcp_flat_record/v1/xtcp_flat_record.upb.h"
 #include "xtcp_flat_record/v1/xtcp_flat_record.upbdefs.h"
+#include "xtcp_focus/v1/xtcp_focus.upbdefs.h"
 #include "xtcp_namespace/v1/xtcp_namespace.upb.h"
 #include "xtcp_namespace/v1/xtcp_namespace.upbdefs.h"
 #include "xtcp_status/v1/xtcp_status.upb.h"
@@ -100,6 +101,7 @@ static void every_service_has_its_descriptor(void **state)
         "xtcp_config.v1.ConfigService",
         "xtcp_namespace.v1.NamespaceService",
         "xtcp_status.v1.StatusService",
+        "xtcp_focus.v1.FocusService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -109,6 +111,7 @@ static void every_service_has_its_descriptor(void **state)
     assert_non_null(xtcp_config_v1_XtcpConfig_getmsgdef(pool));
     assert_non_null(xtcp_namespace_v1_Namespace_getmsgdef(pool));
     assert_non_null(xtcp_status_v1_GetResponse_getmsgdef(pool));
+    assert_non_null(xtcp_focus_v1_WatchRequest_getmsgdef(pool));
     assert_non_null(grpc_health_v1_HealthCheckRequest_getmsgdef(pool));
     assert_non_null(grpc_reflection_v1_ServerReflectionRequest_getmsgdef(pool));
     assert_non_null(grpc_reflection_v1alpha_ServerReflectionRequest_getmsgdef(pool));

@@ -14,6 +14,8 @@ from xtcp_config.v1 import xtcp_config_pb2 as config_pb
 from xtcp_config.v1 import xtcp_config_pb2_grpc as config_grpc
 from xtcp_flat_record.v1 import xtcp_flat_record_pb2 as record_pb
 from xtcp_flat_record.v1 import xtcp_flat_record_pb2_grpc as record_grpc
+from xtcp_focus.v1 import xtcp_focus_pb2 as focus_pb
+from xtcp_focus.v1 import xtcp_focus_pb2_grpc as focus_grpc
 from xtcp_namespace.v1 import xtcp_namespace_pb2 as namespace_pb
 from xtcp_namespace.v1 import xtcp_namespace_pb2_grpc as namespace_grpc
 from xtcp_status.v1 import xtcp_status_pb2 as status_pb

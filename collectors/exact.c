@@ -1,0 +1,312 @@
+#include "collectors/exact.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collectors/diag_parse.h"
+#include "collectors/diag_request.h"
+#include "lib/netns.h"
+
+/* Requests that are sent at once. Each answer takes some 2 KiB of the socket's receive buffer, which holds
+ * 208 KiB unless the host has it otherwise. */
+#define BATCH 32
+
+/* Room for one answer: 500 bytes, and 300 for each MD5 key of the socket. */
+#define ANSWER_SIZE 4096
+
+struct exact {
+    int home_fd;
+    int fd; /* -1: closed */
+    uint64_t cookie;
+    uint64_t inode;
+    uint32_t seq;
+    uint8_t requests[BATCH * EXACT_REQUEST_SIZE];
+    struct mmsghdr messages[BATCH];
+    struct iovec vectors[BATCH];
+    struct sockaddr_nl senders[BATCH];
+    _Alignas(struct nlmsghdr) uint8_t answers[BATCH][ANSWER_SIZE];
+};
+
+/* ---- The messages ---- */
+
+void exact_identity(const struct record_source *s, struct exact_socket *out)
+{
+    struct inet_diag_msg m;
+    memcpy(&m, s->data[PART_MSG], sizeof(m));
+    *out = (struct exact_socket){.family = m.idiag_family, .id = m.id};
+}
+
+void exact_put_request(uint8_t *out, const struct exact_socket *s, uint8_t ext, uint32_t seq)
+{
+    struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 body;
+    } request = {
+        .header = {.nlmsg_len = sizeof(request),
+                   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                   .nlmsg_flags = NLM_F_REQUEST,
+                   .nlmsg_seq = seq},
+        .body = {.sdiag_family = s->family,
+                 .sdiag_protocol = IPPROTO_TCP,
+                 .idiag_ext = ext,
+                 .idiag_states = ~0u,
+                 .id = s->id},
+    };
+    _Static_assert(sizeof(request) == EXACT_REQUEST_SIZE, "no padding but what netlink has anyway");
+    memcpy(out, &request, sizeof(request));
+}
+
+static bool any_cookie(const struct exact_socket *s)
+{
+    return s->id.idiag_cookie[0] == INET_DIAG_NOCOOKIE && s->id.idiag_cookie[1] == INET_DIAG_NOCOOKIE;
+}
+
+/* Whether |s| is the socket that was asked for. The kernel has looked it up by these values; so this is about
+ * messages that are not the kernel's. */
+static bool is_answer(const struct record_source *s, const struct exact_socket *wanted)
+{
+    struct exact_socket got;
+    exact_identity(s, &got);
+    if (got.id.idiag_sport != wanted->id.idiag_sport)
+        return false;
+    return any_cookie(wanted) ||
+           memcmp(got.id.idiag_cookie, wanted->id.idiag_cookie, sizeof(got.id.idiag_cookie)) == 0;
+}
+
+size_t exact_take_answers(const void *data, size_t len, uint32_t first_seq,
+                          const struct exact_socket *sockets, size_t n, size_t base, uint8_t *answered,
+                          exact_fn *fn, void *arg)
+{
+    struct diag_reader r;
+    size_t count = 0;
+    diag_reader_init(&r);
+    diag_reader_feed(&r, data, len);
+    for (enum diag_event event; (event = diag_reader_next(&r)) != DIAG_END;) {
+        uint32_t i = r.seq - first_seq; /* sequence numbers wrap, and so does this */
+        if ((event != DIAG_SOCKET && event != DIAG_ERROR) || i >= n || answered[i])
+            continue;
+        if (event == DIAG_SOCKET && !is_answer(&r.source, &sockets[i]))
+            continue;
+        answered[i] = 1;
+        count++;
+        fn(arg, base + i, event == DIAG_SOCKET ? &r.source : NULL, event == DIAG_SOCKET ? 0 : r.error);
+    }
+    return count;
+}
+
+/* ---- Life ---- */
+
+int exact_new(int home_fd, struct exact **out)
+{
+    struct exact *x = calloc(1, sizeof(*x));
+    if (!x)
+        return -ENOMEM;
+    x->home_fd = home_fd;
+    x->fd = -1;
+    for (size_t i = 0; i < BATCH; i++) {
+        x->vectors[i] = (struct iovec){.iov_base = x->answers[i], .iov_len = ANSWER_SIZE};
+        x->messages[i].msg_hdr =
+            (struct msghdr){.msg_name = &x->senders[i], .msg_iov = &x->vectors[i], .msg_iovlen = 1};
+    }
+    *out = x;
+    return 0;
+}
+
+void exact_free(struct exact *x)
+{
+    if (!x)
+        return;
+    exact_leave(x);
+    free(x);
+}
+
+uint64_t exact_cookie(const struct exact *x)
+{
+    return x->cookie;
+}
+
+uint64_t exact_inode(const struct exact *x)
+{
+    return x->inode;
+}
+
+/* ---- The namespace ---- */
+
+static int not_entered(const struct collector_ns *ns, const char *what, int code, struct err *e)
+{
+    switch (code) {
+    case -ENOENT:
+    case -ESRCH:
+    case -ENOTDIR:
+        return err_set(e, ERR_GONE, "%s has ceased to exist", ns->path);
+    case ERR_TYPE:
+        return err_set(e, ERR_GONE, "%s is no network namespace any more", ns->path);
+    case -EACCES:
+    case -EPERM:
+        return err_set(e, ERR_PERMISSION, "cannot %s %s: %s (CAP_SYS_ADMIN is needed)", what, ns->path,
+                       err_name(code));
+    default:
+        return err_set(e, code, "cannot %s %s: %s", what, ns->path, err_name(code));
+    }
+}
+
+/* Into the namespace, leaving no descriptor of it. */
+static int go_in(const struct collector_ns *ns, uint64_t *inode, struct err *e)
+{
+    struct stat st;
+    int fd = netns_open(ns->path);
+    if (fd < 0)
+        return not_entered(ns, "open", fd, e);
+    int rc = fstat(fd, &st) ? -errno : netns_enter_fd(fd);
+    close(fd);
+    if (rc)
+        return not_entered(ns, "enter", rc, e);
+    *inode = st.st_ino;
+    return 0;
+}
+
+int exact_inside(int home_fd, const struct collector_ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
+                 uint64_t *inode, struct err *e)
+{
+    *inode = ns->inode;
+    if (ns->own)
+        return fn(arg, e);
+    int rc = go_in(ns, inode, e);
+    if (rc)
+        return rc;
+    rc = fn(arg, e);
+    int home = netns_enter_fd(home_fd);
+    return home ? err_set(e, ERR_CANCELLED, "cannot go back to the daemon's namespace: %s", err_name(home))
+                : rc;
+}
+
+struct opening {
+    struct exact *x;
+    uint64_t want;
+};
+
+static int open_socket(void *arg, struct err *e)
+{
+    const struct opening *o = arg;
+    struct exact *x = o->x;
+    x->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+    if (x->fd < 0)
+        return err_set(e, -errno, "cannot open a NETLINK_SOCK_DIAG socket: %s", err_name(-errno));
+    int rc = netns_cookie(x->fd, &x->cookie);
+    if (rc == 0 && o->want && x->cookie != o->want)
+        rc = err_set(e, ERR_GONE, "another namespace is in its place: cookie %llu, expected %llu",
+                     (unsigned long long)x->cookie, (unsigned long long)o->want);
+    else if (rc && rc != -ENOPROTOOPT)
+        rc = err_set(e, rc, "cannot read SO_NETNS_COOKIE: %s", err_name(rc));
+    else
+        rc = 0;
+    return rc;
+}
+
+int exact_enter(struct exact *x, const struct collector_ns *ns, struct err *e)
+{
+    struct opening o = {.x = x, .want = ns->cookie};
+    exact_leave(x);
+    int rc = exact_inside(x->home_fd, ns, open_socket, &o, &x->inode, e);
+    if (rc)
+        exact_leave(x);
+    return rc;
+}
+
+void exact_leave(struct exact *x)
+{
+    if (x->fd >= 0)
+        close(x->fd);
+    x->fd = -1;
+    x->cookie = 0;
+}
+
+/* ---- Asking ---- */
+
+static int send_requests(struct exact *x, size_t n)
+{
+    const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    for (;;) {
+        ssize_t sent = sendto(x->fd, x->requests, n * EXACT_REQUEST_SIZE, 0, (const struct sockaddr *)&kernel,
+                              sizeof(kernel));
+        if (sent >= 0)
+            return 0;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+/* Receives what there is: up to BATCH datagrams. Returns how many, or -errno. */
+static int receive_datagrams(struct exact *x)
+{
+    for (size_t i = 0; i < BATCH; i++)
+        x->messages[i].msg_hdr.msg_namelen = sizeof(x->senders[i]);
+    int n = recvmmsg(x->fd, x->messages, BATCH, MSG_DONTWAIT, NULL);
+    return n < 0 ? -errno : n;
+}
+
+static bool from_kernel(const struct exact *x, int i)
+{
+    return x->messages[i].msg_hdr.msg_namelen == sizeof(x->senders[i]) &&
+           x->senders[i].nl_family == AF_NETLINK && x->senders[i].nl_pid == 0;
+}
+
+/* At most BATCH sockets. What stays without an answer has lost it for want of memory (ENOBUFS), or its answer
+ * was cut. */
+static int ask_batch(struct exact *x, const struct exact_socket *sockets, size_t n, size_t base, uint8_t ext,
+                     exact_fn *fn, void *arg)
+{
+    uint8_t answered[BATCH] = {0};
+    size_t count = 0;
+    uint32_t first = x->seq;
+    for (size_t i = 0; i < n; i++)
+        exact_put_request(x->requests + i * EXACT_REQUEST_SIZE, &sockets[i], ext, x->seq++);
+    int rc = send_requests(x, n);
+    int lost = rc ? rc : ERR_MALFORMED;
+    while (rc == 0 && count < n) {
+        int got = receive_datagrams(x);
+        if (got == -EINTR)
+            continue;
+        if (got == -ENOBUFS) {
+            lost = -ENOBUFS;
+            continue;
+        }
+        if (got <= 0) {
+            rc = got == -EAGAIN ? 0 : got;
+            break;
+        }
+        for (int i = 0; i < got; i++) {
+            if (from_kernel(x, i))
+                count += exact_take_answers(x->answers[i], x->messages[i].msg_len, first, sockets, n, base,
+                                            answered, fn, arg);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!answered[i])
+            fn(arg, base + i, NULL, rc ? rc : lost);
+    }
+    return rc;
+}
+
+int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, groups_t groups, exact_fn *fn,
+              void *arg)
+{
+    uint8_t ext = diag_request_extensions(groups);
+    int rc = 0;
+    for (size_t at = 0; at < n; at += BATCH) {
+        size_t count = n - at < BATCH ? n - at : BATCH;
+        if (rc == 0)
+            rc = ask_batch(x, sockets + at, count, at, ext, fn, arg);
+        else
+            for (size_t i = 0; i < count; i++)
+                fn(arg, at + i, NULL, rc);
+    }
+    return rc;
+}
