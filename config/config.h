@@ -42,6 +42,9 @@ enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_
 /* As rpc/role.h has them. */
 enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 
+/* Whether the daemon gives up system calls that it has no use for. */
+enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_REQUIRED };
+
 /* Every string is NUL-terminated, valid UTF-8 without control characters, owned by the struct, never NULL.
  * Durations are in nanoseconds. Bounds and defaults: config_options. */
 struct config {
@@ -90,6 +93,7 @@ struct config {
 
     /* Namespaces */
     struct config_strings netns_dirs;
+    struct config_strings netns_include, netns_exclude; /* lib/netns_pattern.h */
     int64_t proc_scan_interval; /* 0: never look at /proc */
     uint32_t collector_threads_max;
     int64_t reconcile_frequency; /* 0: never */
@@ -104,6 +108,8 @@ struct config {
     bool hostname_given; /* |hostname| was configured rather than asked of the machine */
 
     char *state_file; /* absolute; empty: nothing is kept */
+
+    enum config_sandbox sandbox;
 
     /* Log */
     enum log_level log_level;
@@ -152,7 +158,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 46
+#define CONFIG_OPTION_COUNT 49
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

@@ -5,6 +5,7 @@
 #include "config/internal.h"
 #include "config/value.h"
 #include "lib/clock.h"
+#include "lib/netns_pattern.h"
 
 #define DAY (86400 * NS_PER_S)
 
@@ -57,6 +58,9 @@ static const char *const socket_mode_names[] = {
 
 static const char *const role_names[] = {
     [CONFIG_ROLE_HEALTH] = "health", [CONFIG_ROLE_READ] = "read", [CONFIG_ROLE_CONTROL] = "control"};
+
+static const char *const sandbox_names[] = {
+    [CONFIG_SANDBOX_OFF] = "off", [CONFIG_SANDBOX_AUTO] = "auto", [CONFIG_SANDBOX_REQUIRED] = "required"};
 
 /* What every option has; the rest depends on its type. */
 #define OPTION(name_, field_, type_, reload_)                                                                \
@@ -445,6 +449,31 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .same_item = same_directory,
     },
     {
+        OPTION("netns_include", netns_include, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "",
+        .min = 0,
+        .max = 64,
+        .section = "Namespaces",
+        .metavar = "PATTERN",
+        .help = "Which namespaces are collected; all when there is no pattern. A pattern is a name (web-*, "
+                "default for the daemon's own; * ? [ab] as in a shell, name:A:B for a name with a colon), a "
+                "path (/run/netns/web-*), kind:own, kind:named, kind:anonymous, cookie:NUMBER or "
+                "inode:NUMBER. The others stay in the list of namespaces, as excluded.",
+        .check_item = netns_pattern_check,
+        .same_item = netns_pattern_same,
+    },
+    {
+        OPTION("netns_exclude", netns_exclude, CONFIG_LIST, CONFIG_HOT),
+        .default_value = "",
+        .min = 0,
+        .max = 64,
+        .section = "Namespaces",
+        .metavar = "PATTERN",
+        .help = "Which namespaces are not collected, whatever netns_include says: patterns as there.",
+        .check_item = netns_pattern_check,
+        .same_item = netns_pattern_same,
+    },
+    {
         OPTION("proc_scan_interval", proc_scan_interval, CONFIG_DURATION, CONFIG_HOT),
         .default_value = "10s",
         .min = 100 * NS_PER_MS,
@@ -540,6 +569,17 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
             "is not kept. At a start it wins over the configuration file; environment and command line "
             "win over it.",
         .check_item = check_file,
+    },
+    {
+        OPTION("sandbox", sandbox, CONFIG_ENUM, CONFIG_RESTART),
+        .default_value = "auto",
+        .section = "Process",
+        .metavar = "HOW",
+        .help = "Whether the daemon gives up system calls that it has no use for (seccomp), such as starting "
+                "programs, mounting, tracing and loading code into the kernel, and cannot be traced or dumped "
+                "by its own user. auto: as far as the kernel lets it; required: or it does not start.",
+        .names = sandbox_names,
+        .n_names = sizeof(sandbox_names) / sizeof(sandbox_names[0]),
     },
     {
         OPTION("log_level", log_level, CONFIG_ENUM, CONFIG_HOT),

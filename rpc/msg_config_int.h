@@ -105,6 +105,8 @@ struct config_view {
     XtcpConfig__V1__CpuBudget cpu;
     XtcpConfig__V1__Log log;
     XtcpConfig__V1__State state;
+    XtcpConfig__V1__Process process;
+    XtcpConfig__V1__Texts include, exclude;
     XtcpConfig__V1__Access access;
     XtcpConfig__V1__Texts texts[CONFIG_VIEW_TEXTS]; /* the lists of |access| */
     size_t n_texts;
@@ -158,7 +160,7 @@ struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 27
+#define CONFIG_OPTION_PATHS 30
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

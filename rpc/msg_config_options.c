@@ -24,6 +24,8 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.access.anonymous_role", "access_anonymous_role"},
     {"options.namespaces.directories", "netns_dirs"},
     {"options.namespaces.proc_scan_interval", "proc_scan_interval"},
+    {"options.namespaces.include", "netns_include"},
+    {"options.namespaces.exclude", "netns_exclude"},
     {"options.limits.queue_rows", "queue_rows"},
     {"options.limits.subscribers_max", "subscribers_max"},
     {"options.limits.cpu.max_percent", "max_cpu_percent"},
@@ -32,6 +34,7 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.limits.connections_max", "connections_max"},
     {"options.limits.connection_calls_max", "connection_calls_max"},
     {"options.limits.control_calls_max", "control_calls_max"},
+    {"options.process.sandbox", "sandbox"},
     {"options.log.level", "log_level"},
     {"options.log.format", "log_format"},
 };
@@ -56,6 +59,14 @@ const char *config_wire_name(const struct config_option *option)
 
 /* ---- Get ---- */
 
+static XtcpConfig__V1__Texts *view_texts(XtcpConfig__V1__Texts *texts, const struct config_strings *list)
+{
+    xtcp_config__v1__texts__init(texts);
+    texts->n_item = list->n;
+    texts->item = list->items;
+    return texts;
+}
+
 void config_view_options(struct config_view *v, const struct config *c)
 {
     xtcp_config__v1__daemon_options__init(&v->options);
@@ -66,6 +77,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     xtcp_config__v1__cpu_budget__init(&v->cpu);
     xtcp_config__v1__log__init(&v->log);
     xtcp_config__v1__state__init(&v->state);
+    xtcp_config__v1__process__init(&v->process);
 
     v->listeners.n_listen = c->grpc_listen.n;
     v->listeners.listen = c->grpc_listen.items;
@@ -73,6 +85,8 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->directories.path = c->netns_dirs.items;
     v->namespaces.directories = &v->directories;
     v->namespaces.proc_scan_interval = config_view_duration(v, c->proc_scan_interval);
+    v->namespaces.include = view_texts(&v->include, &c->netns_include);
+    v->namespaces.exclude = view_texts(&v->exclude, &c->netns_exclude);
     v->limits.queue_rows = c->queue_rows;
     v->limits.subscribers_max = c->subscribers_max;
     v->limits.collector_threads_max = c->collector_threads_max;
@@ -92,6 +106,8 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->options.log = &v->log;
     v->state.file = c->state_file;
     v->options.state = &v->state;
+    v->process.sandbox = (char *)(uintptr_t)config_option_find("sandbox")->names[c->sandbox];
+    v->options.process = &v->process;
     v->message.options = &v->options;
 }
 
@@ -186,6 +202,10 @@ static int apply_namespaces(struct config_apply *a, const XtcpConfig__V1__Namesp
     int rc = 0;
     if (ns->directories)
         rc = config_apply_list(a, "netns_dirs", ns->directories->path, ns->directories->n_path);
+    if (rc == 0 && ns->include)
+        rc = config_apply_list(a, "netns_include", ns->include->item, ns->include->n_item);
+    if (rc == 0 && ns->exclude)
+        rc = config_apply_list(a, "netns_exclude", ns->exclude->item, ns->exclude->n_item);
     if (rc < 0 || !ns->proc_scan_interval)
         return rc;
     const struct config_option *option = config_option_find("proc_scan_interval");
@@ -233,6 +253,8 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOpt
         rc = apply_limits(a, options->limits);
     if (rc == 0 && options->state && options->state->file[0])
         rc = config_apply_text(a, "state_file", options->state->file);
+    if (rc == 0 && options->process && options->process->sandbox[0])
+        rc = config_apply_text(a, "sandbox", options->process->sandbox);
     if (rc == 0 && options->log)
         rc = apply_log(a, options->log);
     return rc;

@@ -187,6 +187,9 @@ static void test_get_tells_what_is_in_force(void **state)
     assert_string_equal(m->options->access->read_uids->item[0], "*");
     assert_int_equal(m->options->namespaces->directories->n_path, 2);
     assert_int_equal(m->options->namespaces->proc_scan_interval->seconds, 10);
+    assert_int_equal(m->options->namespaces->include->n_item, 0);
+    assert_int_equal(m->options->namespaces->exclude->n_item, 0);
+    assert_string_equal(m->options->process->sandbox, "auto");
     assert_int_equal(m->options->limits->queue_rows, c->queue_rows);
     assert_int_equal(m->options->limits->subscribers_max, c->subscribers_max);
     assert_string_equal(m->options->log->level, "info");

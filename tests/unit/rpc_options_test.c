@@ -192,9 +192,9 @@ static void json_value(const struct config_option *o, const char *name, const ch
         buf_str(out, "}}");
         break;
     case CONFIG_LIST:
-        buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "["
-                     : strncmp(name, "options.access.", 15) == 0   ? "{\"item\":["
-                                                                   : "{\"path\":[");
+        buf_str(out, strcmp(name, "options.listeners.listen") == 0         ? "["
+                     : strcmp(name, "options.namespaces.directories") == 0 ? "{\"path\":["
+                                                                           : "{\"item\":[");
         json_items(out, text, "");
         buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "]" : "]}");
         break;
