@@ -33,18 +33,32 @@ struct rpc_status {
     char text[ERR_TEXT_MAX]; /* the server's message, made printable */
 };
 
-/* How a channel shows who it is, and to whom it talks. Paths of files; NULL: none. */
+/* How a channel shows who it is, and to whom it talks. Zero and NULL: not given. TLS is used when |tls|,
+ * |ca|, |cert|, |server_name| or |insecure| say so, unless |plaintext| is set. */
 struct rpc_channel_options {
-    const char *ca;   /* who signs the daemon's certificate (PEM): TLS is used */
-    const char *cert; /* the client's own certificate and its key (PEM) */
+    bool plaintext;   /* no TLS, whatever else is given */
+    bool tls;         /* TLS; without |ca| with the CAs that the system trusts */
+    bool insecure;    /* TLS with whatever certificate the daemon shows */
+    const char *ca;   /* path: who signs the daemon's certificate (PEM) */
+    const char *cert; /* paths: the client's own certificate and its key (PEM) */
     const char *key;
-    const char
-        *server_name; /* that the daemon's certificate must have, where the target is called otherwise */
-    const char *token_file; /* its first line is sent with every call: authorization: Bearer … */
+    const char *server_name;    /* that the daemon's certificate must have, when not that of the target */
+    const char *authority;      /* what calls name as the host they are for (:authority) */
+    const char *token_file;     /* path: its first line is sent with every call: authorization: Bearer … */
+    const char *const *headers; /* "name: value", sent with every call */
+    size_t n_headers;
+    int64_t connect_timeout_ns; /* that one attempt to connect may take; 0: RPC_CONNECT_TIMEOUT_NS */
+    uint64_t message_max;       /* bytes of one answer; 0: RPC_MESSAGE_MAX */
 };
 
-/* A channel to |target|: HOST:PORT, [V6]:PORT, or unix:/path. Does not connect yet. Returns 0 or ERR_USAGE
- * with a text. */
+#define RPC_CONNECT_TIMEOUT_NS (10 * 1000000000LL)
+#define RPC_MESSAGE_MAX        (64 * 1024 * 1024)
+
+/* Whether a channel with |options| uses TLS. */
+bool rpc_channel_uses_tls(const struct rpc_channel_options *options);
+
+/* A channel to |target|: HOST:PORT, [V6]:PORT, or unix:/path. Does not connect yet. Returns 0, or
+ * ERR_USAGE, ERR_MALFORMED or -errno (files that cannot be read) with a text. */
 int rpc_channel_new(const char *target, const struct rpc_channel_options *options, struct rpc_channel **out,
                     struct err *e);
 void rpc_channel_free(struct rpc_channel *c);
