@@ -1,5 +1,6 @@
 xtcp_unit_test(collectors_diag_test SOURCES collectors_diag_test.c LIBS xtcp_collectors)
 xtcp_unit_test(collectors_dump_test SOURCES collectors_dump_test.c collectors_net.c LIBS xtcp_collectors)
+xtcp_unit_test(collectors_exact_test SOURCES collectors_exact_test.c collectors_net.c LIBS xtcp_collectors)
 xtcp_unit_test(collectors_test SOURCES collectors_test.c collectors_fixture.c collectors_net.c LIBS xtcp_collectors)
 xtcp_unit_test(collectors_share_test SOURCES collectors_share_test.c collectors_fixture.c collectors_net.c
                LIBS xtcp_collectors -Wl,--wrap=thread_start)
