@@ -6,3 +6,4 @@ xtcp_unit_test(client_options_test SOURCES client_options_test.c LIBS xtcp_clien
 xtcp_unit_test(client_session_test SOURCES client_session_test.c LIBS xtcp_client)
 xtcp_unit_test(client_reader_test SOURCES client_reader_test.c LIBS xtcp_client)
 xtcp_unit_test(client_json_test SOURCES client_json_test.c LIBS xtcp_client)
+xtcp_unit_test(client_top_model_test SOURCES client_top_model_test.c LIBS xtcp_client)
