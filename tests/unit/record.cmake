@@ -1,5 +1,6 @@
 xtcp_unit_test(record_test SOURCES record_test.c LIBS xtcp_record)
 xtcp_unit_test(record_batch_test SOURCES record_batch_test.c LIBS xtcp_record)
+xtcp_unit_test(record_mask_test SOURCES record_mask_test.c LIBS xtcp_record)
 if(TARGET xtcp_proto_c)
     xtcp_unit_test(record_fields_test SOURCES record_fields_test.c LIBS xtcp_record xtcp_proto_c)
     xtcp_unit_test(record_diff_test SOURCES record_diff_test.c record_model.c LIBS xtcp_record xtcp_proto_c)
