@@ -118,7 +118,9 @@ int main(int argc, char **argv)
         output_note(NULL, "%s", e.text);
         return EXIT_USAGE;
     }
-    if (!options.target)
+    if (options.targets.n)
+        options.target = options.targets.items[0];
+    else
         options.target = getenv(OPTIONS_TARGET_ENV);
     if (!options.target || !*options.target)
         options.target = OPTIONS_TARGET_DEFAULT;

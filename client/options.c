@@ -11,20 +11,33 @@
 #define AT(field_) offsetof(struct options, field_)
 
 const struct option_def options_global[] = {
-    {"target", 't', OPTION_TEXT, AT(target), "TARGET", "the daemon: HOST:PORT, [IPV6]:PORT or unix:/path"},
+    {"target", 't', OPTION_LIST, AT(targets), "TARGET",
+     "a daemon: HOST[:PORT], unix:/path, a name of client.yaml; repeatable"},
+    {"targets-file", 0, OPTION_TEXT, AT(targets_file), "FILE", "more targets, one on each line"},
+    {"all-addresses", 0, OPTION_FLAG, AT(all_addresses), NULL, "every address of a host name is a target"},
+    {"config", 0, OPTION_TEXT, AT(config), "FILE", "instead of ~/.config/xtcp2/client.yaml"},
     {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
-     "table (default on a terminal), jsonl (default else), wide, json, protojson, csv, tsv, proto, null"},
+     "table (on a terminal), jsonl (else), wide, json, protojson, csv, tsv, proto, null"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
     {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
      "the same; its name where a command has a --timeout of its own"},
+    {"plaintext", 0, OPTION_FLAG, AT(plaintext), NULL, "no TLS (the default without options for TLS)"},
+    {"tls", 0, OPTION_FLAG, AT(tls), NULL, "TLS, with the CAs that this system trusts"},
     {"cacert", 0, OPTION_TEXT, AT(ca), "FILE",
      "TLS, with a daemon whose certificate one of those in FILE has signed"},
     {"cert", 0, OPTION_TEXT, AT(cert), "FILE", "the certificate to show to the daemon, with --key"},
     {"key", 0, OPTION_TEXT, AT(key), "FILE", "its private key"},
     {"servername", 0, OPTION_TEXT, AT(server_name), "NAME",
      "the name in the daemon's certificate, if it is not that of the target"},
+    {"authority", 0, OPTION_TEXT, AT(authority), "NAME", "the host that calls are for (:authority)"},
+    {"insecure", 0, OPTION_FLAG, AT(insecure), NULL,
+     "TLS with whatever certificate the daemon shows: anybody may be in between"},
     {"token-file", 0, OPTION_TEXT, AT(token_file), "FILE",
      "send the token in the first line of FILE with each call"},
+    {"header", 'H', OPTION_LIST, AT(headers), "HEADER", "send \"NAME: VALUE\" with each call; repeatable"},
+    {"connect-timeout", 0, OPTION_DURATION, AT(connect_timeout_ns), "D",
+     "time that an attempt to connect may take (default 10s)"},
+    {"max-msg-sz", 0, OPTION_COUNT, AT(message_max), "N", "bytes of an answer (default 67108864)"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL,
      "no line about each poll; losses and errors are told all the same"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), NULL, "tell more of what is done, on standard error"},
@@ -161,30 +174,50 @@ static int list_add(struct option_list *list, const char *name, const char *valu
     return 0;
 }
 
-static int store(struct scan *s, const struct option_def *d, const char *value)
+int options_store(const struct option_def *d, const char *value, struct options *out, struct err *e)
 {
-    void *at = (char *)s->out + d->offset;
+    void *at = (char *)out + d->offset;
     switch (d->kind) {
     case OPTION_FLAG:
         *(bool *)at = true;
         return 0;
     case OPTION_COUNT:
-        return read_count(d, value, at, s->e);
+        return read_count(d, value, at, e);
     case OPTION_DURATION:
-        return read_duration(d, value, at, s->e);
+        return read_duration(d, value, at, e);
     case OPTION_FORMAT:
-        return read_format(d, value, at, s->e);
+        return read_format(d, value, at, e);
     case OPTION_TEXT:
         if (!*value)
-            return err_set(s->e, ERR_USAGE, "--%s: must not be empty", d->name);
+            return err_set(e, ERR_USAGE, "--%s: must not be empty", d->name);
         *(const char **)at = value;
         return 0;
     case OPTION_LIST:
         if (!*value)
-            return err_set(s->e, ERR_USAGE, "--%s: must not be empty", d->name);
-        return list_add(at, d->name, value, s->e);
+            return err_set(e, ERR_USAGE, "--%s: must not be empty", d->name);
+        return list_add(at, d->name, value, e);
     }
     return 0;
+}
+
+bool options_given(const struct option_def *d, const struct options *o)
+{
+    const void *at = (const char *)o + d->offset;
+    switch (d->kind) {
+    case OPTION_FLAG:
+        return *(const bool *)at;
+    case OPTION_COUNT:
+        return *(const uint64_t *)at != 0;
+    case OPTION_DURATION:
+        return *(const int64_t *)at != 0;
+    case OPTION_FORMAT:
+        return *(const enum output_format *)at != OUTPUT_DEFAULT;
+    case OPTION_TEXT:
+        return *(const char *const *)at != NULL;
+    case OPTION_LIST:
+        return ((const struct option_list *)at)->n != 0;
+    }
+    return false;
 }
 
 /* |attached| is what stands in the same argument as the option: NULL when nothing does. */
@@ -193,24 +226,30 @@ static int take_option(struct scan *s, const struct option_def *d, const char *a
     if (d->kind == OPTION_FLAG) {
         if (attached)
             return err_set(s->e, ERR_USAGE, "--%s takes no value", d->name);
-        return store(s, d, NULL);
+        return options_store(d, NULL, s->out, s->e);
     }
     if (!attached) {
         if (s->at + 1 >= s->argc)
             return err_set(s->e, ERR_USAGE, "--%s needs a value (%s)", d->name, d->value);
         attached = s->argv[++s->at];
     }
-    return store(s, d, attached);
+    return options_store(d, attached, s->out, s->e);
 }
 
-static int take_long(struct scan *s, const char *arg)
+/* The option whose long name begins at |name|, as far as "=" or the end. */
+static const struct option_def *find_long(const struct scan *s, const char *name, size_t *len)
 {
-    const char *name = arg + 2;
-    const char *equals = strchr(name, '=');
-    size_t len = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option_def *d = s->command ? find_name(s->command->options, name, len) : NULL;
-    if (!d)
-        d = find_name(options_global, name, len);
+    *len = strcspn(name, "=");
+    const struct option_def *d = s->command ? find_name(s->command->options, name, *len) : NULL;
+    return d ? d : find_name(options_global, name, *len);
+}
+
+/* |dashes| stand before the name. */
+static int take_long(struct scan *s, const char *arg, size_t dashes)
+{
+    size_t len;
+    const char *name = arg + dashes;
+    const struct option_def *d = find_long(s, name, &len);
     if (!d) {
         char only[64];
         size_t n = len < sizeof(only) - 1 ? len : sizeof(only) - 1;
@@ -218,7 +257,7 @@ static int take_long(struct scan *s, const char *arg)
         only[n] = 0;
         return unknown_option(s, arg, only);
     }
-    return take_option(s, d, equals ? equals + 1 : NULL);
+    return take_option(s, d, name[len] ? name + len + 1 : NULL);
 }
 
 /* -x value, -xvalue, and flags together: -qh. */
@@ -232,7 +271,7 @@ static int take_short(struct scan *s, const char *arg)
             return unknown_option(s, arg, arg + 1);
         if (d->kind != OPTION_FLAG)
             return take_option(s, d, p[1] ? p + 1 : NULL);
-        store(s, d, NULL);
+        options_store(d, NULL, s->out, s->e);
     }
     return 0;
 }
@@ -278,7 +317,13 @@ int options_parse(int argc, char *const argv[], const struct command *list, size
             s.only_arguments = true;
             rc = 0;
         } else {
-            rc = arg[1] == '-' ? take_long(&s, arg) : take_short(&s, arg);
+            size_t len;
+            if (arg[1] == '-')
+                rc = take_long(&s, arg, 2);
+            else if (arg[2] && find_long(&s, arg + 1, &len))
+                rc = take_long(&s, arg, 1);
+            else
+                rc = take_short(&s, arg);
         }
         *command = s.command;
         if (rc != 0)

@@ -32,14 +32,26 @@ struct option_list {
 /* Everything that can be asked for on the command line. Zero and NULL: not given. */
 struct options {
     /* Global ones. */
-    const char *target;
+    const char *target;         /* what messages call the daemon of this session: not an option */
+    struct option_list targets; /* as given: addresses, names of nodes and groups, lists of these */
+    const char *targets_file;
+    bool all_addresses;
+    const char *config; /* path of client.yaml */
     enum output_format output;
     int64_t timeout_ns; /* of the whole run */
-    const char *ca;     /* paths of files */
+    /* How to connect. */
+    bool plaintext;
+    bool tls;
+    bool insecure;
+    const char *ca; /* paths of files */
     const char *cert;
     const char *key;
     const char *server_name;
+    const char *authority;
     const char *token_file;
+    struct option_list headers;
+    int64_t connect_timeout_ns;
+    uint64_t message_max; /* bytes */
     bool quiet;
     bool verbose;
     bool help;
@@ -91,14 +103,21 @@ struct option_def {
 /* The options that every verb has; the table ends with a NULL name. */
 extern const struct option_def options_global[];
 
+/* Reads |value| (NULL for flags) as that of |d| and puts it into |out|, which then points into it. Returns 0,
+ * or ERR_USAGE with |e|. */
+int options_store(const struct option_def *d, const char *value, struct options *out, struct err *e);
+
+/* Whether |o| has a value for |d|. */
+bool options_given(const struct option_def *d, const struct options *o);
+
 struct command;
 
 /* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] COMMAND [options]
  * [ARGUMENT…]`, each option as --name value, --name=value, -x value or -xvalue; "--" ends them; `help
- * COMMAND` is the same as `COMMAND --help`. |*command| becomes the entry of |list|, |n| of them, or NULL when
- * none was given. With --help or
- * --version nothing else need be complete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying
- * what is wrong and what may have been meant. */
+ * COMMAND` is the same as `COMMAND --help`. Long names may have one dash only, as grpcurl's have. |*command|
+ * becomes the entry of |list|, |n| of them, or NULL when none was given. With --help or --version nothing
+ * else need be complete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying what is wrong and
+ * what may have been meant. */
 int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
                   const struct command **command, struct err *e);
 

@@ -53,11 +53,11 @@ static void test_places(void **state)
 {
     (void)state;
     struct options o = good("--target a:1 -o csv stream --count 3", "stream");
-    assert_string_equal(o.target, "a:1");
+    assert_string_equal(o.targets.items[0], "a:1");
     assert_int_equal(o.output, OUTPUT_CSV);
     assert_int_equal(o.count, 3);
     o = good("stream --count=3 --target=unix:/x -ocsv -q", "stream");
-    assert_string_equal(o.target, "unix:/x");
+    assert_string_equal(o.targets.items[0], "unix:/x");
     assert_int_equal(o.output, OUTPUT_CSV);
     assert_int_equal(o.count, 3);
     assert_true(o.quiet);
@@ -116,6 +116,29 @@ static void test_two_timeouts(void **state)
     assert_int_equal(o.timeout_ns, 4000000000);
     o = good("get --timeout 5s", "get");
     assert_int_equal(o.timeout_ns, 5000000000);
+}
+
+/* As grpcurl spells them: one dash will do. */
+static void test_connection(void **state)
+{
+    (void)state;
+    struct options o = good("-plaintext -cacert ca -t a,b --target=c status -connect-timeout=3s", "status");
+    assert_true(o.plaintext);
+    assert_string_equal(o.ca, "ca");
+    assert_int_equal(o.targets.n, 2);
+    assert_string_equal(o.targets.items[1], "c");
+    assert_int_equal(o.connect_timeout_ns, 3000000000);
+    o = good("status -H a:1 --header b:2 -insecure -authority x -max-msg-sz 1000 -v", "status");
+    assert_int_equal(o.headers.n, 2);
+    assert_true(o.insecure && o.verbose);
+    assert_string_equal(o.authority, "x");
+    assert_int_equal(o.message_max, 1000);
+    /* Letters come together, and with their value, all the same. */
+    o = good("-qojsonl status", "status");
+    assert_true(o.quiet);
+    assert_int_equal(o.output, OUTPUT_JSONL);
+    bad("-plaintext=yes status", "--plaintext takes no value");
+    bad("status -cacert", "--cacert needs a value (FILE)");
 }
 
 static void test_help(void **state)
@@ -235,10 +258,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),       cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_two_timeouts), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_values),
-        cmocka_unit_test(test_formats),      cmocka_unit_test(test_help_texts),
-        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_two_timeouts), cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_help_texts),   cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
