@@ -1,0 +1,182 @@
+#include <string.h>
+
+#include "filter/node.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Names that no prefix explains; the first one of a field is the one in canonical texts. */
+static const struct {
+    const char *name;
+    uint16_t field; /* enum record_field_id */
+} short_names[] = {
+    {"sport", FIELD_inet_diag_msg_socket_source_port},
+    {"dport", FIELD_inet_diag_msg_socket_destination_port},
+    {"src", FIELD_inet_diag_msg_socket_source},
+    {"dst", FIELD_inet_diag_msg_socket_destination},
+    {"state", FIELD_inet_diag_msg_state},
+    {"recv_q", FIELD_inet_diag_msg_rqueue},
+    {"send_q", FIELD_inet_diag_msg_wqueue},
+    {"cong", FIELD_congestion_algorithm_string},
+    {"algorithm", FIELD_congestion_algorithm_enum},
+    {"cwnd", FIELD_tcp_info_snd_cwnd},
+    {"ssthresh", FIELD_tcp_info_snd_ssthresh},
+    {"mss", FIELD_tcp_info_snd_mss},
+    {"rttvar", FIELD_tcp_info_rtt_var},
+    {"minrtt", FIELD_tcp_info_min_rtt},
+    {"notsent", FIELD_tcp_info_not_sent_bytes},
+    {"lastsnd", FIELD_tcp_info_last_data_sent},
+    {"lastrcv", FIELD_tcp_info_last_data_recv},
+    {"lastack", FIELD_tcp_info_last_ack_recv},
+    {"app_limited", FIELD_tcp_info_delivery_rate_app_limited},
+    {"tos", FIELD_type_of_service},
+    {"tclass", FIELD_traffic_class},
+    {"cgroup_id", FIELD_c_group},
+    {"shutdown", FIELD_shutdown_state},
+    {"host", FIELD_hostname},
+    {"container", FIELD_container_name},
+};
+
+/* A name that begins with |alias| is that of the field whose name begins with |proto| instead; what comes
+ * first goes first. */
+static const struct {
+    const char *alias;
+    const char *proto;
+} prefixes[] = {
+    {"", "tcp_info_"},         {"", "inet_diag_msg_socket_"}, {"", "inet_diag_msg_"}, {"", "sk_mem_info_"},
+    {"", "mem_info_"},         {"skmem_", "sk_mem_info_"},    {"mem_", "mem_info_"},  {"bbr_", "bbr_info_"},
+    {"vegas_", "vegas_info_"}, {"dctcp_", "dctcp_info_"},
+};
+
+const char *const filter_keywords[] = {
+    "state",  "exclude", "excl",      "src", "dst", "sport", "dport", "dev",
+    "fwmark", "cgroup",  "autobound", "not", "and", "or",    NULL,
+};
+
+#define NAME_MAX_BYTES 64
+
+static const struct record_field *by_prefix(size_t i, const char *name, size_t n)
+{
+    char whole[NAME_MAX_BYTES];
+    size_t alias = strlen(prefixes[i].alias);
+    size_t proto = strlen(prefixes[i].proto);
+    if (n <= alias || memcmp(name, prefixes[i].alias, alias) != 0 || proto + n - alias > sizeof(whole))
+        return NULL;
+    memcpy(whole, prefixes[i].proto, proto);
+    memcpy(whole + proto, name + alias, n - alias);
+    return record_field_by_name(whole, proto + n - alias);
+}
+
+const struct record_field *filter_field(const char *name, size_t n)
+{
+    const struct record_field *f = record_field_by_name(name, n);
+    for (size_t i = 0; !f && i < COUNT(short_names); i++) {
+        if (strlen(short_names[i].name) == n && memcmp(short_names[i].name, name, n) == 0)
+            f = &record_fields[short_names[i].field];
+    }
+    for (size_t i = 0; !f && i < COUNT(prefixes); i++)
+        f = by_prefix(i, name, n);
+    return f;
+}
+
+static bool is_keyword(const char *name)
+{
+    for (size_t i = 0; filter_keywords[i]; i++) {
+        if (strcmp(filter_keywords[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The name of |f| with prefix |i| taken off, without an alias' prefix of its own; NULL when it leads
+ * elsewhere. */
+static const char *stripped(const struct record_field *f, size_t i)
+{
+    size_t n = strlen(prefixes[i].proto);
+    if (*prefixes[i].alias || strncmp(f->name, prefixes[i].proto, n) != 0)
+        return NULL;
+    const char *name = f->name + n;
+    return filter_field(name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
+}
+
+const char *filter_field_alias(const struct record_field *f, size_t i)
+{
+    for (size_t k = 0; k < COUNT(short_names); k++) {
+        if (short_names[k].field == record_field_index(f) && i-- == 0)
+            return short_names[k].name;
+    }
+    for (size_t k = 0; k < COUNT(prefixes); k++) {
+        const char *name = stripped(f, k);
+        if (name && i-- == 0)
+            return name;
+    }
+    return NULL;
+}
+
+const char *filter_field_name(const struct record_field *f)
+{
+    const char *alias = filter_field_alias(f, 0);
+    return alias ? alias : f->name;
+}
+
+/* ---- Names that are meant ---- */
+
+#define SUGGEST_MAX 40
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* How many letters have to be changed, added or left out to make |b| of |a|; two that change places count as
+ * one. */
+static unsigned distance(const char *a, size_t n, const char *b, size_t m)
+{
+    unsigned rows[3][SUGGEST_MAX + 1];
+    if (n > SUGGEST_MAX || m > SUGGEST_MAX)
+        return UINT32_MAX;
+    for (size_t j = 0; j <= m; j++)
+        rows[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        unsigned *row = rows[i % 3];
+        const unsigned *last = rows[(i + 2) % 3];
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            row[j] = least(least(last[j] + 1, row[j - 1] + 1), last[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
+        }
+    }
+    return rows[n % 3][m];
+}
+
+/* The better of |best| and |candidate| for |name|. */
+static const char *closer(const char *best, const char *candidate, const char *name, size_t n)
+{
+    unsigned allowed = n < 4 ? 1 : n < 8 ? 2 : 3;
+    unsigned d = distance(name, n, candidate, strlen(candidate));
+    if (d > allowed)
+        return best;
+    return !best || d < distance(name, n, best, strlen(best)) ? candidate : best;
+}
+
+const char *filter_suggest(const char *const *names, size_t count, const char *name, size_t n)
+{
+    const char *best = NULL;
+    for (size_t i = 0; i < count; i++)
+        best = closer(best, names[i], name, n);
+    return best;
+}
+
+const char *filter_field_suggest(const char *name, size_t n)
+{
+    const char *best = NULL;
+    for (size_t i = 0; filter_keywords[i]; i++)
+        best = closer(best, filter_keywords[i], name, n);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        const char *alias;
+        for (size_t k = 0; (alias = filter_field_alias(&record_fields[i], k)); k++)
+            best = closer(best, alias, name, n);
+        best = closer(best, record_fields[i].name, name, n);
+    }
+    return best;
+}

@@ -1,0 +1,397 @@
+/* One comparison: a word, in most cases an operator, and a value. */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "filter/parse.h"
+#include "lib/utf8.h"
+
+#define SHOWN(t) ((t)->len < 60 ? (int)(t)->len : (int)utf8_cut((t)->at, 60)), (t)->at
+
+/* ---- Operators and values ---- */
+
+/* Takes the operator that stands next. Returns whether there is one. */
+static bool take_compare(struct parser *p, enum compare *op)
+{
+    int word = lex_compare(&p->token);
+    if (p->token.kind != TOKEN_COMPARE && word < 0)
+        return false;
+    *op = word < 0 ? p->token.compare : (enum compare)word;
+    parser_advance(p);
+    return true;
+}
+
+/* The token that stands next as a value; false after an error. */
+static bool take_value(struct parser *p, const char *what, struct token *value)
+{
+    if (p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_QUOTED) {
+        parser_expected(p, what);
+        return false;
+    }
+    *value = p->token;
+    parser_advance(p);
+    return true;
+}
+
+/* The operator of a predicate of ss that knows `=` (which may be left out) and `!=` only. False after an
+ * error. */
+static bool take_equality(struct parser *p, const char *name, bool *negated)
+{
+    enum compare op = EQ;
+    const char *at = p->token.at;
+    take_compare(p, &op);
+    *negated = op == NE;
+    if (op == EQ || op == NE)
+        return true;
+    parser_fail(p, at, ERR_TYPE, "%s has no order: expected = or !=", name);
+    return false;
+}
+
+/* ---- Nodes ---- */
+
+static uint16_t number_node(struct parser *p, const struct record_field *f, enum compare op, uint64_t v)
+{
+    static const struct number nothing = {.low = 1, .high = 0};
+    struct number n = {.low = 0, .high = UINT64_MAX};
+    switch (op) {
+    case EQ:
+    case NE:
+        n.low = n.high = v;
+        break;
+    case LT:
+        n = v == 0 ? nothing : (struct number){.high = v - 1};
+        break;
+    case LE:
+        n.high = v;
+        break;
+    case GT:
+        n = v == UINT64_MAX ? nothing : (struct number){.low = v + 1, .high = UINT64_MAX};
+        break;
+    case GE:
+    case RANGE:
+        n.low = v;
+        break;
+    }
+    n.value = v;
+    return parser_node(p, &(struct node){.kind = NODE_NUMBER, .op = (uint8_t)op, .field = f, .number = n});
+}
+
+/* The states whose number passes |number|. */
+static uint16_t states_of(const struct node *number)
+{
+    uint16_t states = 0;
+    for (unsigned i = 1; (1u << i) & FILTER_STATES_ALL; i++) {
+        bool in = i >= number->number.low && i <= number->number.high;
+        if (in != (number->op == NE))
+            states |= (uint16_t)(1u << i);
+    }
+    return states;
+}
+
+static uint16_t family_node(struct parser *p, uint8_t family)
+{
+    return number_node(p, &record_fields[FIELD_inet_diag_msg_family], EQ, family);
+}
+
+/* A text in the pool: the token without its escapes. */
+static struct text pool_text(struct parser *p, const struct token *t)
+{
+    struct buf *pool = &p->f->pool;
+    struct text text = {.at = (uint32_t)pool->len};
+    for (size_t i = 0; i < t->len; i++) {
+        if (t->kind == TOKEN_QUOTED && t->at[i] == '\\' && i + 1 < t->len &&
+            (t->at[i + 1] == '"' || t->at[i + 1] == '\\'))
+            i++;
+        text.glob |= strchr("*?[", t->at[i]) != NULL;
+        buf_char(pool, t->at[i]);
+        text.len++;
+    }
+    buf_char(pool, '\0');
+    return text;
+}
+
+/* ---- Predicates of ss ---- */
+
+/* `state A state B exclude C`: one set, as ss makes it. */
+static uint16_t parse_states(struct parser *p)
+{
+    unsigned set = 0;
+    bool first = true;
+    for (;;) {
+        bool remove = lex_is(&p->token, "exclude") || lex_is(&p->token, "excl");
+        bool negated = false;
+        struct token name;
+        if (!remove && !lex_is(&p->token, "state"))
+            break;
+        parser_advance(p);
+        if (!take_equality(p, "state", &negated) || !take_value(p, "a state", &name))
+            return NODE_NONE;
+        uint16_t states = filter_states(name.at, name.len);
+        const char *like = states ? NULL : filter_states_suggest(name.at, name.len);
+        if (like)
+            return parser_fail(p, name.at, ERR_UNKNOWN, "unknown state %.*s: did you mean %s?", SHOWN(&name),
+                               like);
+        if (!states)
+            return parser_fail(
+                p, name.at, ERR_UNKNOWN,
+                "unknown state %.*s: expected established, syn-sent, syn-recv, fin-wait-1, "
+                "fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, all, "
+                "connected, synchronized, bucket or big",
+                SHOWN(&name));
+        remove ^= negated;
+        if (remove)
+            set = (first ? FILTER_STATES_ALL : set) & ~states;
+        else
+            set |= states;
+        first = false;
+    }
+    return parser_node(
+        p, &(struct node){.kind = NODE_STATES, .states = (uint16_t)(set & FILTER_STATES_ALL & ~1u)});
+}
+
+/* A node for the port of |side|: part of |ep|. */
+static uint16_t port_node(struct parser *p, bool remote, enum compare op, const struct endpoint *ep)
+{
+    const struct record_field *f = &record_fields[remote ? FIELD_inet_diag_msg_socket_destination_port
+                                                         : FIELD_inet_diag_msg_socket_source_port];
+    bool range = ep->port != ep->port_high;
+    uint16_t node = number_node(p, f, range ? RANGE : op, ep->port);
+    if (node != NODE_NONE && range)
+        p->f->nodes[node].number.high = ep->port_high;
+    return range && op == NE ? parser_not(p, node) : node;
+}
+
+static uint16_t parse_ports(struct parser *p, bool remote)
+{
+    enum compare op = EQ;
+    struct token value;
+    struct endpoint ep;
+    struct err e = {0};
+    take_compare(p, &op);
+    if (!take_value(p, "a port", &value))
+        return NODE_NONE;
+    if (filter_port(value.at, value.len, &ep, &e))
+        return parser_fail_err(p, value.at, &e);
+    if (ep.port != ep.port_high && op != EQ && op != NE)
+        return parser_fail(p, value.at, ERR_TYPE,
+                           "a range of ports has no order: expected = or != in front of it");
+    uint16_t node = port_node(p, remote, op, &ep);
+    return ep.family == AF_UNSPEC ? node : parser_join(p, NODE_AND, family_node(p, ep.family), node);
+}
+
+static uint16_t parse_host(struct parser *p, bool remote)
+{
+    bool negated;
+    struct token value;
+    struct endpoint ep;
+    struct err e = {0};
+    uint16_t node = NODE_NONE;
+    if (!take_equality(p, remote ? "dst" : "src", &negated) || !take_value(p, "an address", &value))
+        return NODE_NONE;
+    if (filter_endpoint(value.at, value.len, &ep, &e))
+        return parser_fail_err(p, value.at, &e);
+    const struct node host = {.kind = NODE_HOST,
+                              .field = &record_fields[remote ? FIELD_inet_diag_msg_socket_destination
+                                                             : FIELD_inet_diag_msg_socket_source],
+                              .host = ep.host};
+    if (ep.family != AF_UNSPEC)
+        node = family_node(p, ep.family);
+    if (ep.has_host || (!ep.has_port && node == NODE_NONE)) {
+        uint16_t one = parser_node(p, &host);
+        node = node == NODE_NONE ? one : parser_join(p, NODE_AND, node, one);
+    }
+    if (ep.has_port) {
+        uint16_t one = port_node(p, remote, EQ, &ep);
+        node = node == NODE_NONE ? one : parser_join(p, NODE_AND, node, one);
+    }
+    return negated ? parser_not(p, node) : node;
+}
+
+static bool is_number(const struct token *t)
+{
+    return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && t->at[0] >= '0' && t->at[0] <= '9';
+}
+
+/* `dev` and `cgroup`: a number, or a name that is looked up where the sockets are. */
+static uint16_t parse_lookup(struct parser *p, enum node_kind kind, const char *name, struct lookups *names,
+                             const struct record_field *f)
+{
+    bool negated;
+    struct token value;
+    struct err e = {0};
+    uint64_t v;
+    uint16_t node;
+    if (!take_equality(p, name, &negated) ||
+        !take_value(p, kind == NODE_DEVICE ? "a device" : "the path of a cgroup", &value))
+        return NODE_NONE;
+    if (value.kind == TOKEN_WORD && is_number(&value)) {
+        if (filter_number(f, value.at, value.len, &v, &e))
+            return parser_fail_err(p, value.at, &e);
+        node = number_node(p, f, EQ, v);
+    } else {
+        if (value.len > 4000)
+            return parser_fail(p, value.at, ERR_LIMIT, "a name of more than 4000 bytes");
+        uint8_t i = 0;
+        struct text text = pool_text(p, &value);
+        while (!p->f->pool.failed && i < names->count &&
+               strcmp(p->f->pool.data + names->at[i], p->f->pool.data + text.at) != 0)
+            i++;
+        if (i == FILTER_LOOKUPS_MAX)
+            return parser_fail(p, value.at, ERR_LIMIT, "at most %d different names behind %s",
+                               FILTER_LOOKUPS_MAX, name);
+        if (i == names->count)
+            names->at[names->count++] = text.at;
+        node = parser_node(p, &(struct node){.kind = (uint8_t)kind, .field = f, .lookup = i});
+    }
+    return negated ? parser_not(p, node) : node;
+}
+
+static uint16_t parse_dev(struct parser *p)
+{
+    return parse_lookup(p, NODE_DEVICE, "dev", &p->f->devices,
+                        &record_fields[FIELD_inet_diag_msg_socket_interface]);
+}
+
+static uint16_t parse_cgroup(struct parser *p)
+{
+    return parse_lookup(p, NODE_CGROUP, "cgroup", &p->f->cgroups, &record_fields[FIELD_c_group]);
+}
+
+/* VALUE[/MASK] */
+static uint16_t parse_fwmark(struct parser *p)
+{
+    bool negated;
+    struct token value;
+    struct err e = {0};
+    uint64_t numbers[2] = {0, UINT32_MAX};
+    const struct record_field *f = &record_fields[FIELD_mark];
+    if (!take_equality(p, "fwmark", &negated) || !take_value(p, "a mark", &value))
+        return NODE_NONE;
+    const char *slash = memchr(value.at, '/', value.len);
+    size_t first = slash ? (size_t)(slash - value.at) : value.len;
+    if (filter_number(f, value.at, first, &numbers[0], &e) ||
+        (slash && filter_number(f, slash + 1, value.len - first - 1, &numbers[1], &e)))
+        return parser_fail_err(p, value.at, &e);
+    if (numbers[0] > UINT32_MAX || numbers[1] > UINT32_MAX)
+        return parser_fail(p, value.at, ERR_RANGE, "a mark has 32 bits");
+    uint16_t node =
+        parser_node(p, &(struct node){.kind = NODE_MARK,
+                                      .field = f,
+                                      .mark = {.value = (uint32_t)numbers[0], .mask = (uint32_t)numbers[1]}});
+    return negated ? parser_not(p, node) : node;
+}
+
+static uint16_t parse_autobound(struct parser *p)
+{
+    p->f->autobound = true;
+    return parser_node(p, &(struct node){.kind = NODE_AUTOBOUND,
+                                         .field = &record_fields[FIELD_inet_diag_msg_socket_source_port]});
+}
+
+static uint16_t parse_src(struct parser *p)
+{
+    return parse_host(p, false);
+}
+
+static uint16_t parse_dst(struct parser *p)
+{
+    return parse_host(p, true);
+}
+
+static uint16_t parse_sport(struct parser *p)
+{
+    return parse_ports(p, false);
+}
+
+static uint16_t parse_dport(struct parser *p)
+{
+    return parse_ports(p, true);
+}
+
+/* ---- Fields of a record ---- */
+
+static uint16_t unknown_field(struct parser *p, const struct token *name)
+{
+    const char *like = filter_field_suggest(name->at, name->len);
+    if (like)
+        return parser_fail(p, name->at, ERR_UNKNOWN, "unknown field %.*s: did you mean %s?", SHOWN(name),
+                           like);
+    return parser_fail(
+        p, name->at, ERR_UNKNOWN,
+        "unknown field %.*s: expected state, src, dst, sport, dport, dev, fwmark, cgroup, autobound "
+        "or a field of a record, see xtcp2-filter(7)",
+        SHOWN(name));
+}
+
+static uint16_t parse_text(struct parser *p, const struct record_field *f, enum compare op,
+                           const struct token *value)
+{
+    if (op != EQ && op != NE)
+        return parser_fail(p, value->at, ERR_TYPE,
+                           "%s is a text, which has no order: expected = or !=", filter_field_name(f));
+    return parser_node(
+        p, &(struct node){.kind = NODE_TEXT, .op = (uint8_t)op, .field = f, .text = pool_text(p, value)});
+}
+
+static uint16_t parse_number(struct parser *p, const struct record_field *f, enum compare op,
+                             const struct token *value)
+{
+    struct err e = {0};
+    uint64_t v;
+    if (filter_number(f, value->at, value->len, &v, &e))
+        return parser_fail_err(p, value->at, &e);
+    uint16_t node = number_node(p, f, op, v);
+    if (node != NODE_NONE && f == &record_fields[FIELD_inet_diag_msg_state])
+        p->f->nodes[node] =
+            (struct node){.kind = NODE_STATES, .next = NODE_NONE, .states = states_of(&p->f->nodes[node])};
+    return node;
+}
+
+static uint16_t parse_field(struct parser *p)
+{
+    struct token name = p->token;
+    struct token value;
+    enum compare op;
+    const struct record_field *f = filter_field(name.at, name.len);
+    if (!f)
+        return unknown_field(p, &name);
+    parser_advance(p);
+    if (f->type == TYPE_BYTES) /* an address: one of the two */
+        return parse_host(p, f == &record_fields[FIELD_inet_diag_msg_socket_destination]);
+    if (!take_compare(p, &op))
+        return parser_expected(p, f->type == TYPE_STRING ? "= or !=" : "=, !=, <, <=, > or >=");
+    if (!take_value(p, f->type == TYPE_STRING ? "a text" : "a number", &value))
+        return NODE_NONE;
+    return f->type == TYPE_STRING ? parse_text(p, f, op, &value) : parse_number(p, f, op, &value);
+}
+
+static const struct {
+    const char *name;
+    uint16_t (*parse)(struct parser *p);
+    bool whole; /* the function wants to see the name itself */
+} predicates[] = {
+    {"state", parse_states, true},
+    {"exclude", parse_states, true},
+    {"excl", parse_states, true},
+    {"src", parse_src, false},
+    {"dst", parse_dst, false},
+    {"sport", parse_sport, false},
+    {"dport", parse_dport, false},
+    {"dev", parse_dev, false},
+    {"fwmark", parse_fwmark, false},
+    {"cgroup", parse_cgroup, false},
+    {"autobound", parse_autobound, false},
+};
+
+uint16_t parse_term(struct parser *p)
+{
+    if (++p->terms > FILTER_TERMS_MAX)
+        return parser_fail(p, p->token.at, ERR_LIMIT, "at most %d comparisons", FILTER_TERMS_MAX);
+    for (size_t i = 0; i < sizeof(predicates) / sizeof(predicates[0]); i++) {
+        if (lex_is(&p->token, predicates[i].name)) {
+            if (!predicates[i].whole)
+                parser_advance(p);
+            return predicates[i].parse(p);
+        }
+    }
+    return parse_field(p);
+}
