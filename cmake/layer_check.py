@@ -33,6 +33,8 @@ LIBRARIES = [
     ("OpenSSL", r"openssl/.*$", {"rpc"}),
     ("libnl", r"netlink/.*$", {"nswatch", "collectors"}),
     ("libyaml", r"yaml\.h$", {"config"}),
+    ("libcap", r"sys/capability\.h$", {"server"}),
+    ("libseccomp", r"seccomp\.h$", {"server"}),
     ("jansson", r"jansson\.h$", {"rpc", "client"}),
     ("cmocka", r"cmocka\.h$", set()),
 ]

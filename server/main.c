@@ -13,6 +13,8 @@
 #include "server/app.h"
 #include "server/gate.h"
 #include "server/offline.h"
+#include "server/privilege.h"
+#include "server/sandbox.h"
 
 #define EXIT_USAGE 2
 
@@ -212,12 +214,18 @@ int main(int argc, char **argv)
         drop_sources(&sources);
         return c.check ? report_good(&c) : print(&effective);
     }
+    const struct config *config = sources.config;
+    log_set(config->log_level, config->log_format);
+    /* Before any thread is started: they inherit what is left. */
+    if (privilege_drop(&e) || sandbox_apply(config->sandbox, &e)) {
+        fprintf(stderr, "xtcp2: %s\n", e.text);
+        drop_sources(&sources);
+        return 1;
+    }
     if (!c.once && !c.replay)
         return app_run(&sources, reload, &c);
 
     sigprocmask(SIG_UNBLOCK, &all, NULL); /* short-lived: ends like any other command */
-    const struct config *config = sources.config;
-    log_set(config->log_level, config->log_format);
     rc = c.once ? offline_once(config, c.output) : offline_replay(config, c.replay, c.output);
     drop_sources(&sources);
     return rc;

@@ -9,3 +9,4 @@ add_test(NAME server_command
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/server_command.py $<TARGET_FILE:xtcp2> ${CMAKE_SOURCE_DIR})
 set_tests_properties(server_command PROPERTIES LABELS unit TIMEOUT 300)
 xtcp_unit_test(server_history_test SOURCES server_history_test.c LIBS xtcp_server)
+xtcp_unit_test(server_sandbox_test SOURCES server_sandbox_test.c LIBS xtcp_server)
