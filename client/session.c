@@ -319,6 +319,8 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
         if (end != FOLLOW_FAILED)
             return end;
         f->idle(f->context);
+        if (life.status.code == CODE_UNIMPLEMENTED && f->refused && f->refused(f->context))
+            continue;
         if (life.heard)
             backoff = (struct backoff){0};
         if (life.status.code == STATUS_OURS) {

@@ -67,6 +67,9 @@ struct follow {
     void (*idle)(void *context);
     /* The connection was lost and a new one begins. */
     void (*again)(void *context);
+    /* The daemon does not know what |request| asks for (UNIMPLEMENTED). Returns true when |request| asks for
+     * less now and is to be tried at once; NULL: it never does. */
+    bool (*refused)(void *context);
 };
 
 enum follow_end {
