@@ -128,6 +128,10 @@ static bool wants_gate(const struct collector *c, const struct collector_order *
 static void remember(struct collector *c, const struct collector_result *r, bool visited)
 {
     c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : visited ? RANK_LAST : RANK_FIRST;
+    if (r->partial) { /* says nothing of how many there are */
+        c->was_empty &= r->sockets == 0;
+        return;
+    }
     c->sockets = r->sockets;
     c->was_empty = r->err.code == 0 && r->sockets == 0;
     if (c->was_empty && !r->empty)
@@ -145,7 +149,7 @@ bool collector_carry_out(struct collector *c)
                           .order = order,
                           .stopping = &c->stopping,
                           .slot = c->slot,
-                          .expected = c->sockets + c->sockets / 8,
+                          .expected = order->kernel ? 0 : c->sockets + c->sockets / 8,
                           .gate = wants_gate(c, order)};
     take_names(c);
     pthread_mutex_unlock(&set->lock);

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "filter/filter.h"
 #include "lib/err.h"
 #include "lib/groups.h"
 #include "record/batch.h"
@@ -34,13 +35,15 @@
 struct collector;
 struct collectors; /* what all collectors of a daemon share: turnstile, scratch memory, batch pool */
 
+#define COLLECTOR_FILTERS_MAX 64
+
 /* A poll's order, the same for every namespace. Reference counted; immutable once given out. */
 struct collector_order {
     _Atomic uint32_t refs;
     uint64_t poll_id;
     int64_t timestamp_ns; /* wall clock at the start, for the records */
     int64_t deadline_ns;  /* monotonic; a namespace that is not finished by then has timed out */
-    groups_t groups;
+    groups_t groups;      /* that are encoded */
     uint32_t modulus;     /* of the sockets of a namespace, each so many-th is reported; 0 and 1: all */
     uint32_t packet_size; /* bytes that are received at once; 0: as many as the kernel sends */
     int64_t silence_ns;   /* a namespace that sends nothing for so long has timed out; 0: no limit */
@@ -51,6 +54,11 @@ struct collector_order {
     char *location;
     char *label;
     char *tag;
+    bool want_all; /* every socket gets a row; else those that pass a filter do. Set by collector_order_new */
+    unsigned n_filters;
+    struct filter *filters[COLLECTOR_FILTERS_MAX]; /* see collector_order_filters */
+    groups_t filter_groups;           /* that they need beside |groups|: asked for, not encoded */
+    struct filter_kernel *kernel;     /* what the kernel can do of it; NULL: nothing */
     _Atomic bool cancelled;           /* set by collector_order_cancel: whoever is still at it stops */
     _Atomic(struct collectors *) set; /* whose collectors are at it; set by collector_poll */
 };
@@ -58,6 +66,14 @@ struct collector_order {
 /* An empty order with one reference, the caller's, who fills it in; NULL without memory. */
 struct collector_order *collector_order_new(void);
 struct collector_order *collector_order_ref(struct collector_order *o);
+
+/* Has the order look at |n| filters (references are taken): bit i of a row's match (struct batch_row) tells
+ * that the socket passes filters[i]. Without |want_all| a socket that passes none of them gets no row, and
+ * what the kernel can find out itself goes into the request: then results are partial. Once, before the order
+ * is given out. Returns 0, ERR_LIMIT for more than COLLECTOR_FILTERS_MAX filters, or -ENOMEM. */
+int collector_order_filters(struct collector_order *o, struct filter *const *filters, unsigned n,
+                            bool want_all);
+
 /* NULL is allowed. */
 void collector_order_unref(struct collector_order *o);
 
@@ -71,14 +87,15 @@ struct collector_result {
     uint64_t netns_id;
     struct err err; /* code 0: complete. ERR_GONE, ERR_TIMEOUT, ERR_INTERRUPTED, ERR_TRUNCATED, ERR_CANCELLED,
                        -errno … */
-    uint64_t sockets;       /* sockets in the kernel's answer */
-    uint64_t rows;          /* rows passed to the sink */
-    uint64_t duplicates;    /* sockets the kernel sent twice (same cookie), left out */
-    uint64_t malformed;     /* messages and attributes that did not parse, left out */
+    uint64_t sockets;    /* sockets in the kernel's answer: with |partial| not all that the namespace has */
+    uint64_t rows;       /* rows passed to the sink */
+    uint64_t duplicates; /* sockets the kernel sent twice (same cookie), left out */
+    uint64_t malformed;  /* messages and attributes that did not parse, left out */
     uint64_t unknown_attrs; /* attributes of types this program does not know, skipped */
     uint32_t retries;    /* dumps repeated because of EBUSY, ENOBUFS or an interruption: the repetition adds
                             what was not passed on yet */
     bool interrupted;    /* NLM_F_DUMP_INTR was seen */
+    bool partial;        /* the kernel was asked for a part of the sockets only, for the order's filters */
     bool empty;          /* not dumped: the kernel's count of sockets said that there are none */
     int64_t duration_ns; /* from the order to the end, waiting included */
     int64_t dump_ns;     /* of it: from entering the namespace to the last row */

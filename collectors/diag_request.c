@@ -1,14 +1,14 @@
 #include "collectors/diag_request.h"
 
 #include <linux/inet_diag.h>
+#include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
-/* The states of <net/tcp_states.h> from TCP_ESTABLISHED (1) to TCP_CLOSING (11), as bits; bit 0 is no state.
- * TIME_WAIT and SYN_RECV are among them. Two are left out: NEW_SYN_RECV (12), which the kernel shows as
- * SYN_RECV, and BOUND_INACTIVE (13), which ss -a does not show and which costs a walk over the host's whole
- * bind table. */
-#define STATES_OF_SS_A 0xfffu
+/* DIAG_STATES_ALL has the states of <net/tcp_states.h> from TCP_ESTABLISHED (1) to TCP_CLOSING (11), as bits;
+ * bit 0 is no state. TIME_WAIT and SYN_RECV are among them. Two are left out: NEW_SYN_RECV (12), which the
+ * kernel shows as SYN_RECV and dumps with it, and BOUND_INACTIVE (13), which ss -a does not show and which
+ * costs a walk over the host's whole bind table. */
 
 #define EXT(attribute) ((uint8_t)(1u << ((attribute)-1)))
 
@@ -40,19 +40,22 @@ uint8_t diag_request_extensions(groups_t groups)
     return mask;
 }
 
-struct nl_msg *diag_request_new(groups_t groups)
+struct nl_msg *diag_request_new(const struct diag_request *r)
 {
     /* This type, older than SOCK_DIAG_BY_FAMILY, is the one that answers for both families at once; the
      * kernel does not look at idiag_family. */
     struct inet_diag_req request = {
         .idiag_family = AF_UNSPEC,
-        .idiag_ext = diag_request_extensions(groups),
-        .idiag_states = STATES_OF_SS_A,
+        .idiag_ext = diag_request_extensions(r->groups),
+        .idiag_states = r->states,
     };
-    struct nl_msg *m = nlmsg_alloc_simple(TCPDIAG_GETSOCK, NLM_F_REQUEST | NLM_F_DUMP);
+    struct nl_msg *m =
+        nlmsg_alloc_size(nlmsg_total_size(sizeof(request) + (size_t)nla_total_size((int)r->code_len)));
     if (!m)
         return NULL;
-    if (nlmsg_append(m, &request, sizeof(request), NLMSG_ALIGNTO)) {
+    if (!nlmsg_put(m, NL_AUTO_PORT, NL_AUTO_SEQ, TCPDIAG_GETSOCK, 0, NLM_F_REQUEST | NLM_F_DUMP) ||
+        nlmsg_append(m, &request, sizeof(request), NLMSG_ALIGNTO) ||
+        (r->code_len && nla_put(m, INET_DIAG_REQ_BYTECODE, (int)r->code_len, r->code))) {
         nlmsg_free(m);
         return NULL;
     }

@@ -69,7 +69,24 @@ void dump_close(struct dump *d)
 
 int dump_request(struct dump *d, groups_t groups, struct err *e)
 {
-    struct nl_msg *m = diag_request_new(groups);
+    return dump_request_new(d, &(struct diag_request){.groups = groups, .states = DIAG_STATES_ALL}, e);
+}
+
+int dump_request_filtered(struct dump *d, groups_t groups, const struct filter_kernel *kernel, struct err *e)
+{
+    const struct diag_request r = {
+        .groups = groups, .states = kernel->states, .code = kernel->code, .code_len = kernel->len};
+    return dump_request_new(d, &r, e);
+}
+
+bool dump_refused(int code)
+{
+    return code == -EINVAL || code == -EPERM;
+}
+
+int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e)
+{
+    struct nl_msg *m = diag_request_new(r);
     if (!m)
         return err_set(e, -ENOMEM, "cannot build the request: out of memory");
     errno = 0;

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collectors/diag_request.h"
+#include "filter/filter.h"
 #include "lib/err.h"
 #include "lib/groups.h"
 #include "lib/u64set.h"
@@ -71,6 +73,17 @@ int dump_open(struct dump *d, uint64_t cookie, struct err *e);
 /* Asks for the sockets with what |groups| need. One request at a time: only after the previous answer is
  * complete. Returns 0 or -errno. */
 int dump_request(struct dump *d, groups_t groups, struct err *e);
+
+/* The same for those sockets alone that the kernel lets pass for |kernel|. What it refuses in it comes with
+ * the answer: see dump_refused. */
+int dump_request_filtered(struct dump *d, groups_t groups, const struct filter_kernel *kernel, struct err *e);
+
+/* The same, spelled out. */
+int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e);
+
+/* Whether dump_receive's |code| to a request with bytecode may mean that the kernel does not take the code:
+ * it is older than an operation in it (EINVAL) or wants a right for it (EPERM). Ask again without. */
+bool dump_refused(int code);
 
 /* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the
  * sockets passed on until then are real ones: -errno           what the kernel said, in NLMSG_ERROR (-EBUSY:

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 
 #include "collectors/collector.h"
@@ -6,9 +7,44 @@
 struct collector_order *collector_order_new(void)
 {
     struct collector_order *o = calloc(1, sizeof(*o));
-    if (o)
-        atomic_init(&o->refs, 1);
+    if (!o)
+        return NULL;
+    atomic_init(&o->refs, 1);
+    o->want_all = true;
     return o;
+}
+
+/* Whether a request for |k| gets less than all sockets. */
+static bool leaves_out(const struct filter_kernel *k)
+{
+    return k->len > 0 || k->states != FILTER_STATES_ALL;
+}
+
+/* What goes into the requests. */
+static int push_down(struct collector_order *o)
+{
+    struct filter_kernel *k = malloc(sizeof(*k));
+    if (!k)
+        return -ENOMEM;
+    filter_kernel((const struct filter *const *)o->filters, o->n_filters, k);
+    if (leaves_out(k))
+        o->kernel = k;
+    else
+        free(k);
+    return 0;
+}
+
+int collector_order_filters(struct collector_order *o, struct filter *const *filters, unsigned n,
+                            bool want_all)
+{
+    if (n > COLLECTOR_FILTERS_MAX)
+        return ERR_LIMIT;
+    for (unsigned i = 0; i < n; i++) {
+        o->filters[o->n_filters++] = filter_ref(filters[i]);
+        o->filter_groups |= filter_groups(filters[i]);
+    }
+    o->want_all = want_all;
+    return want_all ? 0 : push_down(o);
 }
 
 struct collector_order *collector_order_ref(struct collector_order *o)
@@ -27,6 +63,9 @@ void collector_order_unref(struct collector_order *o)
     free(o->label);
     free(o->tag);
     free(o->capture_path);
+    for (unsigned i = 0; i < o->n_filters; i++)
+        filter_unref(o->filters[i]);
+    free(o->kernel);
     free(o);
 }
 

@@ -52,6 +52,8 @@ struct collectors {
     int home_fd; /* the daemon's namespace */
     pthread_mutex_t lock;
     bool ending;
+    _Atomic bool no_code;            /* the kernel takes no bytecode */
+    _Atomic bool no_privileged_code; /* nor such as needs CAP_NET_ADMIN */
 
     /* turnstile.c */
     struct queue waiting[RANKS]; /* for a slot */
@@ -98,7 +100,7 @@ struct collector {
 
     /* Of the last poll, for the next one. */
     enum rank rank;
-    size_t sockets;        /* that it had */
+    size_t sockets;        /* that it had, when all of them were asked for */
     bool was_empty;        /* complete, and no sockets */
     int64_t empty_cost_ns; /* CPU time of the last dump without sockets */
 };

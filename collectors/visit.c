@@ -1,6 +1,7 @@
 #include "collectors/visit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,11 +23,13 @@ struct work {
     struct visit *visit;
     struct collector_result *result;
     struct err *e; /* result->err */
+    struct record_context context;
     struct record_frame frame;
-    struct batch *batch; /* being filled; NULL: none yet */
-    uint64_t inode;      /* of the namespace that was entered */
-    uint64_t cookie;     /* of the namespace; 0 when the kernel has no cookies */
-    uint64_t position;   /* of the next socket in the dump */
+    struct filter_env *envs; /* of the order's filters; NULL: none of them needs one */
+    struct batch *batch;     /* being filled; NULL: none yet */
+    uint64_t inode;          /* of the namespace that was entered */
+    uint64_t cookie;         /* of the namespace; 0 when the kernel has no cookies */
+    uint64_t position;       /* of the next socket in the dump */
     uint32_t nsid;
 };
 
@@ -68,18 +71,32 @@ static int new_batch(struct work *w)
     return 0;
 }
 
+/* The filters that |s| passes. */
+static uint64_t match(const struct work *w, const struct record_source *s)
+{
+    const struct collector_order *o = w->visit->order;
+    uint64_t passed = 0;
+    for (unsigned i = 0; i < o->n_filters; i++)
+        passed |= (uint64_t)filter_match(o->filters[i], s, &w->context, w->envs ? &w->envs[i] : NULL) << i;
+    return passed;
+}
+
 static int append(void *arg, const struct record_source *s)
 {
     struct work *w = arg;
+    const struct collector_order *o = w->visit->order;
     uint64_t position = w->position++;
-    if (w->visit->order->modulus > 1 && position % w->visit->order->modulus != 0)
+    if (o->modulus > 1 && position % o->modulus != 0)
         return 0;
-    if (!w->batch || !batch_append(w->batch, &w->frame, s, position)) {
+    uint64_t passed = match(w, s);
+    if (!passed && !o->want_all)
+        return 0;
+    if (!w->batch || !batch_append_match(w->batch, &w->frame, s, position, passed)) {
         flush(w);
         int rc = new_batch(w);
         if (rc)
             return rc;
-        if (!batch_append(w->batch, &w->frame, s, position))
+        if (!batch_append_match(w->batch, &w->frame, s, position, passed))
             return ERR_LIMIT;
     }
     w->result->rows++;
@@ -90,7 +107,7 @@ static int frame_init(struct work *w)
 {
     const struct collector_order *o = w->visit->order;
     const struct collector_ns *ns = w->visit->ns;
-    const struct record_context context = {
+    w->context = (struct record_context){
         .daemon_version = o->daemon_version,
         .hostname = o->hostname,
         .location = o->location,
@@ -105,7 +122,7 @@ static int frame_init(struct work *w)
         .event = RECORD_EVENT_POLL,
         .groups = o->groups,
     };
-    int rc = record_frame_init(&w->frame, &context);
+    int rc = record_frame_init(&w->frame, &w->context);
     return rc ? err_set(w->e, rc,
                         "hostname, location, label, tag and names are too long: together at most %d bytes",
                         RECORD_FRAME_HEAD_MAX)
@@ -164,6 +181,24 @@ static bool nothing_there(struct work *w)
     return want == 0 || rc == -ENOPROTOOPT || (rc == 0 && cookie == want);
 }
 
+/* What the order's filters want to know of the namespace that the thread is in. */
+static int read_envs(struct work *w)
+{
+    const struct collector_order *o = w->visit->order;
+    bool needed = false;
+    for (unsigned i = 0; i < o->n_filters; i++)
+        needed |= filter_needs_env(o->filters[i]);
+    if (!needed)
+        return 0;
+    if (!w->envs)
+        w->envs = calloc(o->n_filters, sizeof(*w->envs));
+    if (!w->envs)
+        return err_set(w->e, -ENOMEM, "out of memory");
+    for (unsigned i = 0; i < o->n_filters; i++)
+        filter_env_read(o->filters[i], &w->envs[i]);
+    return 0;
+}
+
 static int look_inside(struct work *w, struct dump *d)
 {
     w->result->empty = w->visit->gate && nothing_there(w);
@@ -171,7 +206,10 @@ static int look_inside(struct work *w, struct dump *d)
         *d = (struct dump){.fd = -1};
         return 0;
     }
-    return dump_open(d, w->visit->ns->cookie, w->e);
+    int rc = dump_open(d, w->visit->ns->cookie, w->e);
+    if (!rc && (rc = read_envs(w)))
+        dump_close(d);
+    return rc;
 }
 
 /* Opens the dump's socket in the namespace. The thread is inside only that long: the socket stays behind and
@@ -193,6 +231,30 @@ static int open_inside(struct work *w, struct dump *d)
     return err_set(w->e, home, "cannot go back to the daemon's namespace: %s", err_name(home));
 }
 
+/* The request: with the code, unless the kernel is known not to take it. */
+static struct diag_request request_for(const struct work *w)
+{
+    const struct collector_order *o = w->visit->order;
+    const struct filter_kernel *k = o->kernel;
+    const struct collectors *set = w->visit->set;
+    struct diag_request r = {.groups = o->groups | o->filter_groups, .states = DIAG_STATES_ALL};
+    if (!k)
+        return r;
+    r.states = k->states;
+    r.code = k->code;
+    r.code_len =
+        atomic_load(&set->no_code) || (k->privileged && atomic_load(&set->no_privileged_code)) ? 0 : k->len;
+    return r;
+}
+
+static void note_refusal(struct work *w, int code)
+{
+    bool privileged = code == -EPERM && w->visit->order->kernel->privileged;
+    log_limited(LOG_INFO, "collector", "the kernel does not take %s: %s; the daemon evaluates filters itself",
+                privileged ? "a filter by marks" : "filters", err_name(code));
+    atomic_store(privileged ? &w->visit->set->no_privileged_code : &w->visit->set->no_code, true);
+}
+
 /* One dump, with a socket of its own, which is closed in the end. */
 static int dump_once(struct work *w, const struct dump_options *options, struct dump_counts *counts)
 {
@@ -202,10 +264,21 @@ static int dump_once(struct work *w, const struct dump_options *options, struct 
         return rc;
     w->cookie = d.cookie;
     rc = frame_init(w);
+    struct diag_request request = request_for(w);
     if (!rc)
-        rc = dump_request(&d, w->visit->order->groups, w->e);
+        rc = dump_request_new(&d, &request, w->e);
     if (!rc)
         rc = dump_receive(&d, options, append, w, counts, w->e);
+    if (request.code_len && dump_refused(rc) && counts->sockets == 0) {
+        note_refusal(w, rc);
+        request.code_len = 0;
+        rc = dump_request_new(&d, &request, w->e);
+        if (!rc)
+            rc = dump_receive(&d, options, append, w, counts, w->e);
+        if (!rc)
+            *w->e = (struct err){0};
+    }
+    w->result->partial = request.states != DIAG_STATES_ALL || request.code_len;
     dump_close(&d);
     return rc;
 }
@@ -270,6 +343,7 @@ static int dump_all(struct work *w)
         rc = dump_once(w, &options, &counts);
     }
     end_capture(w, &capture);
+    free(w->envs);
     w->result->sockets = counts.sockets;
     w->result->duplicates = counts.duplicates;
     w->result->malformed = counts.malformed;

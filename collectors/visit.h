@@ -7,7 +7,7 @@
 #include "collectors/set.h"
 
 struct visit {
-    const struct collectors *set;
+    struct collectors *set;
     const struct collector_ns *ns;
     const struct collector_order *order;
     const _Atomic bool *stopping;

@@ -107,6 +107,12 @@ struct batch *batch_new(struct batch_pool *pool)
 bool batch_append(struct batch *b, const struct record_frame *f, const struct record_source *s,
                   uint64_t counter)
 {
+    return batch_append_match(b, f, s, counter, UINT64_MAX);
+}
+
+bool batch_append_match(struct batch *b, const struct record_frame *f, const struct record_source *s,
+                        uint64_t counter, uint64_t match)
+{
     if (b->rows == b->rows_cap || b->bytes_cap - b->len < RECORD_ROW_MAX)
         return false;
     struct inet_diag_msg msg = {0};
@@ -119,6 +125,7 @@ bool batch_append(struct batch *b, const struct record_frame *f, const struct re
         .dport = ntohs(msg.id.idiag_dport),
         .family = msg.idiag_family,
         .state = msg.idiag_state,
+        .match = match,
     };
     b->len += (uint32_t)record_encode(f, s, counter, b->bytes + b->len);
     return true;

@@ -23,6 +23,7 @@ struct batch_row {
     uint8_t family; /* AF_INET or AF_INET6 */
     uint8_t state;  /* TCP_ESTABLISHED, … of <netinet/tcp.h> */
     uint16_t pad;
+    uint64_t match; /* the filters of the poll's order that the socket passes: bit 1 << place in the order */
 };
 
 struct batch {
@@ -62,6 +63,10 @@ struct batch *batch_new(struct batch_pool *pool);
  * another. Only the owner of an unsealed batch. */
 bool batch_append(struct batch *b, const struct record_frame *f, const struct record_source *s,
                   uint64_t counter);
+
+/* The same, with the row's |match|; batch_append sets all its bits. */
+bool batch_append_match(struct batch *b, const struct record_frame *f, const struct record_source *s,
+                        uint64_t counter, uint64_t match);
 
 /* Ends the writing. A batch that is mostly empty is replaced by one of exact size, so that what waits in
  * queues is not mostly air; use the returned batch instead of |b| from here on (never NULL; the reference
