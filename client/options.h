@@ -33,6 +33,7 @@ struct option_list {
 struct options {
     /* Global ones. */
     const char *target;         /* what messages call the daemon of this session: not an option */
+    const char *address;        /* where it is, as gRPC takes it; NULL: |target|. Not an option */
     struct option_list targets; /* as given: addresses, names of nodes and groups, lists of these */
     const char *targets_file;
     bool all_addresses;
@@ -68,6 +69,8 @@ struct options {
     bool dry_run;
     bool watch;
     bool wait;
+    const char *sort;    /* of top: one of its orders */
+    bool no_color;
     const char *columns; /* names separated by commas */
     const char *sort_by; /* the same, with a direction each */
     bool numeric;

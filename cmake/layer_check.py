@@ -36,6 +36,7 @@ LIBRARIES = [
     ("libcap", r"sys/capability\.h$", {"server"}),
     ("libseccomp", r"seccomp\.h$", {"server"}),
     ("jansson", r"jansson\.h$", {"rpc", "client"}),
+    ("ncurses", r"(curses|term)\.h$", {"client"}),
     ("cmocka", r"cmocka\.h$", set()),
 ]
 

@@ -3,7 +3,7 @@
 # gRPC installs upb as a library without headers and generators. Both come from gRPC's own source and are put where
 # cmake/upb.cmake looks for them, as tools/deps.sh does on Debian.
 { lib, stdenv, cmake, ninja, pkg-config, protobuf, protobufc, grpc, abseil-cpp, openssl, c-ares, re2, zlib, libnl, libyaml
-, jansson, libcap, libseccomp, grpc-src, grpc-proto }:
+, jansson, ncurses, libcap, libseccomp, grpc-src, grpc-proto }:
 
 let
   grpc_1_51 = grpc.overrideAttrs (_: {
@@ -17,7 +17,7 @@ stdenv.mkDerivation {
   src = lib.cleanSource ../.;
 
   nativeBuildInputs = [ cmake ninja pkg-config protobuf protobufc ];
-  buildInputs = [ protobuf protobufc grpc_1_51 abseil-cpp openssl c-ares re2 zlib libnl libyaml jansson libcap libseccomp ];
+  buildInputs = [ protobuf protobufc grpc_1_51 abseil-cpp openssl c-ares re2 zlib libnl libyaml jansson ncurses libcap libseccomp ];
 
   postPatch = ''
     mkdir -p .deps/bin

@@ -20,12 +20,12 @@ packages_build=(
     build-essential cmake ninja-build pkg-config
     protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev grpc-proto
     protobuf-c-compiler libprotobuf-c-dev
-    libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev libcap-dev libseccomp-dev
+    libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev libncurses-dev libcap-dev libseccomp-dev
     dpkg-dev
 )
 packages_test=(
     libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-cryptography protobuf-compiler-grpc
-    iproute2 procps strace clang clang-format clang-tidy libclang-rt-14-dev
+    iproute2 procps tmux strace clang clang-format clang-tidy libclang-rt-14-dev
 )
 
 die()
