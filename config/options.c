@@ -68,7 +68,7 @@ static const char *const sandbox_names[] = {
 
 const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {
-        OPTION("grpc_listen", grpc_listen, CONFIG_LIST, CONFIG_RESTART),
+        OPTION("grpc_listen", grpc_listen, CONFIG_LIST, CONFIG_HOT),
         .default_value = "127.0.0.1:8889,unix:/run/xtcp2/xtcp2.sock",
         .min = 1,
         .max = CONFIG_LISTEN_MAX,
@@ -82,7 +82,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .same_item = same_listen,
     },
     {
-        OPTION("grpc_insecure", grpc_insecure, CONFIG_BOOL, CONFIG_RESTART),
+        OPTION("grpc_insecure", grpc_insecure, CONFIG_BOOL, CONFIG_HOT),
         .default_value = "false",
         .section = "gRPC",
         .metavar = "BOOL",
@@ -91,7 +91,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
             "encrypted, and everybody who gets there has access_anonymous_role.",
     },
     {
-        OPTION("grpc_tls_listen", grpc_tls_listen, CONFIG_LIST, CONFIG_RESTART),
+        OPTION("grpc_tls_listen", grpc_tls_listen, CONFIG_LIST, CONFIG_HOT),
         .default_value = "",
         .min = 0,
         .max = CONFIG_LISTEN_MAX,
@@ -102,7 +102,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .same_item = same_listen,
     },
     {
-        OPTION("tls_cert_file", tls_cert_file, CONFIG_STRING, CONFIG_RESTART),
+        OPTION("tls_cert_file", tls_cert_file, CONFIG_STRING, CONFIG_HOT),
         .default_value = "",
         .max = 255,
         .check_item = check_file,
@@ -113,7 +113,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
                 "is no good, what was there before.",
     },
     {
-        OPTION("tls_key_file", tls_key_file, CONFIG_STRING, CONFIG_RESTART),
+        OPTION("tls_key_file", tls_key_file, CONFIG_STRING, CONFIG_HOT),
         .default_value = "",
         .max = 255,
         .check_item = check_file,
@@ -122,7 +122,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .help = "Private key of that certificate, in PEM, without a passphrase.",
     },
     {
-        OPTION("tls_client_ca_file", tls_client_ca_file, CONFIG_STRING, CONFIG_RESTART),
+        OPTION("tls_client_ca_file", tls_client_ca_file, CONFIG_STRING, CONFIG_HOT),
         .default_value = "",
         .max = 255,
         .check_item = check_file,
@@ -132,7 +132,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
                 "only clients that show such a certificate can connect to grpc_tls_listen.",
     },
     {
-        OPTION("grpc_health_listen", grpc_health_listen, CONFIG_LIST, CONFIG_RESTART),
+        OPTION("grpc_health_listen", grpc_health_listen, CONFIG_LIST, CONFIG_HOT),
         .default_value = "",
         .min = 0,
         .max = CONFIG_LISTEN_MAX,
@@ -218,7 +218,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .wire = "ipv6_hop_limit",
     },
     {
-        OPTION("unix_socket_mode", unix_socket_mode, CONFIG_ENUM, CONFIG_RESTART),
+        OPTION("unix_socket_mode", unix_socket_mode, CONFIG_ENUM, CONFIG_HOT),
         .default_value = "0660",
         .section = "Access",
         .metavar = "MODE",
@@ -229,7 +229,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .n_names = sizeof(socket_mode_names) / sizeof(socket_mode_names[0]),
     },
     {
-        OPTION("unix_socket_group", unix_socket_group, CONFIG_STRING, CONFIG_RESTART),
+        OPTION("unix_socket_group", unix_socket_group, CONFIG_STRING, CONFIG_HOT),
         .default_value = "",
         .max = 64,
         .section = "Access",

@@ -20,13 +20,13 @@
 #define KEEPALIVE_TIMEOUT_MS 10000
 #define HANDSHAKE_MS         10000
 
-static grpc_server *core_server_new(const struct rpc_server_options *o)
+static grpc_server *core_server_new(const struct rpc_server_options *o, bool beside)
 {
     const struct {
         const char *key;
         int value;
     } settings[] = {
-        {GRPC_ARG_ALLOW_REUSEPORT, 0},
+        {GRPC_ARG_ALLOW_REUSEPORT, beside},
         {GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)o->streams_max},
         {GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)o->request_max},
         {GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1},
@@ -77,7 +77,7 @@ static int register_methods(struct rpc_face *f, struct err *e)
     return 0;
 }
 
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, struct rpc_face **out, struct err *e)
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct rpc_face **out, struct err *e)
 {
     struct rpc_face *f = calloc(1, sizeof(*f));
     if (!f)
@@ -88,7 +88,7 @@ int rpc_face_new(struct rpc_server *s, enum rpc_role role, struct rpc_face **out
         free(f);
         return err_set(e, -ENOMEM, "out of memory");
     }
-    f->core = core_server_new(&s->options);
+    f->core = core_server_new(&s->options, beside);
     for (unsigned i = 0; i < s->n_queues; i++)
         grpc_server_register_completion_queue(f->core, s->queues[i].cq, NULL);
     int rc = register_methods(f, e);

@@ -34,7 +34,13 @@ static int bind_socket(struct rpc_listener *l, int fd, mode_t mode, gid_t group)
     return bind(fd, &l->where.addr.any, l->where.len) == 0 ? 0 : -errno;
 }
 
-static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group)
+static int share(int fd, bool on)
+{
+    int value = on;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group, bool beside)
 {
     const struct config_listen *where = &l->where;
     int on = 1;
@@ -47,6 +53,8 @@ static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group)
     /* [::] means IPv6: 0.0.0.0 can be listened on beside it. */
     if (rc == 0 && where->addr.any.sa_family == AF_INET6)
         rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0 ? 0 : -errno;
+    if (rc == 0 && beside && where->kind == CONFIG_LISTEN_TCP)
+        rc = share(fd, true);
     if (rc == 0)
         rc = bind_socket(l, fd, mode, group);
     /* As long as may be: a full backlog is an error to clients of a unix socket. */
@@ -103,7 +111,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     if (l->where.kind == CONFIG_LISTEN_UNIX)
         rc = rpc_socket_file_claim(&l->file, l->where.addr.un.sun_path);
     if (rc == 0)
-        l->fd = rc = open_socket(l, options->socket_mode, group);
+        l->fd = rc = open_socket(l, options->socket_mode, group, options->beside);
     if (rc < 0) {
         err_set(e, rc, "cannot listen on %s: %s", text,
                 rc == -EEXIST ? "a file that is no socket is in the way" : err_name(rc));
@@ -111,6 +119,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     }
     keep_reserve(l);
     describe(l, text);
+    rpc_listener_share(l, false);
     *out = l;
     return 0;
 fail:
@@ -129,6 +138,26 @@ void rpc_listener_close(struct rpc_listener *l)
     if (l->reserve >= 0)
         close(l->reserve);
     free(l);
+}
+
+void rpc_listener_share(struct rpc_listener *l, bool on)
+{
+    if (l->where.kind == CONFIG_LISTEN_TCP)
+        share(l->fd, on); /* where it fails, the other one cannot be opened, and says so */
+}
+
+int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e)
+{
+    struct err why = {0};
+    gid_t group;
+    if (l->where.kind != CONFIG_LISTEN_UNIX)
+        return 0;
+    int rc = rpc_socket_file_group(options->socket_group, &group, &why);
+    if (rc == 0)
+        rc = rpc_socket_file_permit(&l->file, options->socket_mode, group);
+    if (rc == 0)
+        return 0;
+    return err_set(e, rc, "listener %s: %s", l->text, why.code ? why.text : err_name(rc));
 }
 
 int rpc_listener_fd(const struct rpc_listener *l)

@@ -1,8 +1,9 @@
 /* Listening sockets of ours: we accept, so that who comes, how many, and with which socket options is ours to
- * decide; the connection is then handed to a gRPC server (rpc_server_adopt). Main thread only. */
+ * decide; the connection is then handed to a gRPC server (rpc_server_adopt). One thread at a time. */
 #ifndef XTCP_RPC_LISTENER_H
 #define XTCP_RPC_LISTENER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "config/config.h"
@@ -10,10 +11,11 @@
 
 struct rpc_listener;
 
-/* Who may connect to a unix socket. */
+/* Who may connect to a unix socket, and whether a TCP socket may be there already. */
 struct rpc_listener_options {
     mode_t socket_mode;       /* of its file: 0660 */
     const char *socket_group; /* name or number of the file's group; "" for the process's own */
+    bool beside;              /* listeners of ours that rpc_listener_share was called for may have the port */
 };
 
 /* Listens as |text| says (see config_listen_parse). A unix socket that a living process answers on is never
@@ -24,6 +26,15 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
 
 /* Closes it and removes the file of a unix socket. NULL is allowed. */
 void rpc_listener_close(struct rpc_listener *l);
+
+/* Whether another listener of this process (options.beside) can have the same port from now on: for the
+ * moment in which one takes the place of the other. Nothing for a unix socket. */
+void rpc_listener_share(struct rpc_listener *l, bool on);
+
+/* Gives the file of a unix socket mode and group of |options|. Nobody who is let in by neither of the old and
+ * the new ones gets in meanwhile. Returns 0, or a code with the reason and the address in |e|; then some of
+ * it may have been done. Nothing for other listeners. */
+int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e);
 
 /* For epoll: readable when somebody wants to connect. Stays the listener's. */
 int rpc_listener_fd(const struct rpc_listener *l);

@@ -138,12 +138,16 @@ struct config_apply {
     const struct config_msg_extra *extra;
     struct config *candidate; /* what is changed */
     bool complete;            /* the message is a complete configuration: its zeros are values */
+    uint32_t port;            /* grpc_port when it is to change, else 0 */
     struct err *e;
 };
 
 /* Applies XtcpConfig.options to the candidate, after all other fields. Returns 0 or an error with |a->e|
  * naming the field. */
 int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOptions *options);
+
+/* Gives the first TCP listener of the candidate the port |port|. Returns 0 or an error with |a->e|. */
+int config_apply_port(struct config_apply *a, uint32_t port);
 
 /* The part of it that is DaemonOptions.access. */
 int config_apply_access(struct config_apply *a, const XtcpConfig__V1__Access *access);

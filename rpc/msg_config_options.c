@@ -240,11 +240,55 @@ static int apply_log(struct config_apply *a, const XtcpConfig__V1__Log *log)
     return rc;
 }
 
+/* The first TCP listener of |c|, or c->grpc_listen.n. */
+static size_t first_tcp(const struct config *c, struct config_listen *out)
+{
+    size_t i = 0;
+    for (; i < c->grpc_listen.n; i++) {
+        if (config_listen_parse(c->grpc_listen.items[i], out, NULL) == 0 && out->kind == CONFIG_LISTEN_TCP)
+            break;
+    }
+    return i;
+}
+
+int config_apply_port(struct config_apply *a, uint32_t port)
+{
+    struct config_listen listen;
+    char text[80];
+    size_t i = first_tcp(a->candidate, &listen);
+    if (i == a->candidate->grpc_listen.n)
+        return err_set(a->e, ERR_RANGE,
+                       "grpc_port: value \"%" PRIu32 "\": no listener in grpc_listen has a port", port);
+    const char *old = a->candidate->grpc_listen.items[i];
+    snprintf(text, sizeof(text), "%.*s:%" PRIu32, (int)(strrchr(old, ':') - old), old, port);
+    const char *items[CONFIG_LISTEN_MAX];
+    for (size_t k = 0; k < a->candidate->grpc_listen.n; k++)
+        items[k] = k == i ? text : a->candidate->grpc_listen.items[k];
+    return config_set_strings(a->candidate, &a->candidate->grpc_listen, items, a->candidate->grpc_listen.n);
+}
+
+/* A port shows twice, as grpc_port too: one of them may differ from what is in force, or both when they
+ * agree. */
+static int apply_listeners(struct config_apply *a, const XtcpConfig__V1__Listeners *listeners)
+{
+    struct config_listen listen;
+    const struct config_option *option = config_option_find("grpc_listen");
+    if (same_list(option, &a->in_force->grpc_listen, listeners->listen, listeners->n_listen))
+        return 0;
+    int rc = config_apply_list(a, "grpc_listen", listeners->listen, listeners->n_listen);
+    if (rc || !a->port)
+        return rc;
+    if (first_tcp(a->candidate, &listen) < a->candidate->grpc_listen.n && listen.port == a->port)
+        return 0;
+    return err_set(a->e, ERR_RANGE,
+                   "options.listeners.listen contradicts grpc_port, which is \"%" PRIu32 "\"", a->port);
+}
+
 int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOptions *options)
 {
     int rc = 0;
     if (options->listeners)
-        rc = config_apply_list(a, "grpc_listen", options->listeners->listen, options->listeners->n_listen);
+        rc = apply_listeners(a, options->listeners);
     if (rc == 0 && options->access)
         rc = config_apply_access(a, options->access);
     if (rc == 0 && options->namespaces)

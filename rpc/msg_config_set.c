@@ -137,7 +137,11 @@ static int apply_debug_level(const struct field_args *x)
 
 static int apply_port(const struct field_args *x)
 {
-    return refuse_number(x, config_view_port(x->a->in_force, x->a->extra));
+    uint32_t port = x->m->grpc_port;
+    if (port == config_view_port(x->a->in_force, x->a->extra))
+        return 0;
+    x->a->port = port;
+    return config_apply_port(x->a, port);
 }
 
 static int apply_version(const struct field_args *x)

@@ -78,7 +78,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         s->queues[i].cq = grpc_completion_queue_create_for_next(NULL);
     }
     /* The first face shows whether our own table is good; most clients that come have this role. */
-    int rc = rpc_face_new(s, RPC_ROLE_CONTROL, &s->plain[RPC_ROLE_CONTROL], e);
+    int rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, &s->plain[RPC_ROLE_CONTROL], e);
     if (rc)
         return rc; /* a mistake in the table: the program ends */
     rpc_face_start(s->plain[RPC_ROLE_CONTROL]);
@@ -98,7 +98,7 @@ static void adopt(struct rpc_server *s, int fd, unsigned plain, enum rpc_role ro
     struct err e;
     struct rpc_face *f = s->plain[plain];
     if (!f) {
-        if (rpc_face_new(s, role, &f, &e)) {
+        if (rpc_face_new(s, role, false, &f, &e)) {
             log_limited(LOG_ERROR, "rpc", "a connection is turned away: %s", e.text);
             close(fd);
             return;

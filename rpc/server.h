@@ -111,7 +111,8 @@ void rpc_server_fini(void);
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e);
 
 /* Gives the server a connected stream socket, non-blocking and close-on-exec, whose calls have the role
- * |role|; the server owns it from now on, always. Main thread. */
+ * |role|; the server owns it from now on, always. One thread at a time adopts connections, opens and closes
+ * listeners with TLS and stops the server: its owner sees to that. */
 void rpc_server_adopt(struct rpc_server *s, int fd, enum rpc_role role);
 
 /* The same for a peer of whom nothing is known and whom nothing can raise above RPC_ROLE_HEALTH. */

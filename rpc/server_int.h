@@ -43,7 +43,7 @@ struct rpc_face {
     void *tls_state;        /* for rpc_tls_release */
     struct rpc_slot *slots; /* n_methods + 1 */
     _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
-    bool closing;           /* the shutdown has been started; main's */
+    bool closing;           /* the shutdown has been started; of who handles faces */
     bool down;              /* it is through; under the server's lock */
     struct rpc_event shut;  /* its tag */
 };
@@ -55,7 +55,7 @@ struct rpc_server {
     grpc_server_credentials *insecure;
     struct rpc_queue *queues;
     unsigned n_queues;
-    struct rpc_face *faces;                  /* main's, as is what follows */
+    struct rpc_face *faces;                  /* of who handles faces, as is what follows */
     struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
     _Atomic size_t operations;               /* of calls: started, and their handlers have not returned */
     pthread_mutex_t lock;                    /* guards what follows; taken before a call's lock */
@@ -104,19 +104,21 @@ struct rpc_call {
 /* Posts a request for one more call of |slot| on |queue|. */
 void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
-/* Makes a face without starting it. Returns 0 and it in |out|, or a code with |e|. Main thread. */
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, struct rpc_face **out, struct err *e);
+/* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
+ * rpc/listener.h). Returns 0 and it in |out|, or a code with |e|. This and what follows about faces: one
+ * thread at a time. */
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct rpc_face **out, struct err *e);
 
 /* Starts it: calls come from now on. */
 void rpc_face_start(struct rpc_face *f);
 
-/* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. Main thread. */
+/* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. */
 void rpc_face_shutdown(struct rpc_face *f);
 
 /* Frees it, after the shutdown. */
 void rpc_face_free(struct rpc_face *f);
 
-/* Frees those that have been shut down and are not needed any more. Main thread. */
+/* Frees those that have been shut down and are not needed any more. */
 void rpc_face_reap(struct rpc_server *s);
 
 /* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */

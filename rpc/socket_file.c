@@ -137,6 +137,21 @@ int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t g
     return chmod(path, mode) == 0 ? 0 : -errno;
 }
 
+int rpc_socket_file_permit(const struct rpc_socket_file *f, mode_t mode, gid_t group)
+{
+    const char *path = f->address.sun_path;
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return -errno;
+    if (group == (gid_t)-1)
+        group = getegid();
+    if (chmod(path, st.st_mode & mode) != 0)
+        return -errno;
+    if (group != st.st_gid && lchown(path, (uid_t)-1, group) != 0)
+        return -errno;
+    return chmod(path, mode) == 0 ? 0 : -errno;
+}
+
 void rpc_socket_file_release(struct rpc_socket_file *f)
 {
     char path[PATH_MAX];

@@ -1,5 +1,5 @@
-/* The file of a listening unix socket: its folder, who else may want it, who may connect. Main thread only.
- */
+/* The file of a listening unix socket: its folder, who else may want it, who may connect. One thread at a
+ * time. */
 #ifndef XTCP_RPC_SOCKET_FILE_H
 #define XTCP_RPC_SOCKET_FILE_H
 
@@ -29,6 +29,11 @@ int rpc_socket_file_group(const char *name, gid_t *out, struct err *e);
 /* Binds |fd| to it. Nobody can connect before the file has the mode |mode| and the group |group|, (gid_t)-1
  * for the process's own. Returns 0 or -errno. */
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group);
+
+/* Gives the bound file another mode and group, (gid_t)-1 for the process's own. In between it has only the
+ * rights that the old and the new mode have in common. Returns 0 or -errno; some of it may then have been
+ * done. */
+int rpc_socket_file_permit(const struct rpc_socket_file *f, mode_t mode, gid_t group);
 
 /* Removes the socket, the lock file, and the folder if it was made for them and is empty. */
 void rpc_socket_file_release(struct rpc_socket_file *f);

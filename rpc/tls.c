@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +34,9 @@ struct material {
 };
 
 struct rpc_tls {
+    _Atomic unsigned refs;
+    pthread_mutex_t lock; /* guards what follows; a leaf, but for that of another one in rpc_tls_exchange */
     char *paths[FILES];
-    pthread_mutex_t lock; /* guards what follows; a leaf */
     struct stamp stamps[FILES];
     struct material material;
     uint64_t generation; /* of the material */
@@ -162,6 +164,7 @@ int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct 
     struct rpc_tls *t = calloc(1, sizeof(*t));
     if (!t)
         return err_set(e, -ENOMEM, "out of memory");
+    t->refs = 1;
     pthread_mutex_init(&t->lock, NULL);
     t->generation = 1;
     int rc = 0;
@@ -174,16 +177,22 @@ int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct 
     if (rc == 0)
         rc = load(t, &t->material, e);
     if (rc) {
-        rpc_tls_free(t);
+        rpc_tls_unref(t);
         return rc;
     }
     *out = t;
     return 0;
 }
 
-void rpc_tls_free(struct rpc_tls *t)
+struct rpc_tls *rpc_tls_ref(struct rpc_tls *t)
 {
-    if (!t)
+    atomic_fetch_add(&t->refs, 1);
+    return t;
+}
+
+void rpc_tls_unref(struct rpc_tls *t)
+{
+    if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
         return;
     material_clear(&t->material);
     for (size_t i = 0; i < FILES; i++)
@@ -192,9 +201,33 @@ void rpc_tls_free(struct rpc_tls *t)
     free(t);
 }
 
-bool rpc_tls_asks_clients(const struct rpc_tls *t)
+void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh)
 {
-    return t->paths[CLIENT_CA] != NULL;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < FILES; i++) {
+        char *path = t->paths[i];
+        t->paths[i] = fresh->paths[i];
+        fresh->paths[i] = path;
+    }
+    struct material material = t->material;
+    t->material = fresh->material;
+    fresh->material = material;
+    memcpy(t->stamps, fresh->stamps, sizeof(t->stamps));
+    memset(fresh->stamps, 0, sizeof(fresh->stamps));
+    t->generation++;
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool rpc_tls_same_files(struct rpc_tls *t, const struct rpc_tls_files *files)
+{
+    const char *const wanted[FILES] = {
+        [CERT] = files->cert, [KEY] = files->key, [CLIENT_CA] = files->client_ca};
+    bool same = true;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < FILES; i++)
+        same = same && strcmp(t->paths[i] ? t->paths[i] : "", wanted[i]) == 0;
+    pthread_mutex_unlock(&t->lock);
+    return same;
 }
 
 /* The lock is held. */
@@ -229,12 +262,33 @@ void rpc_tls_refresh(struct rpc_tls *t)
 
 /* ---- For gRPC ---- */
 
+static pthread_mutex_t handshake_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
+static void (*on_handshake)(void *arg);
+static void *on_handshake_arg;
+
+void rpc_tls_on_handshake(void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&handshake_lock);
+    on_handshake = fn;
+    on_handshake_arg = arg;
+    pthread_mutex_unlock(&handshake_lock);
+}
+
+static void tell_handshake(void)
+{
+    pthread_mutex_lock(&handshake_lock);
+    if (on_handshake)
+        on_handshake(on_handshake_arg);
+    pthread_mutex_unlock(&handshake_lock);
+}
+
 /* Asked before each handshake, and once when the port is added. */
 static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out)
 {
     struct port *p = arg;
     struct rpc_tls *t = p->tls;
     grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    tell_handshake();
     pthread_mutex_lock(&t->lock);
     refresh(t);
     if (p->generation != t->generation) {
@@ -250,21 +304,24 @@ static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_serve
     return status;
 }
 
-grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, void **state)
+grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, bool ask_clients, void **state)
 {
     struct port *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
-    p->tls = t;
+    p->tls = rpc_tls_ref(t);
     *state = p;
     return grpc_ssl_server_credentials_create_with_options(
         grpc_ssl_server_credentials_create_options_using_config_fetcher(
-            rpc_tls_asks_clients(t) ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                                    : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+            ask_clients ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                        : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
             fetch, p));
 }
 
 void rpc_tls_release(void *state)
 {
-    free(state);
+    struct port *p = state;
+    if (p)
+        rpc_tls_unref(p->tls);
+    free(p);
 }

@@ -19,20 +19,34 @@ struct rpc_tls_files {
 
 struct rpc_tls;
 
-/* Reads the files. Returns 0 and what they hold in |out|, or a code with |e| naming the option and the file
- * that are to blame. */
+/* Reads the files. Returns 0 and what they hold in |out|, with one reference, or a code with |e| naming the
+ * option and the file that are to blame. */
 int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct err *e);
-void rpc_tls_free(struct rpc_tls *t);
+
+/* One more reference. */
+struct rpc_tls *rpc_tls_ref(struct rpc_tls *t);
+
+/* Drops the caller's reference; credentials hold their own. NULL is allowed. */
+void rpc_tls_unref(struct rpc_tls *t);
+
+/* Puts the files of |fresh|, and what was read from them, in the place of those of |t|: who connects from now
+ * on is shown these. |fresh| is left with what |t| had. Any thread. */
+void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh);
+
+/* Whether |files| are those that |t| reads. */
+bool rpc_tls_same_files(struct rpc_tls *t, const struct rpc_tls_files *files);
 
 /* Reads the files again if they have changed; what is wrong with them is logged, once for each change, and
  * what was read before stays. Any thread. */
 void rpc_tls_refresh(struct rpc_tls *t);
 
-/* Whether clients must show a certificate. */
-bool rpc_tls_asks_clients(const struct rpc_tls *t);
+/* Credentials for one port: an object of its own for each. With |ask_clients|, clients must show a
+ * certificate that a CA in client_ca has signed. */
+grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, bool ask_clients, void **state);
 
-/* Credentials for one port: an object of its own for each. They use |t|, which must outlive them. */
-grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, void **state);
+/* Calls |fn| at each handshake, before it begins; NULL ends that. |fn| runs on any thread and must not call
+ * gRPC. */
+void rpc_tls_on_handshake(void (*fn)(void *arg), void *arg);
 
 /* Frees what rpc_tls_credentials gave as |state|, after the server with these credentials. */
 void rpc_tls_release(void *state);

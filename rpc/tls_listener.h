@@ -1,9 +1,10 @@
 /* Listeners with TLS. gRPC accepts here itself, on a face of the server for each: only so does it take TLS.
  * When no descriptor is left at that moment, its listener never accepts again; then another one takes its
- * place, and connections that stand go on. Main thread only. */
+ * place, and connections that stand go on. One thread at a time. */
 #ifndef XTCP_RPC_TLS_LISTENER_H
 #define XTCP_RPC_TLS_LISTENER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "rpc/server.h"
@@ -11,13 +12,30 @@
 
 struct rpc_tls_listener;
 
-/* Listens at |where| (see config_listen_parse; TCP only) for |s|, which must be there until the end of the
- * listener; |tls| must outlive the server. Returns 0 and it in |out|, or a code with |e| naming the address.
- */
-int rpc_tls_listener_open(struct rpc_server *s, struct rpc_tls *tls, const char *where,
-                          struct rpc_tls_listener **out, struct err *e);
+struct rpc_tls_listener_options {
+    struct rpc_tls *tls; /* takes a reference */
+    bool ask_clients;    /* they must show a certificate that a CA in client_ca has signed */
+    bool beside;         /* listeners of ours that were shared may have the port: see rpc/listener.h */
+};
 
-/* Frees it; the server goes on listening until it stops. NULL is allowed. */
+/* Binds |where| (see config_listen_parse; TCP only) for |s|, which must be there until the end of the
+ * listener. Who connects waits until rpc_tls_listener_start. Returns 0 and it in |out|, or a code with |e|
+ * naming the address. */
+int rpc_tls_listener_open(struct rpc_server *s, const char *where,
+                          const struct rpc_tls_listener_options *options, struct rpc_tls_listener **out,
+                          struct err *e);
+
+/* Lets clients in. Once. */
+void rpc_tls_listener_start(struct rpc_tls_listener *l);
+
+/* As rpc_listener_share. */
+void rpc_tls_listener_share(struct rpc_tls_listener *l, bool on);
+
+/* Closes it, started or not: calls that are under way go on, their connections take no further ones and end
+ * with the last of them. NULL is allowed. */
+void rpc_tls_listener_close(struct rpc_tls_listener *l);
+
+/* Frees it only: the server closes the port when it stops. NULL is allowed. */
 void rpc_tls_listener_free(struct rpc_tls_listener *l);
 
 /* As rpc_listener_text and rpc_listener_port. */

@@ -53,6 +53,7 @@ struct app {
     bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
 
     struct gate *gate;
+    struct gate_change *change; /* between prepare and changed */
 
     struct batch_pool *pool;
     struct hub *hub;
@@ -206,7 +207,6 @@ static void run_schedule(struct app *app)
     const struct config *config = app_config(app);
     if (poller_check(app->poller, app->inventory))
         end_poll(app, config);
-    gate_apply(app->gate, config);
     int64_t now = clock_mono_ns();
     bool open = atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS;
     if (open)
@@ -245,14 +245,22 @@ static struct nswatch_options watch_options(const struct config *c)
 /* What of a new configuration can be refused. */
 static int prepare(void *arg, const struct config *new, struct err *e)
 {
+    struct app *app = arg;
     struct nswatch_options options = watch_options(new);
-    return nswatch_set_options(((struct app *)arg)->nswatch, &options, e);
+    int rc = gate_prepare(app->gate, new, &app->change, e);
+    if (rc)
+        return rc;
+    rc = nswatch_set_options(app->nswatch, &options, e);
+    if (rc)
+        gate_abort(app->gate, app->change);
+    return rc;
 }
 
 /* A new configuration is in force. Any thread. */
 static void changed(void *arg, const struct config *old, const struct config *new)
 {
     struct app *app = arg;
+    gate_commit(app->gate, app->change);
     log_set(new->log_level, new->log_format);
     if (new->write_files != old->write_files)
         poller_capture(app->poller, new->write_files);
@@ -299,13 +307,21 @@ static void on_gone(void *arg)
     nswatch_rescan(((struct app *)arg)->nswatch);
 }
 
+/* Reads again what can be read again. */
+static void reload_all(struct app *app)
+{
+    setup_reload(app->setup);
+    const struct config *config = app_config(app);
+    gate_refresh(app->gate, config);
+    config_unref(config);
+}
+
 static void on_signal(struct app *app)
 {
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            setup_reload(app->setup);
-            gate_refresh(app->gate);
+            reload_all(app);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;
@@ -496,13 +512,13 @@ static int start(struct app *app, struct err *e)
     app->pace = pace_new(app->config, app->start_mono_ns);
     int rc = app->pace ? open_loop(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
-        rc = gate_open(app->config, &app->gate, e);
+        rc = gate_new(app->config, app->epoll, &app->gate, e);
     if (rc == 0)
         rc = make_modules(app, e);
     if (rc == 0)
         rc = start_threads(app, e);
     if (rc == 0)
-        rc = gate_start(app->gate, app->config, app->epoll, app->server, e);
+        rc = gate_start(app->gate, app->config, app->server, e);
     return rc;
 }
 
@@ -512,7 +528,6 @@ static void log_start(const struct app *app)
     char timeout[DURATION_TEXT_MAX];
     duration_format(app->config->poll_frequency, frequency);
     duration_format(app->config->poll_timeout, timeout);
-    gate_log(app->gate);
     log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
 }
 

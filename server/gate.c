@@ -2,114 +2,56 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "rpc/listener.h"
-#include "rpc/peer.h"
 #include "server/access.h"
-#include "server/connections.h"
-#include "server/rate.h"
-#include "server/tls_gate.h"
-#include "server/tokens.h"
+#include "server/gate_int.h"
 
 /* Connections taken before the loop looks at other things. */
 #define BUDGET 64
 
-/* A place to come in. */
-struct door {
-    struct rpc_listener *listener;
-    bool probe; /* only the health is to be had here */
-};
+/* ---- Life ---- */
 
-struct gate {
-    struct door doors[2 * CONFIG_LISTEN_MAX];
-    size_t n;
-    struct tls_gate *tls;
-    struct tokens *tokens;
-    struct rpc_server *server;
-    struct rpc_peer_finder *finder;
-    struct connections *connections;
-    struct rate *rate;
-    uid_t own;
-    uint16_t port; /* of the first TCP listener that is not for probes */
-    uint32_t ipv4_ttl, ipv6_hop_limit;
-};
-
-/* ---- Opening ---- */
-
-static mode_t socket_mode(const struct config *c)
+struct rpc_tls_files gate_tls_files(const struct config *c)
 {
-    static const mode_t modes[] = {
-        [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
-    return modes[c->unix_socket_mode];
+    return (struct rpc_tls_files){
+        .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
 }
 
-static int open_door(struct gate *g, const struct config *c, const char *where, bool probe, struct err *e)
+int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
 {
-    struct rpc_listener_options options = {.socket_mode = socket_mode(c),
-                                           .socket_group = c->unix_socket_group};
-    int rc = rpc_listener_open(where, &options, &g->doors[g->n].listener, e);
-    if (rc)
-        return rc;
-    if (!probe && g->port == 0)
-        g->port = rpc_listener_port(g->doors[g->n].listener);
-    g->doors[g->n++].probe = probe;
-    return 0;
-}
-
-/* Whether |c| has the listeners that nobody has asked for. */
-static bool is_default(const struct config *c)
-{
-    struct buf text;
-    const struct config_option *o = config_option_find("grpc_listen");
-    buf_init(&text);
-    config_option_print(o, c, &text);
-    bool same = !text.failed && strcmp(buf_cstr(&text), o->default_value) == 0;
-    buf_free(&text);
-    return same;
-}
-
-static int open_doors(struct gate *g, const struct config *c, struct err *e)
-{
-    int rc = 0;
-    bool optional = is_default(c);
-    for (size_t i = 0; i < c->grpc_listen.n; i++) {
-        rc = open_door(g, c, c->grpc_listen.items[i], false, e);
-        if (rc && !optional)
-            return rc;
-        if (rc)
-            log_warn("gate", "%s: going on without it", e->text);
-    }
-    if (g->n == 0)
-        return rc;
-    rc = 0;
-    for (size_t i = 0; i < c->grpc_health_listen.n && rc == 0; i++)
-        rc = open_door(g, c, c->grpc_health_listen.items[i], true, e);
-    return rc;
+    const struct rpc_tls_files files = gate_tls_files(c);
+    *out = NULL;
+    if (c->grpc_tls_listen.n == 0)
+        return 0;
+    if (!*files.cert || !*files.key)
+        return err_set(e, ERR_RANGE, "grpc_tls_listen needs tls_cert_file and tls_key_file");
+    return rpc_tls_new(&files, out, e);
 }
 
 int gate_check(const struct config *c, struct err *e)
 {
-    struct tls_gate *tls = NULL;
+    struct rpc_tls *tls = NULL;
     struct tokens *tokens = NULL;
-    int rc = tls_gate_new(c, &tls, e);
+    int rc = gate_read_tls(c, &tls, e);
     if (rc == 0)
         rc = tokens_new(c->token_file, &tokens, e);
     tokens_free(tokens);
-    tls_gate_free(tls);
+    rpc_tls_unref(tls);
     return rc;
 }
 
-int gate_open(const struct config *c, struct gate **out, struct err *e)
+int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e)
 {
     struct gate *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
+    g->epoll = epoll;
     g->own = geteuid();
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->changed, NULL);
     int rc = connections_new(&g->connections);
     if (rc == 0)
         rc = rate_new(&g->rate);
@@ -118,68 +60,66 @@ int gate_open(const struct config *c, struct gate **out, struct err *e)
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
     if (rc == 0)
-        rc = tls_gate_new(c, &g->tls, e);
+        rc = tls_gate_new(epoll, g->connections, &g->tls_gate, e);
     if (rc == 0)
         rc = tokens_new(c->token_file, &g->tokens, e);
-    if (rc == 0)
-        rc = open_doors(g, c, e);
     if (rc) {
         gate_free(g);
         return rc;
     }
-    gate_apply(g, c);
     *out = g;
     return 0;
 }
 
-int gate_start(struct gate *g, const struct config *c, int epoll, struct rpc_server *server, struct err *e)
+int gate_start(struct gate *g, const struct config *c, struct rpc_server *server, struct err *e)
 {
+    struct gate_change *change;
     g->server = server;
-    int rc = tls_gate_start(g->tls, c, epoll, server, e);
-    if (rc)
-        return rc;
-    for (size_t i = 0; i < g->n; i++) {
-        const struct rpc_listener *l = g->doors[i].listener;
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &g->doors[i]};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, rpc_listener_fd(l), &event) != 0)
-            return err_set(e, -errno, "listener %s: %s", rpc_listener_text(l), err_name(-errno));
-    }
-    return 0;
-}
-
-void gate_log(const struct gate *g)
-{
-    for (size_t i = 0; i < g->n; i++)
-        log_info("gate", "listening on %s%s", rpc_listener_text(g->doors[i].listener),
-                 g->doors[i].probe ? " (health only)" : "");
-    tls_gate_log(g->tls);
+    int rc = gate_prepare(g, c, &change, e);
+    if (rc == 0)
+        gate_commit(g, change);
+    return rc;
 }
 
 uint16_t gate_port(const struct gate *g)
 {
-    return g->port;
+    return atomic_load(&g->port);
 }
-
-/* ---- Closing ---- */
 
 void gate_close(struct gate *g)
 {
     if (!g)
         return;
-    while (g->n > 0)
-        rpc_listener_close(g->doors[--g->n].listener);
+    pthread_mutex_lock(&g->lock);
+    while (g->changing)
+        pthread_cond_wait(&g->changed, &g->lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->doors[i]->tls)
+            g->doors[kept++] = g->doors[i];
+        else
+            door_close(g->doors[i]);
+    }
+    g->n = kept;
+    g->closed = true;
+    pthread_mutex_unlock(&g->lock);
 }
 
 void gate_free(struct gate *g)
 {
     if (!g)
         return;
-    gate_close(g);
-    tls_gate_free(g->tls);
+    tls_gate_free(g->tls_gate);
+    for (size_t i = 0; i < g->n; i++)
+        door_free(g->doors[i]);
+    rpc_tls_unref(g->tls);
     tokens_free(g->tokens);
     rpc_peer_finder_free(g->finder);
     connections_free(g->connections);
     rate_free(g->rate);
+    config_unref(g->config);
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
@@ -189,38 +129,54 @@ void gate_free(struct gate *g)
 static void let_in(struct gate *g, const struct door *door, int fd, const struct config *c)
 {
     struct rpc_peer peer;
-    if (!connections_add(g->connections, fd, c->connections_max)) {
+    if (!connections_add(g->connections, fd, c->connections_max, clock_mono_ns())) {
         log_limited(LOG_WARN, "gate",
                     "listener %s: a connection is turned away: there are %u of them, which is "
                     "connections_max",
-                    rpc_listener_text(door->listener), c->connections_max);
+                    rpc_listener_text(door->plain), c->connections_max);
         close(fd);
         return;
     }
-    if (door->probe) {
+    if (door->kind == DOOR_PROBE) {
         rpc_server_adopt_probe(g->server, fd);
         return;
     }
     rpc_peer_find(g->finder, fd, &peer);
     enum rpc_role role = access_peer_role(c, &peer, g->own);
-    log_debug("gate", "%s: connection from %s: role %s", rpc_listener_text(door->listener), peer.text,
+    log_debug("gate", "%s: connection from %s: role %s", rpc_listener_text(door->plain), peer.text,
               rpc_role_names[role]);
     rpc_server_adopt(g->server, fd, role);
 }
 
-void gate_serve(struct gate *g, void *source, const struct config *c)
+void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget)
 {
-    if (source == g->tls) {
-        tls_gate_serve(g->tls);
-        return;
-    }
-    const struct door *door = source;
-    for (int budget = BUDGET; budget > 0; budget--) {
-        int fd = rpc_listener_accept(door->listener);
+    for (; budget > 0; budget--) {
+        int fd = rpc_listener_accept(d->plain);
         if (fd < 0)
             return;
-        let_in(g, door, fd, c);
+        let_in(g, d, fd, c);
     }
+}
+
+/* The door that |source| is; NULL when it has been closed since epoll spoke of it. */
+static const struct door *find_door(const struct gate *g, const void *source)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->doors[i] == source)
+            return g->doors[i];
+    }
+    return NULL;
+}
+
+void gate_serve(struct gate *g, const void *source, const struct config *c)
+{
+    pthread_mutex_lock(&g->lock);
+    const struct door *door = find_door(g, source);
+    if (source == g->tls_gate)
+        tls_gate_serve(g->tls_gate, g->doors, g->n, c->connections_max);
+    else if (door)
+        gate_let_in(g, door, c, BUDGET);
+    pthread_mutex_unlock(&g->lock);
 }
 
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
@@ -239,17 +195,11 @@ int gate_admit(struct gate *g, const struct config *c, const char *peer, struct 
                    c->control_calls_max);
 }
 
-void gate_refresh(struct gate *g)
+void gate_refresh(struct gate *g, const struct config *c)
 {
-    tls_gate_refresh(g->tls);
-}
-
-void gate_apply(struct gate *g, const struct config *c)
-{
-    if (g->ipv4_ttl == c->ipv4_ttl && g->ipv6_hop_limit == c->ipv6_hop_limit)
-        return;
-    g->ipv4_ttl = c->ipv4_ttl;
-    g->ipv6_hop_limit = c->ipv6_hop_limit;
-    for (size_t i = 0; i < g->n; i++)
-        rpc_listener_set_hops(g->doors[i].listener, c->ipv4_ttl, c->ipv6_hop_limit);
+    tokens_refresh(g->tokens, c->token_file);
+    pthread_mutex_lock(&g->lock);
+    if (g->tls && c->grpc_tls_listen.n)
+        rpc_tls_refresh(g->tls);
+    pthread_mutex_unlock(&g->lock);
 }

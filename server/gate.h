@@ -1,5 +1,6 @@
 /* The gate: all listeners of the daemon. Whoever comes in is looked at, counted, and handed to the gRPC
- * server with a role. Main thread only, where nothing else is said. */
+ * server with a role. The listeners follow the configuration while the daemon runs. Any thread, where nothing
+ * else is said. */
 #ifndef XTCP_SERVER_GATE_H
 #define XTCP_SERVER_GATE_H
 
@@ -10,48 +11,63 @@
 #include "rpc/server.h"
 
 struct gate;
+struct gate_change;
 
 /* Whether the files that |c| names for the gate are good: certificates, tokens. Returns 0, or a code with
- * |e|.
- */
+ * |e|. */
 int gate_check(const struct config *c, struct err *e);
 
-/* Opens the plaintext listeners of |c|. Those of the default configuration may fail, with a warning, as long
- * as one of them does not; any other must not. Returns 0 and the gate in |out|, or a code with |e|. */
-int gate_open(const struct config *c, struct gate **out, struct err *e);
+/* A gate without listeners, which will let people in to |server|; it must be there before the first call
+ * comes, and the server ends before the gate is freed. Has |epoll| tell when there is something to do, with
+ * the gate's own pointers as data. Returns 0 and it in |out|, or a code with |e|. */
+int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e);
 
-/* Has |epoll| tell when somebody comes, with the gate's own pointers as data, and lets them in to |server|
- * from now on; opens the listeners with TLS. |server| ends before the gate is freed. Returns 0, or a code
- * with |e|.
- */
-int gate_start(struct gate *g, const struct config *c, int epoll, struct rpc_server *server, struct err *e);
+/* Opens the listeners of |c| and lets people in. Those of the default configuration may fail, with a warning,
+ * as long as one of them does not; any other must not. Returns 0, or a code with |e|. */
+int gate_start(struct gate *g, const struct config *c, struct rpc_server *server, struct err *e);
 
-/* Does what is to be done where epoll said so; |source| is the pointer that it gave. |c| is in force. */
-void gate_serve(struct gate *g, void *source, const struct config *c);
+/* ---- Changes: one at a time ---- */
 
-/* Looks whether certificates have changed, without waiting for somebody to connect. */
-void gate_refresh(struct gate *g);
+/* Makes all ready for |c|: opens the listeners that it has and the gate has not, without letting anybody in,
+ * and reads certificates and tokens. Listeners that stay are not touched, but for mode and group of a unix
+ * socket's file. Returns 0 and the change in |out|, which is then either committed or aborted, or a code with
+ * |e|, and everything is as before. */
+int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e);
 
-/* Makes the listeners follow |c|, which has been put in force, as far as a running daemon can. */
-void gate_apply(struct gate *g, const struct config *c);
+/* |c| of gate_prepare is in force: lets people in at the new listeners, shows the new certificates, and
+ * closes the listeners that are gone. Their connections live on, those by TLS until their last call ends. */
+void gate_commit(struct gate *g, struct gate_change *change);
 
-/* The role of a call (rpc_server_options.role). |c| is in force. Any thread. */
+/* Everything is as it was before gate_prepare. NULL is allowed. */
+void gate_abort(struct gate *g, struct gate_change *change);
+
+/* ---- Visitors ---- */
+
+/* Does what is to be done where epoll said so; |source| is the pointer that it gave, which may have become
+ * stale. |c| is in force. Main thread. */
+void gate_serve(struct gate *g, const void *source, const struct config *c);
+
+/* Looks whether certificates and tokens have changed, without waiting for somebody to connect; |c| is in
+ * force. */
+void gate_refresh(struct gate *g, const struct config *c);
+
+/* The role of a call (rpc_server_options.role). |c| is in force. */
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
                    enum rpc_role *out, struct err *e);
 
-/* Whether a call that changes something may be made now (rpc_server_options.admit). Any thread. */
+/* Whether a call that changes something may be made now (rpc_server_options.admit). */
 int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e);
 
-/* Logs what is listened on. */
-void gate_log(const struct gate *g);
-
-/* The port of the first TCP listener of grpc_listen, 0 when there is none. Any thread. */
+/* The port of the first TCP listener of grpc_listen, 0 when there is none. */
 uint16_t gate_port(const struct gate *g);
 
-/* Closes the plaintext listeners; connections live on, and the server closes its own. NULL is allowed. */
+/* ---- The end ---- */
+
+/* Closes the plaintext listeners and lets nothing change any more; connections live on, and the server closes
+ * the listeners with TLS when it stops. NULL is allowed. */
 void gate_close(struct gate *g);
 
-/* Frees it, closing what is open. NULL is allowed. */
+/* Frees it, after the server. NULL is allowed. */
 void gate_free(struct gate *g);
 
 #endif

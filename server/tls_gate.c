@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "rpc/tls.h"
 #include "rpc/tls_listener.h"
 
 /* A listener is made anew only when so many descriptors can be had, or it would stop as the last one did;
@@ -17,36 +18,54 @@
 #define SPARE_DESCRIPTORS 8
 #define REBUILD_NS        (200 * NS_PER_MS)
 
-struct tls_door {
-    struct rpc_tls_listener *listener;
-    bool down; /* it has stopped accepting */
-};
+/* From a handshake to the look at how many connections there are: those of many at once are looked at once.
+ */
+#define LOOK_NS (5 * NS_PER_MS)
 
 struct tls_gate {
-    struct rpc_tls *tls;
-    struct tls_door doors[CONFIG_LISTEN_MAX];
-    size_t n;
-    int timer;         /* timerfd: time to put right what has stopped */
-    _Atomic bool lost; /* some listener has stopped */
+    struct connections *connections;
+    int timer;            /* timerfd: time to look */
+    _Atomic bool lost;    /* some listener has stopped */
+    _Atomic bool arrived; /* somebody has come since the last look */
 };
 
-int tls_gate_new(const struct config *c, struct tls_gate **out, struct err *e)
+static void serve_in(struct tls_gate *g, int64_t ns)
 {
-    const struct rpc_tls_files files = {
-        .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
-    if (c->grpc_tls_listen.n && (!*files.cert || !*files.key))
-        return err_set(e, ERR_RANGE, "grpc_tls_listen needs tls_cert_file and tls_key_file");
+    struct itimerspec when = {.it_value = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S}};
+    timerfd_settime(g->timer, 0, &when, NULL);
+}
+
+/* On a thread of gRPC's, as the next one. */
+static void on_loss(void *arg)
+{
+    struct tls_gate *g = arg;
+    atomic_store(&g->lost, true);
+    serve_in(g, REBUILD_NS);
+}
+
+static void on_handshake(void *arg)
+{
+    struct tls_gate *g = arg;
+    connections_expect_tls(g->connections);
+    if (!atomic_exchange(&g->arrived, true))
+        serve_in(g, LOOK_NS);
+}
+
+int tls_gate_new(int epoll, struct connections *connections, struct tls_gate **out, struct err *e)
+{
     struct tls_gate *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
+    *g = (struct tls_gate){.connections = connections};
     g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    int rc = g->timer < 0 ? err_set(e, -errno, "gate: %s", err_name(-errno)) : 0;
-    if (rc == 0 && c->grpc_tls_listen.n)
-        rc = rpc_tls_new(&files, &g->tls, e);
-    if (rc) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
+    if (g->timer < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0) {
+        int rc = err_set(e, -errno, "gate: %s", err_name(-errno));
         tls_gate_free(g);
         return rc;
     }
+    rpc_tls_on_loss(on_loss, g);
+    rpc_tls_on_handshake(on_handshake, g);
     *out = g;
     return 0;
 }
@@ -56,44 +75,13 @@ void tls_gate_free(struct tls_gate *g)
     if (!g)
         return;
     rpc_tls_on_loss(NULL, NULL);
-    while (g->n > 0)
-        rpc_tls_listener_free(g->doors[--g->n].listener);
-    rpc_tls_free(g->tls);
+    rpc_tls_on_handshake(NULL, NULL);
     if (g->timer >= 0)
         close(g->timer);
     free(g);
 }
 
-static void serve_in(struct tls_gate *g, int64_t ns)
-{
-    struct itimerspec when = {.it_value = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S}};
-    timerfd_settime(g->timer, 0, &when, NULL);
-}
-
-/* On a thread of gRPC's. */
-static void on_loss(void *arg)
-{
-    struct tls_gate *g = arg;
-    atomic_store(&g->lost, true);
-    serve_in(g, REBUILD_NS);
-}
-
-int tls_gate_start(struct tls_gate *g, const struct config *c, int epoll, struct rpc_server *server,
-                   struct err *e)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0)
-        return err_set(e, -errno, "gate: %s", err_name(-errno));
-    for (size_t i = 0; i < c->grpc_tls_listen.n; i++) {
-        int rc = rpc_tls_listener_open(server, g->tls, c->grpc_tls_listen.items[i], &g->doors[i].listener, e);
-        if (rc)
-            return rc;
-        g->n++;
-    }
-    if (g->n > 0)
-        rpc_tls_on_loss(on_loss, g);
-    return 0;
-}
+/* ---- Listeners that have stopped ---- */
 
 static bool has_room(void)
 {
@@ -106,48 +94,62 @@ static bool has_room(void)
     return n == SPARE_DESCRIPTORS;
 }
 
-static void rebuild(struct tls_gate *g, struct tls_door *door)
+/* Returns whether it is to be tried again. */
+static bool rebuild(struct door *door)
 {
     struct err e;
-    if (rpc_tls_listener_rebuild(door->listener, &e)) {
+    if (rpc_tls_listener_rebuild(door->tls, &e)) {
         log_limited(LOG_WARN, "gate", "%s: trying again", e.text);
-        serve_in(g, REBUILD_NS);
-        return;
+        return true;
     }
     door->down = false;
-    log_info("gate", "listening again on %s (TLS)", rpc_tls_listener_text(door->listener));
+    door_log(door, "listening again on");
+    return false;
 }
 
-void tls_gate_serve(struct tls_gate *g)
+static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
 {
-    uint64_t count;
-    ssize_t n = read(g->timer, &count, sizeof(count));
-    (void)n;
-    if (atomic_exchange(&g->lost, false)) {
+    size_t down = 0;
+    bool lost = atomic_exchange(&g->lost, false);
+    if (lost)
         log_limited(LOG_WARN, "gate",
                     "there was no descriptor for a connection by TLS: its listener is made anew");
-        for (size_t i = 0; i < g->n; i++) /* gRPC does not tell which one it was */
-            g->doors[i].down = true;
+    for (size_t i = 0; i < n; i++) {
+        if (doors[i]->tls && lost)
+            doors[i]->down = true; /* gRPC does not tell which one it was */
+        down += doors[i]->down;
     }
-    if (!has_room()) {
-        serve_in(g, REBUILD_NS);
+    if (down == 0)
         return;
-    }
-    for (size_t i = 0; i < g->n; i++) {
-        if (g->doors[i].down)
-            rebuild(g, &g->doors[i]);
-    }
+    bool again = !has_room();
+    for (size_t i = 0; i < n && !again; i++)
+        again = doors[i]->down && rebuild(doors[i]);
+    if (again)
+        serve_in(g, REBUILD_NS);
 }
 
-void tls_gate_refresh(struct tls_gate *g)
+/* ---- Connections beyond the bound ---- */
+
+/* Shows out those that came last, when there are more than |max|. */
+static void bound(struct tls_gate *g, size_t max)
 {
-    if (g->tls)
-        rpc_tls_refresh(g->tls);
+    size_t closed = 0;
+    int64_t later = connections_bound_tls(g->connections, max, clock_mono_ns(), &closed);
+    if (closed)
+        log_limited(LOG_WARN, "gate",
+                    "%zu connections by TLS are turned away: there are %zu of all kinds, which is "
+                    "connections_max",
+                    closed, max);
+    if (later > 0 && !atomic_exchange(&g->arrived, true))
+        serve_in(g, later);
 }
 
-void tls_gate_log(const struct tls_gate *g)
+void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max)
 {
-    for (size_t i = 0; i < g->n; i++)
-        log_info("gate", "listening on %s (TLS%s)", rpc_tls_listener_text(g->doors[i].listener),
-                 rpc_tls_asks_clients(g->tls) ? ", client certificates" : "");
+    uint64_t count;
+    ssize_t got = read(g->timer, &count, sizeof(count));
+    (void)got;
+    if (atomic_exchange(&g->arrived, false))
+        bound(g, max);
+    mend(g, doors, n);
 }

@@ -1,32 +1,24 @@
-/* The listeners with TLS, kept alive: gRPC accepts there itself and stops for ever when it finds no
- * descriptor. Main thread only. */
+/* What gRPC, which accepts connections by TLS itself, leaves undone: a listener that found no descriptor
+ * stops for ever and is to be made anew; and nobody is told who has come, so that has to be looked up. Under
+ * the gate's lock. */
 #ifndef XTCP_SERVER_TLS_GATE_H
 #define XTCP_SERVER_TLS_GATE_H
 
-#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "config/config.h"
 #include "lib/err.h"
-#include "rpc/server.h"
+#include "server/connections.h"
+#include "server/door.h"
 
 struct tls_gate;
 
-/* Reads the certificates of |c|; nothing is read where it has no listeners with TLS. Returns 0 and the gate
- * in |out|, or a code with |e|. */
-int tls_gate_new(const struct config *c, struct tls_gate **out, struct err *e);
+/* Has |epoll| tell, with the gate as data, when there is something to do. Returns 0 and it in |out|, or a
+ * code with |e|. One at a time in a process. */
+int tls_gate_new(int epoll, struct connections *connections, struct tls_gate **out, struct err *e);
 
-/* Opens the listeners of |c| for |server|, which ends before the gate is freed, and has |epoll| tell when one
- * has to be put right, with |g| as data. Returns 0, or a code with |e|. */
-int tls_gate_start(struct tls_gate *g, const struct config *c, int epoll, struct rpc_server *server,
-                   struct err *e);
-
-/* epoll has told. */
-void tls_gate_serve(struct tls_gate *g);
-
-/* Looks whether the files of the certificates have changed, without waiting for somebody to connect. */
-void tls_gate_refresh(struct tls_gate *g);
-
-void tls_gate_log(const struct tls_gate *g);
+/* epoll has told: |doors| are the gate's, |max| is connections_max. */
+void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max);
 
 /* Frees it. NULL is allowed. */
 void tls_gate_free(struct tls_gate *g);

@@ -216,6 +216,13 @@ static unsigned same_text(const unsigned char *a, const unsigned char *b)
     return differ == 0;
 }
 
+void tokens_refresh(struct tokens *t, const char *path)
+{
+    pthread_mutex_lock(&t->lock);
+    refresh(t, path);
+    pthread_mutex_unlock(&t->lock);
+}
+
 bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role)
 {
     unsigned char padded[TOKEN_LENGTH_MAX + 1] = {0};

@@ -17,9 +17,12 @@ struct tokens;
 int tokens_new(const char *path, struct tokens **out, struct err *e);
 void tokens_free(struct tokens *t);
 
-/* Looks for |token| and puts its role into |role|. The file is read again first if it has changed, or if it
- * is another |path| than before; if it is no good now, that is logged and what was read before counts. How
- * long this takes tells nothing about the tokens. */
+/* Reads the file again if it has changed, or if it is another |path| than before. What is wrong with it is
+ * logged, once for each change, and what was read before counts. */
+void tokens_refresh(struct tokens *t, const char *path);
+
+/* Looks for |token| and puts its role into |role|. Begins with tokens_refresh.
+ * How long this takes tells nothing about the tokens. */
 bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role);
 
 #endif

@@ -411,7 +411,6 @@ static void test_what_cannot_be_changed_is_refused_by_name(void **state)
     REFUSE(s3_secret_key, (char *)"k", ERR_UNSUPPORTED,
            "s3_secret_key: value \"***\" is not supported by this daemon, which has \"\": there is no S3");
     REFUSE(daemon_version, (char *)"9", ERR_UNSUPPORTED, "daemon_version");
-    REFUSE(grpc_port, 8890, ERR_UNSUPPORTED, "grpc_port");
     d.seconds = 1;
     REFUSE(kafka_produce_timeout, &d, ERR_UNSUPPORTED, "kafka_produce_timeout");
     d.seconds = 0;
@@ -479,6 +478,33 @@ static void test_deserializers(void **state)
     config_unref(c);
 }
 
+/* The port alone: that of the first TCP listener, wherever it stands. */
+static void test_port(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {{"127.0.0.1:8889", "unix:/s", "127.0.0.1:9999,unix:/s"},
+                                           {"unix:/s", "[::1]:0", "unix:/s,[::1]:9999"}};
+    XtcpConfig__V1__XtcpConfig m = XTCP_CONFIG__V1__XTCP_CONFIG__INIT;
+    struct config_msg_set out;
+    struct err e;
+    m.grpc_port = 9999;
+    for (size_t i = 0; i < 2; i++) {
+        struct config *c = new_config();
+        struct buf text;
+        assert_int_equal(config_set_strings(c, &c->grpc_listen, cases[i], 2), 0);
+        assert_int_equal(set(&m, c, &out, &e), 0);
+        buf_init(&text);
+        config_option_print(config_option_find("grpc_listen"), out.candidate, &text);
+        assert_string_equal(buf_cstr(&text), cases[i][2]);
+        buf_free(&text);
+        config_unref(out.candidate);
+        assert_int_equal(config_set_strings(c, &c->grpc_listen, cases[1], 1), 0);
+        assert_int_equal(set(&m, c, &out, &e), ERR_RANGE);
+        assert_says(e, "grpc_port: value \"9999\": no listener in grpc_listen has a port");
+        config_unref(c);
+    }
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -496,10 +522,18 @@ static void test_options(void **state)
     assert_says(e, "options.listeners.listen: 0 entries; allowed 1 to 16");
     listeners.n_listen = 1;
     listeners.listen = listen;
-    assert_int_equal(set(&m, c, &out, &e), ERR_UNSUPPORTED);
-    assert_says(
-        e,
-        "options.listeners.listen: cannot be changed while the daemon runs; in force is \"127.0.0.1:8889,");
+    assert_int_equal(set(&m, c, &out, &e), 0);
+    assert_int_equal(out.candidate->grpc_listen.n, 1);
+    assert_string_equal(out.candidate->grpc_listen.items[0], "127.0.0.1:9999");
+    config_unref(out.candidate);
+    m.grpc_port = 9998; /* the same thing, said twice */
+    assert_int_equal(set(&m, c, &out, &e), ERR_RANGE);
+    assert_says(e, "options.listeners.listen contradicts grpc_port");
+    m.grpc_port = 9999;
+    assert_int_equal(set(&m, c, &out, &e), 0);
+    assert_string_equal(out.candidate->grpc_listen.items[0], "127.0.0.1:9999");
+    config_unref(out.candidate);
+    m.grpc_port = 0;
     listen[0] = (char *)"nowhere";
     assert_int_equal(set(&m, c, &out, &e), ERR_MALFORMED);
     assert_says(e, "options.listeners.listen: \"nowhere\"");
@@ -723,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_changed_is_refused_by_name),
         cmocka_unit_test(test_required_zero_in_a_complete_configuration),
         cmocka_unit_test(test_deserializers),
+        cmocka_unit_test(test_port),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_every_cut_and_every_flipped_bit),

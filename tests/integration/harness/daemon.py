@@ -50,7 +50,7 @@ class Daemon:
     @property
     def targets(self):
         """What clients connect to, one for each listener."""
-        found = re.findall(r"listening on ([^\s\"]+)", self.log())
+        found = re.findall(r"(?<!longer )listening on ([^\s\"]+)", self.log())
         assert found, self.log()
         return found
 

@@ -1,0 +1,49 @@
+/* Inside the gate: what gate.c, which lets people in, and gate_change.c, which moves the doors, share. */
+#ifndef XTCP_SERVER_GATE_INT_H
+#define XTCP_SERVER_GATE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "rpc/peer.h"
+#include "rpc/tls.h"
+#include "server/connections.h"
+#include "server/door.h"
+#include "server/gate.h"
+#include "server/rate.h"
+#include "server/tls_gate.h"
+#include "server/tokens.h"
+
+#define GATE_DOORS_MAX (3 * CONFIG_LISTEN_MAX)
+
+struct gate {
+    int epoll;
+    struct rpc_server *server;
+    struct rate *rate;
+    struct tokens *tokens;
+    uid_t own;
+    _Atomic uint16_t port; /* of the first TCP listener of grpc_listen */
+
+    pthread_mutex_t lock; /* guards what follows, and serialises what is done to faces of the server */
+    struct door *doors[GATE_DOORS_MAX];
+    size_t n;
+    const struct config *config; /* what the doors follow; NULL before the first */
+    struct rpc_tls *tls;         /* NULL until there is a door with TLS, then to the end */
+    struct tls_gate *tls_gate;
+    struct rpc_peer_finder *finder;
+    struct connections *connections;
+    bool closed;   /* it is over: nothing changes any more */
+    bool changing; /* between prepare and its commit or abort */
+    pthread_cond_t changed;
+};
+
+/* Lets in who waits at |d|, at most |budget|. The lock is held. */
+void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget);
+
+/* The files that |c| names for TLS. */
+struct rpc_tls_files gate_tls_files(const struct config *c);
+
+/* Reads them. Returns 0 and them in |out|, NULL where |c| has no listener with TLS, or a code with |e|. */
+int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e);
+
+#endif
