@@ -17,9 +17,9 @@
 
 /* How records are chosen and shown. */
 #define RECORD_OPTIONS                                                                                       \
-    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B,…", "show these fields, in this order"},                 \
-        {"sort-by",   's',     OPTION_TEXT,                                                                  \
-         AT(sort_by), "A,B,…", "sort each poll by these fields; -A or A:desc: greatest first"},              \
+    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                   \
+        {"sort-by",   's',   OPTION_TEXT,                                                                    \
+         AT(sort_by), "A,B", "sort each poll by these fields; -A or A:desc: greatest first"},                \
         {"numeric", 'n', OPTION_FLAG, AT(numeric), NULL, "exact numbers instead of ones with units"},        \
         {"no-header", 'H', OPTION_FLAG, AT(no_header), NULL, "no line of titles"},                           \
         {"time", 'T', OPTION_FLAG, AT(time), NULL, "put the time of its poll in front of each record"},      \
@@ -40,6 +40,11 @@ static const struct option_def poll_options[] = {
     {"count", 0, OPTION_COUNT, AT(count), "N", "make N polls (default: 1; with --every: until interrupted)"},
     {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
      "time from the start of a poll to the start of the next"},
+    END,
+};
+
+static const struct option_def snapshot_options[] = {
+    RECORD_OPTIONS,
     END,
 };
 
@@ -104,6 +109,18 @@ const struct command commands[] = {
      .options = poll_options,
      .formats = FORMATS_RECORDS,
      .run = command_poll},
+    {.name = "snapshot",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[FILTER]",
+     .summary = "show the sockets that there are now, as ss does",
+     .help =
+         "One poll, as a table unless --output says otherwise. FILTER is as of ss, see xtcp2-filter(7).\n",
+     .example = "xtcp2client snapshot --sort-by -rtt state established",
+     .options = snapshot_options,
+     .formats = FORMATS_RECORDS,
+     .table = true,
+     .run = command_snapshot},
     {.name = "get",
      .usage = "",
      .summary = "print the configuration in force as JSON",
@@ -216,6 +233,7 @@ void command_help_all(struct buf *out)
         option_help(out, d);
     buf_str(out, "\nThe target is " OPTIONS_TARGET_DEFAULT " unless --target or $" OPTIONS_TARGET_ENV
                  " says otherwise.\n"
+                 "The format is table on a terminal, else jsonl, unless --output says otherwise.\n"
                  "Data goes to standard output, all else to standard error.\n"
                  "Exit codes: 0 done, 1 failed, 2 wrong usage. See also: xtcp2client COMMAND --help\n\n"
                  "example: xtcp2client poll\n");

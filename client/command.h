@@ -47,6 +47,7 @@ void command_help(const struct command *c, struct buf *out);
 /* The commands, each in the file of its subject. */
 int command_stream(struct session *s);
 int command_poll(struct session *s);
+int command_snapshot(struct session *s);
 int command_get(struct session *s);
 int command_apply(struct session *s);
 int command_frequency(struct session *s);

@@ -14,11 +14,15 @@
 #define SERVICE "/xtcp_namespace.v1.NamespaceService/"
 
 static const struct table_column columns[] = {
-    {"NAME", TABLE_LEFT, 0, 7, 12},        {"KIND", TABLE_LEFT, 3, 9, 0},
-    {"STATE", TABLE_LEFT, 0, 6, 0},        {"SOCKETS", TABLE_RIGHT, 0, 7, 0},
-    {"INODE", TABLE_RIGHT, 1, 10, 0},      {"COOKIE", TABLE_RIGHT, 4, 6, 0},
-    {"POLL", TABLE_RIGHT, 5, 6, 0},        {"FOUND AT", TABLE_LEFT, 6, 8, 16},
-    {"LAST ERROR", TABLE_LEFT, 2, 10, 20},
+    {.title = "NAME", .least = 7, .cut = 12},
+    {.title = "KIND", .drop = 3, .least = 9},
+    {.title = "STATE", .least = 6},
+    {.title = "SOCKETS", .align = TABLE_RIGHT, .least = 7},
+    {.title = "INODE", .align = TABLE_RIGHT, .drop = 1, .least = 10},
+    {.title = "COOKIE", .align = TABLE_RIGHT, .drop = 4, .least = 6},
+    {.title = "POLL", .align = TABLE_RIGHT, .drop = 5, .least = 6},
+    {.title = "FOUND AT", .drop = 6, .least = 8, .cut = 16},
+    {.title = "LAST ERROR", .drop = 2, .least = 10, .cut = 20},
 };
 
 static void cell_u64(struct table *t, uint64_t v)

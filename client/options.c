@@ -17,7 +17,7 @@ const struct option_def options_global[] = {
     {"all-addresses", 0, OPTION_FLAG, AT(all_addresses), NULL, "every address of a host name is a target"},
     {"config", 0, OPTION_TEXT, AT(config), "FILE", "instead of ~/.config/xtcp2/client.yaml"},
     {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
-     "table (on a terminal), jsonl (else), wide, json, protojson, csv, tsv, proto, null"},
+     "table, wide, jsonl, json, protojson, csv, tsv, proto or null"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
     {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
      "the same; its name where a command has a --timeout of its own"},

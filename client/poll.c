@@ -1,8 +1,9 @@
-/* The command poll: one bidirectional stream, on which each request is a poll. */
+/* The commands poll and snapshot: one bidirectional stream, on which each request is a poll. */
 #include <inttypes.h>
 
 #include "client/command.h"
 #include "client/reader.h"
+#include "client/show.h"
 #include "lib/clock.h"
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
@@ -14,7 +15,9 @@
 
 struct poll_run {
     struct session *session;
+    struct show show;
     struct reader reader;
+    struct buf request;
     struct rpc_stream *stream;
     int64_t heard_ns; /* monotonic: when the last message came or the request went */
     bool dirty;       /* something came since the last flush */
@@ -28,12 +31,14 @@ static int64_t next_deadline(const struct poll_run *p)
     if (p->dirty)
         until = clock_mono_ns() + SESSION_IDLE_NS;
     else if (!r->edges)
-        until = p->heard_ns + (r->n_last ? SILENCE_END_NS : SILENCE_FAIL_NS);
+        until = p->heard_ns + (r->any_last ? SILENCE_END_NS : SILENCE_FAIL_NS);
     int64_t end = p->session->deadline_ns;
     return end && (!until || end < until) ? end : until;
 }
 
-enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED };
+enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED, POLL_REFUSED };
+
+#define CODE_UNIMPLEMENTED 12 /* grpc_status_code */
 
 /* Nothing came until next_deadline. */
 static enum poll_end on_silence(struct poll_run *p)
@@ -49,11 +54,11 @@ static enum poll_end on_silence(struct poll_run *p)
         output_note(s->out, "the time is over, before the end of the poll");
         return POLL_FAILED;
     }
-    if (unmarked && p->reader.n_last && now >= p->heard_ns + SILENCE_END_NS) {
+    if (unmarked && p->reader.any_last && now >= p->heard_ns + SILENCE_END_NS) {
         reader_end(&p->reader);
         return POLL_DONE;
     }
-    if (unmarked && !p->reader.n_last && now >= p->heard_ns + SILENCE_FAIL_NS) {
+    if (unmarked && !p->reader.any_last && now >= p->heard_ns + SILENCE_FAIL_NS) {
         output_note(s->out, "no answer from %s within 30s", s->options->target);
         return POLL_FAILED;
     }
@@ -64,6 +69,8 @@ static enum poll_end on_ended(struct poll_run *p)
 {
     struct rpc_status status;
     rpc_stream_status(p->stream, &status);
+    if (status.code == CODE_UNIMPLEMENTED && reader_refused(&p->reader))
+        return POLL_REFUSED; /* to be asked again, for less */
     if (status.code == 0 && stop_reason(p->session->stop) == STOP_NOT)
         output_note(p->session->out, "%s ended the stream before the end of the poll",
                     p->session->options->target);
@@ -128,15 +135,41 @@ static enum poll_end wait_until(struct poll_run *p, int64_t at)
     return until == at ? POLL_GOES_ON : POLL_DONE;
 }
 
-static int run_polls(struct poll_run *p, const struct buf *request, uint64_t count)
+/* Opens the stream anew. Returns 0 or an error, which has been told. */
+static int open_stream(struct poll_run *p)
+{
+    struct err e = {0};
+    rpc_stream_free(p->stream);
+    p->stream = NULL;
+    int rc = reader_request(&p->reader, &p->request);
+    if (rc != 0)
+        output_note(p->session->out, "out of memory");
+    else if ((rc = rpc_stream_open(p->session->channel, METHOD, NULL, &p->stream, &e)) != 0)
+        output_note(p->session->out, "%s", e.text);
+    return rc;
+}
+
+/* Asks for one poll and shows it. */
+static enum poll_end one_poll(struct poll_run *p)
+{
+    for (;;) {
+        /* When sending fails the call has ended, and receiving tells how. */
+        rpc_stream_send(p->stream, p->request.data, p->request.len);
+        enum poll_end end = read_poll(p);
+        if (end != POLL_REFUSED)
+            return end;
+        if (open_stream(p) != 0)
+            return POLL_FAILED;
+    }
+}
+
+static int run_polls(struct poll_run *p, uint64_t count)
 {
     struct session *s = p->session;
     bool endless = count == 0;
     for (uint64_t i = 0; endless || i < count; i++) {
         int64_t next = clock_mono_ns() + s->options->every_ns;
-        /* When sending fails the call has ended, and receiving tells how. */
-        rpc_stream_send(p->stream, request->data, request->len);
-        if (read_poll(p) != POLL_DONE)
+        if (one_poll(p) != POLL_DONE)
             break;
         if (!endless && i + 1 == count)
             return EXIT_DONE;
@@ -154,31 +187,35 @@ static int run_polls(struct poll_run *p, const struct buf *request, uint64_t cou
     return EXIT_FAILED;
 }
 
-int command_poll(struct session *s)
+/* |count| polls; 0: without an end of their own. */
+static int run(struct session *s, uint64_t count)
 {
     struct poll_run p = {.session = s};
-    struct buf request;
-    struct err e = {0};
-    int rc = EXIT_FAILED;
-    uint64_t count = s->options->count;
-
-    if (!count && !s->options->every_ns)
-        count = 1;
-    buf_init(&request);
-    if (reader_init(&p.reader, s) != 0 || reader_request(&request) != 0) {
-        output_note(s->out, "out of memory");
-    } else if (rpc_stream_open(s->channel, METHOD, NULL, &p.stream, &e) != 0) {
-        output_note(s->out, "%s", e.text);
-    } else {
-        rc = run_polls(&p, &request, count);
-        records_flush(p.reader.records);
+    buf_init(&p.request);
+    int rc = show_open(&p.show, s->options, s->out, false);
+    if (rc == EXIT_DONE) {
+        reader_init(&p.reader, s, p.show.records, p.show.query);
+        rc = open_stream(&p) == 0 ? run_polls(&p, count) : EXIT_FAILED;
+        records_end(p.show.records);
         /* Without an end of its own, Ctrl-C is how it is meant to end. */
         if (rc != EXIT_DONE && count == 0 && stop_reason(s->stop) == STOP_SIGNAL)
             rc = EXIT_DONE;
-        rpc_stream_half_close(p.stream);
+        if (p.stream)
+            rpc_stream_half_close(p.stream);
     }
     rpc_stream_free(p.stream);
-    reader_fini(&p.reader);
-    buf_free(&request);
+    show_close(&p.show);
+    buf_free(&p.request);
     return rc;
+}
+
+int command_poll(struct session *s)
+{
+    const struct options *o = s->options;
+    return run(s, o->count || o->every_ns ? o->count : 1);
+}
+
+int command_snapshot(struct session *s)
+{
+    return run(s, 1);
 }

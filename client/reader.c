@@ -8,49 +8,74 @@
 #include "lib/clock.h"
 #include "rpc/msg_stream.h"
 
-#define BATCH_ROWS 256 /* rows in one message: few messages, and the first rows are there soon */
-#define ERRORS_MAX 10  /* failed namespaces that are told for each poll */
+#define ERRORS_MAX 10 /* failed namespaces that are told for each poll */
 
-int reader_init(struct reader *r, struct session *s)
+void reader_init(struct reader *r, struct session *s, struct records *records, const struct query *query)
 {
-    *r = (struct reader){.out = s->out, .target = s->options->target, .quiet = s->options->quiet};
-    r->records = records_new(s->options->output, s->out);
-    return r->records ? 0 : -ENOMEM;
+    *r = (struct reader){.out = s->out,
+                         .records = records,
+                         .query = query,
+                         .target = s->options->target,
+                         .quiet = s->options->quiet,
+                         .verbose = s->options->verbose};
 }
 
-void reader_fini(struct reader *r)
+int reader_request(const struct reader *r, struct buf *request)
 {
-    records_free(r->records);
-    r->records = NULL;
+    buf_reset(request);
+    return query_request(r->query, r->plain, request);
 }
 
-int reader_request(struct buf *request)
+/* The choice is made here from now on. */
+static void choose_here(struct reader *r, const char *why)
 {
-    return stream_request_encode(&(struct stream_request){.batch_rows = BATCH_ROWS, .markers = true},
-                                 request);
+    r->here = true;
+    if (r->verbose)
+        output_note(r->out, "%s %s: filter, namespaces and columns are applied here", r->target, why);
+}
+
+bool reader_refused(struct reader *r)
+{
+    if (r->plain || !query_asks(r->query))
+        return false;
+    r->plain = true;
+    choose_here(r, "does not filter");
+    return true;
 }
 
 void reader_end(struct reader *r)
 {
     char time[CLOCK_TEXT_MAX];
     r->n_polls++;
-    records_flush(r->records);
+    records_end(r->records);
     clock_format(r->last.timestamp_ns, 3, time);
     if (!r->quiet)
-        output_say(r->out, "poll of %s: %" PRIu64 " socket%s", time, r->n_last, r->n_last == 1 ? "" : "s");
+        output_say(r->out, "%s%spoll of %s: %" PRIu64 " socket%s", r->node ? r->node : "",
+                   r->node ? ": " : "", time, r->n_last, r->n_last == 1 ? "" : "s");
     r->n_last = 0;
+    r->any_last = false;
 }
 
 static int take_row(struct reader *r, const uint8_t *row, size_t len, struct err *e)
 {
-    struct records_poll poll;
-    int rc = records_add(r->records, row, len, &poll, e);
+    struct records_added added;
+    if (!r->here && !r->informed && query_asks(r->query))
+        choose_here(r, "does not tell what it filters");
+    if (!r->edges && r->any_last) {
+        /* Whether this is the next poll is known before it is shown. */
+        int rc = records_poll_of(r->records, row, len, &added.poll, e);
+        if (rc != 0)
+            return rc;
+        if (added.poll.timestamp_ns != r->last.timestamp_ns || added.poll.poll_id != r->last.poll_id)
+            reader_end(r);
+    }
+    int rc = records_add(r->records, row, len, r->here ? r->query : NULL, r->node, &added, e);
     if (rc != 0)
         return rc;
-    if (!r->edges && r->n_last &&
-        (poll.timestamp_ns != r->last.timestamp_ns || poll.poll_id != r->last.poll_id))
-        reader_end(r);
-    r->last = poll;
+    r->last = added.poll;
+    r->any_last = true;
+    if (!added.shown)
+        return 0;
     r->n_last++;
     r->n_records++;
     return r->max_records && r->n_records >= r->max_records;
@@ -73,10 +98,18 @@ static void tell_failures(struct reader *r, const struct stream_end *end)
 {
     size_t told = end->n_errors < ERRORS_MAX ? end->n_errors : ERRORS_MAX;
     for (size_t i = 0; i < told; i++)
-        output_say(r->out, "  namespace %s (inode %" PRIu64 "): %s", end->errors[i].name,
-                   end->errors[i].inode, end->errors[i].text);
+        output_say(r->out, "%s%s namespace %s (inode %" PRIu64 "): %s", r->node ? r->node : "",
+                   r->node ? ":" : " ", end->errors[i].name, end->errors[i].inode, end->errors[i].text);
     if (end->namespaces_failed > told && told)
         output_say(r->out, "  and %zu more", end->namespaces_failed - told);
+}
+
+/* "42 sockets", or of which only some were asked for: "3 of 42 sockets" */
+static void put_sockets(const struct reader *r, const struct stream_end *end, struct buf *line)
+{
+    if (query_selects(r->query))
+        buf_printf(line, "%" PRIu64 " of ", r->n_last);
+    buf_printf(line, "%" PRIu64 " socket%s", end->sockets, end->sockets == 1 ? "" : "s");
 }
 
 /* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost" */
@@ -89,9 +122,11 @@ static void tell_end(struct reader *r, const struct stream_end *end)
         return;
     units_time(end->duration_ns, took);
     buf_init(&line);
-    buf_printf(&line,
-               "poll %" PRIu64 ": %" PRIu64 " socket%s in %" PRIu32 " namespace%s, %s; %" PRIu64 " lost",
-               end->poll_id, end->sockets, end->sockets == 1 ? "" : "s", end->namespaces,
+    if (r->node)
+        buf_printf(&line, "%s: ", r->node);
+    buf_printf(&line, "poll %" PRIu64 ": ", end->poll_id);
+    put_sockets(r, end, &line);
+    buf_printf(&line, " in %" PRIu32 " namespace%s, %s; %" PRIu64 " lost", end->namespaces,
                end->namespaces == 1 ? "" : "s", took, end->rows_lost);
     if (end->rows_lost)
         buf_str(&line, " (this client was too slow)");
@@ -109,14 +144,28 @@ static void tell_end(struct reader *r, const struct stream_end *end)
 static int take_end(struct reader *r, const struct stream_end *end)
 {
     r->edges = true;
-    int rc = records_flush(r->records);
+    int rc = records_end(r->records);
     /* The end of a poll that was under way when the stream began does not make it complete. */
     if (r->open) {
         r->n_polls++;
         tell_end(r, end);
     }
     r->open = false;
+    r->n_last = 0;
     return rc;
+}
+
+/* What the daemon makes of the request. */
+static void take_info(struct reader *r, const struct stream_info *info)
+{
+    static const char *const places[] = {"", "by the kernel", "by the collector", "on the stream"};
+    r->informed = true;
+    for (size_t i = 0; r->verbose && i < info->n_parts; i++) {
+        uint32_t place = info->parts[i].place;
+        output_note(r->out, "%s: filtered %s: %s", r->target,
+                    place < sizeof(places) / sizeof(places[0]) ? places[place] : "there",
+                    info->parts[i].expression);
+    }
 }
 
 int reader_message(struct reader *r, const struct rpc_bytes *message, struct err *e)
@@ -134,11 +183,14 @@ int reader_message(struct reader *r, const struct rpc_bytes *message, struct err
         break;
     case STREAM_EVENT_BEGIN:
         r->edges = r->open = true;
+        r->n_last = 0;
         break;
     case STREAM_EVENT_END:
         rc = take_end(r, &event.end);
         break;
     case STREAM_EVENT_INFO:
+        take_info(r, &event.info);
+        break;
     case STREAM_EVENT_NONE:
         break;
     }
@@ -150,5 +202,8 @@ void reader_again(struct reader *r)
 {
     r->open = false;
     r->edges = false;
+    r->informed = false;
+    r->here = r->plain;
     r->n_last = 0;
+    r->any_last = false;
 }

@@ -15,25 +15,36 @@
 
 struct reader {
     struct output *out;
-    struct records *records;
+    struct records *records; /* where they go: the caller's */
+    const struct query *query;
     const char *target;   /* for errors */
+    const char *node;     /* for the column that says where a record came from; NULL: there is none */
     bool quiet;           /* no line about each poll that went well */
+    bool verbose;         /* tell what is filtered where */
     uint64_t max_records; /* 0: no limit */
+    bool plain;           /* the daemon is asked for everything, since it knows nothing else */
+    bool informed;        /* it has said what it makes of the request */
+    bool here;            /* it sends everything: the choice is made here */
     /* What has come so far. */
     uint64_t n_records;
     uint64_t n_polls;         /* complete ones */
     bool edges;               /* the daemon marks begin and end of polls */
     bool open;                /* a begin came, its end not yet */
     struct records_poll last; /* of the last record */
-    uint64_t n_last;          /* records of that poll */
+    uint64_t n_last;          /* records of that poll that were shown */
+    bool any_last;            /* it has records, shown or not */
 };
 
-/* A reader for |s| with records in the format of its options. Returns 0 or -ENOMEM. */
-int reader_init(struct reader *r, struct session *s);
-void reader_fini(struct reader *r);
+/* A reader for |s| whose records go to |records|, those that |query| wants; both must outlive it. It needs no
+ * end. */
+void reader_init(struct reader *r, struct session *s, struct records *records, const struct query *query);
 
-/* Appends to |request| what a stream is asked for. Returns 0 or -ENOMEM. */
-int reader_request(struct buf *request);
+/* Makes |request| what the stream is asked for. Returns 0 or -ENOMEM. */
+int reader_request(const struct reader *r, struct buf *request);
+
+/* The daemon has refused the stream as UNIMPLEMENTED. Returns true when a stream that asks for less may be
+ * opened instead, with a new reader_request. */
+bool reader_refused(struct reader *r);
 
 /* Takes a message of the stream. Returns 0, 1 when |max_records| have come, ERR_MALFORMED with |e|, or the
  * error of the output. n_polls tells whether a poll has ended. */

@@ -1,20 +1,14 @@
 #include "client/sockets.h"
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/units.h"
+#include "client/view.h"
+#include "lib/clock.h"
 #include "record/names.h"
-
-/* A cell's text: what a column makes of a record. */
-struct cell_text {
-    const char *text;
-    size_t n;
-    char own[SOCKETS_ADDRESS_MAX]; /* where |text| may point */
-};
 
 void sockets_address(uint32_t family, const uint8_t *address, size_t n, uint32_t port,
                      char out[SOCKETS_ADDRESS_MAX])
@@ -34,208 +28,185 @@ void sockets_address(uint32_t family, const uint8_t *address, size_t n, uint32_t
     snprintf(out, SOCKETS_ADDRESS_MAX, family == AF_INET6 ? "[%s]:%s" : "%s:%s", text, port_text);
 }
 
-static void own(struct cell_text *c)
+static void put_state(struct cell *c, const record_message *r)
 {
-    c->text = c->own;
-    c->n = strlen(c->own);
+    cell_text(c, record_state_name(r->inet_diag_msg_state));
+    if (c->text)
+        return;
+    snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_state);
+    cell_own(c);
 }
 
-static void constant(struct cell_text *c, const char *text)
-{
-    c->text = text;
-    c->n = text ? strlen(text) : 0;
-}
-
-/* LISTEN has a tcp_info whose numbers mean other things; TIME_WAIT and SYN_RECV have none at all. */
-static bool has_flow(const record_message *r)
-{
-    return r->tcp_info_state != 0 && r->inet_diag_msg_state != TCP_LISTEN;
-}
-
-static void netns_text(const record_message *r, struct cell_text *c)
-{
-    constant(c, r->netns);
-}
-
-static void state_text(const record_message *r, struct cell_text *c)
-{
-    constant(c, record_state_name(r->inet_diag_msg_state));
-    if (!c->text) {
-        snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_state);
-        own(c);
-    }
-}
-
-static void recv_queue_text(const record_message *r, struct cell_text *c)
+/* Bytes, for listeners connections: exact in any case. */
+static void put_recv_queue(struct cell *c, const record_message *r)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_rqueue);
-    own(c);
+    cell_own(c);
 }
 
-static void send_queue_text(const record_message *r, struct cell_text *c)
+static void put_send_queue(struct cell *c, const record_message *r)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_wqueue);
-    own(c);
+    cell_own(c);
 }
 
-static void local_text(const record_message *r, struct cell_text *c)
+static void put_local(struct cell *c, const record_message *r)
 {
     sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_source.data,
                     r->inet_diag_msg_socket_source.len, r->inet_diag_msg_socket_source_port, c->own);
-    own(c);
+    cell_own(c);
 }
 
-static void peer_text(const record_message *r, struct cell_text *c)
+static void put_peer(struct cell *c, const record_message *r)
 {
     sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_destination.data,
                     r->inet_diag_msg_socket_destination.len, r->inet_diag_msg_socket_destination_port,
                     c->own);
-    own(c);
+    cell_own(c);
 }
 
-static void rtt_text(const record_message *r, struct cell_text *c)
+static void put_count(struct cell *c, uint64_t n, char out[UNITS_TEXT_MAX])
 {
-    if (!has_flow(r) || !r->tcp_info_rtt)
-        return;
-    units_time_us(r->tcp_info_rtt, c->own);
-    own(c);
+    if (c->numeric)
+        snprintf(out, UNITS_TEXT_MAX, "%u", (unsigned)n);
+    else
+        units_count(n, out);
 }
 
-static void min_rtt_text(const record_message *r, struct cell_text *c)
-{
-    /* All ones: not measured yet. */
-    if (!has_flow(r) || !r->tcp_info_min_rtt || r->tcp_info_min_rtt == UINT32_MAX)
-        return;
-    units_time_us(r->tcp_info_min_rtt, c->own);
-    own(c);
-}
-
-static void cwnd_text(const record_message *r, struct cell_text *c)
-{
-    if (!has_flow(r))
-        return;
-    units_count(r->tcp_info_snd_cwnd, c->own);
-    own(c);
-}
-
-static void retrans_text(const record_message *r, struct cell_text *c)
+static void put_retrans(struct cell *c, const record_message *r)
 {
     char total[UNITS_TEXT_MAX], now[UNITS_TEXT_MAX];
-    if (!has_flow(r))
+    if (!cell_has_flow(r))
         return;
-    units_count(r->tcp_info_retrans, now);
-    units_count(r->tcp_info_total_retrans, total);
+    put_count(c, r->tcp_info_retrans, now);
+    put_count(c, r->tcp_info_total_retrans, total);
     if (r->tcp_info_retrans || r->tcp_info_total_retrans)
         snprintf(c->own, sizeof(c->own), "%s/%s", now, total);
     else
         snprintf(c->own, sizeof(c->own), "0");
-    own(c);
+    cell_own(c);
 }
 
-static void sent_text(const record_message *r, struct cell_text *c)
+static void put_sent(struct cell *c, const record_message *r)
 {
-    if (!has_flow(r))
-        return;
     /* Kernels before 4.19 tell only what was acknowledged. */
-    units_bytes(r->tcp_info_bytes_sent ? r->tcp_info_bytes_sent : r->tcp_info_bytes_acked, c->own);
-    own(c);
+    cell_field(
+        c, r,
+        &record_fields[r->tcp_info_bytes_sent ? FIELD_tcp_info_bytes_sent : FIELD_tcp_info_bytes_acked]);
 }
 
-static void received_text(const record_message *r, struct cell_text *c)
-{
-    if (!has_flow(r))
-        return;
-    units_bytes(r->tcp_info_bytes_received, c->own);
-    own(c);
-}
-
-static void rate_text(const record_message *r, struct cell_text *c)
-{
-    if (!has_flow(r) || !r->tcp_info_delivery_rate)
-        return;
-    units_rate(r->tcp_info_delivery_rate, c->own);
-    own(c);
-}
-
-static void algorithm_text(const record_message *r, struct cell_text *c)
+static void put_algorithm(struct cell *c, const record_message *r)
 {
     if (r->congestion_algorithm_string && *r->congestion_algorithm_string)
-        constant(c, r->congestion_algorithm_string);
+        cell_text(c, r->congestion_algorithm_string);
     else
-        constant(c, record_algorithm_name((uint64_t)r->congestion_algorithm_enum));
+        cell_text(c, record_algorithm_name((uint64_t)r->congestion_algorithm_enum));
 }
 
-static void mss_text(const record_message *r, struct cell_text *c)
+/* Exact: 1448 says more than 1.4kB. */
+static void put_mss(struct cell *c, const record_message *r)
 {
-    if (!has_flow(r))
-        return;
-    snprintf(c->own, sizeof(c->own), "%u", r->tcp_info_snd_mss);
-    own(c);
+    bool numeric = c->numeric;
+    c->numeric = true;
+    cell_field(c, r, &record_fields[FIELD_tcp_info_snd_mss]);
+    c->numeric = numeric;
 }
 
 /* Time since the connection carried data in either direction. */
-static void idle_text(const record_message *r, struct cell_text *c)
+static void put_idle(struct cell *c, const record_message *r)
 {
-    uint32_t ms = r->tcp_info_last_data_sent < r->tcp_info_last_data_recv ? r->tcp_info_last_data_sent
-                                                                          : r->tcp_info_last_data_recv;
-    if (!has_flow(r))
-        return;
-    units_time_us((uint64_t)ms * 1000, c->own);
-    own(c);
+    bool sent = r->tcp_info_last_data_sent < r->tcp_info_last_data_recv;
+    cell_field(c, r, &record_fields[sent ? FIELD_tcp_info_last_data_sent : FIELD_tcp_info_last_data_recv]);
 }
 
 /* What held sending back: the share of the time with data to send. */
-static void limit_text(const record_message *r, struct cell_text *c)
+static void put_limit(struct cell *c, const record_message *r)
 {
     uint64_t by_peer = r->tcp_info_rwnd_limited, by_buffer = r->tcp_info_sndbuf_limited;
     uint64_t most = by_peer > by_buffer ? by_peer : by_buffer;
-    if (!has_flow(r) || !r->tcp_info_busy_time || !most)
+    if (!cell_has_flow(r) || !r->tcp_info_busy_time || !most)
         return;
     double percent = (double)most * 100 / (double)r->tcp_info_busy_time;
     snprintf(c->own, sizeof(c->own), "%s %.0f%%", by_peer > by_buffer ? "peer" : "buffer",
              percent < 100 ? percent : 100);
-    own(c);
+    cell_own(c);
 }
 
-static void uid_text(const record_message *r, struct cell_text *c)
+/* "keepalive 1.9h" */
+static void put_timer(struct cell *c, const record_message *r)
 {
-    snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_uid);
-    own(c);
-}
-
-static void inode_text(const record_message *r, struct cell_text *c)
-{
-    if (!r->inet_diag_msg_inode)
+    struct cell name = {.numeric = c->numeric}, left = {.numeric = c->numeric};
+    if (!r->inet_diag_msg_timer)
         return;
-    snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_inode);
-    own(c);
+    cell_field(&name, r, &record_fields[FIELD_inet_diag_msg_timer]);
+    cell_field(&left, r, &record_fields[FIELD_inet_diag_msg_expires]);
+    snprintf(c->own, sizeof(c->own), "%.20s %.20s", name.text, left.text);
+    cell_own(c);
 }
 
-/* The columns from left to right, in two tables of one order: how they are laid out, and what is in them. On
- * a narrow terminal the highest number of |drop| goes first. */
-static const struct table_column columns[] = {
-    {"NETNS", TABLE_LEFT, 1, 7, 18},   {"STATE", TABLE_LEFT, 0, 11, 0},    {"RECV-Q", TABLE_RIGHT, 5, 6, 0},
-    {"SEND-Q", TABLE_RIGHT, 4, 6, 0},  {"LOCAL", TABLE_LEFT, 0, 15, 0},    {"PEER", TABLE_LEFT, 0, 15, 0},
-    {"RTT", TABLE_RIGHT, 2, 5, 0},     {"MIN-RTT", TABLE_RIGHT, 11, 7, 0}, {"CWND", TABLE_RIGHT, 8, 4, 0},
-    {"RETRANS", TABLE_RIGHT, 3, 7, 0}, {"SENT", TABLE_RIGHT, 6, 6, 0},     {"RECEIVED", TABLE_RIGHT, 7, 8, 0},
-    {"RATE", TABLE_RIGHT, 9, 10, 0},   {"CONG", TABLE_LEFT, 10, 5, 0},     {"IDLE", TABLE_RIGHT, 12, 5, 0},
-    {"LIMIT", TABLE_LEFT, 13, 9, 0},   {"MSS", TABLE_RIGHT, 14, 5, 0},     {"UID", TABLE_RIGHT, 15, 5, 0},
-    {"INODE", TABLE_RIGHT, 16, 7, 0},
+#define F(name_)     FIELD_##name_
+#define MADE_OF(...) .n_fields = sizeof((int16_t[]){__VA_ARGS__}) / sizeof(int16_t), .fields = {__VA_ARGS__}
+#define LOOK(title_, align_, drop_, least_, ...)                                                             \
+    .look = {.title = (title_), .align = TABLE_##align_, .drop = (drop_), .least = (least_), __VA_ARGS__}
+
+/* On a narrow terminal the highest number behind the alignment goes first; then addresses are cut. */
+const struct sockets_column sockets_columns[] = {
+    {"netns", LOOK("NETNS", LEFT, 1, 7, .cut = 18), MADE_OF(F(netns))},
+    {"state", LOOK("STATE", LEFT, 0, 11), .put = put_state, MADE_OF(F(inet_diag_msg_state))},
+    {"recv_q", LOOK("RECV-Q", RIGHT, 5, 6), .put = put_recv_queue, MADE_OF(F(inet_diag_msg_rqueue))},
+    {"send_q", LOOK("SEND-Q", RIGHT, 4, 6), .put = put_send_queue, MADE_OF(F(inet_diag_msg_wqueue))},
+    {"local", LOOK("LOCAL", LEFT, 0, 15, .squeeze = 9), .put = put_local,
+     MADE_OF(F(inet_diag_msg_socket_source), F(inet_diag_msg_socket_source_port), F(inet_diag_msg_family))},
+    {"peer", LOOK("PEER", LEFT, 0, 15, .squeeze = 9), .put = put_peer,
+     MADE_OF(F(inet_diag_msg_socket_destination), F(inet_diag_msg_socket_destination_port),
+             F(inet_diag_msg_family))},
+    {"rtt", LOOK("RTT", RIGHT, 2, 5), MADE_OF(F(tcp_info_rtt))},
+    {"min_rtt", LOOK("MIN-RTT", RIGHT, 11, 7), MADE_OF(F(tcp_info_min_rtt))},
+    {"cwnd", LOOK("CWND", RIGHT, 8, 4), MADE_OF(F(tcp_info_snd_cwnd))},
+    {"retransmits", LOOK("RETRANS", RIGHT, 3, 7), .put = put_retrans,
+     MADE_OF(F(tcp_info_total_retrans), F(tcp_info_retrans))},
+    {"sent", LOOK("SENT", RIGHT, 6, 6), .put = put_sent,
+     MADE_OF(F(tcp_info_bytes_sent), F(tcp_info_bytes_acked))},
+    {"received", LOOK("RECEIVED", RIGHT, 7, 8), MADE_OF(F(tcp_info_bytes_received))},
+    {"rate", LOOK("RATE", RIGHT, 9, 10), MADE_OF(F(tcp_info_delivery_rate))},
+    {"cong", LOOK("CONG", LEFT, 10, 5), .put = put_algorithm,
+     MADE_OF(F(congestion_algorithm_string), F(congestion_algorithm_enum))},
+    {"idle", LOOK("IDLE", RIGHT, 12, 5), .put = put_idle,
+     MADE_OF(F(tcp_info_last_data_sent), F(tcp_info_last_data_recv))},
+    {"limit", LOOK("LIMIT", LEFT, 13, 9), .put = put_limit,
+     MADE_OF(F(tcp_info_rwnd_limited), F(tcp_info_sndbuf_limited), F(tcp_info_busy_time))},
+    {"mss", LOOK("MSS", RIGHT, 14, 5), .put = put_mss, MADE_OF(F(tcp_info_snd_mss))},
+    {"uid", LOOK("UID", RIGHT, 15, 5), MADE_OF(F(inet_diag_msg_uid))},
+    {"inode", LOOK("INODE", RIGHT, 16, 7), MADE_OF(F(inet_diag_msg_inode))},
+    {"timer", LOOK("TIMER", LEFT, 0, 5), .wide = true, .put = put_timer,
+     MADE_OF(F(inet_diag_msg_timer), F(inet_diag_msg_expires))},
+    {"rttvar", LOOK("RTTVAR", RIGHT, 0, 6), .wide = true, MADE_OF(F(tcp_info_rtt_var))},
+    {"rto", LOOK("RTO", RIGHT, 0, 5), .wide = true, MADE_OF(F(tcp_info_rto))},
+    {"ssthresh", LOOK("SSTHRESH", RIGHT, 0, 8), .wide = true, MADE_OF(F(tcp_info_snd_ssthresh))},
+    {"ca_state", LOOK("CA", LEFT, 0, 4), .wide = true, MADE_OF(F(tcp_info_ca_state))},
+    {"unacked", LOOK("UNACKED", RIGHT, 0, 7), .wide = true, MADE_OF(F(tcp_info_unacked))},
+    {"lost", LOOK("LOST", RIGHT, 0, 4), .wide = true, MADE_OF(F(tcp_info_lost))},
+    {"notsent", LOOK("NOTSENT", RIGHT, 0, 7), .wide = true, MADE_OF(F(tcp_info_not_sent_bytes))},
+    {"pacing", LOOK("PACING", RIGHT, 0, 10), .wide = true, MADE_OF(F(tcp_info_pacing_rate))},
+    {"busy", LOOK("BUSY", RIGHT, 0, 5), .wide = true, MADE_OF(F(tcp_info_busy_time))},
+    {"rcv_rtt", LOOK("RCV-RTT", RIGHT, 0, 7), .wide = true, MADE_OF(F(tcp_info_rcv_rtt))},
+    {"rcv_space", LOOK("RCV-SPACE", RIGHT, 0, 9), .wide = true, MADE_OF(F(tcp_info_rcv_space))},
+    {"snd_wnd", LOOK("SND-WND", RIGHT, 0, 7), .wide = true, MADE_OF(F(tcp_info_snd_wnd))},
+    {"segs_out", LOOK("SEGS-OUT", RIGHT, 0, 8), .wide = true, MADE_OF(F(tcp_info_segs_out))},
+    {"segs_in", LOOK("SEGS-IN", RIGHT, 0, 7), .wide = true, MADE_OF(F(tcp_info_segs_in))},
+    {"reord", LOOK("REORD", RIGHT, 0, 5), .wide = true, MADE_OF(F(tcp_info_reord_seen))},
+    {"drops", LOOK("DROPS", RIGHT, 0, 5), .wide = true, MADE_OF(F(sk_mem_info_drops))},
+    {"mark", LOOK("MARK", RIGHT, 0, 4), .wide = true, MADE_OF(F(mark))},
+    {"cgroup", LOOK("CGROUP", RIGHT, 0, 6), .wide = true, MADE_OF(F(c_group))},
+    {"cookie", LOOK("COOKIE", RIGHT, 0, 8), .wide = true, MADE_OF(F(inet_diag_msg_socket_cookie))},
 };
+const size_t n_sockets_columns = sizeof(sockets_columns) / sizeof(sockets_columns[0]);
 
-static void (*const contents[])(const record_message *r, struct cell_text *c) = {
-    netns_text,   state_text, recv_queue_text, send_queue_text, local_text,    peer_text, rtt_text,
-    min_rtt_text, cwnd_text,  retrans_text,    sent_text,       received_text, rate_text, algorithm_text,
-    idle_text,    limit_text, mss_text,        uid_text,        inode_text,
+struct sockets {
+    const struct view *view;
+    struct table *table;
+    bool nodes; /* the first column is the node */
 };
-
-#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
-_Static_assert(sizeof(contents) / sizeof(contents[0]) == COLUMNS, "a content for each column");
-
-struct table *sockets_table_new(void)
-{
-    return table_new(columns, COLUMNS);
-}
 
 /* What sorts the rows: namespace, listeners first, what is over last, local and peer end. */
 struct sort_key {
@@ -251,9 +222,9 @@ _Static_assert(sizeof(struct sort_key) <= TABLE_KEY_MAX, "the key fits");
 
 static uint8_t phase_of(uint32_t state)
 {
-    if (state == TCP_LISTEN)
+    if (state == CELL_LISTEN)
         return 0;
-    return state == TCP_TIME_WAIT || state == TCP_CLOSE ? 2 : 1;
+    return state == CELL_TIME_WAIT || state == CELL_CLOSE ? 2 : 1;
 }
 
 static void key_address(uint8_t to[16], const ProtobufCBinaryData *from)
@@ -262,24 +233,93 @@ static void key_address(uint8_t to[16], const ProtobufCBinaryData *from)
         memcpy(to, from->data, from->len < 16 ? from->len : 16);
 }
 
-void sockets_table_add(struct table *t, const record_message *r)
+static void sort_key_of(const record_message *r, struct sort_key *key)
 {
-    struct sort_key key = {0};
     if (r->netns)
-        memcpy(key.netns, r->netns, strnlen(r->netns, sizeof(key.netns)));
-    key.phase = phase_of(r->inet_diag_msg_state);
-    key.family = (uint8_t)r->inet_diag_msg_family;
-    key.local_port[0] = (uint8_t)(r->inet_diag_msg_socket_source_port >> 8);
-    key.local_port[1] = (uint8_t)r->inet_diag_msg_socket_source_port;
-    key_address(key.local, &r->inet_diag_msg_socket_source);
-    key_address(key.peer, &r->inet_diag_msg_socket_destination);
-    key.peer_port[0] = (uint8_t)(r->inet_diag_msg_socket_destination_port >> 8);
-    key.peer_port[1] = (uint8_t)r->inet_diag_msg_socket_destination_port;
+        memcpy(key->netns, r->netns, strnlen(r->netns, sizeof(key->netns)));
+    key->phase = phase_of(r->inet_diag_msg_state);
+    key->family = (uint8_t)r->inet_diag_msg_family;
+    key->local_port[0] = (uint8_t)(r->inet_diag_msg_socket_source_port >> 8);
+    key->local_port[1] = (uint8_t)r->inet_diag_msg_socket_source_port;
+    key_address(key->local, &r->inet_diag_msg_socket_source);
+    key_address(key->peer, &r->inet_diag_msg_socket_destination);
+    key->peer_port[0] = (uint8_t)(r->inet_diag_msg_socket_destination_port >> 8);
+    key->peer_port[1] = (uint8_t)r->inet_diag_msg_socket_destination_port;
+}
 
-    table_row(t, &key, sizeof(key));
-    for (size_t i = 0; i < COLUMNS; i++) {
-        struct cell_text c = {0};
-        contents[i](r, &c);
-        table_cell(t, c.text, c.n);
+/* How a field that has no column of its own looks. */
+static struct table_column field_look(const struct view_column *c)
+{
+    bool text =
+        c->field->type == TYPE_STRING || c->field->type == TYPE_BYTES || c->field->print != PRINT_NUMBER;
+    return (struct table_column){.title = c->title,
+                                 .align = text && c->field->print != PRINT_HEX ? TABLE_LEFT : TABLE_RIGHT,
+                                 .squeeze = text ? 8 : 0};
+}
+
+struct sockets *sockets_new(const struct view *v, bool nodes)
+{
+    struct table_column looks[VIEW_COLUMNS_MAX + 2];
+    size_t n = 0;
+    struct sockets *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->view = v;
+    s->nodes = nodes;
+    if (nodes)
+        looks[n++] = (struct table_column){.title = "NODE", .least = 4, .cut = 16, .squeeze = 6};
+    if (v->time)
+        looks[n++] = (struct table_column){.title = "TIME"};
+    for (size_t i = 0; i < v->n_columns; i++) {
+        const struct view_column *c = &v->columns[i];
+        looks[n] = c->own ? c->own->look : field_look(c);
+        if (v->chosen)
+            looks[n].drop = 0; /* what was asked for is there */
+        n++;
+    }
+    s->table = table_new(looks, n);
+    if (!s->table) {
+        free(s);
+        return NULL;
+    }
+    table_set_header(s->table, v->header);
+    return s;
+}
+
+void sockets_free(struct sockets *s)
+{
+    if (!s)
+        return;
+    table_free(s->table);
+    free(s);
+}
+
+struct table *sockets_table(struct sockets *s)
+{
+    return s->table;
+}
+
+void sockets_add(struct sockets *s, const record_message *r, const char *node)
+{
+    const struct view *v = s->view;
+    struct sort_key key = {0};
+    if (!v->n_keys)
+        sort_key_of(r, &key);
+    table_row(s->table, &key, sizeof(key));
+    if (s->nodes)
+        table_cell_str(s->table, node ? node : "");
+    if (v->time) {
+        char time[CLOCK_TEXT_MAX];
+        clock_format(r->timestamp_ns, 3, time);
+        table_cell_str(s->table, time);
+    }
+    for (size_t i = 0; i < v->n_columns; i++) {
+        const struct view_column *column = &v->columns[i];
+        struct cell c = {.numeric = v->numeric};
+        if (column->own && column->own->put)
+            column->own->put(&c, r);
+        else
+            cell_field(&c, r, column->field);
+        table_cell(s->table, c.text, c.n);
     }
 }

@@ -1,19 +1,47 @@
-/* The columns of the socket table: one row for each record. */
+/* The table of sockets: its columns, and one row for each record. */
 #ifndef XTCP_CLIENT_SOCKETS_H
 #define XTCP_CLIENT_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/cell.h"
 #include "client/table.h"
 #include "record/unpack.h"
 
-/* A table with the columns of sockets; table_free ends it. NULL without memory. */
-struct table *sockets_table_new(void);
+#define SOCKETS_FIELDS_MAX 4
 
-/* Adds |r|, whose contents may be anything. Rows are sorted by namespace, listeners first and what is
- * over (TIME_WAIT, CLOSE) last, then by local and peer end. */
-void sockets_table_add(struct table *t, const record_message *r);
+/* A column that tables have by themselves. */
+struct sockets_column {
+    const char *name;         /* for --columns */
+    struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
+    bool wide;                /* in the wide table only */
+    /* What it shows of a record; NULL: its only field, as cell_field has it. */
+    void (*put)(struct cell *c, const record_message *r);
+    uint8_t n_fields;
+    int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: what it is made of, the first counts most */
+};
+
+/* From left to right. */
+extern const struct sockets_column sockets_columns[];
+extern const size_t n_sockets_columns;
+
+struct view;
+struct sockets;
+
+/* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column that says
+ * where a record came from. NULL without memory. */
+struct sockets *sockets_new(const struct view *v, bool nodes);
+void sockets_free(struct sockets *s);
+
+/* Where its rows wait. */
+struct table *sockets_table(struct sockets *s);
+
+/* Adds |r|, whose contents may be anything; |node| is where it came from (NULL: not told). Rows are sorted by
+ * namespace, listeners first and what is over (TIME_WAIT, CLOSE) last, then by local and peer end; those of a
+ * view that sorts stay in the order of their coming. */
+void sockets_add(struct sockets *s, const record_message *r, const char *node);
 
 #define SOCKETS_ADDRESS_MAX 64
 

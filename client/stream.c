@@ -3,11 +3,14 @@
 
 #include "client/command.h"
 #include "client/reader.h"
+#include "client/show.h"
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/FlatRecords"
 
 struct stream {
+    struct show show;
     struct reader reader;
+    struct buf request;
     uint64_t max_polls; /* 0: no limit */
 };
 
@@ -21,13 +24,19 @@ static int on_message(void *context, const struct rpc_bytes *message, struct err
 static void on_idle(void *context)
 {
     struct stream *st = context;
-    records_flush(st->reader.records);
+    records_flush(st->show.records);
 }
 
 static void on_again(void *context)
 {
     struct stream *st = context;
     reader_again(&st->reader);
+}
+
+static bool on_refused(void *context)
+{
+    struct stream *st = context;
+    return reader_refused(&st->reader) && reader_request(&st->reader, &st->request) == 0;
 }
 
 static int exit_code(struct session *s, const struct stream *st, enum follow_end end)
@@ -48,28 +57,34 @@ static int exit_code(struct session *s, const struct stream *st, enum follow_end
     return EXIT_FAILED;
 }
 
+static int follow(struct session *s, struct stream *st)
+{
+    reader_init(&st->reader, s, st->show.records, st->show.query);
+    st->reader.max_records = s->options->count;
+    if (reader_request(&st->reader, &st->request) != 0) {
+        output_note(s->out, "out of memory");
+        return EXIT_FAILED;
+    }
+    const struct follow how = {.method = METHOD,
+                               .request = &st->request,
+                               .context = st,
+                               .message = on_message,
+                               .idle = on_idle,
+                               .again = on_again,
+                               .refused = on_refused};
+    enum follow_end end = session_follow(s, &how);
+    records_end(st->show.records);
+    return exit_code(s, st, end);
+}
+
 int command_stream(struct session *s)
 {
     struct stream st = {.max_polls = s->options->polls};
-    struct buf request;
-    buf_init(&request);
-    if (reader_init(&st.reader, s) != 0 || reader_request(&request) != 0) {
-        output_note(s->out, "out of memory");
-        buf_free(&request);
-        reader_fini(&st.reader);
-        return EXIT_FAILED;
-    }
-    st.reader.max_records = s->options->count;
-    const struct follow follow = {.method = METHOD,
-                                  .request = &request,
-                                  .context = &st,
-                                  .message = on_message,
-                                  .idle = on_idle,
-                                  .again = on_again};
-    enum follow_end end = session_follow(s, &follow);
-    records_flush(st.reader.records);
-    int rc = exit_code(s, &st, end);
-    reader_fini(&st.reader);
-    buf_free(&request);
+    buf_init(&st.request);
+    int rc = show_open(&st.show, s->options, s->out, false);
+    if (rc == EXIT_DONE)
+        rc = follow(s, &st);
+    show_close(&st.show);
+    buf_free(&st.request);
     return rc;
 }

@@ -26,8 +26,10 @@ struct layout {
 };
 
 struct table {
-    const struct table_column *columns;
+    struct table_column *columns;
     size_t n;
+    bool header;
+    size_t cell_max;
     size_t width;
     size_t page;
     size_t lines; /* since the titles were printed */
@@ -48,16 +50,19 @@ struct table *table_new(const struct table_column *columns, size_t n)
     struct table *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
-    t->columns = columns;
     t->n = n;
+    t->header = true;
+    t->cell_max = TABLE_CELL_MAX;
+    t->columns = calloc(n ? n : 1, sizeof(*t->columns));
     buf_init(&t->text);
     t->layout.widths = calloc(n, sizeof(*t->layout.widths));
     t->natural = calloc(n, sizeof(*t->natural));
     t->fresh = calloc(n, sizeof(*t->fresh));
-    if (!t->layout.widths || !t->natural || !t->fresh) {
+    if (!t->columns || !t->layout.widths || !t->natural || !t->fresh) {
         table_free(t);
         return NULL;
     }
+    memcpy(t->columns, columns, n * sizeof(*columns));
     return t;
 }
 
@@ -66,6 +71,7 @@ void table_free(struct table *t)
     if (!t)
         return;
     buf_free(&t->text);
+    free(t->columns);
     free(t->layout.widths);
     free(t->natural);
     free(t->fresh);
@@ -80,6 +86,16 @@ void table_set_size(struct table *t, size_t width, size_t page)
         t->layout.printed = false;
     t->width = width;
     t->page = page;
+}
+
+void table_set_header(struct table *t, bool header)
+{
+    t->header = header;
+}
+
+void table_keep_whole(struct table *t)
+{
+    t->cell_max = UINT16_MAX / 4;
 }
 
 static bool grow(struct table *t)
@@ -121,7 +137,7 @@ void table_cell(struct table *t, const char *text, size_t n)
     if (n == 0)
         return;
     size_t start = t->text.len;
-    c->width = (uint16_t)text_clean(&t->text, text, n, TABLE_CELL_MAX);
+    c->width = (uint16_t)text_clean(&t->text, text, n, t->cell_max);
     c->offset = (uint32_t)start;
     c->len = (uint16_t)(t->text.len - start);
     if (t->text.failed)
@@ -149,7 +165,7 @@ static int by_key(const void *a, const void *b)
 static void measure(struct table *t)
 {
     for (size_t i = 0; i < t->n; i++) {
-        size_t title = strlen(t->columns[i].title);
+        size_t title = t->header ? strlen(t->columns[i].title) : 0;
         t->natural[i] = (uint16_t)(title > t->columns[i].least ? title : t->columns[i].least);
     }
     for (size_t r = 0; r < t->n_rows; r++)
@@ -174,6 +190,21 @@ static uint16_t floor_of(const struct table *t, size_t i)
     return c->cut && c->cut < t->natural[i] ? c->cut : t->natural[i];
 }
 
+/* Where nothing more can be left out: takes from the widest of the columns that may be squeezed. */
+static void squeeze(const struct table *t, uint16_t *widths)
+{
+    for (size_t total = total_width(t, widths); t->width && total > t->width; total--) {
+        size_t widest = t->n;
+        for (size_t i = 0; i < t->n; i++)
+            if (t->columns[i].squeeze && widths[i] > t->columns[i].squeeze &&
+                (widest == t->n || widths[i] > widths[widest]))
+                widest = i;
+        if (widest == t->n)
+            return;
+        widths[widest]--;
+    }
+}
+
 /* Fits the columns into the terminal: |widths| receives the result. */
 static void fit(const struct table *t, uint16_t *widths)
 {
@@ -189,6 +220,7 @@ static void fit(const struct table *t, uint16_t *widths)
             break;
         widths[worst] = 0;
     }
+    squeeze(t, widths);
     /* A narrow one of those left out may fit all the same. */
     for (unsigned rank = 1; t->width && rank <= UINT8_MAX; rank++)
         for (size_t i = 0; i < t->n; i++)
@@ -252,15 +284,34 @@ static size_t last_shown(const struct table *t)
 static void put_titles(struct table *t, struct buf *out)
 {
     size_t last = last_shown(t);
-    for (size_t i = 0; i < t->n; i++) {
+    for (size_t i = 0; t->header && i < t->n; i++) {
         const struct table_column *c = &t->columns[i];
+        size_t len = strlen(c->title);
         if (t->layout.widths[i])
-            put_field(out, c->title, strlen(c->title), strlen(c->title), t->layout.widths[i], c->align,
-                      i == last);
+            put_field(out, c->title, len < t->layout.widths[i] ? len : t->layout.widths[i], len,
+                      t->layout.widths[i], c->align, i == last);
     }
-    buf_char(out, '\n');
+    if (t->header)
+        buf_char(out, '\n');
     t->layout.printed = true;
     t->lines = 1;
+}
+
+/* |c| in |width| columns, which are too few: of a squeezed column the middle is left out, since both ends of
+ * an address say more than it. */
+static void put_cut(const struct table *t, struct buf *out, const struct cell *c, size_t i, size_t width,
+                    bool last)
+{
+    const char *text = t->text.data + c->offset;
+    size_t used = 0, tail = width / 2;
+    /* Bytes are columns only where all of it is ASCII. */
+    if (t->columns[i].squeeze && c->len == c->width && width > 4) {
+        used = text_clean(out, text, c->len, width - tail);
+        put_field(out, text + c->len - tail, tail, used + tail, width, TABLE_LEFT, last);
+        return;
+    }
+    used = text_clean(out, text, c->len, width);
+    put_field(out, "", 0, used, width, TABLE_LEFT, last);
 }
 
 static void put_row(struct table *t, struct buf *out, const struct row *r)
@@ -276,8 +327,7 @@ static void put_row(struct table *t, struct buf *out, const struct row *r)
         } else if (c->width <= width) {
             put_field(out, t->text.data + c->offset, c->len, c->width, width, t->columns[i].align, i == last);
         } else {
-            size_t used = text_clean(out, t->text.data + c->offset, c->len, width);
-            put_field(out, "", 0, used, width, TABLE_LEFT, i == last);
+            put_cut(t, out, c, i, width, i == last);
         }
     }
     buf_char(out, '\n');

@@ -21,6 +21,8 @@ struct table_column {
     uint8_t drop;  /* 0: always shown; of the others the highest is left out first */
     uint8_t least; /* width at least, so that small changes of the data leave the layout as it is */
     uint8_t cut;   /* not 0: may be cut down to this width before a column is left out */
+    /* Not 0: where nothing more can be left out, it is cut down to this width, in the middle. */
+    uint8_t squeeze;
 };
 
 #define TABLE_KEY_MAX  72   /* bytes of a row's sort key */
@@ -29,13 +31,19 @@ struct table_column {
 
 struct table;
 
-/* An empty table with |n| |columns|, which stay the caller's and must live as long. NULL without memory. */
+/* An empty table with |n| |columns|, whose titles must live as long. NULL without memory. */
 struct table *table_new(const struct table_column *columns, size_t n);
 void table_free(struct table *t);
 
 /* Columns of the terminal (0: no limit), and lines after which the titles come again (0: never). From the
  * next flush on. */
 void table_set_size(struct table *t, size_t width, size_t page);
+
+/* Whether there are titles at all. There are unless this says otherwise, before the first flush. */
+void table_set_header(struct table *t, bool header);
+
+/* From now on cells are kept whole instead of being cut at TABLE_CELL_MAX. */
+void table_keep_whole(struct table *t);
 
 /* Begins a row; its |cells| follow by table_cell, from left to right, missing ones count as "-". |key| of
  * |key_len| bytes (cut at TABLE_KEY_MAX) sorts rows of one flush by memcmp; equal ones stay in the order of

@@ -47,6 +47,17 @@ struct filter *filter_ref(struct filter *f);
 /* NULL is allowed. */
 void filter_unref(struct filter *f);
 
+/* ---- Names ---- */
+
+/* The field that is called |name| (|n| bytes), by its proto name or a short one; NULL. */
+const struct record_field *filter_field(const char *name, size_t n);
+
+/* The name of |f| in canonical texts: the shortest that leads to it. */
+const char *filter_field_name(const struct record_field *f);
+
+/* The other short names of |f|: |i| from 0 on; NULL after the last. */
+const char *filter_field_alias(const struct record_field *f, size_t i);
+
 /* ---- What it says ---- */
 
 /* The expression in canonical form: parsed again it is the same filter, with the same text. "" when

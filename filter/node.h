@@ -126,15 +126,6 @@ struct filter {
 
 /* ---- fields.c ---- */
 
-/* The field that is called |name|, by its proto name or a short one; NULL. */
-const struct record_field *filter_field(const char *name, size_t n);
-
-/* The name of |f| in canonical texts: the shortest that leads to it. */
-const char *filter_field_name(const struct record_field *f);
-
-/* The other short names of |f|: |i| from 0 on; NULL after the last. */
-const char *filter_field_alias(const struct record_field *f, size_t i);
-
 /* Words with a meaning of their own in front of a comparison ("state", "dport", …). */
 extern const char *const filter_keywords[];
 

@@ -18,6 +18,7 @@ struct format_writer {
     struct format_labels labels;
     struct record_reader reader;
     bool started; /* a record has been written */
+    bool chosen;  /* not all columns */
     struct format_column list[];
 };
 
@@ -59,6 +60,7 @@ int format_writer_new(const struct format *f, const struct record_field *const *
     if (!w)
         return -ENOMEM;
     w->format = f;
+    w->chosen = columns != NULL;
     w->columns = (struct format_columns){.count = count, .list = w->list};
     for (size_t i = 0; i < count; i++) {
         int rc = column_init(&w->list[i], f, columns ? columns[i] : &record_fields[i]);
@@ -120,6 +122,15 @@ void format_message(struct format_writer *w, struct buf *out, const record_messa
     f->record(&w->columns, out, r);
 }
 
+void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
+                 size_t n)
+{
+    if (w->format->serialized && !w->chosen)
+        w->format->serialized(out, bytes, n);
+    else
+        format_message(w, out, r);
+}
+
 int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n)
 {
     const record_message *r;
@@ -132,7 +143,7 @@ int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes
 
 int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n)
 {
-    if (w->format->envelope) {
+    if (w->format->envelope && !w->chosen) {
         int64_t count = envelope_count(bytes, n);
         if (count >= 0)
             w->format->envelope(out, bytes, n);

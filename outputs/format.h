@@ -47,7 +47,7 @@ struct format_labels {
 };
 
 /* One form. What may be NULL: begin (there is no header), labels (it has no place for them), between and end
- * (nothing), envelope (it is written record by record). */
+ * (nothing), serialized and envelope (records are decoded and written one by one). */
 struct format {
     const char *name;
     const char *doc; /* one line */
@@ -58,6 +58,7 @@ struct format {
     void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
     const char *between; /* any two records; with it, a newline ends the last one */
     const char *end;     /* behind the last one, also when there is none */
+    void (*serialized)(struct buf *out, const uint8_t *bytes, size_t n); /* a whole record */
     void (*envelope)(struct buf *out, const uint8_t *bytes, size_t n);
 };
 
@@ -93,6 +94,11 @@ void format_end(struct format_writer *w, struct buf *out);
 
 /* Appends one decoded record. */
 void format_message(struct format_writer *w, struct buf *out, const record_message *r);
+
+/* Appends a record that is there in both forms: |r| and the |n| |bytes| that it was decoded from. As it came,
+ * with all that this program does not know, where the form and its columns allow that. */
+void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
+                 size_t n);
 
 /* Appends one serialized record. Returns 0 or as record_unpack. */
 int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);

@@ -1,5 +1,5 @@
 /* What a daemon may send on a stream of records, as far as the terminal: the first byte chooses the format,
- * the rest are messages, each preceded by its length in two bytes. */
+ * its highest bits how records are shown, the rest are messages, each preceded by its length in two bytes. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/reader.h"
+#include "client/show.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,11 +23,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct output out;
     struct session session = {.options = &options, .out = &out};
     struct reader reader;
-    options.output = (enum output_format)(OUTPUT_TABLE + data[0] % (OUTPUT_NULL - OUTPUT_TABLE + 1));
+    struct show show;
+    options.output = (enum output_format)(OUTPUT_TABLE + data[0] % 32 % (OUTPUT_NULL - OUTPUT_TABLE + 1));
+    if (data[0] & 0x80) {
+        options.sort_by = "-rtt,netns";
+        options.time = true;
+    }
+    if (data[0] & 0x40) {
+        options.columns = "local,peer,cong,tcp_info_rtt,hostname";
+        options.arguments = (struct option_list){.items = {"state established or dport != 443"}, .n = 1};
+        options.netns = (struct option_list){.items = {"*a*", "default"}, .n = 2};
+    }
     output_init(&out, nowhere);
     out.notes_fd = nowhere;
-    if (reader_init(&reader, &session) != 0)
+    if (show_open(&show, &options, &out, data[0] & 0x20) != 0)
         abort();
+    reader_init(&reader, &session, show.records, show.query);
+    reader.node = data[0] & 0x20 ? "node" : NULL;
     reader.max_records = 100;
     data++;
     size--;
@@ -48,8 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += n;
         size -= n;
     }
-    records_flush(reader.records);
-    reader_fini(&reader);
+    show_close(&show);
     output_fini(&out);
     return 0;
 }

@@ -7,3 +7,5 @@ xtcp_unit_test(client_session_test SOURCES client_session_test.c LIBS xtcp_clien
 xtcp_unit_test(client_reader_test SOURCES client_reader_test.c LIBS xtcp_client)
 xtcp_unit_test(client_json_test SOURCES client_json_test.c LIBS xtcp_client)
 xtcp_unit_test(client_top_model_test SOURCES client_top_model_test.c LIBS xtcp_client)
+xtcp_unit_test(client_view_test SOURCES client_view_test.c LIBS xtcp_client)
+xtcp_unit_test(client_order_test SOURCES client_order_test.c LIBS xtcp_client)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "client/reader.h"
+#include "client/show.h"
 #include "rpc/msg_stream.h"
 #include "xtcp_flat_record/v1/xtcp_flat_record.pb-c.h"
 
@@ -19,21 +20,28 @@ struct bench {
     struct options options;
     struct output out;
     struct session session;
+    struct show show;
     struct reader reader;
     int errors; /* a memory file in the place of standard error */
 };
 
-static struct bench *bench_new(enum output_format format)
+static struct bench *bench_with(const struct options *options)
 {
     struct bench *b = calloc(1, sizeof(*b));
+    b->options = *options;
     output_init(&b->out, memfd_create("out", 0));
-    b->options.output = format;
     b->options.target = "here";
     b->session = (struct session){.options = &b->options, .out = &b->out};
-    assert_int_equal(reader_init(&b->reader, &b->session), 0);
     b->errors = memfd_create("err", 0);
     b->out.notes_fd = b->errors;
+    assert_int_equal(show_open(&b->show, &b->options, &b->out, false), 0);
+    reader_init(&b->reader, &b->session, b->show.records, b->show.query);
     return b;
+}
+
+static struct bench *bench_new(enum output_format format)
+{
+    return bench_with(&(struct options){.output = format});
 }
 
 static void read_all(int fd, char *text, size_t size)
@@ -45,11 +53,11 @@ static void read_all(int fd, char *text, size_t size)
 /* What went to the output and to standard error; ends the bench. */
 static void bench_end(struct bench *b, char out[4096], char errors[4096])
 {
+    show_close(&b->show);
     read_all(b->out.fd, out, 4096);
     read_all(b->errors, errors, 4096);
     close(b->out.fd);
     close(b->errors);
-    reader_fini(&b->reader);
     output_fini(&b->out);
     free(b);
 }
@@ -144,7 +152,7 @@ static void test_trouble(void **state)
 {
     (void)state;
     char out[4096], errors[4096];
-    struct bench *b = bench_new(OUTPUT_NULL);
+    struct bench *b = bench_new(OUTPUT_JSONL);
     const struct stream_error failed[] = {{.name = "bl\x1bue", .inode = 5, .code = -1, .text = "timed out"}};
     b->reader.quiet = true;
     assert_int_equal(feed_begin(b, 1), 0);
@@ -197,7 +205,7 @@ static void test_limit(void **state)
     assert_int_equal(feed_rows(b, 1, 1, 3, true), 0);
     assert_int_equal(feed_rows(b, 1, 1, 8, true), 1);
     assert_int_equal(b->reader.n_records, 5);
-    records_flush(b->reader.records);
+    records_flush(b->show.records);
     bench_end(b, out, errors);
     assert_int_equal(lines(out), 6);
 }
@@ -221,11 +229,128 @@ static void test_malformed(void **state)
     assert_string_equal(out, "");
 }
 
+/* null writes nothing, and tells at the end how fast the records came. */
+static void test_rates(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_NULL);
+    assert_int_equal(feed_rows(b, 1, 1, 3, true), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "");
+    assert_int_equal(strncmp(errors, "3 records, ", 11), 0);
+    assert_non_null(strstr(errors, " records/s, "));
+    assert_int_equal(lines(errors), 1);
+}
+
+/* Each poll is sorted when it is over, whatever comes in between. */
+static void test_sorted(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    const struct options o = {.output = OUTPUT_CSV,
+                              .columns = "poll_id,timestamp_ns",
+                              .sort_by = "-timestamp_ns",
+                              .no_header = true};
+    struct bench *b = bench_with(&o);
+    assert_int_equal(feed_begin(b, 1), 0);
+    assert_int_equal(feed_rows(b, 1, 5, 1, true), 0);
+    assert_int_equal(records_flush(b->show.records), 0);
+    assert_int_equal(feed_rows(b, 1, 7, 2, true), 0);
+    assert_int_equal(feed_rows(b, 1, 6, 1, true), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1}), 0);
+    assert_int_equal(feed_rows(b, 2, 1, 1, true), 0);
+    bench_end(b, out, errors); /* what waits is not lost */
+    assert_string_equal(out, "1,7\n1,7\n1,6\n1,5\n2,1\n");
+}
+
+/* A list is one also when it ends in the middle of a poll; the time stands in front. */
+static void test_list(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    const struct options o = {.output = OUTPUT_JSON, .columns = "netns", .time = true};
+    struct bench *b = bench_with(&o);
+    assert_int_equal(feed_rows(b, 1, 1700000000000000000, 2, true), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "[\n{\"time\":\"2023-11-14T22:13:20.000Z\",\"netns\":\"default\"},\n"
+                             "{\"time\":\"2023-11-14T22:13:20.000Z\",\"netns\":\"default\"}\n]\n");
+}
+
+/* A daemon that says nothing about the filter sends everything: the choice is made here. */
+static void test_choice(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct options o = {.output = OUTPUT_CSV, .columns = "timestamp_ns", .verbose = true, .no_header = true};
+    o.arguments = (struct option_list){.items = {"timestamp_ns", "=", "7"}, .n = 3};
+    struct bench *b = bench_with(&o);
+    assert_int_equal(feed_begin(b, 1), 0);
+    assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
+    assert_int_equal(feed_rows(b, 1, 7, 1, true), 0);
+    assert_int_equal(b->reader.n_records, 1);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .sockets = 3, .namespaces = 1}), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "7\n");
+    assert_string_equal(errors,
+                        "xtcp2client: here does not tell what it filters: filter, namespaces and columns "
+                        "are applied here\n"
+                        "poll 1: 1 of 3 sockets in 1 namespace, 0ns; 0 lost\n");
+}
+
+/* One that does, has: what comes is shown. */
+static void test_no_choice(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct options o = {.output = OUTPUT_CSV, .columns = "timestamp_ns", .no_header = true};
+    o.netns = (struct option_list){.items = {"web*"}, .n = 1};
+    struct bench *b = bench_with(&o);
+    struct buf message;
+    buf_init(&message);
+    assert_int_equal(stream_encode_info(&message, &(struct stream_info){.filter = ""}), 0);
+    assert_int_equal(feed(b, &message), 0);
+    buf_free(&message);
+    assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "6\n6\n");
+}
+
+/* A request that is refused is made once more, for everything. */
+static void test_refused(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct options o = {.output = OUTPUT_JSONL};
+    struct buf request, plain;
+    buf_init(&request);
+    buf_init(&plain);
+    struct bench *b = bench_with(&o);
+    assert_false(reader_refused(&b->reader)); /* there is nothing to leave out */
+    assert_int_equal(reader_request(&b->reader, &plain), 0);
+    bench_end(b, out, errors);
+    o.netns = (struct option_list){.items = {"web*"}, .n = 1};
+    b = bench_with(&o);
+    assert_int_equal(reader_request(&b->reader, &request), 0);
+    assert_true(request.len > plain.len);
+    assert_true(reader_refused(&b->reader));
+    assert_int_equal(reader_request(&b->reader, &request), 0);
+    assert_int_equal(request.len, plain.len);
+    assert_false(reader_refused(&b->reader));
+    assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(out, "");
+    buf_free(&request);
+    buf_free(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges), cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
-        cmocka_unit_test(test_limit), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_rates),  cmocka_unit_test(test_sorted),    cmocka_unit_test(test_list),
+        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_choice), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_edges),  cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
+        cmocka_unit_test(test_limit),  cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

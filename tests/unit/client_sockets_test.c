@@ -2,7 +2,6 @@
  * writes them anew. */
 #include <arpa/inet.h>
 #include <locale.h>
-#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +13,11 @@
 #include <cmocka.h>
 
 #include "client/sockets.h"
+#include "client/view.h"
 
 typedef XtcpFlatRecord__V1__XtcpFlatRecord record;
+
+enum { ESTABLISHED = 1 }; /* see client/cell.h */
 
 static uint8_t addresses[64][16];
 static size_t n_addresses;
@@ -65,35 +67,34 @@ static void with_flow(record *r)
 }
 
 /* What hosts have: listeners, flows of each family, TIME_WAIT without tcp_info; and names made to do harm. */
-static void fill(struct table *t)
+static void fill(struct sockets *t)
 {
     n_addresses = 0;
-    record r = socket_record("default", AF_INET, TCP_ESTABLISHED, "192.0.2.1", 40000, "198.51.100.7", 443);
+    record r = socket_record("default", AF_INET, ESTABLISHED, "192.0.2.1", 40000, "198.51.100.7", 443);
     with_flow(&r);
-    sockets_table_add(t, &r);
-    r = socket_record("default", AF_INET, TCP_LISTEN, "0.0.0.0", 22, "0.0.0.0", 0);
-    r.tcp_info_state = TCP_LISTEN;
+    sockets_add(t, &r, NULL);
+    r = socket_record("default", AF_INET, CELL_LISTEN, "0.0.0.0", 22, "0.0.0.0", 0);
+    r.tcp_info_state = CELL_LISTEN;
     r.tcp_info_rtt = 7; /* means nothing there */
     r.inet_diag_msg_wqueue = 128;
-    sockets_table_add(t, &r);
-    r = socket_record("default", AF_INET6, TCP_LISTEN, "::", 8080, "::", 0);
-    r.tcp_info_state = TCP_LISTEN;
+    sockets_add(t, &r, NULL);
+    r = socket_record("default", AF_INET6, CELL_LISTEN, "::", 8080, "::", 0);
+    r.tcp_info_state = CELL_LISTEN;
     r.inet_diag_msg_rqueue = 3;
     r.inet_diag_msg_wqueue = 4096;
-    sockets_table_add(t, &r);
-    r = socket_record("blue", AF_INET6, TCP_ESTABLISHED, "::ffff:192.0.2.1", 8080, "::ffff:198.51.100.9",
-                      51000);
+    sockets_add(t, &r, NULL);
+    r = socket_record("blue", AF_INET6, ESTABLISHED, "::ffff:192.0.2.1", 8080, "::ffff:198.51.100.9", 51000);
     with_flow(&r);
     r.tcp_info_total_retrans = r.tcp_info_retrans = 0;
     r.tcp_info_min_rtt = UINT32_MAX;
     r.tcp_info_rwnd_limited = 0;
     r.congestion_algorithm_string = "";
     r.congestion_algorithm_enum = 5;
-    sockets_table_add(t, &r);
-    r = socket_record("blue", AF_INET, TCP_TIME_WAIT, "192.0.2.1", 8080, "198.51.100.10", 51001);
-    sockets_table_add(t, &r);
+    sockets_add(t, &r, NULL);
+    r = socket_record("blue", AF_INET, CELL_TIME_WAIT, "192.0.2.1", 8080, "198.51.100.10", 51001);
+    sockets_add(t, &r, NULL);
     r = socket_record("a\x1b[31m-name-that-is-long", AF_INET6, 200, "2001:db8::1", 1, "2001:db8::2", 65535);
-    sockets_table_add(t, &r);
+    sockets_add(t, &r, NULL);
 }
 
 static char *read_golden(const char *path)
@@ -108,17 +109,30 @@ static char *read_golden(const char *path)
     return text;
 }
 
-static void golden(size_t width)
+/* The table that |o| asks for, of what fill adds, in |width| columns. */
+static void draw(const struct options *o, size_t width, bool nodes, struct buf *out)
+{
+    struct view *v;
+    struct err e = {0};
+    assert_int_equal(view_new(o, &v, &e), 0);
+    struct sockets *s = sockets_new(v, nodes);
+    assert_non_null(s);
+    if (o->output == OUTPUT_WIDE)
+        table_keep_whole(sockets_table(s));
+    table_set_size(sockets_table(s), width, 0);
+    fill(s);
+    assert_int_equal(table_flush(sockets_table(s), out), 0);
+    sockets_free(s);
+    view_free(v);
+}
+
+static void golden(const char *name, const struct options *o, size_t width)
 {
     char path[512];
     struct buf out;
-    struct table *t = sockets_table_new();
-    assert_non_null(t);
     buf_init(&out);
-    table_set_size(t, width, 0);
-    fill(t);
-    assert_int_equal(table_flush(t, &out), 0);
-    snprintf(path, sizeof(path), "%s/tests/data/golden/client_sockets_%zu.txt", XTCP_SOURCE_DIR, width);
+    draw(o, width, false, &out);
+    snprintf(path, sizeof(path), "%s/tests/data/golden/client_sockets_%s.txt", XTCP_SOURCE_DIR, name);
     if (getenv("XTCP_GOLDEN_WRITE")) {
         FILE *f = fopen(path, "w");
         assert_non_null(f);
@@ -129,16 +143,54 @@ static void golden(size_t width)
     assert_string_equal(buf_cstr(&out), want);
     free(want);
     buf_free(&out);
-    table_free(t);
 }
 
 static void test_golden(void **state)
 {
     (void)state;
-    golden(60);
-    golden(80);
-    golden(132);
-    golden(250);
+    struct options o = {.output = OUTPUT_TABLE};
+    golden("40", &o, 40);
+    golden("60", &o, 60);
+    golden("80", &o, 80);
+    golden("132", &o, 132);
+    golden("250", &o, 250);
+    o = (struct options){.output = OUTPUT_WIDE, .numeric = true};
+    golden("wide", &o, 0);
+    o = (struct options){.output = OUTPUT_TABLE, .columns = "peer, retransmits,tcp_info_rtt,state"};
+    golden("chosen", &o, 200);
+}
+
+/* No line is wider than the terminal, however narrow. */
+static void test_widths(void **state)
+{
+    (void)state;
+    const struct options o = {.output = OUTPUT_TABLE};
+    for (size_t width = 42; width < 300; width++) {
+        struct buf out;
+        buf_init(&out);
+        draw(&o, width, width % 2, &out);
+        for (const char *at = buf_cstr(&out); *at;) {
+            size_t columns = 0;
+            for (; *at && *at != '\n'; at++)
+                columns += ((unsigned char)*at & 0xc0) != 0x80;
+            assert_in_range(columns, 0, width);
+            at += *at == '\n';
+        }
+        buf_free(&out);
+    }
+}
+
+/* Both ends of an address that has no room stay. */
+static void test_squeezed(void **state)
+{
+    (void)state;
+    const struct options o = {.output = OUTPUT_TABLE, .no_header = true};
+    struct buf out;
+    buf_init(&out);
+    draw(&o, 40, false, &out);
+    assert_non_null(strstr(buf_cstr(&out), ":443\n"));
+    assert_null(strstr(buf_cstr(&out), "STATE"));
+    buf_free(&out);
 }
 
 static void check_address(uint32_t family, const char *bytes, size_t n, uint32_t port, const char *want)
@@ -183,24 +235,28 @@ static void test_extremes(void **state)
         else if (f->type == PROTOBUF_C_TYPE_UINT64 || f->type == PROTOBUF_C_TYPE_INT64)
             memset(at, 0xff, 8);
     }
-    struct table *t = sockets_table_new();
+    const struct options o = {.output = OUTPUT_WIDE};
+    struct view *v;
+    struct err e = {0};
+    assert_int_equal(view_new(&o, &v, &e), 0);
+    struct sockets *t = sockets_new(v, false);
     struct buf out;
     buf_init(&out);
-    sockets_table_add(t, &r);
-    r.inet_diag_msg_state = TCP_ESTABLISHED;
-    sockets_table_add(t, &r);
-    assert_int_equal(table_flush(t, &out), 0);
+    sockets_add(t, &r, NULL);
+    r.inet_diag_msg_state = ESTABLISHED;
+    sockets_add(t, &r, NULL);
+    assert_int_equal(table_flush(sockets_table(t), &out), 0);
     assert_non_null(strstr(buf_cstr(&out), "ESTABLISHED"));
     buf_free(&out);
-    table_free(t);
+    sockets_free(t);
+    view_free(v);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_golden),    cmocka_unit_test(test_widths),   cmocka_unit_test(test_squeezed),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_extremes),
     };
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         abort();

@@ -13,9 +13,9 @@
 #include "client/table.h"
 
 static const struct table_column columns[] = {
-    {"NAME", TABLE_LEFT, 1, 0, 6},
-    {"N", TABLE_RIGHT, 0, 4, 0},
-    {"WHERE", TABLE_LEFT, 2, 0, 0},
+    {.title = "NAME", .drop = 1, .cut = 6},
+    {.title = "N", .align = TABLE_RIGHT, .least = 4},
+    {.title = "WHERE", .drop = 2},
 };
 
 static struct table *new_table(size_t width, size_t page)

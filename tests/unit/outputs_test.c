@@ -182,8 +182,52 @@ static void columns_are_chosen(void **state)
         format_writer_free(w);
     }
     struct format_writer *w;
-    assert_int_equal(format_writer_new(format_by_name("proto"), columns, 3, &w), ERR_UNSUPPORTED);
+    assert_int_equal(format_writer_new(format_by_name("null"), columns, 3, &w), ERR_UNSUPPORTED);
     assert_null(w);
+    buf_free(&in);
+}
+
+/* What stays of the first golden record is what was chosen; without columns it is left as it came. */
+static void proto_is_cut(void **state)
+{
+    (void)state;
+    const struct record_field *columns[] = {&record_fields[FIELD_netns],
+                                            &record_fields[FIELD_inet_diag_msg_state]};
+    struct record_reader reader = {0};
+    const record_message *r;
+    struct buf in, out;
+    const uint8_t *record;
+    size_t n;
+    read_file(&in, GOLDEN "records.pb");
+    struct wire rows = wire_over(in.data, in.len);
+    assert_int_equal(envelope_next(&rows, &record, &n), 1);
+    assert_int_equal(record_unpack(&reader, record, n, &r), 0);
+    for (int chosen = 0; chosen < 2; chosen++) {
+        struct format_writer *w;
+        const uint8_t *row;
+        size_t row_len;
+        uint64_t len = 0;
+        buf_init(&out);
+        assert_int_equal(
+            format_writer_new(format_by_name("proto"), chosen ? columns : NULL, chosen ? 2 : 0, &w), 0);
+        format_both(w, &out, r, record, n);
+        size_t prefix = varint_get((const uint8_t *)out.data, out.len, &len);
+        assert_int_equal(prefix + len, out.len);
+        struct wire one = wire_over(out.data + prefix, len);
+        assert_int_equal(envelope_next(&one, &row, &row_len), 1);
+        if (chosen) {
+            static const uint8_t want[] = {0xf2, 0x01, 4, 'b', 'l', 'u', 'e', 0xd0, 0x3e, 1};
+            assert_int_equal(row_len, sizeof(want));
+            assert_memory_equal(row, want, sizeof(want));
+        } else {
+            assert_int_equal(row_len, n);
+            assert_memory_equal(row, record, n);
+        }
+        assert_int_equal(envelope_next(&one, &row, &row_len), 0);
+        format_writer_free(w);
+        buf_free(&out);
+    }
+    record_reader_free(&reader);
     buf_free(&in);
 }
 
@@ -290,6 +334,7 @@ int main(void)
         cmocka_unit_test(no_control_characters_pass),
         cmocka_unit_test(proto_is_envelopes_with_their_length),
         cmocka_unit_test(columns_are_chosen),
+        cmocka_unit_test(proto_is_cut),
         cmocka_unit_test(labels_stand_in_front),
         cmocka_unit_test(an_empty_list),
         cmocka_unit_test(broken_bytes_are_errors),

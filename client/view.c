@@ -1,0 +1,243 @@
+#include "client/view.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter/filter.h"
+#include "lib/nearest.h"
+
+#define KEYS_MAX 16 /* that one poll is sorted by */
+
+/* A part of a list, without the blanks around it. */
+struct name {
+    const char *text;
+    size_t n;
+};
+
+/* The next part of the list at |*at|, which moves behind it. False at the end. */
+static bool next_name(const char **at, struct name *out)
+{
+    if (!*at)
+        return false;
+    const char *comma = strchr(*at, ',');
+    const char *end = comma ? comma : *at + strlen(*at);
+    out->text = *at + strspn(*at, " ");
+    *at = comma ? comma + 1 : NULL;
+    while (end > out->text && end[-1] == ' ')
+        end--;
+    out->n = out->text < end ? (size_t)(end - out->text) : 0;
+    return true;
+}
+
+/* Titles have dashes where names have underscores: either will do. */
+static bool is_name(const char *known, const struct name *name)
+{
+    if (strlen(known) != name->n)
+        return false;
+    for (size_t i = 0; i < name->n; i++)
+        if (known[i] != name->text[i] && !(known[i] == '_' && name->text[i] == '-'))
+            return false;
+    return true;
+}
+
+static const struct sockets_column *own_column(const struct name *name)
+{
+    for (size_t i = 0; i < n_sockets_columns; i++)
+        if (is_name(sockets_columns[i].name, name))
+            return &sockets_columns[i];
+    return NULL;
+}
+
+const struct record_field *view_field(const char *name, size_t n)
+{
+    return filter_field(name, n);
+}
+
+static int unknown_column(const char *option, const struct name *name, struct err *e)
+{
+    char typed[VIEW_TITLE_MAX];
+    struct nearest nearest = {.typed = typed};
+    size_t n = name->n < sizeof(typed) - 1 ? name->n : sizeof(typed) - 1;
+    memcpy(typed, name->text, n);
+    typed[n] = '\0';
+    if (!n)
+        return err_set(e, ERR_USAGE, "--%s: a name is missing", option);
+    for (size_t i = 0; i < n_sockets_columns; i++)
+        nearest_offer(&nearest, sockets_columns[i].name);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        nearest_offer(&nearest, filter_field_name(&record_fields[i]));
+        nearest_offer(&nearest, record_fields[i].name);
+    }
+    if (nearest.name)
+        return err_set(e, ERR_USAGE, "--%s: there is no column %s; did you mean %s?", option, typed,
+                       nearest.name);
+    return err_set(e, ERR_USAGE, "--%s: there is no column %s; see xtcp2client(1)", option, typed);
+}
+
+static void set_title(struct view_column *c, const struct name *name)
+{
+    size_t n = name->n < sizeof(c->title) - 1 ? name->n : sizeof(c->title) - 1;
+    for (size_t i = 0; i < n; i++)
+        c->title[i] = (char)toupper((unsigned char)name->text[i]);
+    c->title[n] = '\0';
+}
+
+static void add_field(struct view *v, const struct record_field *f)
+{
+    for (size_t i = 0; i < v->n_fields; i++)
+        if (v->fields[i] == f)
+            return;
+    v->fields[v->n_fields++] = f;
+}
+
+static int choose_column(struct view *v, const struct name *name, struct err *e)
+{
+    const struct sockets_column *own = own_column(name);
+    const struct record_field *field = own ? &record_fields[own->fields[0]] : view_field(name->text, name->n);
+    if (!field)
+        return unknown_column("columns", name, e);
+    if (v->n_columns == VIEW_COLUMNS_MAX)
+        return err_set(e, ERR_USAGE, "--columns: more than %d of them", VIEW_COLUMNS_MAX);
+    struct view_column *c = &v->columns[v->n_columns++];
+    *c = (struct view_column){.own = own, .field = field};
+    set_title(c, name);
+    for (size_t i = 0; own && i < own->n_fields; i++)
+        add_field(v, &record_fields[own->fields[i]]);
+    if (!own)
+        add_field(v, field);
+    return 0;
+}
+
+static int choose_columns(struct view *v, const char *list, struct err *e)
+{
+    struct name name;
+    int rc = 0;
+    v->chosen = true;
+    while (rc == 0 && next_name(&list, &name))
+        rc = choose_column(v, &name, e);
+    return rc;
+}
+
+static void all_columns(struct view *v)
+{
+    for (size_t i = 0; i < n_sockets_columns; i++) {
+        const struct sockets_column *own = &sockets_columns[i];
+        if (!own->wide || v->format == OUTPUT_WIDE)
+            v->columns[v->n_columns++] =
+                (struct view_column){.own = own, .field = &record_fields[own->fields[0]]};
+    }
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        add_field(v, &record_fields[i]);
+}
+
+/* Takes the direction off |name|: "-rtt", "rtt:desc", "rtt:asc". */
+static bool take_direction(struct name *name)
+{
+    static const struct {
+        const char *text;
+        bool descending;
+    } endings[] = {{":desc", true}, {":asc", false}};
+    if (name->n && (*name->text == '-' || *name->text == '+')) {
+        bool descending = *name->text == '-';
+        name->text++;
+        name->n--;
+        return descending;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(endings[i].text);
+        if (name->n > n && memcmp(name->text + name->n - n, endings[i].text, n) == 0) {
+            name->n -= n;
+            return endings[i].descending;
+        }
+    }
+    return false;
+}
+
+static int add_keys(struct view *v, struct name *name, struct err *e)
+{
+    bool descending = take_direction(name);
+    const struct sockets_column *own = own_column(name);
+    const struct record_field *field = own ? NULL : view_field(name->text, name->n);
+    size_t n = own ? own->n_fields : 1;
+    if (!own && !field)
+        return unknown_column("sort-by", name, e);
+    if (v->n_keys + n > KEYS_MAX)
+        return err_set(e, ERR_USAGE, "--sort-by: too many of them");
+    for (size_t i = 0; i < n; i++)
+        v->keys[v->n_keys++] = (struct view_key){.field = own ? &record_fields[own->fields[i]] : field,
+                                                 .descending = descending};
+    return 0;
+}
+
+static int choose_order(struct view *v, const char *list, struct err *e)
+{
+    struct name name;
+    int rc = 0;
+    while (rc == 0 && next_name(&list, &name))
+        rc = add_keys(v, &name, e);
+    return rc;
+}
+
+int view_new(const struct options *o, struct view **out, struct err *e)
+{
+    struct view *v = calloc(1, sizeof(*v));
+    *out = NULL;
+    if (!v || !(v->columns = calloc(VIEW_COLUMNS_MAX, sizeof(*v->columns))) ||
+        !(v->keys = calloc(KEYS_MAX, sizeof(*v->keys)))) {
+        view_free(v);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    v->format = o->output;
+    v->numeric = o->numeric;
+    v->header = !o->no_header;
+    v->time = o->time;
+    int rc = 0;
+    if (o->columns)
+        rc = choose_columns(v, o->columns, e);
+    else
+        all_columns(v);
+    if (rc == 0 && o->sort_by)
+        rc = choose_order(v, o->sort_by, e);
+    if (rc < 0) {
+        view_free(v);
+        return rc;
+    }
+    *out = v;
+    return 0;
+}
+
+void view_free(struct view *v)
+{
+    if (!v)
+        return;
+    free(v->columns);
+    free(v->keys);
+    free(v);
+}
+
+size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT])
+{
+    /* What tells polls apart, and how an address is written. */
+    static const int16_t always[] = {FIELD_timestamp_ns, FIELD_poll_id, FIELD_inet_diag_msg_family};
+    /* What says whether a socket has such numbers. */
+    static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
+    bool wanted[FIELD_COUNT] = {false};
+    size_t n = 0;
+    if (!v->chosen)
+        return 0;
+    for (size_t i = 0; i < v->n_fields; i++)
+        wanted[record_field_index(v->fields[i])] = true;
+    for (size_t i = 0; i < v->n_keys; i++)
+        wanted[record_field_index(v->keys[i].field)] = true;
+    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+        wanted[always[i]] = true;
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (wanted[i] && record_fields[i].from == PART_INFO)
+            wanted[with_info[0]] = wanted[with_info[1]] = true;
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (wanted[i])
+            out[n++] = &record_fields[i];
+    return n;
+}

@@ -1,0 +1,83 @@
+/* Records in order, whatever their values. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/order.h"
+
+struct given {
+    uint8_t rows[16];
+    size_t n;
+    size_t stop; /* after so many; 0: never */
+};
+
+static int take(void *context, const uint8_t *row, size_t len, const char *node)
+{
+    struct given *g = context;
+    (void)node;
+    assert_int_equal(len, 1);
+    g->rows[g->n++] = row[0];
+    return g->stop && g->n == g->stop ? 1 : 0;
+}
+
+/* The rows 0, 1, 2, … of |records| come out as |want|, when sorted by |keys|. */
+static void check(const char *keys, const record_message *records, size_t n, const char *want)
+{
+    const struct options o = {.output = OUTPUT_JSONL, .sort_by = keys};
+    struct view *v;
+    struct err e = {0};
+    assert_int_equal(view_new(&o, &v, &e), 0);
+    struct order *order = order_new(v);
+    for (int round = 0; round < 2; round++) { /* the second finds it empty */
+        struct given g = {0};
+        for (size_t i = 0; i < n; i++) {
+            uint8_t row = (uint8_t)('0' + i);
+            assert_int_equal(order_add(order, &row, 1, &records[i], NULL), 0);
+        }
+        assert_int_equal(order_give(order, take, &g), 0);
+        assert_int_equal(g.n, strlen(want));
+        assert_memory_equal(g.rows, want, g.n);
+    }
+    struct given g = {.stop = 1};
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(order_add(order, (const uint8_t *)"x", 1, &records[i], NULL), 0);
+    assert_int_equal(order_give(order, take, &g), 1);
+    assert_int_equal(g.n, 1);
+    order_free(order);
+    view_free(v);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    record_message r[5];
+    static char *const names[] = {"b", "a", "", "ab", "a"};
+    static const uint64_t numbers[] = {5, UINT64_MAX, 0, 5, 7};
+    for (size_t i = 0; i < 5; i++) {
+        xtcp_flat_record__v1__xtcp_flat_record__init(&r[i]);
+        r[i].netns = names[i];
+        r[i].netns_cookie = numbers[i];
+        r[i].timestamp_ns = (int64_t)numbers[i]; /* -1 among them */
+        r[i].inet_diag_msg_socket_source = (ProtobufCBinaryData){strlen(names[i]), (uint8_t *)names[i]};
+    }
+    check("netns", r, 5, "21430");
+    check("-netns", r, 5, "03142");
+    check("netns_cookie", r, 5, "20341");
+    check("timestamp_ns:desc", r, 5, "40321");
+    check("netns,-netns_cookie", r, 5, "21430");
+    check("netns_cookie:desc,netns", r, 5, "14302");
+    check("inet_diag_msg_socket_source", r, 5, "21430");
+    check("tcp_info_rtt", r, 5, "01234"); /* all equal: as they came */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

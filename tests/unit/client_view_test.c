@@ -1,0 +1,124 @@
+/* What is made of --columns and --sort-by. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/view.h"
+
+static struct view *view_of(const char *columns, const char *sort_by)
+{
+    const struct options o = {.output = OUTPUT_TABLE, .columns = columns, .sort_by = sort_by};
+    struct view *v;
+    struct err e = {0};
+    if (view_new(&o, &v, &e) != 0)
+        fail_msg("%s", e.text);
+    return v;
+}
+
+static void bad(const char *columns, const char *sort_by, const char *text)
+{
+    const struct options o = {.output = OUTPUT_TABLE, .columns = columns, .sort_by = sort_by};
+    struct view *v;
+    struct err e = {0};
+    assert_int_equal(view_new(&o, &v, &e), ERR_USAGE);
+    assert_null(v);
+    assert_string_equal(e.text, text);
+}
+
+static void test_all(void **state)
+{
+    (void)state;
+    const struct record_field *mask[FIELD_COUNT];
+    struct view *v = view_of(NULL, NULL);
+    assert_int_equal(v->n_fields, FIELD_COUNT);
+    assert_false(v->chosen);
+    assert_int_equal(view_mask(v, mask), 0); /* all */
+    assert_string_equal(v->columns[0].own->name, "netns");
+    view_free(v);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    struct view *v = view_of("peer, tcp_info_rtt ,recv-q,recv_q,hostname", NULL);
+    assert_int_equal(v->n_columns, 5);
+    assert_string_equal(v->columns[0].own->name, "peer");
+    assert_ptr_equal(v->columns[1].field, &record_fields[FIELD_tcp_info_rtt]);
+    assert_string_equal(v->columns[1].title, "TCP_INFO_RTT");
+    assert_ptr_equal(v->columns[2].own, v->columns[3].own);
+    /* The other formats have what they are made of, each once. */
+    static const int fields[] = {FIELD_inet_diag_msg_socket_destination,
+                                 FIELD_inet_diag_msg_socket_destination_port,
+                                 FIELD_inet_diag_msg_family,
+                                 FIELD_tcp_info_rtt,
+                                 FIELD_inet_diag_msg_rqueue,
+                                 FIELD_hostname};
+    assert_int_equal(v->n_fields, sizeof(fields) / sizeof(fields[0]));
+    for (size_t i = 0; i < v->n_fields; i++)
+        assert_ptr_equal(v->fields[i], &record_fields[fields[i]]);
+    view_free(v);
+}
+
+/* What is sent but not shown: the keys, and what is needed to read the others. */
+static void test_mask(void **state)
+{
+    (void)state;
+    static const int fields[] = {FIELD_timestamp_ns,
+                                 FIELD_inet_diag_msg_family,
+                                 FIELD_inet_diag_msg_state,
+                                 FIELD_tcp_info_state,
+                                 FIELD_tcp_info_rtt,
+                                 FIELD_poll_id,
+                                 FIELD_mark};
+    const struct record_field *mask[FIELD_COUNT];
+    struct view *v = view_of("mark", "-tcp_info_rtt");
+    assert_int_equal(v->n_fields, 1);
+    assert_int_equal(view_mask(v, mask), sizeof(fields) / sizeof(fields[0]));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        assert_ptr_equal(mask[i], &record_fields[fields[i]]);
+    view_free(v);
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        int field;
+        bool descending;
+    } want[] = {{FIELD_tcp_info_rtt, true},      {FIELD_netns, false},
+                {FIELD_tcp_info_snd_cwnd, true}, {FIELD_tcp_info_total_retrans, false},
+                {FIELD_tcp_info_retrans, false}, {FIELD_mark, false}};
+    struct view *v = view_of(NULL, "-rtt,netns, cwnd:desc,retransmits:asc,+mark");
+    assert_int_equal(v->n_keys, sizeof(want) / sizeof(want[0]));
+    for (size_t i = 0; i < v->n_keys; i++) {
+        assert_ptr_equal(v->keys[i].field, &record_fields[want[i].field]);
+        assert_int_equal(v->keys[i].descending, want[i].descending);
+    }
+    view_free(v);
+}
+
+static void test_wrong(void **state)
+{
+    (void)state;
+    bad("locl", NULL, "--columns: there is no column locl; did you mean local?");
+    bad("xyzzyxyzzy", NULL, "--columns: there is no column xyzzyxyzzy; see xtcp2client(1)");
+    bad("rtt,,cwnd", NULL, "--columns: a name is missing");
+    bad("rtt,", NULL, "--columns: a name is missing");
+    bad(NULL, "-", "--sort-by: a name is missing");
+    bad(NULL, "retransmit", "--sort-by: there is no column retransmit; did you mean retransmits?");
+    bad(NULL, "rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt,rtt",
+        "--sort-by: too many of them");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all),  cmocka_unit_test(test_names), cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_keys), cmocka_unit_test(test_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
