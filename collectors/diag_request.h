@@ -9,6 +9,7 @@
 #include "filter/filter.h"
 #include "lib/groups.h"
 
+struct filter_kernel;
 struct nl_msg;
 
 /* The extension mask (idiag_ext: bit INET_DIAG_X - 1) that makes the kernel send what |groups| need. */

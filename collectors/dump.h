@@ -27,6 +27,7 @@
 #define DUMP_BUFFER_SIZE 32768
 
 struct capture;
+struct filter_kernel;
 struct nl_sock;
 
 struct dump {
@@ -84,6 +85,10 @@ int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e
 /* Whether dump_receive's |code| to a request with bytecode may mean that the kernel does not take the code:
  * it is older than an operation in it (EINVAL) or wants a right for it (EPERM). Ask again without. */
 bool dump_refused(int code);
+
+/* The same, for the sockets that |kernel| asks for. -EPERM, told by dump_receive, when the kernel does not take
+ * code from this process (filter_kernel.privileged). */
+int dump_request_filtered(struct dump *d, groups_t groups, const struct filter_kernel *kernel, struct err *e);
 
 /* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the
  * sockets passed on until then are real ones: -errno           what the kernel said, in NLMSG_ERROR (-EBUSY:

@@ -57,6 +57,9 @@ struct config {
     /* gRPC */
     struct config_strings grpc_listen; /* each valid for config_listen_parse */
     uint32_t subscribers_max;          /* streams served at the same time */
+    uint32_t focus_streams_max;        /* streams of FocusService served at the same time */
+    uint32_t focus_sockets_max;        /* that one of them may watch */
+    uint32_t focus_rate_max;           /* lookups in a second, of all of them */
     uint32_t queue_rows;               /* bound of a subscriber's queue, in rows; holds for new subscribers */
     uint32_t ipv4_ttl;                 /* of what listeners send; 0: the kernel's */
     uint32_t ipv6_hop_limit;           /* the same */
@@ -158,7 +161,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 49
+#define CONFIG_OPTION_COUNT 52
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

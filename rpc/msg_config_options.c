@@ -28,6 +28,9 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.namespaces.exclude", "netns_exclude"},
     {"options.limits.queue_rows", "queue_rows"},
     {"options.limits.subscribers_max", "subscribers_max"},
+    {"options.limits.focus_streams_max", "focus_streams_max"},
+    {"options.limits.focus_sockets_max", "focus_sockets_max"},
+    {"options.limits.focus_rate_max", "focus_rate_max"},
     {"options.limits.cpu.max_percent", "max_cpu_percent"},
     {"options.limits.collector_threads_max", "collector_threads_max"},
     {"options.state.file", "state_file"},
@@ -93,6 +96,9 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->limits.connections_max = c->connections_max;
     v->limits.connection_calls_max = c->connection_calls_max;
     v->limits.control_calls_max = c->control_calls_max;
+    v->limits.focus_streams_max = c->focus_streams_max;
+    v->limits.focus_sockets_max = c->focus_sockets_max;
+    v->limits.focus_rate_max = c->focus_rate_max;
     v->cpu.max_percent = c->max_cpu_percent;
     v->limits.cpu = &v->cpu;
     v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
@@ -159,6 +165,12 @@ static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *li
         rc = apply_number(a, "connection_calls_max", limits->connection_calls_max);
     if (rc == 0)
         rc = apply_number(a, "control_calls_max", limits->control_calls_max);
+    if (rc == 0)
+        rc = apply_number(a, "focus_streams_max", limits->focus_streams_max);
+    if (rc == 0)
+        rc = apply_number(a, "focus_sockets_max", limits->focus_sockets_max);
+    if (rc == 0)
+        rc = apply_number(a, "focus_rate_max", limits->focus_rate_max);
     if (rc == 0 && limits->cpu)
         rc = apply_uint(a, "max_cpu_percent", limits->cpu->max_percent);
     return rc;

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "lib/err.h"
 #include "rpc/msg_config.h"
+#include "server/focus.h"
 #include "server/hub.h"
 #include "server/inventory.h"
 #include "server/poller.h"
@@ -49,6 +50,7 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 /* Ends a burst; returns how many polls of it will not happen. */
 uint32_t app_cancel_burst(struct app *app);
 
+struct focus *app_focus(struct app *app);
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
 struct poller *app_poller(struct app *app);

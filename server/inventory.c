@@ -331,6 +331,16 @@ void inventory_stop(struct inventory *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg)
+{
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->entries[i]->collector && !fn(arg, r->entries[i]->info))
+            break;
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* ---- Polls ---- */
 
 size_t inventory_collectors(struct inventory *r)

@@ -5,6 +5,7 @@
 #ifndef XTCP_SERVER_INVENTORY_H
 #define XTCP_SERVER_INVENTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,11 @@ int inventory_list(struct inventory *r, struct buf *out);
 int inventory_listen(struct inventory *r, inventory_listener *listener, void *arg);
 /* No call of the listener comes after the return. */
 void inventory_unlisten(struct inventory *r, void *arg);
+
+/* Calls |fn| for each namespace that is collected until it returns false, with the inventory's lock held: it
+ * must be quick and call nothing of the inventory. Any thread. */
+typedef bool inventory_visitor(void *arg, const struct nswatch_ns *ns);
+void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg);
 
 /* Namespaces known now, failed ones included. */
 size_t inventory_count(struct inventory *r);

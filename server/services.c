@@ -2,6 +2,7 @@
 
 #define RECORDS    "/xtcp_flat_record.v1.XTCPFlatRecordService/"
 #define CONFIG     "/xtcp_config.v1.ConfigService/"
+#define FOCUS      "/xtcp_focus.v1.FocusService/"
 #define NAMESPACES "/xtcp_namespace.v1.NamespaceService/"
 
 /* PollFlatRecords is for readers although it makes the daemon poll: what comes while a poll runs shares the
@@ -18,6 +19,7 @@ static const struct rpc_method methods[] = {
     {CONFIG "SetS3Upload", RPC_UNARY, svc_config_set_s3_upload, NULL, RPC_ROLE_CONTROL},
     {NAMESPACES "List", RPC_UNARY, svc_namespace_list, NULL, RPC_ROLE_READ},
     {NAMESPACES "Watch", RPC_SERVER_STREAM, NULL, &svc_namespace_watch, RPC_ROLE_READ},
+    {FOCUS "Watch", RPC_BIDI, NULL, &svc_focus_watch, RPC_ROLE_READ},
     {"/xtcp_status.v1.StatusService/Get", RPC_UNARY, svc_status_get, NULL, RPC_ROLE_READ},
     {"/grpc.health.v1.Health/Check", RPC_UNARY, svc_health_check, NULL, RPC_ROLE_HEALTH},
     {"/grpc.health.v1.Health/Watch", RPC_SERVER_STREAM, NULL, &svc_health_watch, RPC_ROLE_HEALTH},

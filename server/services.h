@@ -27,6 +27,7 @@ UNARY(svc_health_check);
 extern const struct rpc_stream_ops svc_flat_records;      /* svc_stream.c */
 extern const struct rpc_stream_ops svc_poll_flat_records; /* svc_stream.c */
 extern const struct rpc_stream_ops svc_namespace_watch;   /* svc_watch.c */
+extern const struct rpc_stream_ops svc_focus_watch;       /* svc_focus.c */
 extern const struct rpc_stream_ops svc_health_watch;      /* svc_watch.c */
 extern const struct rpc_stream_ops svc_reflection;        /* svc_watch.c */
 

@@ -1,0 +1,532 @@
+#include "server/focus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "collectors/dump.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/netns.h"
+#include "server/focus_int.h"
+
+/* A tick costs at least as much as so many lookups: entering the namespace, the message. */
+#define UNITS_OF_TICK 20
+
+/* A search may take up a hundredth of a CPU: the next one comes so many times its CPU time later at least. */
+#define SEARCH_PAUSE 100
+
+struct focus {
+    struct focus_options options;
+    int home_fd; /* the daemon's own namespace */
+    struct thread ticker_thread;
+    struct focus_ticker ticker;
+    struct focus_finder finders[FOCUS_FINDERS];
+    _Atomic bool stopping;
+    _Atomic uint64_t lookups;
+    _Atomic uint64_t ticks;
+    _Atomic uint64_t skipped;
+    _Atomic uint64_t searches;
+
+    pthread_mutex_t lock;
+    pthread_cond_t tick_changed;   /* for the thread focus */
+    pthread_cond_t search_changed; /* for the finders */
+    struct focus_watch **watches;
+    size_t n;
+    size_t cap;
+    uint64_t units; /* of all watches */
+    bool stray;     /* the thread focus could not come home and has ended */
+};
+
+int focus_home(const struct focus *f)
+{
+    return f->home_fd;
+}
+
+const _Atomic bool *focus_stopping(const struct focus *f)
+{
+    return &f->stopping;
+}
+
+struct inventory *focus_inventory(const struct focus *f)
+{
+    return f->options.inventory;
+}
+
+/* ---- Watches ---- */
+
+static void watch_unref(struct focus_watch *w)
+{
+    if (atomic_fetch_sub(&w->refs, 1) != 1)
+        return;
+    focus_watch_clear(w);
+    free(w->places);
+    free(w->gone);
+    focus_selection_unref(w->asked);
+    focus_selection_unref(w->current);
+    focus_found_free(w->found);
+    focus_slot_fini(&w->slot);
+    rpc_call_unref(w->call);
+    free(w);
+}
+
+static struct focus_watch *watch_ref(struct focus_watch *w)
+{
+    atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    return w;
+}
+
+static int enlist(struct focus *f, struct focus_watch *w, uint32_t max, struct err *e)
+{
+    int rc = 0;
+    pthread_mutex_lock(&f->lock);
+    if (f->stray)
+        rc = err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
+    else if (f->n >= max)
+        rc = err_set(e, ERR_LIMIT, "there are %u focus streams already (focus_streams_max)", max);
+    else if (!focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
+        rc = err_set(e, -ENOMEM, "out of memory");
+    else
+        f->watches[f->n++] = watch_ref(w);
+    pthread_mutex_unlock(&f->lock);
+    return rc;
+}
+
+int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out, struct err *e)
+{
+    struct focus_watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return err_set(e, -ENOMEM, "out of memory");
+    w->refs = 1;
+    w->focus = f;
+    w->call = rpc_call_ref(call);
+    w->due_ns = w->search_ns = INT64_MAX;
+    focus_slot_init(&w->slot);
+    const struct config *config = f->options.config(f->options.arg);
+    int rc = enlist(f, w, config->focus_streams_max, e);
+    config_unref(config);
+    if (rc) {
+        watch_unref(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+void focus_close(struct focus_watch *w)
+{
+    struct focus *f = w->focus;
+    bool found = false;
+    pthread_mutex_lock(&f->lock);
+    w->closed = true;
+    f->units -= w->units;
+    w->units = 0;
+    for (size_t i = 0; i < f->n && !found; i++) {
+        found = f->watches[i] == w;
+        if (found)
+            f->watches[i] = f->watches[--f->n];
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (found)
+        watch_unref(w);
+    watch_unref(w);
+}
+
+/* Lookups a second that |r| may come to. */
+static uint64_t units_of(const struct focus_request *r)
+{
+    uint64_t each = r->max_sockets > UNITS_OF_TICK ? r->max_sockets : UNITS_OF_TICK;
+    return (each * NS_PER_S + (uint64_t)r->interval_ns - 1) / (uint64_t)r->interval_ns;
+}
+
+/* Puts |s| in the place of what |w| watched. The reference becomes the watch's when it returns 0. */
+static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, uint64_t max,
+                         struct err *e)
+{
+    struct focus_selection *old = NULL;
+    struct focus_found *found = NULL;
+    uint64_t units = units_of(&s->request);
+    int rc = 0;
+    pthread_mutex_lock(&f->lock);
+    if (f->units - w->units + units > max) {
+        rc = err_set(e, ERR_LIMIT,
+                     "%u sockets every %lld ms may be %llu lookups a second, of which %llu are left "
+                     "(focus_rate_max: %llu)",
+                     s->request.max_sockets, (long long)(s->request.interval_ns / NS_PER_MS),
+                     (unsigned long long)units,
+                     (unsigned long long)(f->units - w->units < max ? max - (f->units - w->units) : 0),
+                     (unsigned long long)max);
+    } else {
+        f->units += units - w->units;
+        w->units = units;
+        old = w->asked;
+        found = w->found;
+        w->asked = s;
+        w->found = NULL;
+        w->waiting = false;
+        w->due_ns = 0;
+        w->search_ns = s->filter ? 0 : INT64_MAX;
+        pthread_cond_signal(&f->tick_changed);
+        pthread_cond_signal(&f->search_changed);
+    }
+    pthread_mutex_unlock(&f->lock);
+    focus_selection_unref(old);
+    focus_found_free(found);
+    return rc;
+}
+
+int focus_select(struct focus_watch *w, struct focus_request *request, struct err *e)
+{
+    struct focus_selection *s;
+    struct focus *f = w->focus;
+    int rc = focus_selection_new(request, &s, e);
+    if (rc)
+        return rc;
+    const struct config *config = f->options.config(f->options.arg);
+    if (s->request.max_sockets > config->focus_sockets_max)
+        rc = err_set(e, ERR_LIMIT, "max_sockets: %u, allowed are %u (focus_sockets_max)",
+                     s->request.max_sockets, config->focus_sockets_max);
+    if (rc == 0)
+        rc = put_selection(f, w, s, config->focus_rate_max, e);
+    config_unref(config);
+    if (rc)
+        focus_selection_unref(s);
+    return rc;
+}
+
+bool focus_selected(struct focus_watch *w)
+{
+    pthread_mutex_lock(&w->focus->lock);
+    bool any = w->asked != NULL;
+    pthread_mutex_unlock(&w->focus->lock);
+    return any;
+}
+
+bool focus_next(struct focus_watch *w, struct rpc_message *out)
+{
+    return focus_slot_next(&w->slot, out);
+}
+
+/* ---- The thread focus ---- */
+
+static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t when_ns)
+{
+    if (when_ns == INT64_MAX) {
+        pthread_cond_wait(changed, lock);
+        return;
+    }
+    struct timespec t = {.tv_sec = when_ns / NS_PER_S, .tv_nsec = when_ns % NS_PER_S};
+    pthread_cond_timedwait(changed, lock, &t);
+}
+
+/* The watch whose tick is due first, or NULL. The lock is held. */
+static struct focus_watch *first_due(const struct focus *f)
+{
+    struct focus_watch *first = NULL;
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->watches[i]->due_ns != INT64_MAX && (!first || f->watches[i]->due_ns < first->due_ns))
+            first = f->watches[i];
+    }
+    return first;
+}
+
+/* Waits for the next watch that is due; NULL when the daemon stops. A reference. |due_ns| is when it should
+ * have been, and its next tick is already set. */
+static struct focus_watch *next_watch(struct focus *f, int64_t *due_ns)
+{
+    struct focus_watch *w = NULL;
+    pthread_mutex_lock(&f->lock);
+    while (!atomic_load(&f->stopping)) {
+        w = first_due(f);
+        if (w && w->due_ns <= clock_mono_ns())
+            break;
+        wait_until(&f->tick_changed, &f->lock, w ? w->due_ns : INT64_MAX);
+        w = NULL;
+    }
+    if (w) {
+        *due_ns = w->due_ns;
+        w->due_ns = INT64_MAX;
+        watch_ref(w);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return w;
+}
+
+/* What has been asked for and found since the last tick. Returns whether the watch can tick. */
+static bool catch_up(struct focus *f, struct focus_watch *w)
+{
+    pthread_mutex_lock(&f->lock);
+    struct focus_selection *fresh = w->asked && w->asked != w->current ? focus_selection_ref(w->asked) : NULL;
+    struct focus_found *found = w->found;
+    w->found = NULL;
+    pthread_mutex_unlock(&f->lock);
+    if (fresh)
+        focus_watch_begin(w, fresh, f->options.inventory);
+    if (found)
+        focus_watch_merge(w, found);
+    bool ready = w->current && (w->started || found || !w->current->filter);
+    if (ready && !w->started)
+        focus_watch_start(w, found);
+    focus_found_free(found);
+    return ready;
+}
+
+/* |w| cannot tick before its search is over, if it is not already. */
+static void wait_for_search(struct focus *f, struct focus_watch *w)
+{
+    pthread_mutex_lock(&f->lock);
+    if (w->found || w->asked != w->current)
+        w->due_ns = 0;
+    else
+        w->waiting = true;
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* When the tick after the one that was due at |due_ns| is due; those whose time has passed by |now| are left
+ * out and counted. The first tick (|due_ns| 0) is due when it is made. */
+static int64_t next_due(int64_t due_ns, int64_t interval_ns, int64_t now, uint64_t *skipped)
+{
+    *skipped = 0;
+    if (due_ns == 0)
+        return now + interval_ns;
+    *skipped = now > due_ns ? (uint64_t)((now - due_ns) / interval_ns) : 0;
+    return due_ns + (int64_t)(*skipped + 1) * interval_ns;
+}
+
+static int serve(struct focus *f, struct focus_watch *w, int64_t due_ns)
+{
+    if (!catch_up(f, w)) {
+        wait_for_search(f, w);
+        return 0;
+    }
+    if (w->tick == 0)
+        due_ns = 0;
+    uint64_t skipped;
+    int64_t now = clock_mono_ns();
+    int64_t next = next_due(due_ns, w->current->request.interval_ns, now, &skipped);
+    int64_t late = due_ns ? now - due_ns - (int64_t)skipped * w->current->request.interval_ns : 0;
+    const struct config *config = f->options.config(f->options.arg);
+    size_t sockets = w->n_sockets;
+    int rc = focus_watch_tick(w, &f->ticker, f->options.inventory, config, late, skipped);
+    config_unref(config);
+    atomic_fetch_add(&f->ticks, 1);
+    atomic_fetch_add(&f->lookups, sockets);
+    atomic_fetch_add(&f->skipped, skipped);
+    pthread_mutex_lock(&f->lock);
+    w->sockets = (uint32_t)w->n_sockets;
+    if (w->due_ns == INT64_MAX) /* else something new was asked for meanwhile */
+        w->due_ns = w->closed ? INT64_MAX : next;
+    pthread_mutex_unlock(&f->lock);
+    if (rc == 0)
+        hub_kick(f->options.hub, w->call);
+    else if (rc != ERR_CANCELLED)
+        hub_abort(f->options.hub, w->call, ERR_LIMIT,
+                  "the client reads too slowly: too many ended sockets wait for it");
+    return rc == ERR_CANCELLED ? rc : 0;
+}
+
+/* The thread is in a wrong namespace and must not do anything any more. */
+static void give_up(struct focus *f)
+{
+    log_error("focus", "the thread cannot go back to the daemon's namespace: no sockets can be watched until "
+                       "the daemon is started again");
+    pthread_mutex_lock(&f->lock);
+    f->stray = true;
+    for (size_t i = 0; i < f->n; i++)
+        hub_abort(f->options.hub, f->watches[i]->call, ERR_UNAVAILABLE,
+                  "focus is out of order: restart the daemon");
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void *focus_run(void *arg)
+{
+    struct focus *f = arg;
+    int64_t due_ns;
+    int rc = 0;
+    for (struct focus_watch *w; rc == 0 && (w = next_watch(f, &due_ns));) {
+        rc = serve(f, w, due_ns);
+        watch_unref(w);
+    }
+    if (rc)
+        give_up(f);
+    return NULL;
+}
+
+/* ---- The threads focus/find ---- */
+
+static struct focus_watch *first_search(const struct focus *f)
+{
+    struct focus_watch *first = NULL;
+    for (size_t i = 0; i < f->n; i++) {
+        struct focus_watch *w = f->watches[i];
+        if (!w->searching && w->search_ns != INT64_MAX && (!first || w->search_ns < first->search_ns))
+            first = w;
+    }
+    return first;
+}
+
+/* The next watch whose search is due, and the selection, with references. */
+static struct focus_watch *next_search(struct focus *f, struct focus_selection **out)
+{
+    struct focus_watch *w = NULL;
+    pthread_mutex_lock(&f->lock);
+    while (!atomic_load(&f->stopping)) {
+        w = first_search(f);
+        if (w && w->search_ns <= clock_mono_ns())
+            break;
+        wait_until(&f->search_changed, &f->lock, w ? w->search_ns : INT64_MAX);
+        w = NULL;
+    }
+    if (w) {
+        w->searching = true;
+        w->search_ns = INT64_MAX;
+        *out = focus_selection_ref(w->asked);
+        watch_ref(w);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return w;
+}
+
+/* Hands what was found to the thread focus, unless something else is asked for by now. */
+static void deliver(struct focus *f, struct focus_watch *w, const struct focus_selection *s,
+                    struct focus_found *found, int64_t next_ns)
+{
+    struct focus_found *old = found;
+    pthread_mutex_lock(&f->lock);
+    w->searching = false;
+    if (w->asked == s) {
+        w->search_ns = next_ns;
+        if (found) {
+            old = w->found;
+            w->found = found;
+        }
+        if (w->waiting) {
+            w->waiting = false;
+            w->due_ns = 0;
+            pthread_cond_signal(&f->tick_changed);
+        }
+    }
+    pthread_cond_signal(&f->search_changed);
+    pthread_mutex_unlock(&f->lock);
+    focus_found_free(old);
+}
+
+static void *finder_run(void *arg)
+{
+    struct focus_finder *finder = arg;
+    struct focus *f = finder->focus;
+    struct focus_selection *s;
+    for (struct focus_watch *w; !finder->stray && (w = next_search(f, &s));) {
+        const struct config *config = f->options.config(f->options.arg);
+        int64_t cpu = clock_thread_cpu_ns();
+        struct focus_found *found = focus_search(finder, s, config);
+        int64_t pause = SEARCH_PAUSE * (clock_thread_cpu_ns() - cpu);
+        if (pause < s->request.lookup_interval_ns)
+            pause = s->request.lookup_interval_ns;
+        config_unref(config);
+        atomic_fetch_add(&f->searches, 1);
+        deliver(f, w, s, found, clock_mono_ns() + pause);
+        focus_selection_unref(s);
+        watch_unref(w);
+    }
+    if (finder->stray)
+        log_error("focus", "a thread cannot go back to the daemon's namespace and ends");
+    return NULL;
+}
+
+/* ---- Life ---- */
+
+int focus_new(const struct focus_options *options, struct focus **out, struct err *e)
+{
+    pthread_condattr_t attr;
+    struct focus *f = calloc(1, sizeof(*f));
+    if (!f)
+        return err_set(e, -ENOMEM, "out of memory");
+    f->options = *options;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->tick_changed, &attr);
+    pthread_cond_init(&f->search_changed, &attr);
+    pthread_condattr_destroy(&attr);
+    buf_init(&f->ticker.rows);
+    for (size_t i = 0; i < FOCUS_FINDERS; i++) {
+        f->finders[i] = (struct focus_finder){.focus = f, .wake = -1, .buffer = malloc(DUMP_BUFFER_SIZE)};
+        u64set_init(&f->finders[i].seen);
+    }
+    f->ticker.row = malloc(RECORD_ROW_MAX);
+    f->home_fd = netns_open_self();
+    int rc = f->home_fd < 0 ? f->home_fd : f->ticker.row ? exact_new(f->home_fd, &f->ticker.exact) : -ENOMEM;
+    for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++) {
+        f->finders[i].wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        rc = f->finders[i].wake < 0 ? -errno : f->finders[i].buffer ? 0 : -ENOMEM;
+    }
+    if (rc) {
+        focus_free(f);
+        return err_set(e, rc, "focus: %s", err_name(rc));
+    }
+    *out = f;
+    return 0;
+}
+
+int focus_start(struct focus *f)
+{
+    int rc = thread_start(&f->ticker_thread, "focus", 0, focus_run, f);
+    for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++)
+        rc = thread_start(&f->finders[i].thread, "focus/find", 0, finder_run, &f->finders[i]);
+    return rc;
+}
+
+void focus_stop(struct focus *f)
+{
+    uint64_t one = 1;
+    pthread_mutex_lock(&f->lock);
+    atomic_store(&f->stopping, true);
+    pthread_cond_broadcast(&f->tick_changed);
+    pthread_cond_broadcast(&f->search_changed);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < FOCUS_FINDERS; i++) {
+        ssize_t n = write(f->finders[i].wake, &one, sizeof(one));
+        (void)n;
+    }
+    thread_join(&f->ticker_thread);
+    for (size_t i = 0; i < FOCUS_FINDERS; i++)
+        thread_join(&f->finders[i].thread);
+}
+
+void focus_free(struct focus *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; i < FOCUS_FINDERS; i++) {
+        if (f->finders[i].wake >= 0)
+            close(f->finders[i].wake);
+        free(f->finders[i].buffer);
+        u64set_free(&f->finders[i].seen);
+    }
+    exact_free(f->ticker.exact);
+    buf_free(&f->ticker.rows);
+    free(f->ticker.row);
+    free(f->watches);
+    if (f->home_fd >= 0)
+        close(f->home_fd);
+    pthread_cond_destroy(&f->tick_changed);
+    pthread_cond_destroy(&f->search_changed);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
+void focus_stats(struct focus *f, struct focus_stats *out)
+{
+    *out = (struct focus_stats){.lookups = atomic_load(&f->lookups),
+                                .ticks = atomic_load(&f->ticks),
+                                .skipped = atomic_load(&f->skipped),
+                                .searches = atomic_load(&f->searches)};
+    pthread_mutex_lock(&f->lock);
+    out->streams = (uint32_t)f->n;
+    for (size_t i = 0; i < f->n; i++)
+        out->sockets += f->watches[i]->sockets;
+    pthread_mutex_unlock(&f->lock);
+}

@@ -1,0 +1,209 @@
+/* What the files of focus share: the parts of a watch, and who may touch them. */
+#ifndef XTCP_SERVER_FOCUS_INT_H
+#define XTCP_SERVER_FOCUS_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "collectors/exact.h"
+#include "filter/filter.h"
+#include "lib/buf.h"
+#include "lib/thread.h"
+#include "lib/u64set.h"
+#include "record/mask.h"
+#include "server/focus.h"
+
+#define FOCUS_FINDERS 2
+
+/* States of <netinet/tcp.h>, which cannot be included beside <linux/tcp.h>. */
+enum { FOCUS_TIME_WAIT = 6, FOCUS_LISTEN = 10 };
+
+/* ---- What was asked for ---- */
+
+/* Immutable, shared by the threads. */
+struct focus_selection {
+    _Atomic uint32_t refs;
+    struct focus_request request;
+    struct filter *filter; /* NULL: only sockets that were named */
+    struct record_mask mask;
+    bool masked;
+    bool time_wait; /* the filter asks for sockets in TIME_WAIT: else one that gets there has ended */
+    groups_t columns_groups; /* the groups that the fields of |mask| belong to */
+};
+
+struct focus_selection *focus_selection_ref(struct focus_selection *s);
+/* NULL is allowed. */
+void focus_selection_unref(struct focus_selection *s);
+/* Takes |request| over, in any case. */
+int focus_selection_new(struct focus_request *request, struct focus_selection **out, struct err *e);
+
+/* ---- Where ---- */
+
+/* A namespace as the inventory told it, with copies of its texts. */
+struct focus_ns {
+    struct collector_ns ns;
+    char *name;
+    char *path;
+};
+int focus_ns_copy(struct focus_ns *to, const struct nswatch_ns *from);
+void focus_ns_free(struct focus_ns *n);
+
+/* A socket that is watched, beside its identity. */
+struct focus_about {
+    uint8_t state; /* when it was last seen; 0: never */
+    bool named;    /* in the request */
+    bool answered; /* to an exact request */
+    uint8_t ended; /* enum focus_end_reason: to be told and removed */
+};
+
+/* The watched sockets of one namespace. */
+struct focus_place {
+    struct focus_ns where;
+    struct exact_socket *ids;  /* |n| of them, */
+    struct focus_about *about; /* and as many of these */
+    size_t n;
+    size_t cap;
+    int64_t missing_ns; /* since when it cannot be found; 0: it can */
+    int told;           /* the error that was told last; 0: none */
+};
+
+/* ---- What a search found ---- */
+
+struct focus_hit {
+    struct exact_socket id;
+    uint8_t state;
+};
+
+struct focus_found_ns {
+    struct focus_ns where;
+    size_t first; /* hit */
+    size_t n;
+};
+
+struct focus_found {
+    int64_t began_ns;
+    uint32_t namespaces; /* that were searched */
+    uint64_t matched;    /* also those that there was no room for */
+    struct focus_found_ns *where;
+    size_t n_where;
+    size_t cap_where;
+    struct focus_hit *hits;
+    size_t n_hits;
+    size_t cap_hits;
+    struct stream_error errors[STREAM_ERRORS_MAX]; /* texts are owned */
+    size_t n_errors;
+};
+void focus_found_free(struct focus_found *f);
+
+/* What a finder works with. */
+struct focus_finder {
+    struct focus *focus;
+    struct thread thread;
+    struct u64set seen;
+    uint8_t *buffer;
+    int wake;   /* eventfd: the daemon stops */
+    bool stray; /* the thread cannot come home: it must end */
+};
+
+/* What the finders may know of focus. */
+int focus_home(const struct focus *f);
+const _Atomic bool *focus_stopping(const struct focus *f);
+struct inventory *focus_inventory(const struct focus *f);
+
+/* Searches for |s|. Returns NULL without memory, or when the daemon stops. Thread focus/find. */
+struct focus_found *focus_search(struct focus_finder *finder, const struct focus_selection *s,
+                                 const struct config *config);
+
+/* ---- What waits for the client ---- */
+
+struct focus_slot {
+    pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
+    struct buf info;      /* a whole response; empty: none */
+    bool full;            /* a tick waits */
+    struct focus_tick tick;
+    struct buf rows;
+    uint64_t n_rows;
+    struct focus_ended *ended; /* since the last response; names are owned */
+    size_t n_ended;
+    size_t cap_ended;
+    struct stream_error *errors; /* the same; texts are owned */
+    size_t n_errors;
+};
+
+void focus_slot_init(struct focus_slot *s);
+void focus_slot_fini(struct focus_slot *s);
+/* Begins anew: what waits of an earlier selection is dropped. |info| is copied. Returns 0 or -ENOMEM. */
+int focus_slot_info(struct focus_slot *s, const struct focus_info *info);
+/* A tick's |rows| (exchanged with those of the slot) take the place of those that wait. */
+void focus_slot_tick(struct focus_slot *s, const struct focus_tick *tick, struct buf *rows, uint64_t n_rows);
+/* These are kept until they are sent. |socket|'s addresses are those of |id|. Return 0, ERR_LIMIT when too
+ * many wait, -ENOMEM. */
+int focus_slot_ended(struct focus_slot *s, const struct focus_place *p, size_t i, int64_t timestamp_ns);
+int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const struct err *e);
+bool focus_slot_next(struct focus_slot *s, struct rpc_message *out);
+
+/* ---- A watch ---- */
+
+/* A socket that has ended while a search may be under way that still saw it. */
+struct focus_gone {
+    uint64_t ns_id;
+    uint32_t cookie[2];
+    int64_t at_ns;
+    bool ever; /* not to be watched however often it is found */
+};
+
+struct focus_watch {
+    _Atomic uint32_t refs;
+    struct focus *focus;
+    struct rpc_call *call;
+    struct focus_slot slot;
+
+    /* Under focus.lock. */
+    struct focus_selection *asked; /* the newest */
+    struct focus_found *found;     /* what a search for it gave, until the next tick takes it */
+    bool searching;
+    bool waiting; /* for the first search: no tick before it is over */
+    bool closed;
+    int64_t due_ns;    /* the next tick; INT64_MAX: none */
+    int64_t search_ns; /* the next search; INT64_MAX: none */
+    uint64_t units;    /* lookups a second that are reserved for it */
+    uint32_t sockets;  /* that are watched */
+
+    /* The thread focus alone. */
+    struct focus_selection *current;
+    bool started; /* info has been sent */
+    uint64_t tick;
+    uint64_t left_out;
+    struct focus_place *places;
+    size_t n_places;
+    size_t cap_places;
+    size_t n_sockets;
+    struct focus_gone *gone;
+    size_t n_gone;
+    size_t cap_gone;
+};
+
+/* What the thread focus works with. */
+struct focus_ticker {
+    struct exact *exact;
+    struct buf rows;
+    uint8_t *row; /* RECORD_ROW_MAX bytes, for rows that are cut afterwards */
+};
+
+/* Begins with |s| (the reference becomes the watch's), which has just been asked for. */
+void focus_watch_begin(struct focus_watch *w, struct focus_selection *s, struct inventory *inventory);
+/* Takes over what was found. */
+void focus_watch_merge(struct focus_watch *w, struct focus_found *found);
+/* One tick. |late_ns|: so much after its time, |skipped|: ticks left out before it. Returns 0, or
+ * ERR_CANCELLED: the thread is not at home any more. */
+int focus_watch_tick(struct focus_watch *w, struct focus_ticker *t, struct inventory *inventory,
+                     const struct config *config, int64_t late_ns, uint64_t skipped);
+/* Sends what the request came to; ticks may follow. */
+void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
+/* Forgets all places and sockets. */
+void focus_watch_clear(struct focus_watch *w);
+
+/* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */
+bool focus_grow(void **array, size_t *cap, size_t n, size_t each);
+
+#endif
