@@ -163,34 +163,38 @@ CELL(uid_text)
     snprintf(out, TOP_CELL_MAX, "%u", e->now.uid);
 }
 
+/* Columns from this |drop| on go before others are cut below what is good. */
+#define DROP_EASILY 6
+
 #define LEFT  false
 #define RIGHT true
 
 const struct top_column top_columns[TOP_COLUMNS] = {
-    [TOP_COLUMN_NETNS] = {"NETNS", "network namespace", 7, 18, 7, LEFT, true, netns_text},
-    [TOP_COLUMN_STATE] = {"STATE", "TCP state", 11, 11, 11, LEFT, true, state_text},
-    [TOP_COLUMN_LOCAL] = {"LOCAL", "local address and port", 11, 48, 8, LEFT, true, local_text},
-    [TOP_COLUMN_PEER] = {"PEER", "address and port of the peer", 13, 48, 0, LEFT, true, peer_text},
-    [TOP_COLUMN_SEND] = {"SEND", "bits per second that the peer acknowledged", 10, 10, 1, RIGHT, true,
+    [TOP_COLUMN_NETNS] = {"NETNS", "network namespace", 7, 7, 18, 7, LEFT, true, netns_text},
+    [TOP_COLUMN_STATE] = {"STATE", "TCP state", 11, 11, 11, 11, LEFT, true, state_text},
+    [TOP_COLUMN_LOCAL] = {"LOCAL", "local address and port", 11, 21, 48, 6, LEFT, true, local_text},
+    [TOP_COLUMN_PEER] = {"PEER", "address and port of the peer", 13, 21, 48, 0, LEFT, true, peer_text},
+    [TOP_COLUMN_SEND] = {"SEND", "bits per second that the peer acknowledged", 10, 10, 10, 1, RIGHT, true,
                          send_text},
-    [TOP_COLUMN_RECEIVE] = {"RECEIVE", "bits per second received", 10, 10, 3, RIGHT, true, receive_text},
-    [TOP_COLUMN_RETRANS] = {"RETR/S", "segments retransmitted per second", 6, 6, 4, RIGHT, true,
+    [TOP_COLUMN_RECEIVE] = {"RECEIVE", "bits per second received", 10, 10, 10, 3, RIGHT, true, receive_text},
+    [TOP_COLUMN_RETRANS] = {"RETR/S", "segments retransmitted per second", 6, 6, 6, 4, RIGHT, true,
                             retrans_text},
-    [TOP_COLUMN_RETRANS_SHARE] = {"RETR%", "share of the segments with data that were retransmitted", 5, 5, 9,
-                                  RIGHT, true, retrans_share_text},
-    [TOP_COLUMN_RTT] = {"RTT", "smoothed round trip time", 6, 6, 5, RIGHT, true, rtt_text},
-    [TOP_COLUMN_MIN_RTT] = {"MINRTT", "least round trip time of late", 6, 6, 14, RIGHT, false, min_rtt_text},
-    [TOP_COLUMN_CWND] = {"CWND", "congestion window in segments", 5, 5, 10, RIGHT, true, cwnd_text},
-    [TOP_COLUMN_RECV_QUEUE] = {"RECV-Q", "bytes that wait to be read", 6, 6, 12, RIGHT, true,
+    [TOP_COLUMN_RETRANS_SHARE] = {"RETR%", "share of the segments with data that were retransmitted", 5, 5, 5,
+                                  9, RIGHT, true, retrans_share_text},
+    [TOP_COLUMN_RTT] = {"RTT", "smoothed round trip time", 6, 6, 6, 5, RIGHT, true, rtt_text},
+    [TOP_COLUMN_MIN_RTT] = {"MINRTT", "least round trip time of late", 6, 6, 6, 14, RIGHT, false,
+                            min_rtt_text},
+    [TOP_COLUMN_CWND] = {"CWND", "congestion window in segments", 5, 5, 5, 10, RIGHT, true, cwnd_text},
+    [TOP_COLUMN_RECV_QUEUE] = {"RECV-Q", "bytes that wait to be read", 6, 6, 6, 12, RIGHT, true,
                                recv_queue_text},
-    [TOP_COLUMN_SEND_QUEUE] = {"SEND-Q", "bytes that wait to be acknowledged", 6, 6, 6, RIGHT, true,
+    [TOP_COLUMN_SEND_QUEUE] = {"SEND-Q", "bytes that wait to be acknowledged", 6, 6, 6, 8, RIGHT, true,
                                send_queue_text},
-    [TOP_COLUMN_NOT_SENT] = {"UNSENT", "bytes of these that were never sent", 6, 6, 13, RIGHT, false,
+    [TOP_COLUMN_NOT_SENT] = {"UNSENT", "bytes of these that were never sent", 6, 6, 6, 13, RIGHT, false,
                              not_sent_text},
-    [TOP_COLUMN_LIMIT] = {"LIMITED BY", "what held sending back", 11, 17, 2, LEFT, true, limit_text},
-    [TOP_COLUMN_ALGORITHM] = {"CONG", "congestion control", 5, 10, 15, LEFT, true, algorithm_text},
-    [TOP_COLUMN_MSS] = {"MSS", "segment size to send", 5, 5, 16, RIGHT, false, mss_text},
-    [TOP_COLUMN_UID] = {"UID", "user id of the owner", 5, 10, 17, RIGHT, false, uid_text},
+    [TOP_COLUMN_LIMIT] = {"LIMITED BY", "what held sending back", 11, 17, 17, 2, LEFT, true, limit_text},
+    [TOP_COLUMN_ALGORITHM] = {"CONG", "congestion control", 5, 5, 10, 15, LEFT, true, algorithm_text},
+    [TOP_COLUMN_MSS] = {"MSS", "segment size to send", 5, 5, 5, 16, RIGHT, false, mss_text},
+    [TOP_COLUMN_UID] = {"UID", "user id of the owner", 5, 5, 10, 17, RIGHT, false, uid_text},
 };
 
 enum top_column_id top_columns_sorted(enum top_sort sort)
@@ -222,13 +226,17 @@ uint32_t top_columns_usual(void)
     return bits;
 }
 
-/* Columns of the terminal that the chosen columns take at least, with the blanks between them. */
-static size_t least_width(uint32_t chosen)
+/* Columns of the terminal that the chosen columns take, with the blanks between them: at least, or as they
+ * should. */
+static size_t width_of(uint32_t chosen, const uint8_t natural[TOP_COLUMNS], bool good)
 {
     size_t width = 0;
-    for (unsigned i = 0; i < TOP_COLUMNS; i++)
+    for (unsigned i = 0; i < TOP_COLUMNS; i++) {
+        const struct top_column *c = &top_columns[i];
+        size_t wanted = natural[i] < c->good ? natural[i] : c->good;
         if (chosen & 1u << i)
-            width += top_columns[i].least + (width > 0);
+            width += (good && wanted > c->least ? wanted : c->least) + (width > 0);
+    }
     return width;
 }
 
@@ -249,13 +257,13 @@ void top_columns_fit(uint32_t shown, enum top_sort sort, const uint8_t natural[T
     unsigned keep = top_columns_sorted(sort);
     uint32_t chosen = shown | 1u << keep;
     memset(out, 0, TOP_COLUMNS);
-    for (unsigned worst;
-         least_width(chosen) > width && (worst = least_important(chosen, keep)) < TOP_COLUMNS;)
-        chosen &= ~(1u << worst);
+    for (unsigned worst; (worst = least_important(chosen, keep)) < TOP_COLUMNS; chosen &= ~(1u << worst))
+        if (width_of(chosen, natural, top_columns[worst].drop >= DROP_EASILY) <= width)
+            break;
     for (unsigned i = 0; i < TOP_COLUMNS; i++)
         if (chosen & 1u << i)
             out[i] = top_columns[i].least;
-    size_t used = least_width(chosen);
+    size_t used = width_of(chosen, natural, false);
     if (used > width) { /* one column, and not even room for it */
         out[keep] = (uint8_t)width;
         return;

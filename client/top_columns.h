@@ -36,7 +36,8 @@ struct top_column {
     const char *title;
     const char *help;
     uint8_t least; /* columns of the terminal that it needs */
-    uint8_t most;  /* that it may take when its texts are so long */
+    uint8_t good;  /* that it should have, when its texts are so long, before less important ones have any */
+    uint8_t most;  /* that it may take */
     uint8_t drop;  /* 0: always shown; of the others the highest is left out first */
     bool right;
     bool usual; /* shown unless switched off */

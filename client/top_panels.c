@@ -44,7 +44,7 @@ static const struct {
     [TOP_SERIES_RETRANS] = {"retrans/s", retrans_value, TOP_STYLE_BAD},
 };
 
-/* One series: a line of text, below it |lines| lines of bars, the newest at the right. */
+/* One series: a line of text, below it |lines| lines of bars, the newest the last. */
 static void draw_series(const struct top_history *h, enum top_series id, size_t y, size_t lines)
 {
     float values[TOP_HISTORY_POINTS];
