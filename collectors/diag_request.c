@@ -5,8 +5,6 @@
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
-#include "filter/filter.h"
-
 /* DIAG_STATES_ALL has the states of <net/tcp_states.h> from TCP_ESTABLISHED (1) to TCP_CLOSING (11), as bits;
  * bit 0 is no state. TIME_WAIT and SYN_RECV are among them. Two are left out: NEW_SYN_RECV (12), which the
  * kernel shows as SYN_RECV and dumps with it, and BOUND_INACTIVE (13), which ss -a does not show and which

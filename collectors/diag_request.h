@@ -9,7 +9,6 @@
 #include "filter/filter.h"
 #include "lib/groups.h"
 
-struct filter_kernel;
 struct nl_msg;
 
 /* The extension mask (idiag_ext: bit INET_DIAG_X - 1) that makes the kernel send what |groups| need. */

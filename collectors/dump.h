@@ -86,10 +86,6 @@ int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e
  * it is older than an operation in it (EINVAL) or wants a right for it (EPERM). Ask again without. */
 bool dump_refused(int code);
 
-/* The same, for the sockets that |kernel| asks for. -EPERM, told by dump_receive, when the kernel does not take
- * code from this process (filter_kernel.privileged). */
-int dump_request_filtered(struct dump *d, groups_t groups, const struct filter_kernel *kernel, struct err *e);
-
 /* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the
  * sockets passed on until then are real ones: -errno           what the kernel said, in NLMSG_ERROR (-EBUSY:
  * the socket is at another dump), in NLMSG_DONE or in recv

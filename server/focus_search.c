@@ -165,8 +165,8 @@ static void search_here(struct search *s, struct focus_ns *where)
     };
     s->env = (struct filter_env){0};
     int rc = dump_here(s, &s->kernel, &e);
-    if (rc == -EPERM && s->kernel.len && s->kernel.privileged) {
-        s->kernel.len = 0; /* without the right to have the kernel filter: we do */
+    if (dump_refused(rc) && s->kernel.len) {
+        s->kernel.len = 0; /* the kernel does not take the code: we do it */
         rc = dump_here(s, &s->kernel, &e);
     }
     u64set_clear(&s->finder->seen, KEEP_SLOTS);
