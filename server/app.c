@@ -60,7 +60,6 @@ struct app {
     struct poller *poller;
     struct collectors *collectors;
     struct inventory *inventory;
-    struct focus *focus;
     struct nswatch *nswatch;
     struct health *health;
     struct reflection *reflection;
@@ -91,11 +90,6 @@ struct setup *app_setup(struct app *app)
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
 {
     *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
-}
-
-struct focus *app_focus(struct app *app)
-{
-    return app->focus;
 }
 
 struct hub *app_hub(struct app *app)
@@ -292,9 +286,14 @@ static void on_namespace(void *arg, enum nswatch_event event, const struct nswat
     }
 }
 
-static void on_begin(void *arg, const struct stream_begin *begin)
+static struct plan *on_plan(void *arg, uint64_t poll_id)
 {
-    hub_begin(((struct app *)arg)->hub, begin);
+    return hub_plan(((struct app *)arg)->hub, poll_id);
+}
+
+static void on_begin(void *arg, const struct stream_begin *begin, struct plan *plan)
+{
+    hub_begin(((struct app *)arg)->hub, begin, plan);
 }
 
 static void on_batch(void *arg, struct batch *b)
@@ -421,26 +420,19 @@ static void limit_malloc(void)
     mallopt(M_ARENA_MAX, 8);
 }
 
-static const struct config *config_of(void *arg)
-{
-    return app_config(arg);
-}
-
-static int make_focus(struct app *app, struct err *e)
-{
-    const struct focus_options options = {
-        .inventory = app->inventory, .hub = app->hub, .config = config_of, .arg = app};
-    return focus_new(&options, &app->focus, e);
-}
-
 static int make_modules(struct app *app, struct err *e)
 {
     app->pool = batch_pool_new(POOL_KEEP);
     app->health = health_new(reflection_services, REFLECTION_SERVICE_COUNT);
     if (!app->pool || !app->health)
         return err_set(e, -ENOMEM, "out of memory");
-    struct poller_ops ops = {
-        .begin = on_begin, .batch = on_batch, .end = on_end, .wake = wake, .gone = on_gone, .arg = app};
+    struct poller_ops ops = {.plan = on_plan,
+                             .begin = on_begin,
+                             .batch = on_batch,
+                             .end = on_end,
+                             .wake = wake,
+                             .gone = on_gone,
+                             .arg = app};
     int rc = reflection_new(reflection_services, REFLECTION_SERVICE_COUNT, &app->reflection, e);
     if (rc == 0)
         rc = hub_new(HUB_QUEUE_BYTES, &app->hub, e);
@@ -455,8 +447,6 @@ static int make_modules(struct app *app, struct err *e)
     rc = collectors_new(&collectors, &app->collectors, e);
     if (rc == 0)
         rc = inventory_new(app->collectors, &app->inventory, e);
-    if (rc == 0)
-        rc = make_focus(app, e);
     if (rc)
         return rc;
     struct nswatch_options watch = watch_options(app->config);
@@ -517,9 +507,6 @@ static int start_threads(struct app *app, struct err *e)
     rc = hub_start(app->hub);
     if (rc)
         return err_set(e, rc, "thread hub: %s", err_name(rc));
-    rc = focus_start(app->focus);
-    if (rc)
-        return err_set(e, rc, "thread focus: %s", err_name(rc));
     rc = nswatch_start(app->nswatch);
     return rc ? err_set(e, rc, "thread nswatch: %s", err_name(rc)) : 0;
 }
@@ -578,8 +565,6 @@ static void stop(struct app *app)
         nswatch_stop(app->nswatch);
         nswatch_join(app->nswatch);
     }
-    if (app->focus)
-        focus_stop(app->focus);
     if (app->poller)
         poller_cancel(app->poller);
     if (app->inventory)
@@ -601,7 +586,6 @@ static void stop(struct app *app)
     rpc_server_fini();
     gate_free(app->gate);
     nswatch_free(app->nswatch);
-    focus_free(app->focus);
     inventory_free(app->inventory);
     collectors_free(app->collectors);
     poller_free(app->poller);

@@ -8,19 +8,20 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 
-enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_KICK, INPUT_ABORT };
+enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_LEAVE, INPUT_KICK, INPUT_ABORT };
 
 struct input {
     struct input *next;
     enum input_kind kind;
     union {
-        struct stream_begin begin;
-        struct batch *batch;
         struct {
-            uint64_t poll_id;
-            uint64_t rows;
-        } lost;
+            struct stream_begin begin;
+            struct plan *plan;
+        } begin;
+        struct batch *batch;
+        struct fan_lost *lost;
         struct fan_end *end;
+        struct subscriber *leave;
         struct rpc_call *call;
         struct {
             struct rpc_call *call;
@@ -35,8 +36,8 @@ struct hub {
     size_t queue_bytes;
     _Atomic uint64_t rows_dropped;
     _Atomic uint64_t rows_late;
-    uint64_t poll_id;        /* of the current poll, 0 between polls; the hub thread's */
-    _Atomic uint64_t unread; /* a poll whose beginning nobody saw: its rows have nowhere to go */
+    struct plan *plan;       /* of the current poll, NULL between polls; the hub thread's */
+    _Atomic uint64_t unread; /* a poll that nobody takes part in: its rows have nowhere to go */
 
     pthread_mutex_t lock; /* guards the queue; a leaf */
     pthread_cond_t filled;
@@ -46,7 +47,8 @@ struct hub {
     bool stopping;
     bool closed;
 
-    pthread_mutex_t list_lock; /* guards the list; a leaf */
+    pthread_mutex_t list_lock; /* guards the list and the table; a leaf */
+    struct selection_table table;
     struct subscriber **list;
     size_t n;
     size_t size;
@@ -71,14 +73,29 @@ int hub_new(size_t queue_bytes, struct hub **out, struct err *e)
 /* Gives back what |in| refers to. */
 static void release(const struct input *in)
 {
-    if (in->kind == INPUT_BATCH)
+    switch (in->kind) {
+    case INPUT_BEGIN:
+        plan_unref(in->begin.plan);
+        break;
+    case INPUT_BATCH:
         batch_unref(in->batch);
-    else if (in->kind == INPUT_END)
+        break;
+    case INPUT_LOST:
+        free(in->lost);
+        break;
+    case INPUT_END:
         fan_end_unref(in->end);
-    else if (in->kind == INPUT_KICK)
+        break;
+    case INPUT_LEAVE:
+        subscriber_unref(in->leave);
+        break;
+    case INPUT_KICK:
         rpc_call_unref(in->call);
-    else if (in->kind == INPUT_ABORT)
+        break;
+    case INPUT_ABORT:
         rpc_call_unref(in->abort.call);
+        break;
+    }
 }
 
 static void input_free(struct input *in)
@@ -100,13 +117,14 @@ static bool append(struct hub *h, struct input *in)
     return true;
 }
 
-static void put(struct hub *h, const struct input *in)
+/* Returns false, and what |in| refers to is released, without memory. */
+static bool put(struct hub *h, const struct input *in)
 {
     struct input *copy = malloc(sizeof(*copy));
     if (!copy) {
         log_limited(LOG_ERROR, "hub", "out of memory: a message to the subscribers is lost");
         release(in);
-        return;
+        return false;
     }
     *copy = *in;
     pthread_mutex_lock(&h->lock);
@@ -114,11 +132,28 @@ static void put(struct hub *h, const struct input *in)
     pthread_mutex_unlock(&h->lock);
     if (!taken)
         input_free(copy);
+    return true;
 }
 
-void hub_begin(struct hub *h, const struct stream_begin *begin)
+void hub_begin(struct hub *h, const struct stream_begin *begin, struct plan *plan)
 {
-    put(h, &(struct input){.kind = INPUT_BEGIN, .begin = *begin});
+    if (plan->idle)
+        atomic_store_explicit(&h->unread, begin->poll_id, memory_order_relaxed);
+    const struct input in = {.kind = INPUT_BEGIN, .begin = {.begin = *begin, .plan = plan_ref(plan)}};
+    if (!put(h, &in))
+        plan_revoke(plan);
+    plan_unref(plan);
+}
+
+/* |b| finds no place in the queue. */
+static void lose(struct hub *h, struct batch *b)
+{
+    atomic_fetch_add(&h->rows_dropped, b->rows);
+    log_limited(LOG_WARN, "hub", "rows come faster than they can be passed on: some are lost");
+    struct fan_lost *lost = fan_lost_new(b);
+    batch_unref(b);
+    if (lost)
+        put(h, &(struct input){.kind = INPUT_LOST, .lost = lost});
 }
 
 void hub_batch(struct hub *h, struct batch *b)
@@ -128,25 +163,23 @@ void hub_batch(struct hub *h, struct batch *b)
         return;
     }
     struct input *in = malloc(sizeof(*in));
-    struct batch *refused = in ? NULL : b;
-    if (in) {
-        *in = (struct input){.kind = INPUT_BATCH, .batch = b};
-        pthread_mutex_lock(&h->lock);
-        if (h->bytes + b->len > h->queue_bytes) {
-            refused = b;
-            *in = (struct input){.kind = INPUT_LOST, .lost = {.poll_id = b->poll_id, .rows = b->rows}};
-        } else {
-            h->bytes += b->len;
-        }
-        bool taken = append(h, in);
-        pthread_mutex_unlock(&h->lock);
-        if (!taken)
-            input_free(in);
+    if (!in) {
+        lose(h, b);
+        return;
     }
-    if (refused) {
-        atomic_fetch_add(&h->rows_dropped, refused->rows);
-        log_limited(LOG_WARN, "hub", "rows come faster than they can be passed on: some are lost");
-        batch_unref(refused);
+    *in = (struct input){.kind = INPUT_BATCH, .batch = b};
+    pthread_mutex_lock(&h->lock);
+    bool fits = h->bytes + b->len <= h->queue_bytes;
+    bool taken = fits && append(h, in);
+    h->bytes += taken ? in->batch->len : 0;
+    pthread_mutex_unlock(&h->lock);
+    if (taken)
+        return;
+    if (fits) {
+        input_free(in);
+    } else {
+        free(in);
+        lose(h, b);
     }
 }
 
@@ -190,24 +223,35 @@ static struct input *take(struct hub *h)
 
 /* ---- The list of subscribers ---- */
 
-int hub_subscribe(struct hub *h, struct subscriber *s, size_t max)
+/* A place behind the others. The list's lock is held. */
+static struct subscriber **list_push(struct hub *h)
+{
+    if (h->n == h->size) {
+        size_t size = h->size ? 2 * h->size : 16;
+        struct subscriber **list = realloc(h->list, size * sizeof(struct subscriber *));
+        if (!list)
+            return NULL;
+        h->list = list;
+        h->size = size;
+    }
+    return &h->list[h->n++];
+}
+
+int hub_subscribe(struct hub *h, struct subscriber *s, size_t max, struct err *e)
 {
     int rc = 0;
     pthread_mutex_lock(&h->list_lock);
-    if (h->n >= max) {
-        rc = ERR_LIMIT;
-    } else if (h->n == h->size) {
-        size_t size = h->size ? 2 * h->size : 16;
-        struct subscriber **list = realloc(h->list, size * sizeof(struct subscriber *));
-        if (list) {
-            h->list = list;
-            h->size = size;
-        } else {
-            rc = -ENOMEM;
-        }
+    if (h->n >= max)
+        rc = err_set(e, ERR_LIMIT, "there are %zu subscribers already (subscribers_max)", max);
+    else
+        rc = selection_enter(&h->table, subscriber_options(s)->selection, e);
+    struct subscriber **place = rc == 0 ? list_push(h) : NULL;
+    if (place) {
+        *place = subscriber_ref(s);
+    } else if (rc == 0) {
+        selection_leave(&h->table, subscriber_options(s)->selection);
+        rc = err_set(e, -ENOMEM, "out of memory");
     }
-    if (rc == 0)
-        h->list[h->n++] = subscriber_ref(s);
     pthread_mutex_unlock(&h->list_lock);
     return rc;
 }
@@ -219,12 +263,32 @@ void hub_unsubscribe(struct hub *h, struct subscriber *s)
     for (size_t i = 0; i < h->n && !found; i++) {
         if (h->list[i] == s) {
             h->list[i] = h->list[--h->n];
+            selection_leave(&h->table, subscriber_options(s)->selection);
             found = true;
         }
     }
     pthread_mutex_unlock(&h->list_lock);
-    if (found)
-        subscriber_unref(s);
+    if (found) /* the list's reference goes with it */
+        put(h, &(struct input){.kind = INPUT_LEAVE, .leave = s});
+}
+
+struct plan *hub_plan(struct hub *h, uint64_t poll_id)
+{
+    pthread_mutex_lock(&h->list_lock);
+    size_t n = h->n;
+    struct plan_candidate *list = malloc((n ? n : 1) * sizeof(*list));
+    for (size_t i = 0; list && i < n; i++) {
+        const struct selection *selection = subscriber_options(h->list[i])->selection;
+        list[i] = (struct plan_candidate){.subscriber = subscriber_ref(h->list[i]),
+                                          .filter_place = selection->filter_place,
+                                          .mask_place = selection->mask_place};
+    }
+    pthread_mutex_unlock(&h->list_lock);
+    struct plan *plan = list ? plan_new(poll_id, list, n) : NULL;
+    for (size_t i = 0; list && i < n; i++)
+        subscriber_unref(list[i].subscriber);
+    free(list);
+    return plan;
 }
 
 struct subscriber **hub_subscribers(struct hub *h, size_t *n)
@@ -244,95 +308,64 @@ struct subscriber **hub_subscribers(struct hub *h, size_t *n)
 
 /* ---- Passing on; the hub thread ---- */
 
-/* Puts |in| into the queue of |s|. Returns whether there is something to send. */
-static bool offer(const struct input *in, struct fan_batch *fan, struct subscriber *s, bool *finished)
+/* A poll begins; the one before has no end when that was lost for want of memory. */
+static void begin(struct hub *h, struct input *in)
 {
-    *finished = false;
-    switch (in->kind) {
-    case INPUT_BEGIN:
-        return subscriber_begin(s, &in->begin);
-    case INPUT_BATCH:
-        return subscriber_rows(s, fan);
-    case INPUT_LOST:
-        subscriber_lost(s, in->lost.rows);
-        return false;
-    case INPUT_END:
-        return subscriber_end(s, in->end, finished);
-    default:
-        return false;
-    }
+    if (h->plan)
+        plan_end(h->plan, NULL);
+    plan_unref(h->plan);
+    h->plan = in->begin.plan;
+    in->begin.plan = NULL;
+    plan_begin(h->plan, &in->begin.begin);
 }
 
-/* The batch in a form that messages can be cut from, made only when somebody listens. Takes over the batch's
- * reference. */
-static struct fan_batch *make_fan(struct input *in, struct subscriber *const *list, size_t n)
+/* Whether |poll_id| is the current poll; else |rows| of it come too late. */
+static bool is_current(struct hub *h, uint64_t poll_id, uint32_t rows)
 {
-    struct batch *b = in->batch;
-    in->kind = INPUT_LOST; /* its reference is gone */
-    in->lost.rows = b->rows;
-    in->lost.poll_id = b->poll_id;
-    if (n == 0) {
-        batch_unref(b);
-        return NULL;
-    }
-    struct fan_batch *fan = fan_batch_new(b);
-    if (!fan)
-        return NULL;
-    in->kind = INPUT_BATCH;
-    for (size_t i = 0; i < n && !fan->has_single; i++) {
-        if (subscriber_options(list[i])->batch_rows == 0)
-            fan_batch_want_single(fan);
-    }
-    return fan;
+    bool current = h->plan && h->plan->poll_id == poll_id;
+    if (!current)
+        atomic_fetch_add(&h->rows_late, rows);
+    return current;
 }
 
 static void pass_on(struct hub *h, struct input *in)
 {
-    size_t n;
-    struct subscriber **list = hub_subscribers(h, &n);
-    if (in->kind == INPUT_BEGIN && n == 0)
-        atomic_store_explicit(&h->unread, in->begin.poll_id, memory_order_relaxed);
-    struct fan_batch *fan = in->kind == INPUT_BATCH ? make_fan(in, list, n) : NULL;
-    for (size_t i = 0; i < n; i++) {
-        bool finished;
-        if (offer(in, fan, list[i], &finished))
-            rpc_call_kick(subscriber_call(list[i]));
-        if (finished)
-            rpc_call_finish(subscriber_call(list[i]), 0, "");
-        subscriber_unref(list[i]);
+    switch (in->kind) {
+    case INPUT_BEGIN:
+        begin(h, in);
+        break;
+    case INPUT_BATCH:
+        if (is_current(h, in->batch->poll_id, in->batch->rows))
+            plan_rows(h->plan, in->batch);
+        break;
+    case INPUT_LOST:
+        if (is_current(h, in->lost->poll_id, in->lost->rows))
+            plan_lost(h->plan, in->lost);
+        break;
+    case INPUT_END:
+        if (h->plan)
+            plan_end(h->plan, in->end);
+        plan_unref(h->plan);
+        h->plan = NULL;
+        break;
+    case INPUT_LEAVE:
+        if (h->plan)
+            plan_drop(h->plan, in->leave);
+        break;
+    case INPUT_KICK:
+        rpc_call_kick(in->call);
+        break;
+    case INPUT_ABORT:
+        rpc_call_abort(in->abort.call, in->abort.code, in->abort.text);
+        break;
     }
-    free(list);
-    if (fan) {
-        in->kind = INPUT_LOST; /* the batch went with the fan */
-        fan_batch_unref(fan);
-    }
-}
-
-/* Whether |in| belongs to a poll that is not the current one (any more). */
-static bool is_late(const struct hub *h, const struct input *in)
-{
-    uint64_t id = in->kind == INPUT_BATCH  ? in->batch->poll_id
-                  : in->kind == INPUT_LOST ? in->lost.poll_id
-                                           : h->poll_id;
-    return id != h->poll_id;
 }
 
 static void *hub_run(void *arg)
 {
     struct hub *h = arg;
     for (struct input *in; (in = take(h));) {
-        if (in->kind == INPUT_BEGIN)
-            h->poll_id = in->begin.poll_id;
-        if (in->kind == INPUT_KICK)
-            rpc_call_kick(in->call);
-        else if (in->kind == INPUT_ABORT)
-            rpc_call_abort(in->abort.call, in->abort.code, in->abort.text);
-        else if (is_late(h, in))
-            atomic_fetch_add(&h->rows_late, in->kind == INPUT_BATCH ? in->batch->rows : in->lost.rows);
-        else
-            pass_on(h, in);
-        if (in->kind == INPUT_END)
-            h->poll_id = 0;
+        pass_on(h, in);
         input_free(in);
     }
     return NULL;
@@ -367,6 +400,8 @@ void hub_close(struct hub *h)
         next = in->next;
         input_free(in);
     }
+    plan_unref(h->plan);
+    h->plan = NULL;
 }
 
 void hub_free(struct hub *h)

@@ -14,6 +14,7 @@
 #include "record/batch.h"
 #include "rpc/msg_stream.h"
 #include "rpc/server.h"
+#include "server/plan.h"
 #include "server/subscriber.h"
 
 struct hub;
@@ -33,8 +34,12 @@ void hub_free(struct hub *h);
 
 /* ---- In: any thread, never blocks ---- */
 
-/* A poll begins: it is the current one until its end. */
-void hub_begin(struct hub *h, const struct stream_begin *begin);
+/* Who takes part in poll |poll_id|, which is about to start: those that are subscribers now. One reference,
+ * the caller's, for hub_begin; NULL without memory. */
+struct plan *hub_plan(struct hub *h, uint64_t poll_id);
+
+/* The poll of |plan| begins: it is the current one until its end. The reference becomes the hub's. */
+void hub_begin(struct hub *h, const struct stream_begin *begin, struct plan *plan);
 
 /* Rows of the current poll; the reference becomes the hub's. Batches of a poll that has ended are dropped. */
 void hub_batch(struct hub *h, struct batch *b);
@@ -51,9 +56,9 @@ void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
 
 /* ---- Subscribers: any thread ---- */
 
-/* Adds |s| (a reference is taken) from the next poll on. Returns 0, ERR_LIMIT when there are |max| already,
- * -ENOMEM. */
-int hub_subscribe(struct hub *h, struct subscriber *s, size_t max);
+/* Adds |s| (a reference is taken) from the next poll on. Returns 0; ERR_LIMIT when there are |max| already,
+ * or too many different selections, or -ENOMEM, with |e|. */
+int hub_subscribe(struct hub *h, struct subscriber *s, size_t max, struct err *e);
 void hub_unsubscribe(struct hub *h, struct subscriber *s);
 
 /* All subscribers of the moment, with a reference each, in an array that the caller frees; NULL and 0 when

@@ -343,10 +343,17 @@ void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg)
 
 /* ---- Polls ---- */
 
-size_t inventory_collectors(struct inventory *r)
+static bool in_scope(const struct entry *en, const struct inventory_scope *scope)
+{
+    return !scope || scope->wants(scope->arg, en->info->netns, en->info->inode);
+}
+
+size_t inventory_collectors(struct inventory *r, const struct inventory_scope *scope)
 {
     pthread_mutex_lock(&r->lock);
-    size_t n = r->n_collectors;
+    size_t n = scope ? 0 : r->n_collectors;
+    for (size_t i = 0; scope && i < r->n; i++)
+        n += r->entries[i]->collector && in_scope(r->entries[i], scope);
     pthread_mutex_unlock(&r->lock);
     return n;
 }
@@ -375,7 +382,7 @@ static void refuse(struct inventory *r, const struct collector_order *order, siz
     refused(arg, &result);
 }
 
-size_t inventory_poll(struct inventory *r, struct collector_order *order,
+size_t inventory_poll(struct inventory *r, struct collector_order *order, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     size_t n = 0;
@@ -385,7 +392,7 @@ size_t inventory_poll(struct inventory *r, struct collector_order *order,
         struct entry *en = r->entries[i];
         if (!en->collector && en->info->state == NSWATCH_LIVE && !en->leaving && !r->stopping)
             start_collector(r, en); /* it could not be started before */
-        if (!en->collector)
+        if (!en->collector || !in_scope(en, scope))
             continue;
         n++;
         uint64_t earlier = en->busy_poll;
@@ -420,10 +427,9 @@ void inventory_result(struct inventory *r, const struct collector_result *result
             en->last_poll_ns = timestamp_ns;
             en->last_duration_ns = (uint64_t)result->dump_ns;
         }
-        if (result->err.code == 0)
+        if (result->err.code == 0 && !result->partial)
             en->sockets = result->sockets;
-        else
-            en->errors++;
+        en->errors += result->err.code != 0;
         snprintf(en->error, sizeof(en->error), "%s", result->err.code ? result->err.text : "");
     }
     pthread_mutex_unlock(&r->lock);

@@ -30,14 +30,21 @@ void inventory_event(struct inventory *r, enum nswatch_event event, const struct
 /* Stops all collectors and waits for them; their orders end as cancelled. */
 void inventory_stop(struct inventory *r);
 
-/* Gives |order| to every collector. Returns how many there are; each of them reports once: those that took
- * the order through the sink, the others (still busy with an earlier order, or stopping) through |refused|,
- * called from here. The caller must count with the sink's reports coming before the return. */
-size_t inventory_poll(struct inventory *r, struct collector_order *order,
+/* Which namespaces a poll is of. |wants| is called with the inventory's lock held. */
+struct inventory_scope {
+    bool (*wants)(const void *arg, const char *name, uint64_t inode);
+    const void *arg;
+};
+
+/* Gives |order| to every collector in |scope| (NULL: to all). Returns how many there are; each of them
+ * reports once: those that took the order through the sink, the others (still busy with an earlier order, or
+ * stopping) through |refused|, called from here. The caller must count with the sink's reports coming before
+ * the return. */
+size_t inventory_poll(struct inventory *r, struct collector_order *order, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
-/* How many collectors there are, for the begin of a poll. */
-size_t inventory_collectors(struct inventory *r);
+/* How many collectors there are in |scope| (NULL: in all), for the begin of a poll. */
+size_t inventory_collectors(struct inventory *r, const struct inventory_scope *scope);
 
 /* Notes |result| at its namespace. |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| receive who it
  * was; an unknown one is "". Any thread. */

@@ -257,13 +257,46 @@ static struct collector_order *make_order(uint64_t id, const struct config *conf
     return NULL;
 }
 
+/* A recording is of everything. */
+static int add_filters(struct collector_order *order, const struct plan *plan)
+{
+    if (!plan || plan->n_filters == 0)
+        return 0;
+    return collector_order_filters(order, plan->filters, plan->n_filters,
+                                   plan->want_all || order->capture_path);
+}
+
+/* The poll does not come about. */
+static void revoke(struct plan *plan)
+{
+    if (plan)
+        plan_revoke(plan);
+    plan_unref(plan);
+}
+
+static bool plan_has(const void *plan, const char *name, uint64_t inode)
+{
+    return plan_wants_netns(plan, name, inode);
+}
+
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
                  int64_t interval_ns, const struct config *config)
 {
-    struct collector_order *order = make_order(id, config, take_capture(p));
-    if (!order)
+    struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, id) : NULL;
+    if (p->ops.plan && !plan)
         return -ENOMEM;
-    size_t expected = inventory_collectors(r);
+    struct collector_order *order = make_order(id, config, take_capture(p));
+    if (order && add_filters(order, plan) < 0) {
+        collector_order_unref(order);
+        order = NULL;
+    }
+    if (!order) {
+        revoke(plan);
+        return -ENOMEM;
+    }
+    const struct inventory_scope some = {.wants = plan_has, .arg = plan};
+    const struct inventory_scope *scope = plan && plan->n_scope && !order->capture_path ? &some : NULL;
+    size_t expected = inventory_collectors(r, scope);
     p->start_ns = clock_mono_ns();
     pthread_mutex_lock(&p->lock);
     memset(p->now, 0, offsetof(struct summary, failures));
@@ -280,8 +313,9 @@ int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream
     p->pending = 0;
     pthread_mutex_unlock(&p->lock);
     if (p->ops.begin)
-        p->ops.begin(p->ops.arg, &p->now->begin);
-    size_t n = inventory_poll(r, order, on_result, p);
+        p->ops.begin(p->ops.arg, &p->now->begin, plan_ref(plan));
+    size_t n = inventory_poll(r, order, scope, on_result, p);
+    plan_unref(plan);
     pthread_mutex_lock(&p->lock);
     p->pending += (int64_t)n;
     p->issued = true;

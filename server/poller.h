@@ -13,15 +13,19 @@
 #include "config/config.h"
 #include "rpc/msg_status.h"
 #include "server/inventory.h"
+#include "server/plan.h"
 
 struct poller;
 
 /* Where a poller tells what happens. Any of them may be NULL. */
 struct poller_ops {
-    void (*begin)(void *arg, const struct stream_begin *begin); /* main */
-    void (*batch)(void *arg, struct batch *b);                  /* collectors; takes the reference */
-    void (*end)(void *arg, const struct stream_end *end);       /* main */
-    void (*wake)(void *arg); /* any thread: poller_check has something to do */
+    /* Who takes part in a poll that is about to start; NULL without memory, then there is none. Main. */
+    struct plan *(*plan)(void *arg, uint64_t poll_id);
+    /* Takes the plan's reference. Main. */
+    void (*begin)(void *arg, const struct stream_begin *begin, struct plan *plan);
+    void (*batch)(void *arg, struct batch *b);            /* collectors; takes the reference */
+    void (*end)(void *arg, const struct stream_end *end); /* main */
+    void (*wake)(void *arg);                              /* any thread: poller_check has something to do */
     void (*gone)(void *arg); /* collectors: a namespace is not what nswatch took it for any more */
     void *arg;
 };
@@ -38,8 +42,8 @@ struct collector_sink poller_sink(struct poller *p);
 void poller_capture(struct poller *p, uint32_t polls);
 
 /* |interval_ns|: between regular polls, told in the begin of the poll.
- * Begins poll |id| of every namespace in |r|. None may be running. Main thread. Returns 0 or -ENOMEM (no poll
- * then). */
+ * Begins poll |id| of the namespaces in |r|: of all of them, unless everybody who takes part wants some only.
+ * None may be running. Main thread. Returns 0 or -ENOMEM (no poll then). */
 int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
                  int64_t interval_ns, const struct config *config);
 

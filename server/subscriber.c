@@ -5,24 +5,23 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "lib/tsan.h"
-#include "lib/varint.h"
 
-/* Polls that an on-demand stream can wait for at the same time. All requests that come during a poll share
- * the next, so there are two, and more only while the hub is behind with polls that are over. */
-#define WANTED_MAX 8
+/* Polls that an on-demand stream can wait for before they begin. All requests that come during a poll share
+ * the next, so there is one, or two while that one is beginning. */
+#define WANTED_MAX 4
 
 /* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
  * whole. */
 #define MARKS_MAX 4096
 
-enum item_kind { ITEM_BEGIN, ITEM_ROWS, ITEM_END };
+enum item_kind { ITEM_INFO, ITEM_BEGIN, ITEM_ROWS, ITEM_END };
 
 struct item {
     enum item_kind kind;
     uint32_t row;     /* ITEM_ROWS: the next row to send */
     uint32_t row_end; /* ITEM_ROWS: behind the last one */
     union {
+        grpc_slice info;
         struct stream_begin begin;
         struct fan_batch *fan;
         struct {
@@ -52,100 +51,13 @@ struct subscriber {
     bool half_closed;
     uint64_t wanted[WANTED_MAX]; /* ids of polls to come, ascending */
     unsigned n_wanted;
+    uint64_t joined;    /* the last poll that it was taken into */
+    uint64_t ended;     /* and the last one that is over for it */
     bool active;        /* it takes part in the poll that the hub is passing on */
     bool left_out;      /* but its marker found no place in the queue, so nothing of the poll has one */
     uint64_t poll_rows; /* rows of that poll put into the queue */
     uint64_t lost_since_end;
 };
-
-/* ---- What all subscribers share ---- */
-
-/* gRPC has dropped its last reference, on whatever thread. */
-static void release_batch(void *arg)
-{
-    tsan_acquire(arg);
-    batch_unref(arg);
-}
-
-struct fan_batch *fan_batch_new(struct batch *b)
-{
-    struct fan_batch *f = calloc(1, sizeof(*f));
-    if (!f) {
-        batch_unref(b);
-        return NULL;
-    }
-    f->refs = 1;
-    f->batch = b;
-    tsan_release(b);
-    f->envelope = grpc_slice_new_with_user_data(b->bytes, b->len, release_batch, batch_ref(b));
-    return f;
-}
-
-/* A row of an Envelope and the record of a response differ in one byte, the tag before the length. */
-void fan_batch_want_single(struct fan_batch *f)
-{
-    if (f->has_single)
-        return;
-    f->single = grpc_slice_from_copied_buffer((const char *)f->batch->bytes, f->batch->len);
-    uint8_t *bytes = GRPC_SLICE_START_PTR(f->single);
-    for (uint32_t i = 0; i < f->batch->rows; i++)
-        bytes[f->batch->index[i].offset] = WIRE_TAG(STREAM_FIELD_RECORD, WIRE_LEN);
-    f->has_single = true;
-}
-
-struct fan_batch *fan_batch_ref(struct fan_batch *f)
-{
-    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    return f;
-}
-
-void fan_batch_unref(struct fan_batch *f)
-{
-    if (atomic_fetch_sub(&f->refs, 1) != 1)
-        return;
-    grpc_slice_unref(f->envelope);
-    if (f->has_single)
-        grpc_slice_unref(f->single);
-    batch_unref(f->batch);
-    free(f);
-}
-
-struct fan_end *fan_end_new(const struct stream_end *end)
-{
-    size_t n = end->n_errors < STREAM_ERRORS_MAX ? end->n_errors : STREAM_ERRORS_MAX;
-    size_t text = 0;
-    for (size_t i = 0; i < n; i++)
-        text += strlen(end->errors[i].name) + strlen(end->errors[i].text) + 2;
-    struct fan_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
-    if (!f)
-        return NULL;
-    f->refs = 1;
-    f->end = *end;
-    struct stream_error *errors = (struct stream_error *)(f + 1);
-    char *at = (char *)(errors + n);
-    for (size_t i = 0; i < n; i++) {
-        errors[i] = end->errors[i];
-        errors[i].name = at;
-        at = stpcpy(at, end->errors[i].name) + 1;
-        errors[i].text = at;
-        at = stpcpy(at, end->errors[i].text) + 1;
-    }
-    f->end.errors = errors;
-    f->end.n_errors = n;
-    return f;
-}
-
-struct fan_end *fan_end_ref(struct fan_end *f)
-{
-    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    return f;
-}
-
-void fan_end_unref(struct fan_end *f)
-{
-    if (atomic_fetch_sub(&f->refs, 1) == 1)
-        free(f);
-}
 
 /* ---- Life ---- */
 
@@ -157,6 +69,7 @@ struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber
     s->refs = 1;
     s->call = rpc_call_ref(call);
     s->options = *options;
+    selection_ref(s->options.selection);
     s->since_ns = clock_wall_ns();
     pthread_mutex_init(&s->lock, NULL);
     return s;
@@ -174,6 +87,7 @@ void subscriber_unref(struct subscriber *s)
         return;
     subscriber_close(s);
     rpc_call_unref(s->call);
+    selection_unref(s->options.selection);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -223,6 +137,8 @@ static void ring_pop(struct subscriber *s)
         s->marks--;
     if (item->kind == ITEM_END)
         fan_end_unref(item->end.shared);
+    if (item->kind == ITEM_INFO)
+        grpc_slice_unref(item->info);
     s->first = (s->first + 1) & (s->ring_size - 1);
     s->count--;
 }
@@ -241,22 +157,12 @@ void subscriber_close(struct subscriber *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- The hub puts in ---- */
+/* ---- Which polls ---- */
 
-/* A poll that did not come about (want of memory) is made up for by the next one. */
-static bool wants(const struct subscriber *s, uint64_t id)
+/* It waits for no poll: neither for one to begin nor for one to end. The lock is held. */
+static bool is_idle(const struct subscriber *s)
 {
-    return !s->options.on_demand || (s->n_wanted && s->wanted[0] <= id);
-}
-
-/* Poll |id| is over, and with it all before. */
-static void forget_wanted(struct subscriber *s, uint64_t id)
-{
-    unsigned done = 0;
-    while (done < s->n_wanted && s->wanted[done] <= id)
-        done++;
-    s->n_wanted -= done;
-    memmove(s->wanted, s->wanted + done, s->n_wanted * sizeof(s->wanted[0]));
+    return s->n_wanted == 0 && s->ended >= s->joined;
 }
 
 void subscriber_want(struct subscriber *s, uint64_t id)
@@ -270,46 +176,79 @@ void subscriber_want(struct subscriber *s, uint64_t id)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool subscriber_join(struct subscriber *s, uint64_t id)
+{
+    pthread_mutex_lock(&s->lock);
+    unsigned asked = 0; /* a poll that did not come about is made up for by the next one */
+    while (asked < s->n_wanted && s->wanted[asked] <= id)
+        asked++;
+    bool joins = !s->closed && (asked || !s->options.on_demand);
+    if (joins) {
+        s->n_wanted -= asked;
+        memmove(s->wanted, s->wanted + asked, s->n_wanted * sizeof(s->wanted[0]));
+        s->joined = id;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return joins;
+}
+
+void subscriber_revoke(struct subscriber *s, uint64_t id)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->options.on_demand) {
+        s->n_wanted -= s->n_wanted == WANTED_MAX;
+        memmove(s->wanted + 1, s->wanted, s->n_wanted * sizeof(s->wanted[0]));
+        s->wanted[0] = id;
+        s->n_wanted++;
+    }
+    s->ended = id;
+    pthread_mutex_unlock(&s->lock);
+}
+
 bool subscriber_half_closed(struct subscriber *s)
 {
     pthread_mutex_lock(&s->lock);
     s->half_closed = true;
-    bool idle = s->n_wanted == 0;
+    bool idle = is_idle(s);
     pthread_mutex_unlock(&s->lock);
     return idle;
 }
 
-bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin)
+/* ---- The hub puts in ---- */
+
+bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news)
 {
-    bool news = false;
+    *news = false;
     pthread_mutex_lock(&s->lock);
-    s->active = !s->closed && wants(s, begin->poll_id);
+    bool active = !s->closed;
+    s->active = active;
     s->left_out = false;
     s->poll_rows = 0;
-    if (s->active && s->options.markers) {
+    if (active && s->options.markers) {
         struct item *item = s->marks + 2 <= MARKS_MAX ? ring_push(s) : NULL; /* its end needs one as well */
         s->left_out = !item;
         if (item) {
             *item = (struct item){.kind = ITEM_BEGIN, .begin = *begin};
             s->marks++;
-            news = true;
+            *news = true;
         }
     }
     pthread_mutex_unlock(&s->lock);
-    return news;
+    return active;
 }
 
-bool subscriber_rows(struct subscriber *s, struct fan_batch *f)
+bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, uint32_t row_end)
 {
     uint32_t take = 0;
     pthread_mutex_lock(&s->lock);
     if (s->active && !s->closed) {
-        uint32_t rows = f->batch->rows;
+        uint32_t rows = row_end - row;
         uint64_t room = s->left_out ? 0 : s->options.queue_rows - s->queued;
         take = rows < room ? rows : (uint32_t)room;
         struct item *item = take ? ring_push(s) : NULL;
         if (item)
-            *item = (struct item){.kind = ITEM_ROWS, .row = 0, .row_end = take, .fan = fan_batch_ref(f)};
+            *item =
+                (struct item){.kind = ITEM_ROWS, .row = row, .row_end = row + take, .fan = fan_batch_ref(f)};
         else
             take = 0;
         s->queued += take;
@@ -331,13 +270,13 @@ void subscriber_lost(struct subscriber *s, uint64_t rows)
     pthread_mutex_unlock(&s->lock);
 }
 
-bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
+bool subscriber_end(struct subscriber *s, uint64_t id, struct fan_end *f, bool *finished)
 {
     bool news = false;
     *finished = false;
     pthread_mutex_lock(&s->lock);
     if (s->active && !s->closed) {
-        struct item *item = s->options.markers && !s->left_out ? ring_push(s) : NULL;
+        struct item *item = f && s->options.markers && !s->left_out ? ring_push(s) : NULL;
         if (item) {
             *item = (struct item){
                 .kind = ITEM_END,
@@ -346,18 +285,32 @@ bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished)
             s->marks++;
             news = true;
         }
-        forget_wanted(s, f->end.poll_id);
         s->active = false;
-        *finished = s->options.on_demand && s->half_closed && s->n_wanted == 0;
+        s->ended = id;
+        *finished = s->options.on_demand && s->half_closed && is_idle(s);
     }
     pthread_mutex_unlock(&s->lock);
     return news;
+}
+
+bool subscriber_tell(struct subscriber *s, const void *message, size_t len)
+{
+    pthread_mutex_lock(&s->lock);
+    struct item *item = s->closed ? NULL : ring_push(s);
+    if (item) {
+        *item = (struct item){.kind = ITEM_INFO, .info = grpc_slice_from_copied_buffer(message, len)};
+        s->marks++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return item != NULL;
 }
 
 /* ---- rpc takes out ---- */
 
 static struct rpc_message marker_message(const struct item *item)
 {
+    if (item->kind == ITEM_INFO)
+        return (struct rpc_message){.slices = {grpc_slice_ref(item->info)}, .n = 1};
     struct buf b;
     buf_init(&b);
     if (item->kind == ITEM_BEGIN) {

@@ -5,42 +5,14 @@
 #ifndef XTCP_SERVER_SUBSCRIBER_H
 #define XTCP_SERVER_SUBSCRIBER_H
 
-#include <grpc/slice.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "record/batch.h"
 #include "rpc/msg_stream.h"
 #include "rpc/server.h"
-
-/* A batch on its way to all subscribers: its bytes as slices that messages are cut from without copying. */
-struct fan_batch {
-    _Atomic uint32_t refs;
-    struct batch *batch;
-    grpc_slice envelope; /* the batch itself: rows of an Envelope */
-    grpc_slice
-        single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
-    bool has_single;
-};
-
-/* Takes over |b|'s reference. Returns NULL without memory (|b| is released then). Hub thread. */
-struct fan_batch *fan_batch_new(struct batch *b);
-/* Makes |single|. Hub thread, before the batch is offered. */
-void fan_batch_want_single(struct fan_batch *f);
-struct fan_batch *fan_batch_ref(struct fan_batch *f);
-void fan_batch_unref(struct fan_batch *f);
-
-/* The end of a poll as all subscribers share it; the two figures that are a subscriber's own are added when
- * it is sent. */
-struct fan_end {
-    _Atomic uint32_t refs;
-    struct stream_end end; /* names and texts of the errors belong to this object */
-};
-
-struct fan_end *fan_end_new(const struct stream_end *end);
-struct fan_end *fan_end_ref(struct fan_end *f);
-void fan_end_unref(struct fan_end *f);
+#include "server/fan.h"
+#include "server/selection.h"
 
 struct subscriber;
 
@@ -50,9 +22,10 @@ struct subscriber_options {
     bool markers;
     bool on_demand;      /* gets only the polls that it asked for (subscriber_want) */
     uint32_t queue_rows; /* bound of the queue */
+    struct selection *selection;
 };
 
-/* One reference, the caller's. |call| is referenced. NULL without memory. */
+/* One reference, the caller's. |call| and the selection are referenced. NULL without memory. */
 struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber_options *options);
 struct subscriber *subscriber_ref(struct subscriber *s);
 void subscriber_unref(struct subscriber *s);
@@ -60,20 +33,34 @@ void subscriber_unref(struct subscriber *s);
 struct rpc_call *subscriber_call(const struct subscriber *s);
 const struct subscriber_options *subscriber_options(const struct subscriber *s);
 
+/* ---- Which polls; any thread ---- */
+
 /* An on-demand subscriber wants poll |id| and has sent a request for it. */
 void subscriber_want(struct subscriber *s, uint64_t id);
+
+/* Poll |id| starts: returns whether |s| takes part in it. */
+bool subscriber_join(struct subscriber *s, uint64_t id);
+
+/* It will get nothing of poll |id|, which it has joined, and wants the next one instead. */
+void subscriber_revoke(struct subscriber *s, uint64_t id);
 
 /* It will want no further polls. Returns true when it waits for none either: the stream can be finished. */
 bool subscriber_half_closed(struct subscriber *s);
 
-/* ---- The hub puts in; each returns whether there is something new to send. Hub thread. ---- */
+/* Puts a response in, for the client to see before all that comes later. Returns false without memory. */
+bool subscriber_tell(struct subscriber *s, const void *message, size_t len);
 
-bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin);
-bool subscriber_rows(struct subscriber *s, struct fan_batch *f);
-/* Rows of the poll that never reached the hub's queue: lost by everybody. */
+/* ---- The hub puts in, from polls that |s| has joined. Hub thread. ---- */
+
+/* Returns false when the stream is over. |news|: there is something to send. */
+bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news);
+/* Rows |row| up to |row_end| of |f|. Returns whether there is something to send, as subscriber_end does. */
+bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, uint32_t row_end);
+/* Rows of the poll that it should have got: they never reached the hub's queue. */
 void subscriber_lost(struct subscriber *s, uint64_t rows);
-/* |finished| is set when the stream has got all it asked for and wants nothing more. */
-bool subscriber_end(struct subscriber *s, struct fan_end *f, bool *finished);
+/* |f| NULL: the marker is lost. |finished| is set when the stream has got all it asked for and wants nothing
+ * more. */
+bool subscriber_end(struct subscriber *s, uint64_t id, struct fan_end *f, bool *finished);
 
 /* ---- rpc takes out ---- */
 

@@ -1,68 +1,87 @@
 /* XTCPFlatRecordService: turns a stream into a subscriber of the hub. */
 #include <errno.h>
-#include <stdio.h>
 
 #include "lib/log.h"
 #include "rpc/msg_stream.h"
 #include "server/app.h"
 #include "server/services.h"
 
-/* What a request may ask for that this version does not do, by the name of its field. Refused rather than
- * ignored: the client would take everything for what it has asked for. */
-static const char *unsupported(const struct stream_request *r)
-{
-    if (r->filter && r->filter[0])
-        return "filter";
-    if (r->n_columns)
-        return "columns";
-    if (r->n_netns)
-        return "netns";
-    return r->events ? "events" : NULL;
-}
+/* What a request asks for. */
+struct wish {
+    uint32_t batch_rows;
+    bool markers;
+    struct selection *selection;
+};
 
-static int read_request(const uint8_t *data, size_t len, struct stream_request *out, struct err *e)
+/* Reads a request. Returns 0 and |out|, whose selection is the caller's, or a code with |e|. What this daemon
+ * does not do is refused rather than ignored: the client would take everything for what it has asked for. */
+static int read_request(const uint8_t *data, size_t len, struct wish *out, struct err *e)
 {
-    int rc = stream_request_decode(data, len, out, e);
+    struct stream_request request;
+    int rc = stream_request_decode(data, len, &request, e);
     if (rc)
         return rc;
-    const char *field = unsupported(out);
-    if (!field)
+    *out = (struct wish){.batch_rows = request.batch_rows, .markers = request.markers};
+    if (request.events)
+        rc = err_set(e, ERR_UNSUPPORTED, "events: this daemon does not send close events");
+    else
+        rc = selection_new(&request, &out->selection, e);
+    stream_request_free(&request);
+    return rc;
+}
+
+/* Puts the stream_info in front of everything that |s| will get. */
+static int tell_selection(struct subscriber *s, struct err *e)
+{
+    const struct selection *selection = subscriber_options(s)->selection;
+    if (!selection->told)
         return 0;
-    stream_request_free(out);
-    return err_set(e, ERR_UNSUPPORTED, "%s: not supported by this daemon", field);
+    struct buf info;
+    buf_init(&info);
+    int rc = selection_encode_info(selection, &info);
+    if (rc == 0 && !subscriber_tell(s, info.data, info.len))
+        rc = -ENOMEM;
+    buf_free(&info);
+    return rc ? err_set(e, rc, "%s", err_name(rc)) : 0;
+}
+
+/* Ends |call| with what is in |e|. */
+static void refuse(struct rpc_call *call, const struct err *e)
+{
+    log_limited(LOG_WARN, "stream", "a subscriber is refused: %s", e->text);
+    rpc_call_finish(call, e->code, e->text);
 }
 
 /* Makes |call| a subscriber. Returns it (the call's own reference), or NULL after the call has been finished
  * with an error. */
-static struct subscriber *subscribe(struct app *app, struct rpc_call *call,
-                                    const struct stream_request *request, bool on_demand)
+static struct subscriber *subscribe(struct app *app, struct rpc_call *call, const struct wish *wish,
+                                    bool on_demand)
 {
     const struct config *config = app_config(app);
     struct subscriber_options options = {
         .id = app_next_subscriber(app),
-        .batch_rows = request->batch_rows,
-        .markers = request->markers,
+        .batch_rows = wish->batch_rows,
+        .markers = wish->markers,
         .on_demand = on_demand,
         .queue_rows = config->queue_rows,
+        .selection = wish->selection,
     };
     uint32_t max = config->subscribers_max;
     config_unref(config);
+    struct err e = {0};
     struct subscriber *s = subscriber_new(call, &options);
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
-    int rc = s ? hub_subscribe(app_hub(app), s, max) : -ENOMEM;
+    int rc = s ? tell_selection(s, &e) : err_set(&e, -ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = hub_subscribe(app_hub(app), s, max, &e);
     if (rc == 0) {
         log_debug("stream", "subscriber %llu: %s from %s", (unsigned long long)options.id,
                   rpc_call_method(call), rpc_call_peer(call));
+        rpc_call_kick(call);
         return s;
     }
-    char text[128];
-    if (rc == ERR_LIMIT)
-        snprintf(text, sizeof(text), "there are %u subscribers already (subscribers_max)", max);
-    else
-        snprintf(text, sizeof(text), "%s", err_name(rc));
-    rpc_call_finish(call, rc, text);
-    log_limited(LOG_WARN, "stream", "a subscriber is refused: %s", text);
     rpc_call_set_user(call, NULL);
+    refuse(call, &e);
     if (s)
         subscriber_unref(s);
     return NULL;
@@ -70,15 +89,15 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call,
 
 static void flat_open(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
-    struct stream_request request;
+    struct wish wish;
     struct err e = {0};
-    int rc = read_request(data, len, &request, &e);
+    int rc = read_request(data, len, &wish, &e);
     if (rc) {
         rpc_call_finish(call, rc, e.text);
         return;
     }
-    subscribe(arg, call, &request, false);
-    stream_request_free(&request);
+    subscribe(arg, call, &wish, false);
+    selection_unref(wish.selection);
 }
 
 static bool stream_next(void *arg, struct rpc_call *call, struct rpc_message *out)
@@ -95,16 +114,16 @@ static void stream_closed(void *arg, struct rpc_call *call)
         return;
     struct subscriber_stats stats;
     subscriber_stats(s, &stats);
-    hub_unsubscribe(app_hub(arg), s);
     subscriber_close(s);
+    hub_unsubscribe(app_hub(arg), s);
     log_debug("stream", "subscriber %llu: gone, %llu rows delivered, %llu lost",
               (unsigned long long)subscriber_options(s)->id, (unsigned long long)stats.delivered,
               (unsigned long long)stats.lost);
     subscriber_unref(s);
 }
 
-/* PollFlatRecords begins with silence: it becomes a subscriber with its first request, which says in what
- * form it wants the records. */
+/* PollFlatRecords begins with silence: it becomes a subscriber with its first request, which says what it
+ * wants and in what form. */
 static void poll_open(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
     (void)arg;
@@ -113,21 +132,32 @@ static void poll_open(void *arg, struct rpc_call *call, const uint8_t *data, siz
     (void)len;
 }
 
+/* Whether a further request of |s| asks for what the first one has asked for, or leaves that open. */
+static int check_further(const struct subscriber *s, const struct wish *wish, struct err *e)
+{
+    if (!wish->selection->told || selection_equal(subscriber_options(s)->selection, wish->selection))
+        return 0;
+    return err_set(
+        e, ERR_RANGE,
+        "filter, columns and netns are those of the stream's first request: for others, open another "
+        "stream");
+}
+
 static void poll_message(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
-    struct stream_request request;
-    struct err e = {0};
-    int rc = read_request(data, len, &request, &e);
-    if (rc) {
-        rpc_call_finish(call, rc, e.text);
-        return;
-    }
     struct subscriber *s = rpc_call_user(call);
-    if (!s)
-        s = subscribe(arg, call, &request, true);
-    stream_request_free(&request);
-    if (s)
+    struct wish wish = {0};
+    struct err e = {0};
+    int rc = read_request(data, len, &wish, &e);
+    if (rc == 0 && s)
+        rc = check_further(s, &wish, &e);
+    if (rc)
+        rpc_call_finish(call, rc, e.text);
+    else if (!s)
+        s = subscribe(arg, call, &wish, true);
+    if (rc == 0 && s)
         app_request_poll(arg, s);
+    selection_unref(wish.selection);
 }
 
 static void poll_half_closed(void *arg, struct rpc_call *call)

@@ -97,26 +97,48 @@ struct fixture {
     struct batch_pool *pool;
     struct hub *hub;
     struct rpc_call call;
+    struct selection *all; /* what asks for everything */
 };
 
-static void setup(struct fixture *f)
+static void setup_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
-    assert_int_equal(hub_new(1 << 20, &f->hub, NULL), 0);
+    assert_int_equal(hub_new(queue_bytes, &f->hub, NULL), 0);
+    assert_int_equal(selection_new(&(struct stream_request){0}, &f->all, NULL), 0);
+}
+
+static void setup(struct fixture *f)
+{
+    setup_with(f, 1 << 20);
+}
+
+static struct subscriber *make_subscriber(struct fixture *f, struct subscriber_options options)
+{
+    if (!options.selection)
+        options.selection = f->all;
+    struct subscriber *s = subscriber_new(&f->call, &options);
+    assert_non_null(s);
+    return s;
 }
 
 static struct subscriber *subscribe(struct fixture *f, struct subscriber_options options)
 {
-    struct subscriber *s = subscriber_new(&f->call, &options);
-    assert_non_null(s);
-    assert_int_equal(hub_subscribe(f->hub, s, 10), 0);
+    struct subscriber *s = make_subscriber(f, options);
+    assert_int_equal(hub_subscribe(f->hub, s, 10, NULL), 0);
     return s;
+}
+
+static void begin(struct fixture *f, const struct stream_begin *marker)
+{
+    struct plan *plan = hub_plan(f->hub, marker->poll_id);
+    assert_non_null(plan);
+    hub_begin(f->hub, marker, plan);
 }
 
 static void one_poll(struct fixture *f, uint64_t id, unsigned batches, unsigned rows)
 {
-    hub_begin(f->hub, &(struct stream_begin){.poll_id = id, .namespaces = 1});
+    begin(f, &(struct stream_begin){.poll_id = id, .namespaces = 1});
     for (unsigned i = 0; i < batches; i++)
         hub_batch(f->hub, make_batch(f->pool, id, rows, (uint16_t)(i * rows)));
     hub_end(f->hub, &(struct stream_end){.poll_id = id, .sockets = (uint64_t)batches * rows});
@@ -136,6 +158,7 @@ static void teardown(struct fixture *f, struct subscriber *s)
         subscriber_unref(s);
     }
     hub_free(f->hub);
+    selection_unref(f->all);
     assert_int_equal(atomic_load(&f->call.refs), 0);
     struct batch_pool_stats stats;
     batch_pool_stats(f->pool, &stats);
@@ -222,7 +245,7 @@ static void test_a_subscriber_begins_with_a_whole_poll(void **state)
     setup(&f);
     one_poll(&f, 1, 1, 10);
     run_hub(&f);
-    hub_begin(f.hub, &(struct stream_begin){.poll_id = 2});
+    begin(&f, &(struct stream_begin){.poll_id = 2});
     run_hub(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     hub_batch(f.hub, make_batch(f.pool, 2, 10, 1));
@@ -368,7 +391,7 @@ static void test_rows_of_an_ended_poll_are_dropped(void **state)
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     one_poll(&f, 1, 1, 10);
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
-    hub_begin(f.hub, &(struct stream_begin){.poll_id = 2});
+    begin(&f, &(struct stream_begin){.poll_id = 2});
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
     run_hub(&f);
     take_all(s, &r, UINT32_MAX);
@@ -386,12 +409,7 @@ static void test_rows_that_nobody_reads_are_let_go(void **state)
     struct received r = {0};
     struct batch_pool_stats pool;
     setup(&f);
-    hub_begin(f.hub, &(struct stream_begin){.poll_id = 1});
-    hub_batch(f.hub,
-              make_batch(f.pool, 1, 10, 1)); /* somebody may still come before the hub sees the begin */
-    batch_pool_stats(f.pool, &pool);
-    assert_int_equal(pool.out, 1);
-    run_hub(&f);
+    begin(&f, &(struct stream_begin){.poll_id = 1});
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
     batch_pool_stats(f.pool, &pool);
@@ -410,9 +428,7 @@ static void test_the_hubs_own_queue_is_bounded(void **state)
     struct fixture f;
     struct received r = {0};
     struct hub_stats stats;
-    memset(&f, 0, sizeof(f));
-    f.pool = batch_pool_new(4);
-    assert_int_equal(hub_new(1, &f.hub, NULL), 0); /* nothing fits */
+    setup_with(&f, 1); /* nothing fits */
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .markers = true});
     one_poll(&f, 1, 2, 10);
     run_hub(&f);
@@ -429,12 +445,14 @@ static void test_limit_of_subscribers(void **state)
     (void)state;
     struct fixture f;
     setup(&f);
-    struct subscriber *a = subscriber_new(&f.call, &(struct subscriber_options){.queue_rows = 1});
-    struct subscriber *b = subscriber_new(&f.call, &(struct subscriber_options){.queue_rows = 1});
-    assert_int_equal(hub_subscribe(f.hub, a, 1), 0);
-    assert_int_equal(hub_subscribe(f.hub, b, 1), ERR_LIMIT);
+    struct subscriber *a = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
+    struct subscriber *b = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
+    struct err e;
+    assert_int_equal(hub_subscribe(f.hub, a, 1, &e), 0);
+    assert_int_equal(hub_subscribe(f.hub, b, 1, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "subscribers_max"));
     hub_unsubscribe(f.hub, a);
-    assert_int_equal(hub_subscribe(f.hub, b, 1), 0);
+    assert_int_equal(hub_subscribe(f.hub, b, 1, &e), 0);
     subscriber_unref(a);
     teardown(&f, b);
 }

@@ -70,7 +70,7 @@ static struct inventory *with_namespace(uint64_t id, const char *name)
                             .path = "/nowhere",
                             .found_at = "/nowhere"};
     inventory_event(r, NSWATCH_READY, &ns);
-    assert_int_equal(inventory_collectors(r), 1);
+    assert_int_equal(inventory_collectors(r, NULL), 1);
     return r;
 }
 
@@ -82,7 +82,7 @@ static void refused(void *arg, const struct collector_result *result)
 static void give_order(struct inventory *r, uint64_t poll_id, struct collector_result *no)
 {
     struct collector_order order = {.refs = 1, .poll_id = poll_id};
-    assert_int_equal(inventory_poll(r, &order, refused, no), 1);
+    assert_int_equal(inventory_poll(r, &order, NULL, refused, no), 1);
 }
 
 static void report(struct inventory *r, uint64_t poll_id, uint64_t id, int code, const char *expected)

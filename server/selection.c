@@ -1,0 +1,201 @@
+#include "server/selection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/glob.h"
+
+/* ---- From a request ---- */
+
+static int read_filter(struct selection *s, const struct stream_request *r, struct err *e)
+{
+    struct filter_error error;
+    int rc = r->filter ? filter_parse(r->filter, &s->filter, &error) : 0;
+    if (rc < 0) {
+        if (rc == ERR_LIMIT) /* of an expression: it is the request that is wrong */
+            rc = ERR_RANGE;
+        return err_set(e, rc, "filter: %s", error.err.text);
+    }
+    if (s->filter && filter_is_empty(s->filter)) {
+        filter_unref(s->filter);
+        s->filter = NULL;
+    }
+    return 0;
+}
+
+static int read_columns(struct selection *s, const struct stream_request *r, struct err *e)
+{
+    for (size_t i = 0; i < r->n_columns; i++) {
+        int rc = record_mask_add(&s->columns, r->columns[i], e);
+        if (rc < 0) {
+            err_prefix(e, "columns");
+            return rc;
+        }
+    }
+    s->has_columns = r->n_columns > 0;
+    return 0;
+}
+
+static int read_netns(struct selection *s, const struct stream_request *r, struct err *e)
+{
+    if (r->n_netns == 0)
+        return 0;
+    s->netns = calloc(r->n_netns, sizeof(char *));
+    for (size_t i = 0; s->netns && i < r->n_netns; i++) {
+        s->netns[i] = strdup(r->netns[i]);
+        if (!s->netns[i])
+            break;
+        s->n_netns++;
+    }
+    return s->n_netns == r->n_netns ? 0 : err_set(e, -ENOMEM, "netns: out of memory");
+}
+
+int selection_new(const struct stream_request *r, struct selection **out, struct err *e)
+{
+    struct selection *s = calloc(1, sizeof(*s));
+    if (!s)
+        return err_set(e, -ENOMEM, "out of memory");
+    s->refs = 1;
+    s->filter_place = s->mask_place = SELECTION_NO_PLACE;
+    s->told = r->filter || r->n_columns || r->n_netns;
+    int rc = read_filter(s, r, e);
+    if (rc == 0)
+        rc = read_columns(s, r, e);
+    if (rc == 0)
+        rc = read_netns(s, r, e);
+    if (rc == 0)
+        *out = s;
+    else
+        selection_unref(s);
+    return rc;
+}
+
+struct selection *selection_ref(struct selection *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void selection_unref(struct selection *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < s->n_netns; i++)
+        free(s->netns[i]);
+    free(s->netns);
+    filter_unref(s->filter);
+    free(s);
+}
+
+static const char *text_of(const struct filter *f)
+{
+    return f ? filter_text(f) : "";
+}
+
+bool selection_equal(const struct selection *a, const struct selection *b)
+{
+    if (strcmp(text_of(a->filter), text_of(b->filter)) != 0)
+        return false;
+    if (a->has_columns != b->has_columns || !record_mask_equal(&a->columns, &b->columns) ||
+        a->n_netns != b->n_netns)
+        return false;
+    for (size_t i = 0; i < a->n_netns; i++) {
+        if (strcmp(a->netns[i], b->netns[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- What it says ---- */
+
+/* Whether |pattern| is the inode number |inode|. */
+static bool is_inode(const char *pattern, uint64_t inode)
+{
+    return strspn(pattern, "0123456789") == strlen(pattern) && strtoull(pattern, NULL, 10) == inode;
+}
+
+bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode)
+{
+    for (size_t i = 0; i < s->n_netns; i++) {
+        const char *pattern = s->netns[i];
+        /* Names that hold brackets are meant literally too: netns:[4026532001]. */
+        if (strcmp(pattern, name) == 0 || glob_match(pattern, name) || is_inode(pattern, inode))
+            return true;
+    }
+    return s->n_netns == 0;
+}
+
+int selection_encode_info(const struct selection *s, struct buf *out)
+{
+    const char *columns[FIELD_COUNT];
+    struct stream_filter_part parts[FILTER_TERMS_MAX];
+    struct stream_info info = {.filter = text_of(s->filter), .parts = parts, .columns = columns};
+    for (size_t i = 0; s->has_columns && i < FIELD_COUNT; i++) {
+        if (record_mask_has(&s->columns, record_fields[i].number))
+            columns[info.n_columns++] = record_fields[i].name;
+    }
+    size_t n_parts = s->filter ? filter_part_count(s->filter) : 0;
+    for (size_t i = 0; i < n_parts && i < FILTER_TERMS_MAX; i++) {
+        parts[info.n_parts++] = (struct stream_filter_part){
+            .expression = filter_part_text(s->filter, i),
+            .place = filter_part_in_kernel(s->filter, i) ? STREAM_PLACE_KERNEL : STREAM_PLACE_COLLECTOR};
+    }
+    return stream_encode_info(out, &info);
+}
+
+/* ---- What is in force ---- */
+
+/* The place of |filter|, or a free one for it. */
+static int find_filter(const struct selection_table *t, const struct filter *filter)
+{
+    int found = SELECTION_NO_PLACE;
+    for (int i = 0; i < SELECTION_FILTERS_MAX; i++) {
+        if (t->filters[i].users == 0)
+            found = found < 0 ? i : found;
+        else if (strcmp(filter_text(t->filters[i].filter), filter_text(filter)) == 0)
+            return i;
+    }
+    return found;
+}
+
+/* The place of |mask|, or a free one for it. */
+static int find_mask(const struct selection_table *t, const struct record_mask *mask)
+{
+    int found = SELECTION_NO_PLACE;
+    for (int i = 0; i < SELECTION_MASKS_MAX; i++) {
+        if (t->masks[i].users == 0)
+            found = found < 0 ? i : found;
+        else if (record_mask_equal(&t->masks[i].mask, mask))
+            return i;
+    }
+    return found;
+}
+
+int selection_enter(struct selection_table *t, struct selection *s, struct err *e)
+{
+    int filter = s->filter ? find_filter(t, s->filter) : SELECTION_NO_PLACE;
+    if (s->filter && filter < 0)
+        return err_set(e, ERR_LIMIT, "filter: %d different ones are in use already, more are not possible",
+                       SELECTION_FILTERS_MAX);
+    int mask = s->has_columns ? find_mask(t, &s->columns) : SELECTION_NO_PLACE;
+    if (s->has_columns && mask < 0)
+        return err_set(e, ERR_LIMIT, "columns: %d different sets are in use already, more are not possible",
+                       SELECTION_MASKS_MAX);
+    if (filter >= 0 && t->filters[filter].users++ == 0)
+        t->filters[filter].filter = filter_ref(s->filter);
+    if (mask >= 0 && t->masks[mask].users++ == 0)
+        t->masks[mask].mask = s->columns;
+    s->filter_place = filter;
+    s->mask_place = mask;
+    return 0;
+}
+
+void selection_leave(struct selection_table *t, struct selection *s)
+{
+    if (s->filter_place >= 0 && --t->filters[s->filter_place].users == 0)
+        filter_unref(t->filters[s->filter_place].filter);
+    if (s->mask_place >= 0)
+        t->masks[s->mask_place].users--;
+    s->filter_place = s->mask_place = SELECTION_NO_PLACE;
+}

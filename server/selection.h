@@ -1,0 +1,73 @@
+/* What a stream asks for: which sockets (filter), of which namespaces (netns), which of their fields
+ * (columns).
+ *
+ * Read from the request once, immutable from then on, reference counted. The same filters and masks of fields
+ * share a place in the table of those in force: there are few of them, however many streams. */
+#ifndef XTCP_SERVER_SELECTION_H
+#define XTCP_SERVER_SELECTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "filter/filter.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "record/mask.h"
+#include "rpc/msg_stream.h"
+
+#define SELECTION_NO_PLACE (-1)
+
+struct selection {
+    _Atomic uint32_t refs;
+    bool told;             /* something was asked for: the stream begins with a stream_info */
+    struct filter *filter; /* NULL: every socket */
+    bool has_columns;
+    struct record_mask columns;
+    char **netns;     /* patterns; one of them must fit */
+    size_t n_netns;   /* 0: all namespaces */
+    int filter_place; /* in the table, while the stream is one of its users; SELECTION_NO_PLACE: none */
+    int mask_place;
+};
+
+/* Reads |r|. Returns 0 and the selection in |out|, one reference, the caller's; ERR_UNKNOWN, ERR_RANGE or
+ * -ENOMEM with |e| naming the field. */
+int selection_new(const struct stream_request *r, struct selection **out, struct err *e);
+struct selection *selection_ref(struct selection *s);
+/* NULL is allowed. */
+void selection_unref(struct selection *s);
+
+/* Whether both ask for the same. */
+bool selection_equal(const struct selection *a, const struct selection *b);
+
+/* Whether |s| wants the namespace that records call |name|. Any thread. */
+bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode);
+
+/* Appends the response that tells what was made of the request. Returns 0 or -ENOMEM. */
+int selection_encode_info(const struct selection *s, struct buf *out);
+
+/* ---- What is in force ---- */
+
+/* Different ones at the same time. */
+#define SELECTION_FILTERS_MAX 64
+#define SELECTION_MASKS_MAX   32
+
+/* All zero: empty. Its owner's lock guards it. */
+struct selection_table {
+    struct {
+        unsigned users;
+        struct filter *filter;
+    } filters[SELECTION_FILTERS_MAX];
+    struct {
+        unsigned users;
+        struct record_mask mask;
+    } masks[SELECTION_MASKS_MAX];
+};
+
+/* Makes |s| a user of its places. Returns 0, or ERR_LIMIT with |e| when there is none left; then nothing has
+ * changed. */
+int selection_enter(struct selection_table *t, struct selection *s, struct err *e);
+void selection_leave(struct selection_table *t, struct selection *s);
+
+#endif
