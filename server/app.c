@@ -60,6 +60,7 @@ struct app {
     struct poller *poller;
     struct collectors *collectors;
     struct inventory *inventory;
+    struct focus *focus;
     struct nswatch *nswatch;
     struct health *health;
     struct reflection *reflection;
@@ -90,6 +91,11 @@ struct setup *app_setup(struct app *app)
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
 {
     *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
+}
+
+struct focus *app_focus(struct app *app)
+{
+    return app->focus;
 }
 
 struct hub *app_hub(struct app *app)
@@ -420,6 +426,18 @@ static void limit_malloc(void)
     mallopt(M_ARENA_MAX, 8);
 }
 
+static const struct config *config_of(void *arg)
+{
+    return app_config(arg);
+}
+
+static int make_focus(struct app *app, struct err *e)
+{
+    const struct focus_options options = {
+        .inventory = app->inventory, .hub = app->hub, .config = config_of, .arg = app};
+    return focus_new(&options, &app->focus, e);
+}
+
 static int make_modules(struct app *app, struct err *e)
 {
     app->pool = batch_pool_new(POOL_KEEP);
@@ -447,6 +465,8 @@ static int make_modules(struct app *app, struct err *e)
     rc = collectors_new(&collectors, &app->collectors, e);
     if (rc == 0)
         rc = inventory_new(app->collectors, &app->inventory, e);
+    if (rc == 0)
+        rc = make_focus(app, e);
     if (rc)
         return rc;
     struct nswatch_options watch = watch_options(app->config);
@@ -507,6 +527,9 @@ static int start_threads(struct app *app, struct err *e)
     rc = hub_start(app->hub);
     if (rc)
         return err_set(e, rc, "thread hub: %s", err_name(rc));
+    rc = focus_start(app->focus);
+    if (rc)
+        return err_set(e, rc, "thread focus: %s", err_name(rc));
     rc = nswatch_start(app->nswatch);
     return rc ? err_set(e, rc, "thread nswatch: %s", err_name(rc)) : 0;
 }
@@ -565,6 +588,8 @@ static void stop(struct app *app)
         nswatch_stop(app->nswatch);
         nswatch_join(app->nswatch);
     }
+    if (app->focus)
+        focus_stop(app->focus);
     if (app->poller)
         poller_cancel(app->poller);
     if (app->inventory)
@@ -586,6 +611,7 @@ static void stop(struct app *app)
     rpc_server_fini();
     gate_free(app->gate);
     nswatch_free(app->nswatch);
+    focus_free(app->focus);
     inventory_free(app->inventory);
     collectors_free(app->collectors);
     poller_free(app->poller);
