@@ -17,9 +17,9 @@
 
 /* How records are chosen and shown. */
 #define RECORD_OPTIONS                                                                                       \
-    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                   \
-        {"sort-by",   's',   OPTION_TEXT,                                                                    \
-         AT(sort_by), "A,B", "sort each poll by these fields; -A or A:desc: greatest first"},                \
+    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                 \
+        {"sort-by",   's',     OPTION_TEXT,                                                                  \
+         AT(sort_by), "A,B", "sort each poll by these fields; -A or A:desc: greatest first"},              \
         {"numeric", 'n', OPTION_FLAG, AT(numeric), NULL, "exact numbers instead of ones with units"},        \
         {"no-header", 'H', OPTION_FLAG, AT(no_header), NULL, "no line of titles"},                           \
         {"time", 'T', OPTION_FLAG, AT(time), NULL, "put the time of its poll in front of each record"},      \
@@ -45,6 +45,13 @@ static const struct option_def poll_options[] = {
 
 static const struct option_def snapshot_options[] = {
     RECORD_OPTIONS,
+    END,
+};
+
+static const struct option_def top_options[] = {
+    {"every", 'e', OPTION_DURATION, AT(every_ns), "D", "ask for a poll so often, instead of the daemon's schedule"},
+    {"sort", 's', OPTION_TEXT, AT(sort), "ORDER", "throughput (default), retrans, rtt or queue"},
+    {"no-color", 0, OPTION_FLAG, AT(no_color), NULL, "no colours; $NO_COLOR does the same"},
     END,
 };
 
@@ -94,7 +101,8 @@ const struct command commands[] = {
      .example = "xtcp2client stream --polls 3",
      .options = stream_options,
      .formats = FORMATS_RECORDS,
-     .run = command_stream},
+     .run = command_stream,
+     .run_fleet = fleet_stream},
     {.name = "poll",
      .argument = "FILTER",
      .arguments = ARGUMENTS_FILTER,
@@ -108,19 +116,32 @@ const struct command commands[] = {
      .example = "xtcp2client -o jsonl poll | jq .netns",
      .options = poll_options,
      .formats = FORMATS_RECORDS,
-     .run = command_poll},
+     .run = command_poll,
+     .run_fleet = fleet_poll},
     {.name = "snapshot",
      .argument = "FILTER",
      .arguments = ARGUMENTS_FILTER,
      .usage = "[FILTER]",
      .summary = "show the sockets that there are now, as ss does",
-     .help =
-         "One poll, as a table unless --output says otherwise. FILTER is as of ss, see xtcp2-filter(7).\n",
+     .help = "One poll, as a table unless --output says otherwise. FILTER is as of ss, see xtcp2-filter(7).\n",
      .example = "xtcp2client snapshot --sort-by -rtt state established",
      .options = snapshot_options,
      .formats = FORMATS_RECORDS,
      .table = true,
-     .run = command_snapshot},
+     .run = command_snapshot,
+     .run_fleet = fleet_snapshot},
+    {.name = "top",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--every D] [--sort ORDER] [--no-color] [FILTER]",
+     .summary = "watch sockets on the whole screen: rates, retransmissions, what limits them",
+     .help = "Shows the polls that the daemon makes on its schedule, or asks for them with --every. The key h tells\n"
+             "what the keys do, q ends it. FILTER is as of ss, see xtcp2-filter(7).\n",
+     .example = "xtcp2client top --every 1s --sort retrans state established",
+     .options = top_options,
+     .single = true,
+     .prepare = command_top_prepare,
+     .run = command_top},
     {.name = "get",
      .usage = "",
      .summary = "print the configuration in force as JSON",
@@ -138,6 +159,7 @@ const struct command commands[] = {
              "changed.\n",
      .example = "echo '{\"label\": \"rack 7\"}' | xtcp2client apply -",
      .options = apply_options,
+     .reads_file = true,
      .run = command_apply},
     {.name = "frequency",
      .usage = "--frequency D --timeout D",

@@ -17,6 +17,8 @@ enum {
     ARGUMENTS_FILTER = ARGUMENTS_OPTIONAL | ARGUMENTS_MANY, /* words that make a filter, as ss has it */
 };
 
+struct fleet;
+
 /* One command. */
 struct command {
     const char *name;
@@ -30,7 +32,11 @@ struct command {
                                          before global ones of the same name; NULL: none */
     unsigned formats; /* FORMAT_BIT of each --output that it has; 0: none, it prints as it likes */
     bool table;       /* its format is table also where standard output is no terminal */
-    int (*run)(struct session *s); /* returns an exit code */
+    bool single;      /* for one target only */
+    bool reads_file;  /* its argument is a file, "-" standard input */
+    void (*prepare)(void);         /* called before any thread is started; NULL: nothing is to be done then */
+    int (*run)(struct session *s); /* returns an exit code; NULL: |run_fleet| is for one target as well */
+    int (*run_fleet)(struct fleet *f); /* for several targets; NULL: |run| is called for each */
 };
 
 extern const struct command commands[];
@@ -56,5 +62,12 @@ int command_burst(struct session *s);
 int command_namespaces(struct session *s);
 int command_status(struct session *s);
 int command_health(struct session *s);
+int command_top(struct session *s);
+void command_top_prepare(void);
+
+/* The same for several targets at once. */
+int fleet_stream(struct fleet *f);
+int fleet_poll(struct fleet *f);
+int fleet_snapshot(struct fleet *f);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/command.h"
+#include "client/run.h"
 #include "rpc/client.h"
 
 /* Prints |text| to |fd| and frees it. */
@@ -38,48 +39,6 @@ static int print_help(const struct command *c, int fd)
     else
         command_help_all(&text);
     return print(fd, &text);
-}
-
-/* What the command wrote goes out; its exit code, or a failure when that could not be written. */
-static int finish(struct output *out, struct stop *stop, int code)
-{
-    output_flush(out);
-    /* The reader of a pipe may leave when it has seen enough. */
-    if (out->error == -EPIPE || stop_reason(stop) == STOP_READER)
-        return EXIT_DONE;
-    if (out->error == -ECANCELED)
-        return code;
-    if (out->error) {
-        output_note(NULL, "standard output: %s", err_name(out->error));
-        return EXIT_FAILED;
-    }
-    return code;
-}
-
-static int run(const struct command *command, const struct options *options, struct output *out)
-{
-    struct stop *stop = NULL;
-    struct session session;
-    struct err e = {0};
-
-    int rc = stop_new(out->fd, &stop);
-    if (rc != 0) {
-        output_note(NULL, "cannot start: %s", err_name(rc));
-        return EXIT_FAILED;
-    }
-    out->stop_fd = stop_fd(stop);
-    rc = session_open(&session, options, out, stop, &e);
-    if (rc != 0) {
-        output_note(NULL, "%s", e.text);
-        rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
-    } else {
-        rc = command->run(&session);
-        rc = finish(out, stop, rc);
-        session_close(&session);
-    }
-    out->stop_fd = -1;
-    stop_free(stop);
-    return rc;
 }
 
 /* A socket that takes the number of a closed standard output would get the data. What is missing becomes a
@@ -114,18 +73,10 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     output_init(&out, STDOUT_FILENO);
-    if (command_format(command, out.terminal, &options, &e) != 0) {
-        output_note(NULL, "%s", e.text);
-        return EXIT_USAGE;
-    }
-    if (options.targets.n)
-        options.target = options.targets.items[0];
-    else
-        options.target = getenv(OPTIONS_TARGET_ENV);
-    if (!options.target || !*options.target)
-        options.target = OPTIONS_TARGET_DEFAULT;
+    if (command->prepare)
+        command->prepare();
     rpc_client_init();
-    int code = run(command, &options, &out);
+    int code = run_command(command, &options, &out);
     rpc_client_fini();
     output_fini(&out);
     return code;

@@ -18,7 +18,7 @@
 
 void output_init(struct output *o, int fd)
 {
-    *o = (struct output){.fd = fd, .notes_fd = STDERR_FILENO, .stop_fd = -1, .terminal = isatty(fd) == 1};
+    *o = (struct output){.fd = fd, .size_fd = fd, .notes_fd = STDERR_FILENO, .stop_fd = -1, .terminal = isatty(fd) == 1};
     buf_init(&o->data);
 }
 
@@ -81,7 +81,7 @@ int output_flush_if_large(struct output *o)
 
 static bool terminal_size(const struct output *o, struct winsize *size)
 {
-    return o->terminal && ioctl(o->fd, TIOCGWINSZ, size) == 0;
+    return o->terminal && ioctl(o->size_fd, TIOCGWINSZ, size) == 0;
 }
 
 size_t output_width(const struct output *o)

@@ -11,6 +11,7 @@
 
 struct output {
     int fd;
+    int size_fd;     /* the terminal whose size counts: |fd|, unless that is only on the way to it */
     int notes_fd;    /* where notes go: standard error */
     int stop_fd;     /* readable: do not wait for |fd| any longer; -1: wait whatever it takes */
     bool terminal;   /* |fd| is one */

@@ -6,6 +6,7 @@
 
 #include "client/units.h"
 #include "lib/clock.h"
+#include "rpc/client_probe.h"
 
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)
@@ -27,14 +28,33 @@ enum {
     CODE_UNAUTHENTICATED = 16,
 };
 
+void session_channel_options(const struct options *o, struct rpc_channel_options *out)
+{
+    *out = (struct rpc_channel_options){.plaintext = o->plaintext,
+                                        .tls = o->tls,
+                                        .insecure = o->insecure,
+                                        .ca = o->ca,
+                                        .cert = o->cert,
+                                        .key = o->key,
+                                        .server_name = o->server_name,
+                                        .authority = o->authority,
+                                        .token_file = o->token_file,
+                                        .headers = o->headers.items,
+                                        .n_headers = o->headers.n,
+                                        .connect_timeout_ns = o->connect_timeout_ns,
+                                        .message_max = o->message_max};
+}
+
+const char *session_address(const struct options *o)
+{
+    return o->address ? o->address : o->target;
+}
+
 static int channel_new(const struct options *o, struct rpc_channel **out, struct err *e)
 {
-    const struct rpc_channel_options how = {.ca = o->ca,
-                                            .cert = o->cert,
-                                            .key = o->key,
-                                            .server_name = o->server_name,
-                                            .token_file = o->token_file};
-    return rpc_channel_new(o->target, &how, out, e);
+    struct rpc_channel_options how;
+    session_channel_options(o, &how);
+    return rpc_channel_new(session_address(o), &how, out, e);
 }
 
 int session_open(struct session *s, const struct options *options, struct output *out, struct stop *stop,
@@ -62,33 +82,67 @@ static const struct {
     const char *words; /* part of gRPC's text; NULL: any */
     const char *meaning;
     bool quote; /* the text says more */
+    bool probe; /* another look at the connection may tell more */
 } meanings[] = {
     {CODE_UNAVAILABLE, "Connection refused",
-     "nothing listens at %s: is xtcp2 running there? (--target names another place)", false},
+     "nothing listens at %s: is xtcp2 running there? (--target names another place)", false, false},
     {CODE_UNAVAILABLE, "No such file or directory",
-     "there is no socket at %s: is xtcp2 running and listening there? (--target names another place)", false},
-    {CODE_UNAVAILABLE, "Permission denied", "this user may not connect to %s", false},
-    {CODE_UNAVAILABLE, "DNS resolution failed", "cannot find the address of %s", true},
-    {CODE_UNAVAILABLE, "No route to host", "there is no way to %s (no route to host)", false},
-    {CODE_UNAVAILABLE, "Network is unreachable", "there is no way to %s (network is unreachable)", false},
-    {CODE_UNAVAILABLE, "before receiving SETTINGS", "%s takes connections, but does not answer as xtcp2 does",
+     "there is no socket at %s: is xtcp2 running and listening there? (--target names another place)", false,
      false},
-    {CODE_UNAVAILABLE, "Timeout", "%s does not answer", true},
-    {CODE_UNAVAILABLE, "http1.x", "%s is a web server, not a gRPC one", false},
-    {CODE_UNAVAILABLE, "Trying to connect an http1", "%s is a web server, not a gRPC one", false},
+    {CODE_UNAVAILABLE, "Permission denied",
+     "this user may not connect to %s: ask for access to the socket, or try as root", false, false},
+    {CODE_UNAVAILABLE, "DNS resolution failed", "cannot find the address of %s: is the name right?", true,
+     false},
+    {CODE_UNAVAILABLE, "No route to host", "there is no way to %s (no route to host): is the host up?", false,
+     false},
+    {CODE_UNAVAILABLE, "Network is unreachable",
+     "there is no way to %s (network is unreachable): see the routes of this host", false, false},
+    {CODE_UNAVAILABLE, "http1", "%s is a web server, not a gRPC one: --target names another place", false,
+     false},
+    {CODE_UNAVAILABLE, "before receiving SETTINGS",
+     "%s takes connections, but does not answer as xtcp2 does: --target names another place", false, true},
+    {CODE_UNAVAILABLE, "Timeout",
+     "%s does not answer: is the host up? (--connect-timeout gives it more time)", true, true},
+    {CODE_UNAVAILABLE, "timed out",
+     "%s does not answer: is the host up? (--connect-timeout gives it more time)", true, true},
+    {CODE_UNAVAILABLE, "is not in peer certificate",
+     "the certificate of %s is for another name: --servername gives the name to expect", true, true},
+    {CODE_UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED",
+     "the certificate of %s is not signed by a CA that is trusted: --cacert names the file with the right "
+     "one",
+     true, true},
+    {CODE_UNAVAILABLE, "WRONG_VERSION_NUMBER",
+     "%s does not speak TLS: leave out the options for TLS, or add --plaintext", false, true},
     {CODE_UNAVAILABLE, NULL,
-     "no connection to %s; if something else than xtcp2 listens there, --target names another place", true},
-    {CODE_UNIMPLEMENTED, NULL, "%s does not offer this: it is an older daemon or another program", true},
-    {CODE_PERMISSION_DENIED, NULL, "%s does not allow this", true},
-    {CODE_UNAUTHENTICATED, NULL, "%s wants to know who you are", true},
+     "no connection to %s; if something else than xtcp2 listens there, --target names another place", true,
+     true},
+    {CODE_UNIMPLEMENTED, NULL,
+     "%s does not offer this: it is an older daemon or another program (--target names another place)", true,
+     false},
+    {CODE_PERMISSION_DENIED, NULL,
+     "%s does not allow this: show who you are with --cert and --key or with --token-file, or ask for access",
+     true, false},
+    {CODE_UNAUTHENTICATED, NULL,
+     "%s wants to know who you are: show it with --cert and --key or with --token-file", true, false},
+    {CODE_DEADLINE_EXCEEDED, NULL, "no answer from %s in time (--timeout gives it more)", false, false},
 };
+
+#define MEANINGS (sizeof(meanings) / sizeof(meanings[0]))
+
+/* The row of |status|, or MEANINGS. */
+static size_t meaning_of(const struct rpc_status *status)
+{
+    size_t i = 0;
+    while (i < MEANINGS && (meanings[i].code != status->code ||
+                            (meanings[i].words && !strstr(status->text, meanings[i].words))))
+        i++;
+    return i;
+}
 
 void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status)
 {
-    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
-        if (meanings[i].code != status->code ||
-            (meanings[i].words && !strstr(status->text, meanings[i].words)))
-            continue;
+    size_t i = meaning_of(status);
+    if (i < MEANINGS) {
         const char *at = strstr(meanings[i].meaning, "%s");
         buf_bytes(b, meanings[i].meaning, (size_t)(at - meanings[i].meaning));
         buf_str(b, target);
@@ -97,14 +151,20 @@ void session_explain(struct buf *b, const char *target, const char *method, cons
             buf_printf(b, " (%s)", status->text);
         return;
     }
-    if (status->code == CODE_DEADLINE_EXCEEDED) {
-        buf_printf(b, "no answer from %s in time", target);
-        return;
-    }
     /* The daemon's own words, which name the field and its bounds. */
     const char *name = strrchr(method, '/');
     buf_printf(b, "%s: %s", name ? name + 1 : method, status->text[0] ? status->text : "failed");
     buf_printf(b, " (%s)", rpc_status_name(status->code));
+}
+
+void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status)
+{
+    struct rpc_channel_options how;
+    size_t i = meaning_of(status);
+    session_channel_options(o, &how);
+    if (i < MEANINGS && meanings[i].probe && rpc_client_probe(o->target, session_address(o), &how, b))
+        return;
+    session_explain(b, o->target, method, status);
 }
 
 void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status)
@@ -120,7 +180,7 @@ void session_tell_failure(struct session *s, const char *method, const struct rp
     }
     struct buf text;
     buf_init(&text);
-    session_explain(&text, s->options->target, method, status);
+    session_why(&text, s->options, method, status);
     output_note(s->out, "%s", buf_cstr(&text));
     buf_free(&text);
 }
@@ -279,7 +339,7 @@ static bool wait_again(struct session *s, struct backoff *backoff, const struct 
         buf_printf(&why, "the connection to %s was lost (%s)", s->options->target,
                    l->status.text[0] ? l->status.text : rpc_status_name(l->status.code));
     else
-        session_explain(&why, s->options->target, l->follow->method, &l->status);
+        session_why(&why, s->options, l->follow->method, &l->status);
     output_note(s->out, "%s; trying again in %s", buf_cstr(&why), time);
     buf_free(&why);
     if (s->deadline_ns && clock_mono_ns() + wait > s->deadline_ns)

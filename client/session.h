@@ -15,7 +15,7 @@
 #include "rpc/client.h"
 
 /* Exit codes of the program. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_FAILED = 3 /* of several targets */ };
 
 struct session {
     const struct options *options;
@@ -31,6 +31,10 @@ int session_open(struct session *s, const struct options *options, struct output
                  struct err *e);
 void session_close(struct session *s);
 
+/* How |o| says to connect; |out| points into |o|. And where to: the address for gRPC. */
+void session_channel_options(const struct options *o, struct rpc_channel_options *out);
+const char *session_address(const struct options *o);
+
 #define SESSION_CALL_TIMEOUT_NS (10 * 1000000000LL) /* of a call without --timeout */
 
 /* One request, one answer. Returns 0 and the answer in |reply| (for rpc_bytes_free; may be NULL), or
@@ -41,7 +45,11 @@ int session_call(struct session *s, const char *method, const struct buf *reques
  * the call's. */
 void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status);
 
-/* Tells the failure of a call on standard error, as session_explain has it; nothing when it was stopped on
+/* The same for a daemon that |o| says how to reach; where gRPC cannot tell why a connection did not come
+ * about, that is looked into with another one, which may take some seconds. */
+void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status);
+
+/* Tells the failure of a call on standard error, as session_why has it; nothing when it was stopped on
  * request. */
 void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status);
 

@@ -24,7 +24,9 @@ struct stop {
     int end;       /* eventfd: the thread is to end */
     _Atomic int reason;
     pthread_mutex_t lock;
-    struct rpc_channel *channel; /* under |lock| */
+    struct rpc_channel *channel; /* under |lock|, as these two */
+    void (*interrupt)(void *context);
+    void *context;
 };
 
 static void stop_signals(sigset_t *set)
@@ -59,6 +61,8 @@ static void tell(struct stop *s, enum stop_reason why)
     pthread_mutex_lock(&s->lock);
     if (s->channel)
         rpc_channel_interrupt(s->channel);
+    if (s->interrupt)
+        s->interrupt(s->context);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -140,6 +144,16 @@ void stop_attach(struct stop *s, struct rpc_channel *c)
     s->channel = c;
     if (c && atomic_load(&s->reason) != STOP_NOT)
         rpc_channel_interrupt(c);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void stop_call(struct stop *s, void (*interrupt)(void *context), void *context)
+{
+    pthread_mutex_lock(&s->lock);
+    s->interrupt = interrupt;
+    s->context = context;
+    if (interrupt && atomic_load(&s->reason) != STOP_NOT)
+        interrupt(context);
     pthread_mutex_unlock(&s->lock);
 }
 

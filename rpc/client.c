@@ -81,6 +81,11 @@ void rpc_channel_free(struct rpc_channel *c)
     free(c);
 }
 
+void rpc_channel_connect(struct rpc_channel *c)
+{
+    grpc_channel_check_connectivity_state(c->link.channel, 1);
+}
+
 void rpc_channel_interrupt(struct rpc_channel *c)
 {
     pthread_mutex_lock(&c->lock);

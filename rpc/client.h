@@ -63,6 +63,9 @@ int rpc_channel_new(const char *target, const struct rpc_channel_options *option
                     struct err *e);
 void rpc_channel_free(struct rpc_channel *c);
 
+/* Begins to connect, without waiting for it; a first call does so by itself. */
+void rpc_channel_connect(struct rpc_channel *c);
+
 /* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread.
  */
 void rpc_channel_interrupt(struct rpc_channel *c);

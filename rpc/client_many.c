@@ -232,16 +232,16 @@ static int on_end(struct rpc_line *l, struct rpc_many_event *out)
 }
 
 /* One completion. Returns 1 when there is something to tell. */
-static int on_completion(struct tag *tag, bool ok, struct rpc_many_event *out)
+static int on_completion(struct tag *tag, struct rpc_many_event *out)
 {
     struct rpc_line *l = tag->line;
     int told = 0;
     l->under_way[tag->step] = false;
     l->many->pending--;
     if (!l->closed) {
-        /* Servers that refuse a call send no initial metadata, and yet they have answered. */
-        if (tag->step == STEP_INITIAL && ok)
-            l->connected = l->connected || l->initial.count > 0;
+        if (tag->step == STEP_INITIAL)
+            l->connected = l->connected ||
+                           grpc_channel_check_connectivity_state(l->link.channel, 0) == GRPC_CHANNEL_READY;
         if (tag->step == STEP_RECV)
             told = on_received(l, out);
         if (!told)
@@ -260,7 +260,7 @@ int rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_many_event
         grpc_event event = grpc_completion_queue_next(m->cq, rpc_core_deadline(deadline_ns), NULL);
         if (event.type == GRPC_QUEUE_TIMEOUT)
             return ERR_TIMEOUT;
-        if (event.tag && on_completion(event.tag, event.success, out))
+        if (event.tag && on_completion(event.tag, out))
             return 1;
     }
 }
@@ -278,7 +278,7 @@ void rpc_many_free(struct rpc_many *m)
     while (m->pending) {
         grpc_event e = grpc_completion_queue_next(m->cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         if (e.tag)
-            on_completion(e.tag, e.success, &event);
+            on_completion(e.tag, &event);
     }
     grpc_call_unref(m->waker);
     grpc_channel_destroy(m->nowhere);

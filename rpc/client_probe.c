@@ -16,9 +16,10 @@
 #define PATIENCE_S 3 /* for each step */
 
 struct probe {
-    const char *target;
+    const char *target; /* in words */
+    const char *address;
     const struct rpc_channel_options *options;
-    char host[NI_MAXHOST]; /* of |target|; "" for a unix socket */
+    char host[NI_MAXHOST]; /* of |address|; "" for a unix socket */
     char port[NI_MAXSERV];
     int fd;
     SSL_CTX *context;
@@ -54,7 +55,7 @@ static int connect_unix(const char *path)
 /* Host and port of "HOST:PORT", "[IPV6]:PORT", and these behind "dns:" and the like. */
 static bool split_target(struct probe *p)
 {
-    const char *at = p->target;
+    const char *at = p->address;
     static const char *const schemes[] = {"dns:///", "dns:", "ipv4:", "ipv6:"};
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         size_t n = strlen(schemes[i]);
@@ -81,8 +82,8 @@ static bool split_target(struct probe *p)
 
 static bool open_connection(struct probe *p)
 {
-    if (strncmp(p->target, "unix:", 5) == 0) {
-        const char *path = p->target + 5;
+    if (strncmp(p->address, "unix:", 5) == 0) {
+        const char *path = p->address + 5;
         p->fd = connect_unix(strncmp(path, "//", 2) == 0 ? path + 2 : path);
         return p->fd >= 0;
     }
@@ -287,9 +288,10 @@ static bool handshake(struct probe *p)
     return SSL_read(p->tls, &byte, 1) <= 0 && ERR_peek_last_error() && tell_failure(p);
 }
 
-bool rpc_client_probe(const char *target, const struct rpc_channel_options *options, struct buf *out)
+bool rpc_client_probe(const char *target, const char *address, const struct rpc_channel_options *options,
+                      struct buf *out)
 {
-    struct probe p = {.target = target, .options = options, .fd = -1, .out = out};
+    struct probe p = {.target = target, .address = address, .options = options, .fd = -1, .out = out};
     bool told = open_connection(&p) && prepare(&p) && handshake(&p);
     SSL_free(p.tls);
     SSL_CTX_free(p.context);

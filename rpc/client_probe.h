@@ -7,10 +7,11 @@
 #include "lib/buf.h"
 #include "rpc/client.h"
 
-/* Connects to |target| once more, tries a TLS handshake as a channel with |options| would make it, and ends
- * it: nothing is sent but the handshake, and its result is trusted for nothing but words. Returns true and
- * appends to |out| one sentence about the reason and the remedy; false when none was found. Takes some
- * seconds at most. A thread that may wait. */
-bool rpc_client_probe(const char *target, const struct rpc_channel_options *options, struct buf *out);
+/* Connects to |address| once more, tries a TLS handshake as a channel with |options| would make it, and ends
+ * it; |target| is what the words call it. Nothing is sent but the handshake, and its result is trusted for
+ * nothing but words. Returns true and appends to |out| one sentence about the reason and the remedy; false
+ * when none was found. Takes some seconds at most. A thread that may wait. */
+bool rpc_client_probe(const char *target, const char *address, const struct rpc_channel_options *options,
+                      struct buf *out);
 
 #endif
