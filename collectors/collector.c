@@ -298,6 +298,14 @@ void collector_stop(struct collector *c)
     pthread_mutex_unlock(&c->set->lock);
 }
 
+bool collector_ended(struct collector *c)
+{
+    pthread_mutex_lock(&c->set->lock);
+    bool ended = has_ended(c);
+    pthread_mutex_unlock(&c->set->lock);
+    return ended;
+}
+
 void collector_join(struct collector *c)
 {
     if (!c)

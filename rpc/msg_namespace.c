@@ -38,6 +38,7 @@ const char *namespace_state_name(uint32_t state)
         [NAMESPACE_STATE_READY] = "ready",
         [NAMESPACE_STATE_FAILED] = "failed",
         [NAMESPACE_STATE_REMOVED] = "removed",
+        [NAMESPACE_STATE_EXCLUDED] = "excluded",
     };
     return NAME_OF(names, state);
 }
@@ -51,6 +52,7 @@ const char *namespace_event_name(uint32_t type)
         [NAMESPACE_EVENT_REMOVED] = "removed",
         [NAMESPACE_EVENT_FAILED] = "failed",
         [NAMESPACE_EVENT_SYNCED] = "synced",
+        [NAMESPACE_EVENT_EXCLUDED] = "excluded",
     };
     return NAME_OF(names, type);
 }

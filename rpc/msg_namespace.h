@@ -22,6 +22,7 @@ enum namespace_state {
     NAMESPACE_STATE_READY,
     NAMESPACE_STATE_FAILED,
     NAMESPACE_STATE_REMOVED,
+    NAMESPACE_STATE_EXCLUDED,
 };
 enum namespace_event_type {
     NAMESPACE_EVENT_UNSPECIFIED,
@@ -30,6 +31,7 @@ enum namespace_event_type {
     NAMESPACE_EVENT_REMOVED,
     NAMESPACE_EVENT_FAILED,
     NAMESPACE_EVENT_SYNCED, /* all that were present have been sent; carries no namespace */
+    NAMESPACE_EVENT_EXCLUDED,
 };
 
 /* "own", "pending", "added", …; "unknown" for a value that is none. */

@@ -129,6 +129,7 @@ int status_msg_encode(const struct status_msg *status, struct buf *out)
         REPLY(set_hostname)(m, msg_upb_text(arena, status->hostname));
         REPLY(set_polls)(m, status->polls);
         REPLY(set_namespaces)(m, status->namespaces);
+        REPLY(set_namespaces_excluded)(m, status->namespaces_excluded);
         REPLY(set_sockets)(m, status->sockets);
         rc = put_lists(m, status, arena);
     }
@@ -281,6 +282,7 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->hostname = msg_upb_string(arena, REPLY(hostname)(m));
     out->polls = REPLY(polls)(m);
     out->namespaces = REPLY(namespaces)(m);
+    out->namespaces_excluded = REPLY(namespaces_excluded)(m);
     out->sockets = REPLY(sockets)(m);
     out->errors = get_errors(m, &out->n_errors, arena);
     out->subscribers = get_subscribers(m, &out->n_subscribers, arena);

@@ -90,6 +90,7 @@ struct status_msg {
     uint64_t polls;
     const struct status_poll *last_poll; /* NULL: none yet */
     uint32_t namespaces;
+    uint32_t namespaces_excluded; /* of these, by netns_include and netns_exclude */
     uint64_t sockets;
     const struct status_error_count *errors;
     size_t n_errors;

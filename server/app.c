@@ -40,6 +40,9 @@
 #define STOP_NS       (1200 * NS_PER_MS)
 #define EXIT_NS       (1600 * NS_PER_MS)
 
+/* A collector that is told to stop does so between two system calls. */
+#define COLLECTORS_STOP_NS (300 * NS_PER_MS)
+
 struct app {
     int64_t start_wall_ns;
     int64_t start_mono_ns;
@@ -268,6 +271,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     struct app *app = arg;
     gate_commit(app->gate, app->change);
     log_set(new->log_level, new->log_format);
+    inventory_select(app->inventory, new);
     if (new->write_files != old->write_files)
         poller_capture(app->poller, new->write_files);
     pace_change(app->pace, old, new);
@@ -469,6 +473,7 @@ static int make_modules(struct app *app, struct err *e)
         rc = make_focus(app, e);
     if (rc)
         return rc;
+    inventory_select(app->inventory, app->config);
     struct nswatch_options watch = watch_options(app->config);
     app->nswatch = nswatch_new(&watch, on_namespace, app, e);
     return app->nswatch ? 0 : e->code;
@@ -592,8 +597,7 @@ static void stop(struct app *app)
         focus_stop(app->focus);
     if (app->poller)
         poller_cancel(app->poller);
-    if (app->inventory)
-        inventory_stop(app->inventory);
+    bool hangs = app->inventory && !inventory_stop(app->inventory, clock_mono_ns() + COLLECTORS_STOP_NS);
     if (app->hub) {
         hub_stop(app->hub);
         hub_close(app->hub);
@@ -603,6 +607,11 @@ static void stop(struct app *app)
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
     }
     setup_stop(app->setup);
+    if (hangs) {
+        log_info("app", "a collector hangs in the kernel: leaving it behind");
+        app->stuck = true;
+        return;
+    }
     if (app->stuck) {
         log_info("app", "a client holds its connection open without reading: leaving it behind");
         return;

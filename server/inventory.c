@@ -1,4 +1,4 @@
-#include "server/inventory.h"
+#include "server/inventory_int.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -6,47 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <time.h>
+
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/netns_pattern.h"
 
-struct entry {
-    uint64_t id;
-    bool leaving;                /* its namespace is gone: no collector is to be started any more */
-    struct nswatch_ns *info;     /* as nswatch told it last */
-    struct collector *collector; /* NULL while it cannot be collected */
-    uint64_t busy_poll;          /* poll whose order it has not reported yet, 0: none */
-    uint64_t sockets;
-    uint64_t last_poll_id;
-    int64_t last_poll_ns;
-    uint64_t last_duration_ns;
-    uint64_t errors;
-    char error[ERR_TEXT_MAX];
-};
-
-struct listener {
-    inventory_listener *fn;
-    void *arg;
-    struct listener *next;
-};
-
-/* A collector that did not take its order. */
-struct refusal {
-    uint64_t id;
-    int code;
-    uint64_t earlier; /* -EBUSY: the poll that it is still at */
-};
-
-struct inventory {
-    struct collectors *collectors;
-    pthread_mutex_t lock;     /* taken before a listener's own locks */
-    struct entry **entries;   /* ascending by id: ids only grow, so a new one goes to the end */
-    struct refusal *refusals; /* room for one of each entry, so that a poll needs no memory */
-    size_t n;
-    size_t size;
-    size_t n_collectors;
-    struct listener *listeners;
-    bool stopping;
-};
+/* How often a stop looks at a collector that still has something in hand. */
+#define STOP_LOOK_NS NS_PER_MS
 
 int inventory_new(struct collectors *collectors, struct inventory **out, struct err *e)
 {
@@ -69,11 +36,12 @@ void inventory_free(struct inventory *r)
 {
     if (!r)
         return;
-    inventory_stop(r);
     for (size_t i = 0; i < r->n; i++)
         entry_free(r->entries[i]);
     free(r->entries);
     free(r->refusals);
+    config_unref(r->wanted);
+    config_unref(r->next);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -99,86 +67,48 @@ static struct entry *find(const struct inventory *r, uint64_t id)
     return i < r->n && r->entries[i]->id == id ? r->entries[i] : NULL;
 }
 
-/* ---- Messages ---- */
-
-#define NAMES_MAX 64 /* names of one namespace that are told */
-
-struct info_storage {
-    const char *names[NAMES_MAX + 1];
-    const char *found_at[NAMES_MAX + 1];
-};
-
-static void fill_info(const struct entry *en, bool removed, struct info_storage *st,
-                      struct namespace_info *out)
+/* One that is forgotten, but whose collector has something in hand. */
+static struct entry *find_leaving(const struct inventory *r, uint64_t id)
 {
-    static const uint32_t kinds[NSWATCH_KINDS] = {
-        [NSWATCH_OWN] = NAMESPACE_KIND_OWN,
-        [NSWATCH_NAMED] = NAMESPACE_KIND_NAMED,
-        [NSWATCH_ANONYMOUS] = NAMESPACE_KIND_ANONYMOUS,
-    };
-    const struct nswatch_ns *ns = en->info;
-    bool failed = ns->state == NSWATCH_BROKEN || (ns->state == NSWATCH_LIVE && !en->collector);
-    *out = (struct namespace_info){
-        .names = st->names,
-        .found_at = st->found_at,
-        .inode = ns->inode,
-        .cookie = ns->cookie,
-        .kind = kinds[ns->kind],
-        .state = removed                        ? NAMESPACE_STATE_REMOVED
-                 : ns->state == NSWATCH_PENDING ? NAMESPACE_STATE_PENDING
-                 : failed                       ? NAMESPACE_STATE_FAILED
-                                                : NAMESPACE_STATE_READY,
-        .sockets = en->sockets,
-        .last_error = en->error,
-        .last_poll_ns = en->last_poll_ns,
-        .last_poll_id = en->last_poll_id,
-        .last_poll_duration_ns = en->last_duration_ns,
-        .errors = en->errors,
-    };
-    st->names[out->n_names++] = ns->netns;
-    st->found_at[out->n_found_at++] = ns->found_at;
-    for (size_t i = 0; i < ns->name_count && out->n_names < NAMES_MAX && out->n_found_at < NAMES_MAX; i++) {
-        const char *slash = strrchr(ns->names[i].text, '/');
-        const char *base = slash ? slash + 1 : ns->names[i].text;
-        if (strcmp(base, ns->netns) != 0)
-            st->names[out->n_names++] = base;
-        if (strcmp(ns->names[i].text, ns->found_at) != 0)
-            st->found_at[out->n_found_at++] = ns->names[i].text;
+    for (const struct leaver *l = r->leavers; l; l = l->next) {
+        if (l->entry && l->entry->id == id)
+            return l->entry;
     }
+    return NULL;
 }
 
-static int encode_event(const struct entry *en, uint32_t type, struct buf *out)
-{
-    struct info_storage st;
-    struct namespace_info info;
-    if (en)
-        fill_info(en, type == NAMESPACE_EVENT_REMOVED, &st, &info);
-    struct namespace_event event = {.type = type, .timestamp_ns = clock_wall_ns(), .ns = en ? &info : NULL};
-    return namespace_event_encode(&event, out);
-}
+/* ---- Which are collected ---- */
 
-/* Tells every listener. The lock is held. */
-static void tell(struct inventory *r, const struct entry *en, uint32_t type)
+/* Whether |ns| is to be collected. */
+static bool is_selected(const struct inventory *r, const struct nswatch_ns *ns)
 {
-    if (!r->listeners)
-        return;
-    struct buf b;
-    buf_init(&b);
-    if (encode_event(en, type, &b) == 0) {
-        for (struct listener *l = r->listeners; l; l = l->next)
-            l->fn(l->arg, b.data, b.len);
+    const char *names[INVENTORY_NAMES_MAX + 1];
+    const char *paths[INVENTORY_NAMES_MAX];
+    struct netns_facts f = {.names = names,
+                            .paths = paths,
+                            .kind = nswatch_kind_names[ns->kind],
+                            .cookie = ns->cookie,
+                            .inode = ns->inode};
+    if (!r->wanted)
+        return true;
+    names[f.n_names++] = ns->netns;
+    for (size_t i = 0; i < ns->name_count && i < INVENTORY_NAMES_MAX; i++) {
+        names[f.n_names++] = inventory_base_name(ns->names[i].text);
+        paths[f.n_paths++] = ns->names[i].text;
     }
-    buf_free(&b);
+    const struct config_strings *in = &r->wanted->netns_include;
+    const struct config_strings *out = &r->wanted->netns_exclude;
+    return netns_selected(&f, in->items, in->n, out->items, out->n);
 }
 
-static uint32_t present_event(const struct entry *en)
+static void set_excluded(struct inventory *r, struct entry *en, bool excluded)
 {
-    if (en->info->state == NSWATCH_PENDING)
-        return NAMESPACE_EVENT_ADDED;
-    return en->collector ? NAMESPACE_EVENT_READY : NAMESPACE_EVENT_FAILED;
+    r->n_excluded += excluded;
+    r->n_excluded -= en->excluded;
+    en->excluded = excluded;
 }
 
-/* ---- Events of nswatch ---- */
+/* ---- Collectors come and go ---- */
 
 static struct entry *entry_add(struct inventory *r, uint64_t id)
 {
@@ -215,11 +145,15 @@ static void start_collector(struct inventory *r, struct entry *en)
                                 .name = ns->netns,
                                 .path = ns->path};
     struct err e = {0};
-    if (collector_start(r->collectors, &what, &en->collector, &e) == 0) {
-        r->n_collectors++;
+    en->farewell = calloc(1, sizeof(*en->farewell));
+    if (!en->farewell)
+        err_set(&e, -ENOMEM, "out of memory");
+    else if (collector_start(r->collectors, &what, &en->collector, &e) == 0) {
         en->error[0] = '\0';
         return;
     }
+    free(en->farewell);
+    en->farewell = NULL;
     en->collector = NULL;
     en->errors++;
     snprintf(en->error, sizeof(en->error), "%s", e.text);
@@ -227,18 +161,69 @@ static void start_collector(struct inventory *r, struct entry *en)
                 e.text);
 }
 
-/* Takes the collector away from |en|; the caller stops and joins it without the lock. */
-static struct collector *detach_collector(struct inventory *r, struct entry *en)
+/* Takes the collector away from |en| and tells it to stop. Returns what stands for it from now on, NULL when
+ * there was none. The lock is held. */
+static struct leaver *retire(struct inventory *r, struct entry *en)
 {
-    struct collector *c = en->collector;
+    struct leaver *l = en->farewell;
+    if (!en->collector)
+        return NULL;
+    *l = (struct leaver){.collector = en->collector, .next = r->leavers};
+    r->leavers = l;
     en->collector = NULL;
-    if (c)
-        r->n_collectors--;
-    return c;
+    en->farewell = NULL;
+    collector_stop(l->collector);
+    return l;
 }
 
-/* The lock is held. Returns a collector to stop and join, or NULL. */
-static struct collector *update(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns)
+/* Joins those that have stopped and ended. Nobody waits for the others: a dump may hang in the kernel for as
+ * long as that likes. Not from a collector. Returns how many are left. */
+static size_t reap(struct inventory *r)
+{
+    size_t left = 0;
+    struct leaver *ended = NULL;
+    pthread_mutex_lock(&r->lock);
+    for (struct leaver **at = &r->leavers; *at;) {
+        struct leaver *l = *at;
+        if (collector_ended(l->collector)) {
+            *at = l->next;
+            l->next = ended;
+            ended = l;
+        } else {
+            at = &l->next;
+            left++;
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    while (ended) {
+        struct leaver *l = ended;
+        ended = l->next;
+        collector_join(l->collector);
+        if (l->entry)
+            entry_free(l->entry);
+        free(l);
+    }
+    return left;
+}
+
+/* Starts, renames or retires the collector of |en|, whatever its state and the selection ask for. One that is
+ * still at a poll finishes it: what is no longer selected is retired when the next one starts. */
+static void settle(struct inventory *r, struct entry *en)
+{
+    const struct nswatch_ns *ns = en->info;
+    set_excluded(r, en, ns->state != NSWATCH_PENDING && !is_selected(r, ns));
+    if (ns->state != NSWATCH_LIVE || (en->excluded && !en->busy_poll))
+        retire(r, en);
+    else if (en->collector)
+        collector_rename(en->collector, ns->netns, ns->path);
+    else if (!en->excluded && !r->stopping)
+        start_collector(r, en);
+}
+
+/* ---- Events of nswatch ---- */
+
+/* The lock is held. */
+static void update(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns)
 {
     struct entry *en = find(r, ns->id);
     struct nswatch_ns *info = nswatch_ns_copy(ns);
@@ -247,121 +232,140 @@ static struct collector *update(struct inventory *r, enum nswatch_event event, c
     if (!en || !info) {
         free(info);
         log_error("inventory", "ns=%s: out of memory: not collected", ns->netns);
-        return NULL;
+        return;
     }
     free(en->info);
     en->info = info;
-    struct collector *gone = NULL;
-    if (info->state == NSWATCH_LIVE && !en->collector)
-        start_collector(r, en);
-    else if (info->state == NSWATCH_LIVE)
-        collector_rename(en->collector, info->netns, info->path);
-    else
-        gone = detach_collector(r, en);
+    settle(r, en);
     if (event == NSWATCH_FAILED) {
         en->errors++;
         snprintf(en->error, sizeof(en->error), "%s", info->error.text);
     }
-    tell(r, en, present_event(en));
-    return gone;
+    inventory_tell(r, en, inventory_present_event(en));
 }
 
-static void retire(struct collector *c)
-{
-    if (!c)
-        return;
-    collector_stop(c);
-    collector_join(c);
-}
-
-/* The collector first, the entry after it: a poll that is cut short by this can still say whose it was. Only
- * this thread adds and removes entries, so |en| stays where it is in between. */
+/* A collector that is still at a poll keeps the entry, to say whose rows are missing. The lock is held. */
 static void forget(struct inventory *r, const struct nswatch_ns *ns)
 {
-    pthread_mutex_lock(&r->lock);
     struct entry *en = find(r, ns->id);
-    struct collector *gone = en ? detach_collector(r, en) : NULL;
-    if (en)
-        en->leaving = true;
-    pthread_mutex_unlock(&r->lock);
-    retire(gone);
     if (!en)
         return;
-    pthread_mutex_lock(&r->lock);
     size_t at = position(r, ns->id);
-    tell(r, en, NAMESPACE_EVENT_REMOVED);
+    struct leaver *l = retire(r, en);
+    set_excluded(r, en, false);
+    inventory_tell(r, en, NAMESPACE_EVENT_REMOVED);
     memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(struct entry *));
     r->n--;
-    pthread_mutex_unlock(&r->lock);
-    entry_free(en);
+    if (l)
+        l->entry = en;
+    else
+        entry_free(en);
 }
 
 void inventory_event(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns)
 {
     if (!ns)
         return;
-    if (event == NSWATCH_REMOVED) {
-        forget(r, ns);
-        return;
-    }
     pthread_mutex_lock(&r->lock);
-    struct collector *gone = r->stopping ? NULL : update(r, event, ns);
+    if (event == NSWATCH_REMOVED)
+        forget(r, ns);
+    else if (!r->stopping)
+        update(r, event, ns);
     pthread_mutex_unlock(&r->lock);
-    retire(gone);
+    reap(r);
 }
 
-void inventory_stop(struct inventory *r)
+static bool same_strings(const struct config_strings *a, const struct config_strings *b)
 {
-    struct collector *gone;
-    pthread_mutex_lock(&r->lock);
-    r->stopping = true;
-    for (size_t i = 0; i < r->n; i++) {
-        if (r->entries[i]->collector)
-            collector_stop(r->entries[i]->collector);
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
     }
-    /* Joined without the lock: a collector takes it to report. */
-    for (size_t i = 0; i < r->n;) {
-        gone = detach_collector(r, r->entries[i++]);
-        if (!gone)
-            continue;
-        pthread_mutex_unlock(&r->lock);
-        collector_join(gone);
-        pthread_mutex_lock(&r->lock);
+    return true;
+}
+
+/* Puts the selection of |config|, whose reference is taken over, in force. The lock is held. */
+static void select_by(struct inventory *r, const struct config *config)
+{
+    const struct config *before = r->wanted;
+    r->wanted = config;
+    bool same = before && same_strings(&before->netns_include, &config->netns_include) &&
+                same_strings(&before->netns_exclude, &config->netns_exclude);
+    config_unref(before);
+    for (size_t i = 0; i < r->n && !same; i++) {
+        struct entry *en = r->entries[i];
+        bool was = en->excluded;
+        settle(r, en);
+        if (en->excluded != was)
+            inventory_tell(r, en, inventory_present_event(en));
+    }
+}
+
+void inventory_select(struct inventory *r, const struct config *config)
+{
+    config_ref(config);
+    pthread_mutex_lock(&r->lock);
+    if (r->starting) { /* who was told how many there are will see as many */
+        config_unref(r->next);
+        r->next = config;
+    } else {
+        select_by(r, config);
     }
     pthread_mutex_unlock(&r->lock);
+    reap(r);
+}
+
+bool inventory_stop(struct inventory *r, int64_t deadline_ns)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    for (size_t i = 0; i < r->n; i++)
+        retire(r, r->entries[i]);
+    pthread_mutex_unlock(&r->lock);
+    while (reap(r) > 0) {
+        if (clock_mono_ns() >= deadline_ns)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = STOP_LOOK_NS}, NULL);
+    }
+    return true;
+}
+
+/* ---- Polls ---- */
+
+static bool takes_part(const struct entry *en, const struct inventory_scope *scope)
+{
+    return en->collector && !en->excluded &&
+           (!scope || scope->wants(scope->arg, en->info->netns, en->info->inode));
 }
 
 void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg)
 {
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < r->n; i++) {
-        if (r->entries[i]->collector && !fn(arg, r->entries[i]->info))
+        if (takes_part(r->entries[i], NULL) && !fn(arg, r->entries[i]->info))
             break;
     }
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- Polls ---- */
-
-static bool in_scope(const struct entry *en, const struct inventory_scope *scope)
-{
-    return !scope || scope->wants(scope->arg, en->info->netns, en->info->inode);
-}
-
 size_t inventory_collectors(struct inventory *r, const struct inventory_scope *scope)
 {
     pthread_mutex_lock(&r->lock);
-    size_t n = scope ? 0 : r->n_collectors;
-    for (size_t i = 0; scope && i < r->n; i++)
-        n += r->entries[i]->collector && in_scope(r->entries[i], scope);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++)
+        n += takes_part(r->entries[i], scope);
+    r->starting = true;
     pthread_mutex_unlock(&r->lock);
     return n;
 }
 
-size_t inventory_count(struct inventory *r)
+size_t inventory_count(struct inventory *r, size_t *excluded)
 {
     pthread_mutex_lock(&r->lock);
     size_t n = r->n;
+    *excluded = r->n_excluded;
     pthread_mutex_unlock(&r->lock);
     return n;
 }
@@ -390,9 +394,11 @@ size_t inventory_poll(struct inventory *r, struct collector_order *order, const 
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < r->n; i++) {
         struct entry *en = r->entries[i];
-        if (!en->collector && en->info->state == NSWATCH_LIVE && !en->leaving && !r->stopping)
+        if (en->excluded && !en->busy_poll)
+            retire(r, en); /* it was busy when it was excluded */
+        if (!en->collector && en->info->state == NSWATCH_LIVE && !en->excluded && !r->stopping)
             start_collector(r, en); /* it could not be started before */
-        if (!en->collector || !in_scope(en, scope))
+        if (!takes_part(en, scope))
             continue;
         n++;
         uint64_t earlier = en->busy_poll;
@@ -403,9 +409,14 @@ size_t inventory_poll(struct inventory *r, struct collector_order *order, const 
         en->busy_poll = earlier;
         r->refusals[n_refused++] = (struct refusal){.id = en->id, .code = rc, .earlier = earlier};
     }
+    r->starting = false;
+    if (r->next)
+        select_by(r, r->next);
+    r->next = NULL;
     pthread_mutex_unlock(&r->lock);
     for (size_t i = 0; i < n_refused; i++)
         refuse(r, order, i, refused, arg);
+    reap(r);
     return n;
 }
 
@@ -416,6 +427,8 @@ void inventory_result(struct inventory *r, const struct collector_result *result
     *inode = *cookie = 0;
     pthread_mutex_lock(&r->lock);
     struct entry *en = find(r, result->netns_id);
+    if (!en)
+        en = find_leaving(r, result->netns_id);
     if (en) {
         snprintf(name, INVENTORY_NAME_MAX, "%s", en->info->netns);
         *inode = en->info->inode;
@@ -444,81 +457,9 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
         if (en->busy_poll == poll_id)
             fn(arg, en->info->netns, en->info->inode, en->info->cookie);
     }
-    pthread_mutex_unlock(&r->lock);
-}
-
-/* ---- NamespaceService ---- */
-
-static int by_name(const void *a, const void *b)
-{
-    const struct nswatch_ns *x = (*(struct entry *const *)a)->info;
-    const struct nswatch_ns *y = (*(struct entry *const *)b)->info;
-    if ((x->kind == NSWATCH_OWN) != (y->kind == NSWATCH_OWN))
-        return x->kind == NSWATCH_OWN ? -1 : 1;
-    int order = strcmp(x->netns, y->netns);
-    return order ? order : x->id < y->id ? -1 : 1;
-}
-
-int inventory_list(struct inventory *r, struct buf *out)
-{
-    int rc = -ENOMEM;
-    pthread_mutex_lock(&r->lock);
-    size_t n = r->n ? r->n : 1;
-    struct entry **sorted = calloc(n, sizeof(struct entry *));
-    struct namespace_info *infos = calloc(n, sizeof(*infos));
-    struct info_storage *storage = calloc(n, sizeof(*storage));
-    if (sorted && infos && storage) {
-        for (size_t i = 0; i < r->n; i++)
-            sorted[i] = r->entries[i];
-        qsort(sorted, r->n, sizeof(*sorted), by_name);
-        for (size_t i = 0; i < r->n; i++)
-            fill_info(sorted[i], false, &storage[i], &infos[i]);
-        rc = namespace_list_encode(infos, r->n, out);
-    }
-    pthread_mutex_unlock(&r->lock);
-    free(storage);
-    free(infos);
-    free(sorted);
-    return rc;
-}
-
-int inventory_listen(struct inventory *r, inventory_listener *listener, void *arg)
-{
-    struct listener *l = malloc(sizeof(*l));
-    struct buf b;
-    if (!l)
-        return -ENOMEM;
-    buf_init(&b);
-    pthread_mutex_lock(&r->lock);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i <= r->n; i++) { /* the last one is SYNCED, without a namespace */
-        const struct entry *en = i < r->n ? r->entries[i] : NULL;
-        buf_reset(&b);
-        rc = encode_event(en, en ? present_event(en) : NAMESPACE_EVENT_SYNCED, &b);
-        if (rc == 0)
-            listener(arg, b.data, b.len);
-    }
-    if (rc == 0) {
-        *l = (struct listener){.fn = listener, .arg = arg, .next = r->listeners};
-        r->listeners = l;
-        l = NULL;
-    }
-    pthread_mutex_unlock(&r->lock);
-    free(l);
-    buf_free(&b);
-    return rc;
-}
-
-void inventory_unlisten(struct inventory *r, void *arg)
-{
-    pthread_mutex_lock(&r->lock);
-    for (struct listener **at = &r->listeners; *at; at = &(*at)->next) {
-        if ((*at)->arg == arg) {
-            struct listener *l = *at;
-            *at = l->next;
-            free(l);
-            break;
-        }
+    for (const struct leaver *l = r->leavers; l; l = l->next) {
+        if (l->entry && l->entry->busy_poll == poll_id)
+            fn(arg, l->entry->info->netns, l->entry->info->inode, l->entry->info->cookie);
     }
     pthread_mutex_unlock(&r->lock);
 }

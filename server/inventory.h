@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "collectors/collector.h"
+#include "config/config.h"
 #include "lib/err.h"
 #include "nswatch/nswatch.h"
 #include "rpc/msg_namespace.h"
@@ -20,15 +21,22 @@ struct inventory;
 typedef void inventory_listener(void *arg, const void *message, size_t len);
 
 int inventory_new(struct collectors *collectors, struct inventory **out, struct err *e);
-/* Stops and joins all collectors. */
+/* After inventory_stop, if any collector was started. */
 void inventory_free(struct inventory *r);
 
-/* Takes an event of nswatch: starts, renames and stops collectors. Blocks while a collector that has lost its
- * namespace comes to its end. Thread "nswatch", or main when nswatch is not running. */
+/* From now on those namespaces are collected that netns_include and netns_exclude of |config| (a reference is
+ * taken) select, all before the first call. The others stay in the list, as excluded. Takes effect with the
+ * next poll. Any thread. */
+void inventory_select(struct inventory *r, const struct config *config);
+
+/* Takes an event of nswatch: starts, renames and stops collectors. Does not wait for one that has lost its
+ * namespace: what it still has in hand ends later. Thread "nswatch", or main when nswatch is not running. */
 void inventory_event(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns);
 
-/* Stops all collectors and waits for them; their orders end as cancelled. */
-void inventory_stop(struct inventory *r);
+/* Stops all collectors and waits for them, until |deadline_ns| (monotonic) at most; their orders end as
+ * cancelled. Returns whether all have ended: if not, one hangs in the kernel, and neither |r| nor what the
+ * collectors use may be freed. */
+bool inventory_stop(struct inventory *r, int64_t deadline_ns);
 
 /* Which namespaces a poll is of. |wants| is called with the inventory's lock held. */
 struct inventory_scope {
@@ -43,7 +51,8 @@ struct inventory_scope {
 size_t inventory_poll(struct inventory *r, struct collector_order *order, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
-/* How many collectors there are in |scope| (NULL: in all), for the begin of a poll. */
+/* How many collectors there are in |scope| (NULL: in all), for the begin of a poll: inventory_poll has to
+ * follow. */
 size_t inventory_collectors(struct inventory *r, const struct inventory_scope *scope);
 
 /* Notes |result| at its namespace. |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| receive who it
@@ -71,7 +80,7 @@ void inventory_unlisten(struct inventory *r, void *arg);
 typedef bool inventory_visitor(void *arg, const struct nswatch_ns *ns);
 void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg);
 
-/* Namespaces known now, failed ones included. */
-size_t inventory_count(struct inventory *r);
+/* Namespaces known now, failed ones included; |excluded| receives how many of them are excluded. */
+size_t inventory_count(struct inventory *r, size_t *excluded);
 
 #endif

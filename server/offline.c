@@ -21,6 +21,9 @@
 #define CAPTURE_MAX  ((size_t)1 << 30) /* bytes of a recording */
 #define POOL_KEEP    4
 
+/* A collector that has not ended so long after it was told to hangs in the kernel. */
+#define STOP_WAIT_NS (2 * NS_PER_S)
+
 static const char *const format_names[] = {"jsonl", "protojson", "proto"};
 
 int offline_check_format(const char *name, struct err *e)
@@ -231,6 +234,7 @@ int offline_once(const struct config *config, const char *format)
     if (rc == 0)
         rc = inventory_new(collectors, &o.inventory, &e);
     if (rc == 0) {
+        inventory_select(o.inventory, config);
         struct nswatch_options options = {.dirs = (const char *const *)config->netns_dirs.items,
                                           .dir_count = config->netns_dirs.n,
                                           .proc_interval_ns = config->proc_scan_interval};
@@ -242,6 +246,11 @@ int offline_once(const struct config *config, const char *format)
     else
         log_error("once", "%s", e.text[0] ? e.text : err_name(rc));
     nswatch_free(nswatch);
+    if (o.inventory && !inventory_stop(o.inventory, clock_mono_ns() + STOP_WAIT_NS)) {
+        print_waiting(&o, &printer);
+        printer_flush(&printer);
+        _exit(1); /* it has been logged as a namespace that did not answer */
+    }
     inventory_free(o.inventory);
     if (collectors)
         collectors_free(collectors);

@@ -94,6 +94,8 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
     uname(&kernel);
     app_started(app, &wall, &mono);
     fill_cost(app, polls, &cost);
+    size_t excluded;
+    size_t known = inventory_count(app_inventory(app), &excluded);
     const struct config *config = app_config(app);
     struct status_msg status = {
         .version = XTCP_VERSION,
@@ -103,7 +105,8 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
         .hostname = config->hostname,
         .polls = polls->polls,
         .last_poll = polls->polls ? &polls->last : NULL,
-        .namespaces = (uint32_t)inventory_count(app_inventory(app)),
+        .namespaces = (uint32_t)known,
+        .namespaces_excluded = (uint32_t)excluded,
         .sockets = polls->sockets,
         .errors = polls->errors,
         .n_errors = polls->n_errors,

@@ -101,8 +101,10 @@ static void test_names_of_unknown_values(void **state)
     (void)state;
     assert_string_equal(namespace_kind_name(4), "unknown");
     assert_string_equal(namespace_state_name(UINT32_MAX), "unknown");
-    assert_string_equal(namespace_event_name(6), "unknown");
+    assert_string_equal(namespace_event_name(7), "unknown");
     assert_string_equal(namespace_event_name(NAMESPACE_EVENT_SYNCED), "synced");
+    assert_string_equal(namespace_event_name(NAMESPACE_EVENT_EXCLUDED), "excluded");
+    assert_string_equal(namespace_state_name(NAMESPACE_STATE_EXCLUDED), "excluded");
     assert_string_equal(health_status_name(HEALTH_SERVICE_UNKNOWN), "SERVICE_UNKNOWN");
     assert_string_equal(health_status_name(4), "UNRECOGNIZED");
 }

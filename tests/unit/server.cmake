@@ -10,3 +10,4 @@ add_test(NAME server_command
 set_tests_properties(server_command PROPERTIES LABELS unit TIMEOUT 300)
 xtcp_unit_test(server_history_test SOURCES server_history_test.c LIBS xtcp_server)
 xtcp_unit_test(server_sandbox_test SOURCES server_sandbox_test.c LIBS xtcp_server)
+xtcp_unit_test(server_select_test SOURCES server_select_test.c LIBS xtcp_server)

@@ -50,6 +50,11 @@ void collector_stop(struct collector *c)
     (void)c;
 }
 
+bool collector_ended(struct collector *c)
+{
+    return c != NULL;
+}
+
 void collector_join(struct collector *c)
 {
     free(c);
@@ -124,6 +129,7 @@ static void test_who_has_not_reported(void **state)
     report(r, 1, 8, 0, "");
     assert_int_equal(missing(r, 1), 0);
     assert_int_equal(no.poll_id, 0);
+    assert_true(inventory_stop(r, 0));
     inventory_free(r);
 }
 
@@ -139,6 +145,7 @@ static void test_a_late_report_leaves_the_next_order_open(void **state)
     assert_int_equal(missing(r, 2), 1);
     report(r, 2, 7, 0, "blue");
     assert_int_equal(missing(r, 2), 0);
+    assert_true(inventory_stop(r, 0));
     inventory_free(r);
 }
 
