@@ -55,6 +55,15 @@ static const struct option_def top_options[] = {
     END,
 };
 
+static const struct option_def join_options[] = {
+    {"all", 'a', OPTION_FLAG, AT(all), NULL, "also connections of which one end only is here"},
+    {"count", 0, OPTION_COUNT, AT(count), "N", "make N polls (default: 1; with --every: until interrupted)"},
+    {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
+     "time from the start of a poll to the start of the next"},
+    {"netns", 'N', OPTION_LIST, AT(netns), "GLOB", "only namespaces with such a name or inode number"},
+    END,
+};
+
 static const struct option_def apply_options[] = {
     {"dry-run", 0, OPTION_FLAG, AT(dry_run), NULL, "have it checked, and tell what would change"},
     END,
@@ -142,6 +151,19 @@ const struct command commands[] = {
      .single = true,
      .prepare = command_top_prepare,
      .run = command_top},
+    {.name = "join",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--all] [--count N] [--every D] [FILTER]",
+     .summary = "show both ends of connections side by side, of several targets or namespaces",
+     .help = "All targets are polled at the same time; the ends are found by their addresses. Where addresses\n"
+             "are used more than once, what both ends agreed upon and their counters decide, or the connection\n"
+             "is shown as ambiguous. FILTER is as of ss; it is for each end.\n",
+     .example = "xtcp2client join --target node1 --target node2",
+     .options = join_options,
+     .formats = FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL),
+     .table = true,
+     .run_fleet = fleet_join},
     {.name = "get",
      .usage = "",
      .summary = "print the configuration in force as JSON",

@@ -69,5 +69,6 @@ void command_top_prepare(void);
 int fleet_stream(struct fleet *f);
 int fleet_poll(struct fleet *f);
 int fleet_snapshot(struct fleet *f);
+int fleet_join(struct fleet *f);
 
 #endif

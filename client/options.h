@@ -69,6 +69,7 @@ struct options {
     bool dry_run;
     bool watch;
     bool wait;
+    bool all;
     const char *sort;    /* of top: one of its orders */
     bool no_color;
     const char *columns; /* names separated by commas */

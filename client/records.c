@@ -20,6 +20,8 @@ struct records {
     struct output *out;
     struct sockets *sockets;      /* tables */
     struct format_writer *writer; /* the others */
+    int (*take)(void *context, const record_message *m, const char *node); /* instead of these two */
+    void *context;
     struct order *order;          /* NULL: in the order of their coming */
     int node_label;               /* number of the writer's label, or LABEL_NONE */
     int time_label;
@@ -79,6 +81,22 @@ struct records *records_new(const struct view *v, bool nodes, struct output *out
     return NULL;
 }
 
+struct records *records_new_to(const struct view *v,
+                               int (*take)(void *context, const record_message *m, const char *node),
+                               void *context, struct output *out)
+{
+    struct records *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    *r = (struct records){.view = v,
+                          .out = out,
+                          .take = take,
+                          .context = context,
+                          .node_label = LABEL_NONE,
+                          .time_label = LABEL_NONE};
+    return r;
+}
+
 void records_free(struct records *r)
 {
     if (!r)
@@ -124,6 +142,8 @@ static int flush_table(struct records *r)
 /* |m| is to be seen now; |row| is the same, serialized. */
 static int show(struct records *r, const record_message *m, const uint8_t *row, size_t len, const char *node)
 {
+    if (r->take)
+        return r->take(r->context, m, node);
     if (r->sockets) {
         sockets_add(r->sockets, m, node);
         return table_full(sockets_table(r->sockets)) ? flush_table(r) : r->out->error;

@@ -33,14 +33,23 @@ static void test_explain(void **state)
     check(14, "x: No such file or directory",
           "there is no socket at 127.0.0.1:8889: is xtcp2 running and listening "
           "there? (--target names another place)");
-    check(14, "x: Permission denied", "this user may not connect to 127.0.0.1:8889");
+    check(14, "x: Permission denied",
+          "this user may not connect to 127.0.0.1:8889: ask for access to the socket, or try as root");
     check(14, "Socket closed",
           "no connection to 127.0.0.1:8889; if something else than xtcp2 listens there, --target "
           "names another place (Socket closed)");
+    check(14, "DNS resolution failed",
+          "cannot find the address of 127.0.0.1:8889: is the name right? (DNS resolution failed)");
+    check(14, "Trying to connect an http1.x server",
+          "127.0.0.1:8889 is a web server, not a gRPC one: --target names another place");
     check(12, "unknown service",
-          "127.0.0.1:8889 does not offer this: it is an older daemon or another program (unknown "
-          "service)");
-    check(4, "Deadline Exceeded", "no answer from 127.0.0.1:8889 in time");
+          "127.0.0.1:8889 does not offer this: it is an older daemon or another program (--target names "
+          "another place) (unknown service)");
+    check(
+        7, "",
+        "127.0.0.1:8889 does not allow this: show who you are with --cert and --key or with --token-file, or "
+        "ask for access");
+    check(4, "Deadline Exceeded", "no answer from 127.0.0.1:8889 in time (--timeout gives it more)");
     /* The daemon's own words stay what they are. */
     check(3, "poll_timeout: 3s: must be below poll_frequency (2s)",
           "Set: poll_timeout: 3s: must be below poll_frequency (2s) (INVALID_ARGUMENT)");
