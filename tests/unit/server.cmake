@@ -5,6 +5,7 @@ xtcp_unit_test(server_schedule_test SOURCES server_schedule_test.c LIBS xtcp_ser
 xtcp_unit_test(server_inventory_test SOURCES server_inventory_test.c LIBS xtcp_server)
 # The fake rpc stands before the library, whose own calls are then not linked.
 xtcp_unit_test(server_hub_test SOURCES server_hub_test.c server_fake_rpc.c LIBS xtcp_server)
+xtcp_unit_test(server_plan_test SOURCES server_plan_test.c server_fake_rpc.c LIBS xtcp_server)
 add_test(NAME server_command
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/server_command.py $<TARGET_FILE:xtcp2> ${CMAKE_SOURCE_DIR})
 set_tests_properties(server_command PROPERTIES LABELS unit TIMEOUT 300)
