@@ -121,8 +121,8 @@ static bool draw_trouble(const struct top_scene *s, size_t y)
     switch (s->feed.state) {
     case TOP_FEED_WAITING:
         units_time(left > 0 ? (uint64_t)left / NS_PER_S * NS_PER_S + NS_PER_S : 0, wait);
+        say(&l, TOP_STYLE_BOLD, "again in %s (R: now): ", wait);
         say(&l, TOP_STYLE_BAD, "%s", s->feed.text);
-        say(&l, TOP_STYLE_PLAIN, "; again in %s, or now: R", wait);
         return true;
     case TOP_FEED_FAILED:
         say(&l, TOP_STYLE_BAD, "%s", s->feed.text);
