@@ -42,6 +42,9 @@ enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_
 /* As rpc/role.h has them. */
 enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 
+/* Whether changed files are noticed without a signal. */
+enum config_watch { CONFIG_WATCH_OFF, CONFIG_WATCH_ON };
+
 /* Whether the daemon gives up system calls that it has no use for. */
 enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_REQUIRED };
 
@@ -97,7 +100,7 @@ struct config {
     /* Namespaces */
     struct config_strings netns_dirs;
     struct config_strings netns_include, netns_exclude; /* lib/netns_pattern.h */
-    int64_t proc_scan_interval; /* 0: never look at /proc */
+    int64_t proc_scan_interval;                         /* 0: never look at /proc */
     uint32_t collector_threads_max;
     int64_t reconcile_frequency; /* 0: never */
     bool reconcile_before_poll;
@@ -113,6 +116,7 @@ struct config {
     char *state_file; /* absolute; empty: nothing is kept */
 
     enum config_sandbox sandbox;
+    enum config_watch config_watch;
 
     /* Log */
     enum log_level log_level;
@@ -161,7 +165,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 52
+#define CONFIG_OPTION_COUNT 53
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

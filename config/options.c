@@ -59,6 +59,8 @@ static const char *const socket_mode_names[] = {
 static const char *const role_names[] = {
     [CONFIG_ROLE_HEALTH] = "health", [CONFIG_ROLE_READ] = "read", [CONFIG_ROLE_CONTROL] = "control"};
 
+static const char *const watch_names[] = {[CONFIG_WATCH_OFF] = "off", [CONFIG_WATCH_ON] = "on"};
+
 static const char *const sandbox_names[] = {
     [CONFIG_SANDBOX_OFF] = "off", [CONFIG_SANDBOX_AUTO] = "auto", [CONFIG_SANDBOX_REQUIRED] = "required"};
 
@@ -603,11 +605,24 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .default_value = "auto",
         .section = "Process",
         .metavar = "HOW",
-        .help = "Whether the daemon gives up system calls that it has no use for (seccomp), such as starting "
-                "programs, mounting, tracing and loading code into the kernel, and cannot be traced or dumped "
-                "by its own user. auto: as far as the kernel lets it; required: or it does not start.",
+        .help =
+            "Whether the daemon gives up system calls that it has no use for (seccomp), such as starting "
+            "programs, mounting, tracing and loading code into the kernel, and cannot be traced or dumped "
+            "by its own user. auto: as far as the kernel lets it; required: or it does not start.",
         .names = sandbox_names,
         .n_names = sizeof(sandbox_names) / sizeof(sandbox_names[0]),
+    },
+    {
+        OPTION("config_watch", config_watch, CONFIG_ENUM, CONFIG_HOT),
+        .default_value = "on",
+        .section = "Process",
+        .metavar = "HOW",
+        .help =
+            "Whether a change of the configuration file, of certificates and of tokens is noticed when it is "
+            "made, also when they are links that come to point elsewhere; the configuration is then read "
+            "again as with SIGHUP.",
+        .names = watch_names,
+        .n_names = sizeof(watch_names) / sizeof(watch_names[0]),
     },
     {
         OPTION("log_level", log_level, CONFIG_ENUM, CONFIG_HOT),

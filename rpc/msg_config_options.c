@@ -38,6 +38,7 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.limits.connection_calls_max", "connection_calls_max"},
     {"options.limits.control_calls_max", "control_calls_max"},
     {"options.process.sandbox", "sandbox"},
+    {"options.process.config_watch", "config_watch"},
     {"options.log.level", "log_level"},
     {"options.log.format", "log_format"},
 };
@@ -112,6 +113,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->options.log = &v->log;
     v->state.file = c->state_file;
     v->options.state = &v->state;
+    v->process.config_watch = (char *)(uintptr_t)config_option_find("config_watch")->names[c->config_watch];
     v->process.sandbox = (char *)(uintptr_t)config_option_find("sandbox")->names[c->sandbox];
     v->options.process = &v->process;
     v->message.options = &v->options;
@@ -311,6 +313,8 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__DaemonOpt
         rc = config_apply_text(a, "state_file", options->state->file);
     if (rc == 0 && options->process && options->process->sandbox[0])
         rc = config_apply_text(a, "sandbox", options->process->sandbox);
+    if (rc == 0 && options->process && options->process->config_watch[0])
+        rc = config_apply_text(a, "config_watch", options->process->config_watch);
     if (rc == 0 && options->log)
         rc = apply_log(a, options->log);
     return rc;

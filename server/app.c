@@ -23,6 +23,7 @@
 #include "server/health.h"
 #include "server/pace.h"
 #include "server/reconcile.h"
+#include "server/refresh.h"
 #include "server/services.h"
 #include "server/watchdog.h"
 
@@ -57,6 +58,8 @@ struct app {
 
     struct gate *gate;
     struct gate_change *change; /* between prepare and changed */
+    struct refresh *refresh;
+    const char *config_file; /* NULL when there is none */
 
     struct batch_pool *pool;
     struct hub *hub;
@@ -214,6 +217,7 @@ static void begin_poll(struct app *app, const struct config *config, int64_t now
 static void run_schedule(struct app *app)
 {
     const struct config *config = app_config(app);
+    refresh_follow(app->refresh, config);
     if (poller_check(app->poller, app->inventory))
         end_poll(app, config);
     int64_t now = clock_mono_ns();
@@ -323,12 +327,21 @@ static void on_gone(void *arg)
 }
 
 /* Reads again what can be read again. */
-static void reload_all(struct app *app)
+static void read_again(struct app *app, bool config_file, bool secrets)
 {
-    setup_reload(app->setup);
+    if (config_file)
+        setup_reload(app->setup);
     const struct config *config = app_config(app);
-    gate_refresh(app->gate, config);
+    if (secrets)
+        gate_refresh(app->gate, config);
     config_unref(config);
+}
+
+/* Files may have changed. */
+static void on_files(struct app *app)
+{
+    struct refresh_due due = refresh_read(app->refresh);
+    read_again(app, due.config, due.secrets);
 }
 
 static void on_signal(struct app *app)
@@ -336,7 +349,7 @@ static void on_signal(struct app *app)
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            reload_all(app);
+            read_again(app, true, true);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;
@@ -374,6 +387,8 @@ static void loop(struct app *app)
                 app->timer_ns = 0; /* it has fired: to be set again */
             } else if (what == &app->wake) {
                 drain(app->wake);
+            } else if (what == app->refresh) {
+                on_files(app);
             } else {
                 on_visitors(app, events[i].data.ptr);
             }
@@ -550,6 +565,8 @@ static int start(struct app *app, struct err *e)
     app->pace = pace_new(app->config, app->start_mono_ns);
     int rc = app->pace ? open_loop(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
+        rc = refresh_new(app->config_file, app->epoll, &app->refresh, e);
+    if (rc == 0)
         rc = gate_new(app->config, app->epoll, &app->gate, e);
     if (rc == 0)
         rc = make_modules(app, e);
@@ -619,6 +636,7 @@ static void stop(struct app *app)
     hub_free(app->hub);
     rpc_server_fini();
     gate_free(app->gate);
+    refresh_free(app->refresh);
     nswatch_free(app->nswatch);
     focus_free(app->focus);
     inventory_free(app->inventory);
@@ -647,7 +665,7 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         config_unref(sources->base);
         return 1;
     }
-    *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1};
+    *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1, .config_file = sources->file};
     struct setup_ops ops = {
         .read = reload, .read_arg = reload_arg, .prepare = prepare, .changed = changed, .arg = app};
     if (setup_new(sources, &ops, &app->setup)) {

@@ -173,11 +173,18 @@ static int check_command(const struct command *c, struct err *e)
     return 0;
 }
 
+/* The configuration file that is read; NULL when there is none. */
+static const char *config_file(const struct command *c)
+{
+    const char *file = c->config_file ? c->config_file : getenv("XTCP2_CONFIG");
+    return file && *file ? file : NULL;
+}
+
 /* Says that the sources are good. */
 static int report_good(const struct command *c)
 {
-    const char *file = c->config_file ? c->config_file : getenv("XTCP2_CONFIG");
-    fprintf(stderr, "%s: ok\n", file && *file ? file : "configuration");
+    const char *file = config_file(c);
+    fprintf(stderr, "%s: ok\n", file ? file : "configuration");
     return 0;
 }
 
@@ -222,6 +229,7 @@ int main(int argc, char **argv)
         drop_sources(&sources);
         return 1;
     }
+    sources.file = config_file(&c);
     if (!c.once && !c.replay)
         return app_run(&sources, reload, &c);
 

@@ -17,6 +17,7 @@ struct setup;
 struct setup_sources {
     struct config *config;
     struct config *base;
+    const char *file; /* the configuration file, NULL when there is none; lives as long as the program */
 };
 
 /* The owner's side. Called with the lock of changes held, one at a time. */

@@ -148,7 +148,7 @@ def test_it_does_not_matter_by_whom_it_comes(host):
         with open(path, "w", encoding="ascii") as f:
             f.write(f"poll_frequency: 1h\ngrpc_listen: {list(listen)}\n")
     write(one, two)
-    d = host.daemon("--config", path, listen=())
+    d = host.daemon("--config", path, "--config-watch", "off", listen=())
 
     def inodes():
         return {line.split()[1]: line.split()[9] for line in open("/proc/net/tcp").readlines()[1:]
@@ -290,7 +290,7 @@ def test_a_failing_reload_names_the_listener(host):
     first = local()
     with open(path, "w", encoding="ascii") as f:
         f.write(f"poll_frequency: 1h\ngrpc_listen: ['{first}']\n")
-    d = host.daemon("--config", path, listen=())
+    d = host.daemon("--config", path, "--config-watch", "off", listen=())
     d.allow("not reloaded")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         full = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -1,0 +1,31 @@
+/* Files whose changes are noticed: whether they are written in place, replaced by a rename, deleted and made
+ * again, or links on the way to them come to point elsewhere, as Kubernetes does it with what it mounts.
+ * Changes are told when the files have been left alone for a moment. One thread at a time. */
+#ifndef XTCP_SERVER_FILE_WATCH_H
+#define XTCP_SERVER_FILE_WATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FILE_WATCH_MAX 8
+
+struct file_watch;
+
+/* Returns 0 and one that watches nothing in |out|, or -errno. */
+int file_watch_new(struct file_watch **out);
+
+/* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. What a path is now counts
+ * as known, unless it was watched at the same place before. Returns 0, or -errno when some changes will not
+ * be noticed. */
+int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
+
+/* For epoll: readable when file_watch_read has something to do. Stays the watch's. */
+int file_watch_fd(const struct file_watch *w);
+
+/* Takes what the kernel has told. Returns the paths that have changed, as bits: 1 << index. */
+unsigned file_watch_read(struct file_watch *w);
+
+/* NULL is allowed. */
+void file_watch_free(struct file_watch *w);
+
+#endif
