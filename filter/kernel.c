@@ -17,6 +17,9 @@
 #define ACCEPT 0
 #define REJECT (-4)
 
+/* All states; bit 0 of FILTER_STATES_ALL is none. */
+#define STATES_REAL (FILTER_STATES_ALL & ~1u)
+
 /* What is known of a node without looking at a socket, rounded towards letting it pass. */
 enum outlook { NEVER, SOMETIMES, ALWAYS };
 
@@ -269,11 +272,11 @@ static uint32_t states(const struct filter *f, uint16_t node, bool negated)
     if (n->kind == NODE_NOT)
         return states(f, n->first, !negated);
     if (n->kind == NODE_STATES)
-        return negated ? FILTER_STATES_ALL & ~1u & ~(uint32_t)n->states : n->states;
+        return negated ? STATES_REAL & ~(uint32_t)n->states : n->states;
     if (n->kind != NODE_AND && n->kind != NODE_OR)
-        return FILTER_STATES_ALL & ~1u;
+        return STATES_REAL;
     bool all = (n->kind == NODE_AND) != negated;
-    uint32_t set = all ? FILTER_STATES_ALL & ~1u : 0;
+    uint32_t set = all ? STATES_REAL : 0;
     for (uint16_t i = n->first; i != NODE_NONE; i = f->nodes[i].next) {
         uint32_t child = states(f, i, negated);
         set = all ? set & child : set | child;
@@ -328,8 +331,8 @@ static void emit_all(struct code *c, const struct filter *const *filters, size_t
 static bool all_exact(const struct filter *const *filters, size_t n, uint32_t all_states)
 {
     for (size_t i = 0; i < n; i++) {
-        uint32_t mine = filter_is_empty(filters[i]) ? FILTER_STATES_ALL & ~1u
-                                                    : states(filters[i], filters[i]->root, false);
+        uint32_t mine =
+            filter_is_empty(filters[i]) ? STATES_REAL : states(filters[i], filters[i]->root, false);
         if (!is_exact(filters[i]) || mine != all_states)
             return false;
     }
@@ -346,7 +349,8 @@ void filter_kernel(const struct filter *const *filters, size_t n, struct filter_
         out->states |= empty ? FILTER_STATES_ALL : states(filters[i], filters[i]->root, false);
         wanted &= !empty && outlook(filters[i], filters[i]->root, false) != ALWAYS;
     }
-    out->exact = all_exact(filters, n, out->states & ~1u);
+    out->states = out->states == STATES_REAL ? FILTER_STATES_ALL : out->states;
+    out->exact = all_exact(filters, n, out->states & STATES_REAL);
     if (wanted)
         emit_all(&c, filters, n);
     if (c.full) {
