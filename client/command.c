@@ -48,6 +48,15 @@ static const struct option_def snapshot_options[] = {
     END,
 };
 
+static const struct option_def watch_options[] = {
+    RECORD_OPTIONS,
+    {"every", 'e', OPTION_DURATION, AT(every_ns), "D", "time between ticks, 10ms to 10s (default: 100ms)"},
+    {"rate", 'r', OPTION_COUNT, AT(rate), "N", "the same as N ticks a second, 1 to 100"},
+    {"count", 0, OPTION_COUNT, AT(count), "TICKS", "end after so many ticks"},
+    {"max", 0, OPTION_COUNT, AT(max_sockets), "N", "watch at most N sockets (default: 100)"},
+    END,
+};
+
 static const struct option_def top_options[] = {
     {"every", 'e', OPTION_DURATION, AT(every_ns), "D", "ask for a poll so often, instead of the daemon's schedule"},
     {"sort", 's', OPTION_TEXT, AT(sort), "ORDER", "throughput (default), retrans, rtt or queue"},
@@ -139,6 +148,22 @@ const struct command commands[] = {
      .table = true,
      .run = command_snapshot,
      .run_fleet = fleet_snapshot},
+    {.name = "watch",
+     .argument = "FILTER",
+     .arguments = ARGUMENTS_MANY,
+     .usage = "[--every D | --rate N] [--count TICKS] [--max N] FILTER",
+     .summary = "follow chosen sockets at a high rate, up to 100 times a second",
+     .help =
+         "The sockets that pass FILTER, as of ss, see xtcp2-filter(7), are followed until they end; new ones\n"
+         "are looked for every 5 s. The daemon asks the kernel for each of them by itself, so it makes no\n"
+         "difference how many others there are. On a terminal the table stays in its place. A socket that has\n"
+         "ended, and ticks that were lost, are told on standard error.\n",
+     .example = "xtcp2client watch --rate 20 dport = 443 and rtt \\> 50ms",
+     .options = watch_options,
+     .formats = FORMATS_RECORDS,
+     .table = true,
+     .single = true,
+     .run = command_watch},
     {.name = "top",
      .argument = "FILTER",
      .arguments = ARGUMENTS_FILTER,

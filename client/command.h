@@ -63,6 +63,7 @@ int command_namespaces(struct session *s);
 int command_status(struct session *s);
 int command_health(struct session *s);
 int command_top(struct session *s);
+int command_watch(struct session *s);
 void command_top_prepare(void);
 
 /* The same for several targets at once. */

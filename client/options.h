@@ -61,6 +61,8 @@ struct options {
     uint64_t count;
     uint64_t polls;
     int64_t every_ns;
+    uint64_t rate; /* ticks in a second */
+    uint64_t max_sockets;
     int64_t frequency_ns;
     int64_t poll_timeout_ns;
     int64_t interval_ns;
