@@ -24,13 +24,13 @@ struct join_show {
 static const struct table_column columns[] = {
     {"A", TABLE_LEFT, 0, 7, 14, 0},        {"A ADDRESS", TABLE_LEFT, 0, 15, 0, 0},
     {"B", TABLE_LEFT, 0, 7, 14, 0},        {"B ADDRESS", TABLE_LEFT, 0, 15, 0, 0},
-    {"STATE A", TABLE_LEFT, 4, 7, 5, 0},   {"STATE B", TABLE_LEFT, 4, 7, 5, 0},
-    {"RTT A", TABLE_RIGHT, 1, 5, 0, 0},    {"RTT B", TABLE_RIGHT, 1, 5, 0, 0},
-    {"CWND A", TABLE_RIGHT, 5, 6, 0, 0},   {"CWND B", TABLE_RIGHT, 5, 6, 0, 0},
-    {"RETR A", TABLE_RIGHT, 2, 6, 0, 0},   {"RETR B", TABLE_RIGHT, 2, 6, 0, 0},
-    {"SEND-Q A", TABLE_RIGHT, 6, 6, 0, 0}, {"RECV-Q B", TABLE_RIGHT, 6, 6, 0, 0},
-    {"SEND-Q B", TABLE_RIGHT, 7, 6, 0, 0}, {"RECV-Q A", TABLE_RIGHT, 7, 6, 0, 0},
-    {"RATE A", TABLE_RIGHT, 3, 10, 0, 0},  {"RATE B", TABLE_RIGHT, 3, 10, 0, 0},
+    {"STATE", TABLE_LEFT, 4, 11, 0, 0},    {"RTT A", TABLE_RIGHT, 1, 5, 0, 0},
+    {"RTT B", TABLE_RIGHT, 1, 5, 0, 0},    {"CWND A", TABLE_RIGHT, 5, 6, 0, 0},
+    {"CWND B", TABLE_RIGHT, 5, 6, 0, 0},   {"RETR A", TABLE_RIGHT, 2, 6, 0, 0},
+    {"RETR B", TABLE_RIGHT, 2, 6, 0, 0},   {"SEND-Q A", TABLE_RIGHT, 6, 6, 0, 0},
+    {"RECV-Q B", TABLE_RIGHT, 6, 6, 0, 0}, {"SEND-Q B", TABLE_RIGHT, 7, 6, 0, 0},
+    {"RECV-Q A", TABLE_RIGHT, 7, 6, 0, 0}, {"RATE A", TABLE_RIGHT, 3, 10, 0, 0},
+    {"RATE B", TABLE_RIGHT, 3, 10, 0, 0},
 };
 
 struct join_show *join_show_new(const struct options *o, const struct nodes *nodes, struct output *out)
@@ -138,6 +138,17 @@ static const struct {
     {true, text_send_queue}, {false, text_recv_queue}, {false, text_rate},       {true, text_rate},
 };
 
+/* "ESTABLISHED", or of both ends where they differ: "FIN_WAIT2/CLOSE_WAIT". */
+static void cell_state(struct table *t, const struct join_end *a, const struct join_end *b)
+{
+    char text[64];
+    if (b && b->state != a->state)
+        snprintf(text, sizeof(text), "%s/%s", state_name(a), state_name(b));
+    else
+        snprintf(text, sizeof(text), "%s", state_name(a));
+    table_cell_str(t, text);
+}
+
 /* What stands where the other end would. */
 static void cell_missing(struct join_show *w, const struct join_row *row)
 {
@@ -163,8 +174,7 @@ static void add_row(struct join_show *w, const struct join *j, const struct join
     else
         cell_missing(w, row);
     cell_address(t, a->peer, a->peer_port);
-    table_cell_str(t, state_name(a));
-    table_cell_str(t, b ? state_name(b) : "");
+    cell_state(t, a, b);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         const struct join_end *e = numbers[i].of_b ? b : a;
         char text[UNITS_TEXT_MAX] = "";
