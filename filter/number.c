@@ -84,7 +84,7 @@ static const struct {
     {RATE, "GiB/s", 8 * KI *KI *KI, false},
     {RATE, "MiB/s", 8 * KI *KI, false},
     {RATE, "KiB/s", 8 * KI, false},
-    {RATE, "B/s", 8, false},
+    {RATE, "B/s", 8, true},
     {PIECES, "G", S, false},
     {PIECES, "M", 1000000, false},
     {PIECES, "k", 1000, false},
