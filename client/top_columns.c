@@ -251,6 +251,23 @@ static unsigned least_important(uint32_t chosen, unsigned keep)
     return worst;
 }
 
+/* Gives |room| columns of the terminal to those whose texts are longer, one after the other: up to what is
+ * good, or to what they may take. */
+static void widen(uint8_t out[TOP_COLUMNS], const uint8_t natural[TOP_COLUMNS], bool most, size_t room)
+{
+    for (bool more = true; more && room;) {
+        more = false;
+        for (unsigned i = 0; i < TOP_COLUMNS && room; i++) {
+            uint8_t limit = most ? top_columns[i].most : top_columns[i].good;
+            if (out[i] && out[i] < natural[i] && out[i] < limit) {
+                out[i]++;
+                room--;
+                more = true;
+            }
+        }
+    }
+}
+
 void top_columns_fit(uint32_t shown, enum top_sort sort, const uint8_t natural[TOP_COLUMNS], size_t width,
                      uint8_t out[TOP_COLUMNS])
 {
@@ -268,15 +285,9 @@ void top_columns_fit(uint32_t shown, enum top_sort sort, const uint8_t natural[T
         out[keep] = (uint8_t)width;
         return;
     }
-    /* What is left goes to those whose texts are longer, one column of the terminal after the other. */
-    for (bool more = true; more && used < width;) {
-        more = false;
-        for (unsigned i = 0; i < TOP_COLUMNS && used < width; i++) {
-            if (out[i] && out[i] < natural[i] && out[i] < top_columns[i].most) {
-                out[i]++;
-                used++;
-                more = true;
-            }
-        }
-    }
+    widen(out, natural, false, width - used);
+    used = 0;
+    for (unsigned i = 0; i < TOP_COLUMNS; i++)
+        used += out[i] ? out[i] + (size_t)(used > 0) : 0;
+    widen(out, natural, true, width - used);
 }
