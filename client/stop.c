@@ -27,6 +27,7 @@ struct stop {
     struct rpc_channel *channel; /* under |lock|, as these two */
     void (*interrupt)(void *context);
     void *context;
+    void (*_Atomic last)(void); /* before the process ends at once; NULL: nothing */
 };
 
 static void stop_signals(sigset_t *set)
@@ -71,8 +72,12 @@ static void take_signal(struct stop *s)
     struct signalfd_siginfo info;
     if (read(s->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    if (atomic_load(&s->reason) == STOP_SIGNAL)
+    if (atomic_load(&s->reason) == STOP_SIGNAL) {
+        void (*last)(void) = atomic_load(&s->last);
+        if (last)
+            last();
         _exit(EXIT_BY_SIGNAL);
+    }
     tell(s, STOP_SIGNAL);
 }
 
@@ -155,6 +160,11 @@ void stop_call(struct stop *s, void (*interrupt)(void *context), void *context)
     if (interrupt && atomic_load(&s->reason) != STOP_NOT)
         interrupt(context);
     pthread_mutex_unlock(&s->lock);
+}
+
+void stop_last(struct stop *s, void (*last)(void))
+{
+    atomic_store(&s->last, last);
 }
 
 enum stop_reason stop_reason(const struct stop *s)

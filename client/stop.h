@@ -30,9 +30,13 @@ void stop_free(struct stop *s);
  * already. */
 void stop_attach(struct stop *s, struct rpc_channel *c);
 
-/* The same for whatever |interrupt| interrupts when it is called with |context|, on any thread (NULL: nothing any
- * longer). */
+/* The same for whatever |interrupt| interrupts when it is called with |context|, on any thread (NULL: nothing
+ * any longer). */
 void stop_call(struct stop *s, void (*interrupt)(void *context), void *context);
+
+/* What is called when a second signal ends the process at once, on the thread of |s|, whatever the others do:
+ * it only writes to descriptors (NULL: nothing). */
+void stop_last(struct stop *s, void (*last)(void));
 
 /* Why to stop, STOP_NOT as long as there is no reason. Any thread. */
 enum stop_reason stop_reason(const struct stop *s);

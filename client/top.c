@@ -234,6 +234,7 @@ static void run(struct top *t, bool colours)
                 return;
             }
             t->open = true;
+            stop_last(t->session->stop, top_screen_abandon);
         }
         if (!t->done && t->open)
             top_draw(&t->scene);
@@ -288,6 +289,7 @@ int command_top(struct session *s)
     /* The terminal first: ending the feed may take a moment, and a second signal ends the process. */
     if (t.open)
         top_screen_close();
+    stop_last(s->stop, NULL);
     if (t.failure[0])
         output_note(s->out, "%s", t.failure);
     top_feed_free(t.feed);

@@ -65,7 +65,7 @@ static void draw_states(const struct top_scene *s, size_t y)
 {
     const struct top_sums *t = &s->model->total;
     struct line l = {.y = y};
-    say(&l, TOP_STYLE_BOLD, "%" PRIu32 " sockets", t->sockets);
+    say(&l, TOP_STYLE_BOLD, "%" PRIu32 " socket%s", t->sockets, t->sockets == 1 ? "" : "s");
     say(&l, TOP_STYLE_PLAIN, " in %zu namespace%s:", s->model->n_netns, s->model->n_netns == 1 ? "" : "s");
     const char *comma = "";
     for (unsigned i = 1; i < TOP_STATES; i++) {

@@ -24,6 +24,7 @@
 static struct {
     SCREEN *screen;
     struct termios before;
+    char farewell[64]; /* what the terminal is sent by top_screen_abandon */
     attr_t attributes[TOP_STYLES];
     short pairs[TOP_STYLES];
     bool cursor;
@@ -81,6 +82,15 @@ int top_screen_check(struct err *e)
     return 0;
 }
 
+/* Appends what terminfo has for |name| to the farewell, if it fits. */
+static void add_farewell(const char *name)
+{
+    const char *text = tigetstr(name);
+    size_t n = strlen(terminal.farewell);
+    if (text && text != (const char *)-1 && n + strlen(text) < sizeof(terminal.farewell))
+        memcpy(terminal.farewell + n, text, strlen(text) + 1);
+}
+
 int top_screen_open(bool colours, struct err *e)
 {
     int rc = top_screen_check(e);
@@ -91,6 +101,10 @@ int top_screen_open(bool colours, struct err *e)
     if (!terminal.screen)
         return err_set(e, ERR_USAGE, "top cannot use this terminal; `snapshot` and `stream` can do without");
     set_term(terminal.screen);
+    terminal.farewell[0] = 0;
+    add_farewell("sgr0");
+    add_farewell("cnorm");
+    add_farewell("rmcup");
     set_escdelay(25);
     cbreak();
     noecho();
@@ -112,6 +126,13 @@ void top_screen_close(void)
     delscreen(terminal.screen);
     terminal.screen = NULL;
     tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
+}
+
+void top_screen_abandon(void)
+{
+    ssize_t n = write(STDOUT_FILENO, terminal.farewell, strlen(terminal.farewell));
+    (void)n; /* nobody is left to be told */
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal.before);
 }
 
 void top_screen_resized(void)

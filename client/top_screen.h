@@ -33,6 +33,9 @@ int top_screen_open(bool colours, struct err *e);
 /* Gives it back as it was. May be called when it is not open. */
 void top_screen_close(void);
 
+/* The same in a hurry, from another thread, when the process is about to end at once. */
+void top_screen_abandon(void);
+
 /* Gives it back, stops the process as the key Ctrl-Z does, and takes the terminal again once the process goes
  * on. */
 void top_screen_suspend(void);

@@ -151,7 +151,8 @@ def test_filter(host, terminal):
     d = host.daemon("--poll-frequency", "1h")
     t = terminal()
     top(t, d.target, "--every", "200ms", "state", "listening", "and", f"sport = {d.port}")
-    t.wait(r"^1 sockets in 1 namespace: 1 LISTEN")
+    t.wait(r"^1 socket in 1 namespace: 1 LISTEN")
+    assert "(filtered here)" not in t.text()  # the daemon does it
     t.keys("/")
     t.wait(r"^filter: state listening and sport")
     t.keys("C-u")
@@ -264,6 +265,17 @@ def test_signals_restore_the_terminal(host, terminal, number):
     assert t.alternate
     os.kill(t.process("xtcp2client"), number)
     assert t.ended() == 0
+
+
+def test_two_signals_at_once(host, terminal):
+    """The second one ends the process wherever it is; the terminal is given back all the same."""
+    d = host.daemon("--poll-frequency", "1h")
+    t = terminal()
+    top(t, d.target, "--every", "100ms")
+    pid = t.process("xtcp2client")
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        os.kill(pid, number)
+    assert t.ended() in (0, 1)
 
 
 def test_control_c(host, terminal):
