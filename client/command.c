@@ -17,9 +17,9 @@
 
 /* How records are chosen and shown. */
 #define RECORD_OPTIONS                                                                                       \
-    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                 \
-        {"sort-by",   's',     OPTION_TEXT,                                                                  \
-         AT(sort_by), "A,B", "sort each poll by these fields; -A or A:desc: greatest first"},              \
+    {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                   \
+        {"sort-by",   's',   OPTION_TEXT,                                                                    \
+         AT(sort_by), "A,B", "sort each poll by these fields; -A or A:desc: greatest first"},                \
         {"numeric", 'n', OPTION_FLAG, AT(numeric), NULL, "exact numbers instead of ones with units"},        \
         {"no-header", 'H', OPTION_FLAG, AT(no_header), NULL, "no line of titles"},                           \
         {"time", 'T', OPTION_FLAG, AT(time), NULL, "put the time of its poll in front of each record"},      \
@@ -58,7 +58,8 @@ static const struct option_def watch_options[] = {
 };
 
 static const struct option_def top_options[] = {
-    {"every", 'e', OPTION_DURATION, AT(every_ns), "D", "ask for a poll so often, instead of the daemon's schedule"},
+    {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
+     "ask for a poll so often, instead of the daemon's schedule"},
     {"sort", 's', OPTION_TEXT, AT(sort), "ORDER", "throughput (default), retrans, rtt or queue"},
     {"no-color", 0, OPTION_FLAG, AT(no_color), NULL, "no colours; $NO_COLOR does the same"},
     END,
@@ -74,6 +75,12 @@ static const struct option_def join_options[] = {
 };
 
 static const struct option_def apply_options[] = {
+    {"dry-run", 0, OPTION_FLAG, AT(dry_run), NULL, "have it checked, and tell what would change"},
+    END,
+};
+
+static const struct option_def reset_options[] = {
+    {"all", 'a', OPTION_FLAG, AT(all), NULL, "all fields, but for listeners and access"},
     {"dry-run", 0, OPTION_FLAG, AT(dry_run), NULL, "have it checked, and tell what would change"},
     END,
 };
@@ -141,7 +148,8 @@ const struct command commands[] = {
      .arguments = ARGUMENTS_FILTER,
      .usage = "[FILTER]",
      .summary = "show the sockets that there are now, as ss does",
-     .help = "One poll, as a table unless --output says otherwise. FILTER is as of ss, see xtcp2-filter(7).\n",
+     .help =
+         "One poll, as a table unless --output says otherwise. FILTER is as of ss, see xtcp2-filter(7).\n",
      .example = "xtcp2client snapshot --sort-by -rtt state established",
      .options = snapshot_options,
      .formats = FORMATS_RECORDS,
@@ -154,9 +162,11 @@ const struct command commands[] = {
      .usage = "[--every D | --rate N] [--count TICKS] [--max N] FILTER",
      .summary = "follow chosen sockets at a high rate, up to 100 times a second",
      .help =
-         "The sockets that pass FILTER, as of ss, see xtcp2-filter(7), are followed until they end; new ones\n"
+         "The sockets that pass FILTER, as of ss, see xtcp2-filter(7), are followed until they end; new "
+         "ones\n"
          "are looked for every 5 s. The daemon asks the kernel for each of them by itself, so it makes no\n"
-         "difference how many others there are. On a terminal the table stays in its place. A socket that has\n"
+         "difference how many others there are. On a terminal the table stays in its place. A socket that "
+         "has\n"
          "ended, and ticks that were lost, are told on standard error.\n",
      .example = "xtcp2client watch --rate 20 dport = 443 and rtt \\> 50ms",
      .options = watch_options,
@@ -169,8 +179,9 @@ const struct command commands[] = {
      .arguments = ARGUMENTS_FILTER,
      .usage = "[--every D] [--sort ORDER] [--no-color] [FILTER]",
      .summary = "watch sockets on the whole screen: rates, retransmissions, what limits them",
-     .help = "Shows the polls that the daemon makes on its schedule, or asks for them with --every. The key h tells\n"
-             "what the keys do, q ends it. FILTER is as of ss, see xtcp2-filter(7).\n",
+     .help =
+         "Shows the polls that the daemon makes on its schedule, or asks for them with --every. The key h\n"
+         "tells what the keys do, q ends it. FILTER is as of ss, see xtcp2-filter(7).\n",
      .example = "xtcp2client top --every 1s --sort retrans state established",
      .options = top_options,
      .single = true,
@@ -181,9 +192,10 @@ const struct command commands[] = {
      .arguments = ARGUMENTS_FILTER,
      .usage = "[--all] [--count N] [--every D] [FILTER]",
      .summary = "show both ends of connections side by side, of several targets or namespaces",
-     .help = "All targets are polled at the same time; the ends are found by their addresses. Where addresses\n"
-             "are used more than once, what both ends agreed upon and their counters decide, or the connection\n"
-             "is shown as ambiguous. FILTER is as of ss; it is for each end.\n",
+     .help =
+         "All targets are polled at the same time; the ends are found by their addresses. Where addresses\n"
+         "are used more than once, what both ends agreed upon and their counters decide, or the connection\n"
+         "is shown as ambiguous. FILTER is as of ss; it is for each end.\n",
      .example = "xtcp2client join --target node1 --target node2",
      .options = join_options,
      .formats = FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL),
@@ -208,6 +220,44 @@ const struct command commands[] = {
      .options = apply_options,
      .reads_file = true,
      .run = command_apply},
+    {.name = "set",
+     .argument = "KEY=VALUE",
+     .arguments = ARGUMENTS_MANY,
+     .usage = "[--dry-run] KEY=VALUE...",
+     .summary = "change fields of the configuration by name",
+     .help =
+         "KEY is a field as `get` names it in the contract (poll_frequency, options.log.level, log.level)\n"
+         "or an option of xtcp2.yaml (log_level); VALUE is written as there: 250ms, 10000, true, a text, a\n"
+         "list with commas. All of it is applied or nothing. Prints what was changed.\n",
+     .example = "xtcp2client set label='rack 7' log.level=debug",
+     .options = apply_options,
+     .run = command_set},
+    {.name = "reset",
+     .argument = "KEY",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--dry-run] KEY... | --all",
+     .summary = "put fields of the configuration back to their defaults",
+     .example = "xtcp2client reset --dry-run --all",
+     .options = reset_options,
+     .run = command_reset},
+    {.name = "edit",
+     .usage = "[--dry-run]",
+     .summary = "change the configuration in an editor",
+     .help = "Opens $VISUAL, else $EDITOR, else vi on the configuration as JSON; then shows the difference, "
+             "asks\n"
+             "on a terminal, and applies it unless somebody else has changed the configuration meanwhile. "
+             "What is\n"
+             "taken out goes back to its default. When it fails, the text is kept.\n",
+     .example = "EDITOR=nano xtcp2client edit",
+     .options = apply_options,
+     .single = true,
+     .run = command_edit},
+    {.name = "changes",
+     .usage = "",
+     .summary = "tell who changed the configuration when, and what",
+     .example = "xtcp2client changes",
+     .formats = FORMATS_REPORT,
+     .run = command_changes},
     {.name = "frequency",
      .usage = "--frequency D --timeout D",
      .summary = "set the time between polls and the time that one may take",
@@ -248,6 +298,12 @@ const struct command commands[] = {
      .example = "xtcp2client health --wait --timeout 10s",
      .options = health_options,
      .run = command_health},
+    {.name = "completion",
+     .argument = "SHELL",
+     .usage = "bash|zsh|fish",
+     .summary = "print what makes a shell complete the words of this program",
+     .example = "xtcp2client completion bash > ~/.local/share/bash-completion/completions/xtcp2client",
+     .run_here = command_completion},
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

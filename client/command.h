@@ -30,13 +30,14 @@ struct command {
     const char *example;              /* a command line that works */
     const struct option_def *options; /* its own ones, ending with a NULL name; behind the command they come
                                          before global ones of the same name; NULL: none */
-    unsigned formats; /* FORMAT_BIT of each --output that it has; 0: none, it prints as it likes */
-    bool table;       /* its format is table also where standard output is no terminal */
-    bool single;      /* for one target only */
-    bool reads_file;  /* its argument is a file, "-" standard input */
-    void (*prepare)(void);         /* called before any thread is started; NULL: nothing is to be done then */
-    int (*run)(struct session *s); /* returns an exit code; NULL: |run_fleet| is for one target as well */
+    unsigned formats;      /* FORMAT_BIT of each --output that it has; 0: none, it prints as it likes */
+    bool table;            /* its format is table also where standard output is no terminal */
+    bool single;           /* for one target only */
+    bool reads_file;       /* its argument is a file, "-" standard input */
+    void (*prepare)(void); /* called before any thread is started; NULL: nothing is to be done then */
+    int (*run)(struct session *s);     /* returns an exit code; NULL: |run_fleet| is for one target as well */
     int (*run_fleet)(struct fleet *f); /* for several targets; NULL: |run| is called for each */
+    int (*run_here)(const struct options *o, struct output *out); /* needs no daemon; NULL: it does */
 };
 
 extern const struct command commands[];
@@ -62,6 +63,11 @@ int command_burst(struct session *s);
 int command_namespaces(struct session *s);
 int command_status(struct session *s);
 int command_health(struct session *s);
+int command_set(struct session *s);
+int command_reset(struct session *s);
+int command_edit(struct session *s);
+int command_changes(struct session *s);
+int command_completion(const struct options *o, struct output *out);
 int command_top(struct session *s);
 int command_watch(struct session *s);
 void command_top_prepare(void);

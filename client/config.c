@@ -1,11 +1,10 @@
 /* The commands of ConfigService: get, apply, frequency, trigger, burst. */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "client/change.h"
 #include "client/command.h"
+#include "client/editor.h"
 #include "client/text.h"
 #include "lib/duration.h"
 #include "rpc/msg_config.h"
@@ -30,61 +29,14 @@ static int no_memory(struct session *s)
     return EXIT_FAILED;
 }
 
-/* Sends |request| and reads the configuration that comes back into |*out|, for config_reply_free. */
-static int call_config(struct session *s, const char *method, const struct buf *request,
-                       struct config_reply **out)
-{
-    struct rpc_bytes reply = {0};
-    struct err e = {0};
-    int rc = session_call(s, method, request, &reply);
-    if (rc != 0)
-        return rc;
-    rc = config_reply_decode(reply.data, reply.len, out, &e);
-    rpc_bytes_free(&reply);
-    return rc == 0 ? 0 : failed(s, &e);
-}
-
 int command_get(struct session *s)
 {
     struct config_reply *config = NULL;
-    int rc = call_config(s, SERVICE "Get", NULL, &config);
+    int rc = change_get(s, &config);
     if (rc != 0)
         return rc;
     rc = config_reply_json(config, &s->out->data) == 0 ? EXIT_DONE : no_memory(s);
     config_reply_free(config);
-    return rc;
-}
-
-/* Reads |path| ("-": standard input) into |text|. */
-static int read_file(const char *path, struct buf *text, struct err *e)
-{
-    bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? stdin : fopen(path, "re");
-    const char *name = standard ? "standard input" : path;
-    if (!f)
-        return err_set(e, -errno, "%s: %s", name, err_name(-errno));
-    int rc = 0;
-    for (;;) {
-        char *at = buf_reserve(text, 65536);
-        if (!at) {
-            rc = err_set(e, -ENOMEM, "out of memory");
-            break;
-        }
-        size_t n = fread(at, 1, 65536, f);
-        text->len += n;
-        if (text->len > CONFIG_JSON_MAX) {
-            rc = err_set(e, ERR_LIMIT, "%s: more than %d bytes, which no configuration has", name,
-                         CONFIG_JSON_MAX);
-            break;
-        }
-        if (n == 0) {
-            if (ferror(f))
-                rc = err_set(e, -errno, "%s: %s", name, err_name(-errno));
-            break;
-        }
-    }
-    if (!standard)
-        fclose(f);
     return rc;
 }
 
@@ -119,7 +71,7 @@ int command_apply(struct session *s)
 
     buf_init(&text);
     buf_init(&request);
-    int rc = read_file(file, &text, &e);
+    int rc = editor_read(file, CONFIG_JSON_MAX, &text, &e);
     if (rc == 0)
         rc = config_set_request_from_json(buf_cstr(&text), text.len,
                                           strcmp(file, "-") == 0 ? "standard input" : file,
@@ -128,7 +80,7 @@ int command_apply(struct session *s)
         rc = failed(s, &e);
         goto out;
     }
-    rc = call_config(s, SERVICE "Set", &request, &config);
+    rc = change_call(s, SERVICE "Set", &request, &config);
     if (rc != 0)
         goto out;
     tell_changes(s, config);
@@ -151,7 +103,7 @@ int command_frequency(struct session *s)
     struct config_reply *config = NULL;
     buf_init(&request);
     int rc = config_poll_frequency_request(o->frequency_ns, o->poll_timeout_ns, &request) == 0
-                 ? call_config(s, SERVICE "SetPollFrequency", &request, &config)
+                 ? change_call(s, SERVICE "SetPollFrequency", &request, &config)
                  : no_memory(s);
     buf_free(&request);
     if (rc != 0)

@@ -50,6 +50,17 @@ static void hold_standard_fds(void)
             (void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
+/* A command that needs no daemon. */
+static int run_here(const struct command *command, const struct options *options, struct output *out)
+{
+    int code = command->run_here(options, out);
+    int rc = output_flush(out);
+    if (rc == 0 || rc == -EPIPE)
+        return code;
+    output_note(NULL, "standard output: %s", err_name(rc));
+    return EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -73,11 +84,16 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     output_init(&out, STDOUT_FILENO);
-    if (command->prepare)
-        command->prepare();
-    rpc_client_init();
-    int code = run_command(command, &options, &out);
-    rpc_client_fini();
+    int code;
+    if (command->run_here) {
+        code = run_here(command, &options, &out);
+    } else {
+        if (command->prepare)
+            command->prepare();
+        rpc_client_init();
+        code = run_command(command, &options, &out);
+        rpc_client_fini();
+    }
     output_fini(&out);
     return code;
 }

@@ -104,12 +104,12 @@ static void tell_failures(struct reader *r, const struct stream_end *end)
         output_say(r->out, "  and %zu more", end->namespaces_failed - told);
 }
 
-/* "42 sockets", or of which only some were asked for: "3 of 42 sockets" */
+/* "42 sockets", or of which only some were asked for: "3 matching sockets" */
 static void put_sockets(const struct reader *r, const struct stream_end *end, struct buf *line)
 {
-    if (query_selects(r->query))
-        buf_printf(line, "%" PRIu64 " of ", r->n_last);
-    buf_printf(line, "%" PRIu64 " socket%s", end->sockets, end->sockets == 1 ? "" : "s");
+    bool some = query_selects(r->query);
+    uint64_t n = some ? r->n_last : end->sockets;
+    buf_printf(line, "%" PRIu64 "%s socket%s", n, some ? " matching" : "", n == 1 ? "" : "s");
 }
 
 /* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost" */

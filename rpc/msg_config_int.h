@@ -11,6 +11,11 @@
 #include "config/config.h"
 #include "rpc/msg_config.h"
 
+/* A response of ConfigService, as the client has it. */
+struct config_reply {
+    XtcpConfig__V1__SetResponse *message; /* what the other responses are, too */
+};
+
 /* ---- The table ---- */
 
 /* What stands behind a field of XtcpConfig. */

@@ -154,10 +154,6 @@ int config_poll_frequency_request(int64_t frequency_ns, int64_t timeout_ns, stru
 
 /* ---- Client: a whole configuration ---- */
 
-struct config_reply {
-    XtcpConfig__V1__SetResponse *message; /* what the other responses are, too */
-};
-
 int config_reply_decode(const void *reply, size_t len, struct config_reply **out, struct err *e)
 {
     ProtobufCMessage *m;

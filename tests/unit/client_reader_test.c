@@ -295,7 +295,7 @@ static void test_choice(void **state)
     assert_string_equal(errors,
                         "xtcp2client: here does not tell what it filters: filter, namespaces and columns "
                         "are applied here\n"
-                        "poll 1: 1 of 3 sockets in 1 namespace, 0ns; 0 lost\n");
+                        "poll 1: 1 matching socket in 1 namespace, 0ns; 0 lost\n");
 }
 
 /* One that does, has: what comes is shown. */

@@ -12,3 +12,4 @@ add_test(NAME rpc_json_python
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/rpc_json_python.py ${CMAKE_BINARY_DIR}/proto/xtcp2.protoset
             $<TARGET_FILE:rpc_json_pipe>)
 set_tests_properties(rpc_json_python PROPERTIES LABELS unit TIMEOUT 120)
+xtcp_unit_test(rpc_draft_test SOURCES rpc_draft_test.c LIBS xtcp_rpc_msg)
