@@ -49,6 +49,78 @@ static void show_poll(struct buf *out, const struct status_poll *p)
         text_clean_str(out, p->errors[i].text);
         buf_char(out, '\n');
     }
+    if (*p->hint) {
+        name(out, "");
+        text_clean_str(out, p->hint);
+        buf_char(out, '\n');
+    }
+}
+
+/* "in 3.2s", "now" */
+static void when(struct buf *out, int64_t wall_ns)
+{
+    char text[UNITS_TEXT_MAX];
+    int64_t left = wall_ns - clock_wall_ns();
+    if (left <= 0) {
+        buf_str(out, "now");
+        return;
+    }
+    units_time((uint64_t)left, text);
+    buf_printf(out, "in %s", text);
+}
+
+static void show_schedule(struct buf *out, const struct status_schedule *s)
+{
+    char text[UNITS_TEXT_MAX];
+    name(out, "schedule");
+    units_time(s->interval_ns, text);
+    buf_printf(out, "every %s, ", text);
+    if (s->running_poll_id)
+        buf_printf(out, "number %" PRIu64 " is under way", s->running_poll_id);
+    else if (s->next_poll_ns) {
+        buf_str(out, "the next one ");
+        when(out, s->next_poll_ns);
+    } else {
+        buf_str(out, "none is due");
+    }
+    if (s->limited) {
+        buf_str(out, "; ");
+        count(out, s->loops_left, "regular poll");
+        buf_str(out, " to come (max_loops)");
+    }
+    buf_char(out, '\n');
+    if (!s->burst_left)
+        return;
+    name(out, "burst");
+    units_time(s->burst_interval_ns, text);
+    buf_printf(out, "%" PRIu32 " of %" PRIu32 " polls to come, %s apart, the next one ", s->burst_left,
+               s->burst_polls, text);
+    when(out, s->burst_next_ns);
+    buf_char(out, '\n');
+}
+
+/* Only what says something: a bound that somebody has met, or that is half reached. */
+static void show_limits(struct buf *out, const struct status_msg *m)
+{
+    const char *title = "limits";
+    for (size_t i = 0; i < m->n_limits; i++) {
+        const struct status_limit *l = &m->limits[i];
+        if (!l->refused && l->current < l->max / 2 + 1)
+            continue;
+        name(out, title);
+        title = "";
+        text_clean_str(out, l->option);
+        buf_printf(out, ": %" PRIu64 " of %" PRIu64 ", %" PRIu64 " refused\n", l->current, l->max,
+                   l->refused);
+    }
+    title = "refused";
+    for (size_t i = 0; i < m->n_refusals; i++) {
+        name(out, title);
+        title = "";
+        buf_printf(out, "%" PRIu64 " ", m->refusals[i].count);
+        text_clean_str(out, m->refusals[i].kind);
+        buf_char(out, '\n');
+    }
 }
 
 static void show_subscribers(struct buf *out, const struct status_msg *m)
@@ -127,9 +199,15 @@ static void show_text(struct buf *out, const struct status_msg *m)
     buf_str(out, " in all\n");
     if (m->last_poll)
         show_poll(out, m->last_poll);
+    if (m->schedule)
+        show_schedule(out, m->schedule);
     name(out, "namespaces");
-    buf_printf(out, "%" PRIu32 "\n", m->namespaces);
+    buf_printf(out, "%" PRIu32, m->namespaces);
+    if (m->namespaces_excluded)
+        buf_printf(out, ", %" PRIu32 " excluded", m->namespaces_excluded);
+    buf_char(out, '\n');
     show_subscribers(out, m);
+    show_limits(out, m);
     if (m->cost)
         show_cost(out, m->cost);
     for (size_t i = 0; i < m->n_errors; i++) {
@@ -177,18 +255,56 @@ static void put_poll(struct json *j, const struct status_poll *p)
     json_u64(j, "sockets", p->sockets);
     json_u32(j, "dumps_interrupted", p->dumps_interrupted);
     put_errors(j, p->errors, p->n_errors);
+    json_string(j, "hint", p->hint);
     json_object_end(j);
 }
 
-static void put_counts(struct json *j, const struct status_msg *m)
+static void put_counts(struct json *j, const char *key, const struct status_error_count *counts, size_t n)
 {
-    if (!json_wants_array(j, m->n_errors))
+    if (!json_wants_array(j, n))
         return;
-    json_array(j, "errors");
-    for (size_t i = 0; i < m->n_errors; i++) {
+    json_array(j, key);
+    for (size_t i = 0; i < n; i++) {
         json_object(j, NULL);
-        json_string(j, "kind", m->errors[i].kind);
-        json_u64(j, "count", m->errors[i].count);
+        json_string(j, "kind", counts[i].kind);
+        json_u64(j, "count", counts[i].count);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void put_schedule(struct json *j, const struct status_schedule *s)
+{
+    json_object(j, "schedule");
+    json_u64(j, "frequency_ns", s->frequency_ns);
+    json_u64(j, "interval_ns", s->interval_ns);
+    json_time(j, "next_poll_ns", s->next_poll_ns);
+    json_u64(j, "running_poll_id", s->running_poll_id);
+    json_u64(j, "late_polls", s->late_polls);
+    json_bool(j, "limited", s->limited);
+    json_u32(j, "loops_left", s->loops_left);
+    if (s->burst_left) {
+        json_object(j, "burst");
+        json_u32(j, "polls", s->burst_polls);
+        json_u32(j, "left", s->burst_left);
+        json_u64(j, "interval_ns", s->burst_interval_ns);
+        json_time(j, "next_poll_ns", s->burst_next_ns);
+        json_object_end(j);
+    }
+    json_object_end(j);
+}
+
+static void put_limits(struct json *j, const struct status_msg *m)
+{
+    if (!json_wants_array(j, m->n_limits))
+        return;
+    json_array(j, "limits");
+    for (size_t i = 0; i < m->n_limits; i++) {
+        json_object(j, NULL);
+        json_string(j, "option", m->limits[i].option);
+        json_u64(j, "max", m->limits[i].max);
+        json_u64(j, "current", m->limits[i].current);
+        json_u64(j, "refused", m->limits[i].refused);
         json_object_end(j);
     }
     json_array_end(j);
@@ -262,11 +378,16 @@ static void show_json(struct buf *out, const struct status_msg *m, bool canonica
         put_poll(&j, m->last_poll);
     json_u32(&j, "namespaces", m->namespaces);
     json_u64(&j, "sockets", m->sockets);
-    put_counts(&j, m);
+    put_counts(&j, "errors", m->errors, m->n_errors);
     put_subscribers(&j, m);
     put_gaps(&j, m);
     if (m->cost)
         put_cost(&j, m->cost);
+    json_u32(&j, "namespaces_excluded", m->namespaces_excluded);
+    if (m->schedule)
+        put_schedule(&j, m->schedule);
+    put_limits(&j, m);
+    put_counts(&j, "refusals", m->refusals, m->n_refusals);
     json_object_end(&j);
     buf_char(out, '\n');
 }

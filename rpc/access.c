@@ -79,6 +79,7 @@ int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e
         const struct rpc_server_options *o = &c->server->options;
         return m->needs == RPC_ROLE_CONTROL && o->admit ? o->admit(o->app, c->peer, e) : 0;
     }
+    atomic_fetch_add(&c->server->denied, 1);
     return err_set(e, ERR_PERMISSION,
                    "%s needs the role %s, this caller has %s: connect as root, or see access_%s_uids, "
                    "access_%s_names and token_file in the daemon's configuration",

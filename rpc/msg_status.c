@@ -14,6 +14,9 @@
 #define GAP(name)        xtcp_status_v1_CapabilityGap_##name
 #define CHANGE(name)     xtcp_status_v1_ConfigChange_##name
 #define OPTION(name)     xtcp_status_v1_OptionChange_##name
+#define SCHEDULE(name)   xtcp_status_v1_Schedule_##name
+#define BURST(name)      xtcp_status_v1_Burst_##name
+#define LIMIT(name)      xtcp_status_v1_Limit_##name
 
 /* ---- Encoding ---- */
 
@@ -30,6 +33,7 @@ static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *pol
     POLL(set_namespaces_failed)(m, poll->namespaces_failed);
     POLL(set_dumps_interrupted)(m, poll->dumps_interrupted);
     POLL(set_sockets)(m, poll->sockets);
+    POLL(set_hint)(m, msg_upb_text(arena, poll->hint));
     for (size_t i = 0; i < poll->n_errors && i < STREAM_ERRORS_MAX; i++) {
         xtcp_flat_record_v1_NamespaceError *error = POLL(add_errors)(m, arena);
         if (!error)
@@ -57,6 +61,50 @@ static int put_cost(xtcp_status_v1_Cost *m, const struct status_cost *c)
     COST(set_threads)(m, c->threads);
     COST(set_batch_bytes)(m, c->batch_bytes);
     COST(set_late_polls)(m, c->late_polls);
+    return 0;
+}
+
+static int put_schedule(xtcp_status_v1_Schedule *m, const struct status_schedule *s, upb_Arena *arena)
+{
+    if (!m)
+        return -ENOMEM;
+    SCHEDULE(set_frequency_ns)(m, s->frequency_ns);
+    SCHEDULE(set_interval_ns)(m, s->interval_ns);
+    SCHEDULE(set_next_poll_ns)(m, s->next_poll_ns);
+    SCHEDULE(set_running_poll_id)(m, s->running_poll_id);
+    SCHEDULE(set_late_polls)(m, s->late_polls);
+    SCHEDULE(set_limited)(m, s->limited);
+    SCHEDULE(set_loops_left)(m, s->loops_left);
+    if (!s->burst_left)
+        return 0;
+    xtcp_status_v1_Burst *burst = SCHEDULE(mutable_burst)(m, arena);
+    if (!burst)
+        return -ENOMEM;
+    BURST(set_polls)(burst, s->burst_polls);
+    BURST(set_left)(burst, s->burst_left);
+    BURST(set_interval_ns)(burst, s->burst_interval_ns);
+    BURST(set_next_poll_ns)(burst, s->burst_next_ns);
+    return 0;
+}
+
+static int put_limits(xtcp_status_v1_GetResponse *m, const struct status_msg *status, upb_Arena *arena)
+{
+    for (size_t i = 0; i < status->n_limits; i++) {
+        xtcp_status_v1_Limit *limit = REPLY(add_limits)(m, arena);
+        if (!limit)
+            return -ENOMEM;
+        LIMIT(set_option)(limit, msg_upb_text(arena, status->limits[i].option));
+        LIMIT(set_max)(limit, status->limits[i].max);
+        LIMIT(set_current)(limit, status->limits[i].current);
+        LIMIT(set_refused)(limit, status->limits[i].refused);
+    }
+    for (size_t i = 0; i < status->n_refusals; i++) {
+        xtcp_status_v1_ErrorCount *count = REPLY(add_refusals)(m, arena);
+        if (!count)
+            return -ENOMEM;
+        COUNT(set_kind)(count, msg_upb_text(arena, status->refusals[i].kind));
+        COUNT(set_count)(count, status->refusals[i].count);
+    }
     return 0;
 }
 
@@ -135,6 +183,10 @@ int status_msg_encode(const struct status_msg *status, struct buf *out)
     }
     if (rc == 0 && status->last_poll)
         rc = put_poll(REPLY(mutable_last_poll)(m, arena), status->last_poll, arena);
+    if (rc == 0 && status->schedule)
+        rc = put_schedule(REPLY(mutable_schedule)(m, arena), status->schedule, arena);
+    if (rc == 0)
+        rc = put_limits(m, status, arena);
     if (rc == 0 && status->cost)
         rc = put_cost(REPLY(mutable_cost)(m, arena), status->cost);
     if (rc == 0)
@@ -161,7 +213,8 @@ static const struct status_poll *get_poll(const xtcp_status_v1_PollSummary *m, u
     poll->dumps_interrupted = POLL(dumps_interrupted)(m);
     poll->sockets = POLL(sockets)(m);
     poll->errors = msg_error_get(errors, poll->n_errors, arena);
-    return poll->errors ? poll : NULL;
+    poll->hint = msg_upb_string(arena, POLL(hint)(m));
+    return poll->errors && poll->hint ? poll : NULL;
 }
 
 static const struct status_cost *get_cost(const xtcp_status_v1_Cost *m, upb_Arena *arena)
@@ -188,12 +241,48 @@ static const struct status_cost *get_cost(const xtcp_status_v1_Cost *m, upb_Aren
     return cost;
 }
 
-static const struct status_error_count *get_errors(const xtcp_status_v1_GetResponse *m, size_t *n,
+static const struct status_schedule *get_schedule(const xtcp_status_v1_Schedule *m, upb_Arena *arena)
+{
+    struct status_schedule *s = msg_upb_array(arena, 1, sizeof(*s));
+    if (!s)
+        return NULL;
+    *s = (struct status_schedule){.frequency_ns = SCHEDULE(frequency_ns)(m),
+                                  .interval_ns = SCHEDULE(interval_ns)(m),
+                                  .next_poll_ns = SCHEDULE(next_poll_ns)(m),
+                                  .running_poll_id = SCHEDULE(running_poll_id)(m),
+                                  .late_polls = SCHEDULE(late_polls)(m),
+                                  .limited = SCHEDULE(limited)(m),
+                                  .loops_left = SCHEDULE(loops_left)(m)};
+    const xtcp_status_v1_Burst *burst = SCHEDULE(burst)(m);
+    if (!burst)
+        return s;
+    s->burst_polls = BURST(polls)(burst);
+    s->burst_left = BURST(left)(burst);
+    s->burst_interval_ns = BURST(interval_ns)(burst);
+    s->burst_next_ns = BURST(next_poll_ns)(burst);
+    return s;
+}
+
+static const struct status_limit *get_limits(const xtcp_status_v1_GetResponse *m, size_t *n, upb_Arena *arena)
+{
+    const xtcp_status_v1_Limit *const *from = REPLY(limits)(m, n);
+    struct status_limit *limits = msg_upb_array(arena, *n, sizeof(*limits));
+    for (size_t i = 0; limits && i < *n; i++) {
+        limits[i] = (struct status_limit){.option = msg_upb_string(arena, LIMIT(option)(from[i])),
+                                          .max = LIMIT(max)(from[i]),
+                                          .current = LIMIT(current)(from[i]),
+                                          .refused = LIMIT(refused)(from[i])};
+        if (!limits[i].option)
+            return NULL;
+    }
+    return limits;
+}
+
+static const struct status_error_count *get_errors(const xtcp_status_v1_ErrorCount *const *from, size_t n,
                                                    upb_Arena *arena)
 {
-    const xtcp_status_v1_ErrorCount *const *from = REPLY(errors)(m, n);
-    struct status_error_count *errors = msg_upb_array(arena, *n, sizeof(*errors));
-    for (size_t i = 0; errors && i < *n; i++) {
+    struct status_error_count *errors = msg_upb_array(arena, n, sizeof(*errors));
+    for (size_t i = 0; errors && i < n; i++) {
         errors[i].kind = msg_upb_string(arena, COUNT(kind)(from[i]));
         errors[i].count = COUNT(count)(from[i]);
         if (!errors[i].kind)
@@ -284,7 +373,13 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->namespaces = REPLY(namespaces)(m);
     out->namespaces_excluded = REPLY(namespaces_excluded)(m);
     out->sockets = REPLY(sockets)(m);
-    out->errors = get_errors(m, &out->n_errors, arena);
+    const xtcp_status_v1_ErrorCount *const *errors = REPLY(errors)(m, &out->n_errors);
+    const xtcp_status_v1_ErrorCount *const *refusals = REPLY(refusals)(m, &out->n_refusals);
+    out->errors = get_errors(errors, out->n_errors, arena);
+    out->refusals = get_errors(refusals, out->n_refusals, arena);
+    out->limits = get_limits(m, &out->n_limits, arena);
+    if (REPLY(has_schedule)(m))
+        out->schedule = get_schedule(REPLY(schedule)(m), arena);
     out->subscribers = get_subscribers(m, &out->n_subscribers, arena);
     out->gaps = get_gaps(m, &out->n_gaps, arena);
     out->changes = get_changes(m, &out->n_changes, arena);
@@ -294,7 +389,8 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
         out->cost = get_cost(REPLY(cost)(m), arena);
     bool complete = out->version && out->kernel && out->hostname && out->errors && out->subscribers &&
                     out->gaps && out->changes && (out->last_poll || !REPLY(has_last_poll)(m)) &&
-                    (out->cost || !REPLY(has_cost)(m));
+                    (out->cost || !REPLY(has_cost)(m)) && out->refusals && out->limits &&
+                    (out->schedule || !REPLY(has_schedule)(m));
     return complete ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
 }
 

@@ -23,6 +23,29 @@ struct status_poll {
     uint64_t sockets;
     const struct stream_error *errors; /* at most STREAM_ERRORS_MAX are sent */
     size_t n_errors;
+    const char *hint; /* "": none */
+};
+
+/* Times of the wall clock in ns. */
+struct status_schedule {
+    uint64_t frequency_ns;
+    uint64_t interval_ns;
+    int64_t next_poll_ns;     /* 0: none is due */
+    uint64_t running_poll_id; /* 0: none */
+    uint64_t late_polls;
+    bool limited;
+    uint32_t loops_left; /* when |limited| */
+    uint32_t burst_polls;
+    uint32_t burst_left; /* 0: no burst */
+    uint64_t burst_interval_ns;
+    int64_t burst_next_ns;
+};
+
+struct status_limit {
+    const char *option;
+    uint64_t max;
+    uint64_t current;
+    uint64_t refused;
 };
 
 struct status_error_count {
@@ -98,6 +121,11 @@ struct status_msg {
     size_t n_subscribers;
     const struct status_gap *gaps;
     size_t n_gaps;
+    const struct status_schedule *schedule; /* NULL: not told */
+    const struct status_limit *limits;
+    size_t n_limits;
+    const struct status_error_count *refusals;
+    size_t n_refusals;
     const struct status_cost *cost;      /* NULL: not told */
     const struct status_change *changes; /* oldest first */
     size_t n_changes;

@@ -120,6 +120,11 @@ void rpc_server_adopt_probe(struct rpc_server *s, int fd)
     adopt(s, fd, RPC_ROLES, RPC_ROLE_HEALTH);
 }
 
+uint64_t rpc_server_denied(const struct rpc_server *s)
+{
+    return atomic_load(&s->denied);
+}
+
 int64_t rpc_server_cpu_ns(const struct rpc_server *s)
 {
     int64_t sum = 0;

@@ -57,6 +57,7 @@ struct rpc_server {
     unsigned n_queues;
     struct rpc_face *faces;                  /* of who handles faces, as is what follows */
     struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
+    _Atomic uint64_t denied;                 /* calls whose caller had not the role for them */
     _Atomic size_t operations;               /* of calls: started, and their handlers have not returned */
     pthread_mutex_t lock;                    /* guards what follows; taken before a call's lock */
     pthread_cond_t changed;

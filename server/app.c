@@ -134,6 +134,21 @@ void app_cost(struct app *app, struct status_cost *cost)
     pace_cost(app->pace, cost);
 }
 
+void app_schedule(struct app *app, struct status_schedule *schedule)
+{
+    pace_schedule(app->pace, schedule);
+}
+
+struct gate *app_gate(struct app *app)
+{
+    return app->gate;
+}
+
+struct rpc_server *app_server(struct app *app)
+{
+    return app->server;
+}
+
 void app_batches(struct app *app, struct batch_pool_stats *stats)
 {
     batch_pool_stats(app->pool, stats);

@@ -60,6 +60,12 @@ const struct reflection *app_reflection(struct app *app);
 /* What the daemon uses, as of the end of the last poll; without memory and threads. */
 void app_cost(struct app *app, struct status_cost *cost);
 
+/* When polls happen. */
+void app_schedule(struct app *app, struct status_schedule *schedule);
+
+struct gate *app_gate(struct app *app);
+struct rpc_server *app_server(struct app *app);
+
 /* Memory of the rows that are on their way. */
 void app_batches(struct app *app, struct batch_pool_stats *stats);
 

@@ -34,6 +34,7 @@ struct focus {
     pthread_cond_t tick_changed;   /* for the thread focus */
     pthread_cond_t search_changed; /* for the finders */
     struct focus_watch **watches;
+    uint64_t refused;
     size_t n;
     size_t cap;
     uint64_t units; /* of all watches */
@@ -84,7 +85,7 @@ static int enlist(struct focus *f, struct focus_watch *w, uint32_t max, struct e
     pthread_mutex_lock(&f->lock);
     if (f->stray)
         rc = err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
-    else if (f->n >= max)
+    else if (f->n >= max && ++f->refused)
         rc = err_set(e, ERR_LIMIT, "there are %u focus streams already (focus_streams_max)", max);
     else if (!focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
         rc = err_set(e, -ENOMEM, "out of memory");
@@ -526,6 +527,7 @@ void focus_stats(struct focus *f, struct focus_stats *out)
                                 .searches = atomic_load(&f->searches)};
     pthread_mutex_lock(&f->lock);
     out->streams = (uint32_t)f->n;
+    out->refused = f->refused;
     for (size_t i = 0; i < f->n; i++)
         out->sockets += f->watches[i]->sockets;
     pthread_mutex_unlock(&f->lock);

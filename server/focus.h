@@ -49,6 +49,7 @@ struct focus_stats {
     uint64_t ticks;
     uint64_t skipped; /* ticks left out since they came too late */
     uint64_t searches;
+    uint64_t refused; /* streams turned away for focus_streams_max */
 };
 void focus_stats(struct focus *f, struct focus_stats *out);
 

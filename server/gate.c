@@ -134,6 +134,7 @@ static void let_in(struct gate *g, const struct door *door, int fd, const struct
                     "listener %s: a connection is turned away: there are %u of them, which is "
                     "connections_max",
                     rpc_listener_text(door->plain), c->connections_max);
+        g->connections_refused++;
         close(fd);
         return;
     }
@@ -152,6 +153,7 @@ void gate_let_in(struct gate *g, const struct door *d, const struct config *c, i
 {
     for (; budget > 0; budget--) {
         int fd = rpc_listener_accept(d->plain);
+        g->no_descriptor += fd == -EMFILE || fd == -ENFILE;
         if (fd < 0)
             return;
         let_in(g, d, fd, c);
@@ -173,7 +175,7 @@ void gate_serve(struct gate *g, const void *source, const struct config *c)
     pthread_mutex_lock(&g->lock);
     const struct door *door = find_door(g, source);
     if (source == g->tls_gate)
-        tls_gate_serve(g->tls_gate, g->doors, g->n, c->connections_max);
+        g->connections_refused += tls_gate_serve(g->tls_gate, g->doors, g->n, c->connections_max);
     else if (door)
         gate_let_in(g, door, c, BUDGET);
     pthread_mutex_unlock(&g->lock);
@@ -182,17 +184,32 @@ void gate_serve(struct gate *g, const void *source, const struct config *c)
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
                    enum rpc_role *out, struct err *e)
 {
-    return access_call_role(c, g->tokens, caller, out, e);
+    int rc = access_call_role(c, g->tokens, caller, out, e);
+    if (rc == ERR_UNAUTHENTICATED)
+        atomic_fetch_add(&g->tokens_refused, 1);
+    return rc;
 }
 
 int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e)
 {
     if (rate_admit(g->rate, peer, c->control_calls_max, clock_mono_ns()))
         return 0;
+    atomic_fetch_add(&g->control_refused, 1);
     return err_set(e, ERR_LIMIT,
                    "more than %u calls that change something came within a second from this peer "
                    "(control_calls_max)",
                    c->control_calls_max);
+}
+
+void gate_stats(struct gate *g, struct gate_stats *out)
+{
+    *out = (struct gate_stats){.control_refused = atomic_load(&g->control_refused),
+                               .tokens_refused = atomic_load(&g->tokens_refused)};
+    pthread_mutex_lock(&g->lock);
+    out->connections = connections_count(g->connections);
+    out->connections_refused = g->connections_refused;
+    out->no_descriptor = g->no_descriptor;
+    pthread_mutex_unlock(&g->lock);
 }
 
 void gate_refresh(struct gate *g, const struct config *c)

@@ -58,6 +58,15 @@ int gate_call_role(struct gate *g, const struct config *c, const struct rpc_call
 /* Whether a call that changes something may be made now (rpc_server_options.admit). */
 int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e);
 
+struct gate_stats {
+    size_t connections;           /* open now, plaintext */
+    uint64_t connections_refused; /* turned away for connections_max since the start */
+    uint64_t no_descriptor;       /* the same for want of a descriptor */
+    uint64_t control_refused;     /* calls, for control_calls_max */
+    uint64_t tokens_refused;      /* calls, with a token that nobody has */
+};
+void gate_stats(struct gate *g, struct gate_stats *out);
+
 /* The port of the first TCP listener of grpc_listen, 0 when there is none. */
 uint16_t gate_port(const struct gate *g);
 

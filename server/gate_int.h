@@ -23,6 +23,7 @@ struct gate {
     struct tokens *tokens;
     uid_t own;
     _Atomic uint16_t port; /* of the first TCP listener of grpc_listen */
+    _Atomic uint64_t control_refused, tokens_refused;
 
     pthread_mutex_t lock; /* guards what follows, and serialises what is done to faces of the server */
     struct door *doors[GATE_DOORS_MAX];
@@ -32,6 +33,7 @@ struct gate {
     struct tls_gate *tls_gate;
     struct rpc_peer_finder *finder;
     struct connections *connections;
+    uint64_t connections_refused, no_descriptor;
     bool closed;   /* it is over: nothing changes any more */
     bool changing; /* between prepare and its commit or abort */
     pthread_cond_t changed;

@@ -50,6 +50,7 @@ struct hub {
     pthread_mutex_t list_lock; /* guards the list and the table; a leaf */
     struct selection_table table;
     struct subscriber **list;
+    uint64_t refused; /* for want of a place */
     size_t n;
     size_t size;
 };
@@ -241,6 +242,7 @@ int hub_subscribe(struct hub *h, struct subscriber *s, size_t max, struct err *e
 {
     int rc = 0;
     pthread_mutex_lock(&h->list_lock);
+    h->refused += h->n >= max;
     if (h->n >= max)
         rc = err_set(e, ERR_LIMIT, "there are %zu subscribers already (subscribers_max)", max);
     else
@@ -422,6 +424,10 @@ void hub_stats(struct hub *h, struct hub_stats *stats)
 {
     stats->rows_dropped = atomic_load(&h->rows_dropped);
     stats->rows_late = atomic_load(&h->rows_late);
+    pthread_mutex_lock(&h->list_lock);
+    stats->subscribers = h->n;
+    stats->refused = h->refused;
+    pthread_mutex_unlock(&h->list_lock);
 }
 
 int64_t hub_cpu_ns(const struct hub *h)

@@ -71,6 +71,8 @@ int64_t hub_cpu_ns(const struct hub *h);
 struct hub_stats {
     uint64_t rows_dropped; /* rows lost since the hub's own queue was full */
     uint64_t rows_late;    /* rows dropped since their poll had ended */
+    size_t subscribers;    /* now */
+    uint64_t refused;      /* streams turned away for subscribers_max since the start */
 };
 void hub_stats(struct hub *h, struct hub_stats *stats);
 

@@ -157,3 +157,27 @@ void pace_cost(struct pace *p, struct status_cost *cost)
     *cost = p->cost;
     pthread_mutex_unlock(&p->cost_lock);
 }
+
+void pace_schedule(struct pace *p, struct status_schedule *out)
+{
+    pthread_mutex_lock(&p->schedule_lock);
+    struct schedule s = p->schedule;
+    pthread_mutex_unlock(&p->schedule_lock);
+    int64_t mono = clock_mono_ns();
+    int64_t wall = clock_wall_ns();
+    int64_t next = schedule_next(&s);
+    *out = (struct status_schedule){.frequency_ns = (uint64_t)s.frequency_ns,
+                                    .interval_ns = (uint64_t)schedule_interval(&s),
+                                    .running_poll_id = s.running ? s.last_id : 0,
+                                    .late_polls = s.late,
+                                    .limited = s.limited,
+                                    .loops_left = s.loops_left};
+    if (next != INT64_MAX)
+        out->next_poll_ns = next > mono ? wall + (next - mono) : wall;
+    if (!s.burst_left)
+        return;
+    out->burst_polls = s.burst_polls;
+    out->burst_left = s.burst_left;
+    out->burst_interval_ns = (uint64_t)s.burst_interval_ns;
+    out->burst_next_ns = s.burst_due_ns > mono ? wall + (s.burst_due_ns - mono) : wall;
+}

@@ -63,6 +63,9 @@ void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns
 
 /* ---- The figures; any thread ---- */
 
+/* When polls happen, as of now. */
+void pace_schedule(struct pace *p, struct status_schedule *out);
+
 /* What the daemon uses, as of the end of the last poll; without memory and threads. */
 void pace_cost(struct pace *p, struct status_cost *cost);
 

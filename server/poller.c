@@ -3,15 +3,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/duration.h"
 #include "lib/log.h"
 
 /* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel.
  */
 #define STUCK_NS (200 * NS_PER_MS)
+
+#define HINT_MAX 512
 
 /* What is counted over all polls. */
 enum count {
@@ -54,6 +58,10 @@ struct summary {
     struct stream_end end; /* without errors, rows_sent and rows_lost */
     struct failure failures[STREAM_ERRORS_MAX];
     size_t n_failures;
+    uint32_t timeouts;  /* of the failed ones */
+    uint32_t no_turn;   /* of these, whose dump did not even begin */
+    int64_t timeout_ns; /* that they had */
+    char hint[HINT_MAX];
 };
 
 struct poller {
@@ -157,6 +165,8 @@ static void note_result(struct poller *p, const struct collector_result *result,
         if (result->err.code != ERR_INTERRUPTED)
             p->counts[COUNT_INTERRUPTED]++;
     }
+    p->now->timeouts += result->err.code == ERR_TIMEOUT;
+    p->now->no_turn += result->err.code == ERR_TIMEOUT && result->dump_ns == 0;
     if (result->err.code == ERR_CANCELLED)
         note_failure(p, name, inode, cookie, ERR_GONE, "the namespace was removed during the poll");
     else if (result->err.code)
@@ -301,6 +311,8 @@ int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream
     pthread_mutex_lock(&p->lock);
     memset(p->now, 0, offsetof(struct summary, failures));
     p->now->n_failures = 0;
+    p->now->timeouts = p->now->no_turn = 0;
+    p->now->timeout_ns = config->poll_timeout;
     p->now->begin = (struct stream_begin){.poll_id = id,
                                           .timestamp_ns = order->timestamp_ns,
                                           .trigger = trigger,
@@ -335,10 +347,41 @@ static void note_missing(void *arg, const char *name, uint64_t inode, uint64_t c
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Says what would help when namespaces ran into the timeout. A dump goes through the table of the whole host,
+ * wherever it is made: with many namespaces that adds up, and the last ones get no turn. */
+static void advise(struct summary *s)
+{
+    char timeout[DURATION_TEXT_MAX];
+    char needed[DURATION_TEXT_MAX];
+    s->hint[0] = '\0';
+    if (s->timeouts == 0)
+        return;
+    duration_format(s->timeout_ns, timeout);
+    uint32_t all = s->end.namespaces + s->end.namespaces_failed;
+    if (s->no_turn == 0 || s->end.namespaces == 0) {
+        snprintf(s->hint, sizeof(s->hint),
+                 "%u of %u namespaces were not finished within poll_timeout (%s): raise it, with "
+                 "poll_frequency if need be",
+                 s->timeouts, all, timeout);
+        return;
+    }
+    double whole = (double)s->timeout_ns * all / s->end.namespaces;
+    duration_format((int64_t)(whole / NS_PER_MS) * NS_PER_MS, needed);
+    snprintf(
+        s->hint, sizeof(s->hint),
+        "%u of %u namespaces had no turn within poll_timeout (%s); all of them take about %s, since each "
+        "dump goes through the TCP sockets of the whole host: raise poll_timeout and poll_frequency, leave "
+        "namespaces out (netns_exclude), or have new ones get a table of their own (sysctl "
+        "net.ipv4.tcp_child_ehash_entries, Linux 6.1)",
+        s->no_turn, all, timeout, needed);
+}
+
 static void tell_end(struct poller *p)
 {
     struct stream_error errors[STREAM_ERRORS_MAX];
     const struct summary *s = p->last;
+    if (*s->hint)
+        log_limited(LOG_INFO, "poll", "%s", s->hint);
     for (size_t i = 0; i < s->n_failures; i++) {
         const struct failure *f = &s->failures[i];
         errors[i] = (struct stream_error){
@@ -374,6 +417,7 @@ bool poller_check(struct poller *p, struct inventory *r)
     p->now->end.duration_ns = (uint64_t)(clock_mono_ns() - p->start_ns);
     p->polls++;
     p->sockets += p->now->end.sockets;
+    advise(p->now);
     struct summary *finished = p->now;
     p->now = p->last;
     p->last = finished;
@@ -439,6 +483,7 @@ int poller_stats(struct poller *p, struct poller_stats *out)
                                      .dumps_interrupted = s->end.dumps_interrupted,
                                      .sockets = s->end.sockets,
                                      .errors = m->errors,
-                                     .n_errors = s->n_failures};
+                                     .n_errors = s->n_failures,
+                                     .hint = s->hint};
     return 0;
 }

@@ -89,7 +89,7 @@ bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, boo
 {
     if (s->burst_left && !replace)
         return false;
-    s->burst_left = count;
+    s->burst_left = s->burst_polls = count;
     s->burst_interval_ns = interval_ns;
     s->burst_due_ns = now_ns;
     return true;

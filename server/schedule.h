@@ -19,13 +19,14 @@ struct schedule {
     uint64_t random;     /* state of the generator, never 0 */
     uint32_t loops_left; /* regular polls to come, when |limited| */
     bool limited;
-    int64_t stretch_ns;  /* the governor's least interval, 0: none */
-    int64_t begun_ns;    /* when the last poll began */
-    uint64_t last_id;    /* of the poll that was begun last */
-    bool opened;         /* the first poll may happen */
-    bool running;        /* a poll is under way */
-    bool requested;      /* a request waits */
-    uint32_t burst_left; /* polls of the burst that are still to begin */
+    int64_t stretch_ns;   /* the governor's least interval, 0: none */
+    int64_t begun_ns;     /* when the last poll began */
+    uint64_t last_id;     /* of the poll that was begun last */
+    bool opened;          /* the first poll may happen */
+    bool running;         /* a poll is under way */
+    bool requested;       /* a request waits */
+    uint32_t burst_left;  /* polls of the burst that are still to begin */
+    uint32_t burst_polls; /* of the burst in all */
     int64_t burst_interval_ns;
     int64_t burst_due_ns;
     uint64_t late; /* regular polls that could not begin in time since another one was still running */

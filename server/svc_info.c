@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "lib/clock.h"
@@ -10,6 +11,8 @@
 #include "rpc/msg_status.h"
 #include "rpc/msg_wire.h"
 #include "server/app.h"
+#include "server/focus.h"
+#include "server/gate.h"
 #include "server/health.h"
 #include "server/privilege.h"
 #include "server/services.h"
@@ -79,6 +82,40 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
+#define LIMITS   4
+#define REFUSALS 3
+
+/* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
+ */
+static size_t list_limits(struct app *app, const struct config *c, struct status_limit limits[LIMITS],
+                          struct status_error_count refusals[REFUSALS])
+{
+    struct gate_stats gate;
+    struct hub_stats hub;
+    struct focus_stats focus;
+    gate_stats(app_gate(app), &gate);
+    hub_stats(app_hub(app), &hub);
+    focus_stats(app_focus(app), &focus);
+    const struct status_limit bounds[LIMITS] = {
+        {"connections_max", c->connections_max, gate.connections, gate.connections_refused},
+        {"subscribers_max", c->subscribers_max, hub.subscribers, hub.refused},
+        {"focus_streams_max", c->focus_streams_max, focus.streams, focus.refused},
+        {"control_calls_max", c->control_calls_max, 0, gate.control_refused},
+    };
+    const struct status_error_count others[REFUSALS] = {
+        {"call without the role that it needs", rpc_server_denied(app_server(app))},
+        {"call with an unknown token", gate.tokens_refused},
+        {"connection for want of a descriptor", gate.no_descriptor},
+    };
+    memcpy(limits, bounds, sizeof(bounds));
+    size_t n = 0;
+    for (size_t i = 0; i < REFUSALS; i++) {
+        if (others[i].count)
+            refusals[n++] = others[i];
+    }
+    return n;
+}
+
 static int encode_status(struct app *app, struct buf *reply, const struct poller_stats *polls,
                          const struct status_subscriber *subscribers, size_t n_subscribers)
 {
@@ -88,12 +125,16 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
         return -ENOMEM;
     struct utsname kernel;
     struct status_gap gaps[PRIVILEGE_GAPS_MAX];
+    struct status_limit limits[LIMITS];
+    struct status_error_count refusals[REFUSALS];
+    struct status_schedule schedule;
     struct status_cost cost;
     int64_t wall;
     int64_t mono;
     uname(&kernel);
     app_started(app, &wall, &mono);
     fill_cost(app, polls, &cost);
+    app_schedule(app, &schedule);
     size_t excluded;
     size_t known = inventory_count(app_inventory(app), &excluded);
     const struct config *config = app_config(app);
@@ -114,6 +155,11 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
         .n_subscribers = n_subscribers,
         .gaps = gaps,
         .n_gaps = privilege_gaps(gaps),
+        .schedule = &schedule,
+        .limits = limits,
+        .n_limits = LIMITS,
+        .refusals = refusals,
+        .n_refusals = list_limits(app, config, limits, refusals),
         .cost = &cost,
         .changes = changes,
         .n_changes = n_changes,

@@ -130,8 +130,8 @@ static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
 
 /* ---- Connections beyond the bound ---- */
 
-/* Shows out those that came last, when there are more than |max|. */
-static void bound(struct tls_gate *g, size_t max)
+/* Shows out those that came last, when there are more than |max|. Returns how many. */
+static size_t bound(struct tls_gate *g, size_t max)
 {
     size_t closed = 0;
     int64_t later = connections_bound_tls(g->connections, max, clock_mono_ns(), &closed);
@@ -142,14 +142,15 @@ static void bound(struct tls_gate *g, size_t max)
                     closed, max);
     if (later > 0 && !atomic_exchange(&g->arrived, true))
         serve_in(g, later);
+    return closed;
 }
 
-void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max)
+size_t tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max)
 {
     uint64_t count;
     ssize_t got = read(g->timer, &count, sizeof(count));
     (void)got;
-    if (atomic_exchange(&g->arrived, false))
-        bound(g, max);
+    size_t closed = atomic_exchange(&g->arrived, false) ? bound(g, max) : 0;
     mend(g, doors, n);
+    return closed;
 }

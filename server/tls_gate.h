@@ -17,8 +17,9 @@ struct tls_gate;
  * code with |e|. One at a time in a process. */
 int tls_gate_new(int epoll, struct connections *connections, struct tls_gate **out, struct err *e);
 
-/* epoll has told: |doors| are the gate's, |max| is connections_max. */
-void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max);
+/* epoll has told: |doors| are the gate's, |max| is connections_max. Returns how many connections were turned
+ * away for it. */
+size_t tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max);
 
 /* Frees it. NULL is allowed. */
 void tls_gate_free(struct tls_gate *g);

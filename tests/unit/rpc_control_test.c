@@ -123,7 +123,8 @@ static const struct status_poll poll = {.poll_id = 1,
                                         .dumps_interrupted = 7,
                                         .sockets = 8,
                                         .errors = failed,
-                                        .n_errors = 1};
+                                        .n_errors = 1,
+                                        .hint = "wait longer"};
 static const struct status_error_count counts[] = {{"enobufs", 9}};
 static const struct status_subscriber subscribers[] = {{.id = 1,
                                                         .peer = "unix: pid 5, uid 0",
@@ -156,6 +157,19 @@ static const struct status_cost cost = {.cpu_ns = 1,
                                         .threads = 11,
                                         .batch_bytes = 12,
                                         .late_polls = 13};
+static const struct status_schedule schedule = {.frequency_ns = 1,
+                                                .interval_ns = 2,
+                                                .next_poll_ns = 3,
+                                                .running_poll_id = 4,
+                                                .late_polls = 5,
+                                                .limited = true,
+                                                .loops_left = 6,
+                                                .burst_polls = 7,
+                                                .burst_left = 8,
+                                                .burst_interval_ns = 9,
+                                                .burst_next_ns = 10};
+static const struct status_limit limits[] = {{"connections_max", 1, 2, 3}, {"subscribers_max", 4, 5, 6}};
+static const struct status_error_count refusals[] = {{"role", 7}};
 static const struct status_msg status_in = {.version = "1.2.3",
                                             .start_time_ns = 10,
                                             .uptime_ns = 11,
@@ -164,6 +178,12 @@ static const struct status_msg status_in = {.version = "1.2.3",
                                             .polls = 12,
                                             .last_poll = &poll,
                                             .namespaces = 13,
+                                            .namespaces_excluded = 5,
+                                            .schedule = &schedule,
+                                            .limits = limits,
+                                            .n_limits = 2,
+                                            .refusals = refusals,
+                                            .n_refusals = 1,
                                             .sockets = 14,
                                             .errors = counts,
                                             .n_errors = 1,
@@ -187,6 +207,24 @@ static void check_changes(const struct status_msg *out)
     assert_string_equal(out->changes[0].options[0].after, "x");
     assert_string_equal(out->changes[1].peer, "");
     assert_int_equal(out->changes[1].n_options, 0);
+}
+
+static void check_schedule(const struct status_msg *out)
+{
+    const struct status_schedule *s = out->schedule;
+    assert_non_null(s);
+    assert_true(s->frequency_ns == 1 && s->interval_ns == 2 && s->next_poll_ns == 3 && s->limited);
+    assert_true(s->running_poll_id == 4 && s->late_polls == 5 && s->loops_left == 6);
+    assert_true(s->burst_polls == 7 && s->burst_left == 8 && s->burst_interval_ns == 9);
+    assert_int_equal(s->burst_next_ns, 10);
+    assert_int_equal(out->n_limits, 2);
+    assert_string_equal(out->limits[1].option, "subscribers_max");
+    assert_true(out->limits[1].max == 4 && out->limits[1].current == 5 && out->limits[1].refused == 6);
+    assert_int_equal(out->n_refusals, 1);
+    assert_string_equal(out->refusals[0].kind, "role");
+    assert_int_equal(out->refusals[0].count, 7);
+    assert_int_equal(out->namespaces_excluded, 5);
+    assert_string_equal(out->last_poll->hint, "wait longer");
 }
 
 static void check_cost(const struct status_cost *c)
@@ -235,6 +273,7 @@ static void test_status(void **state)
     assert_string_equal(out.gaps[0].capability, "CAP_SYS_PTRACE");
     assert_string_equal(out.gaps[0].effect, "anonymous namespaces");
     check_changes(&out);
+    check_schedule(&out);
     assert_non_null(out.cost);
     check_cost(out.cost);
     status_msg_free(memory);
