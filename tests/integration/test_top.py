@@ -273,8 +273,9 @@ def test_two_signals_at_once(host, terminal):
     t = terminal()
     top(t, d.target, "--every", "100ms")
     pid = t.process("xtcp2client")
-    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        os.kill(pid, number)
+    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGHUP)
     assert t.ended() in (0, 1)
 
 
