@@ -121,6 +121,7 @@ const char *filter_field_name(const struct record_field *f)
 /* ---- Names that are meant ---- */
 
 #define SUGGEST_MAX 40
+#define ALLOWED_MAX 3 /* changes from a name to what was meant */
 
 static unsigned least(unsigned a, unsigned b)
 {
@@ -132,7 +133,7 @@ static unsigned least(unsigned a, unsigned b)
 static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 {
     unsigned rows[3][SUGGEST_MAX + 1];
-    if (n > SUGGEST_MAX || m > SUGGEST_MAX)
+    if (n > SUGGEST_MAX || m > SUGGEST_MAX || n > m + ALLOWED_MAX || m > n + ALLOWED_MAX)
         return UINT32_MAX;
     for (size_t j = 0; j <= m; j++)
         rows[0][j] = (unsigned)j;
@@ -152,7 +153,7 @@ static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 /* The better of |best| and |candidate| for |name|. */
 static const char *closer(const char *best, const char *candidate, const char *name, size_t n)
 {
-    unsigned allowed = n < 4 ? 1 : n < 8 ? 2 : 3;
+    unsigned allowed = n < 4 ? 1 : n < 8 ? 2 : ALLOWED_MAX;
     unsigned d = distance(name, n, candidate, strlen(candidate));
     if (d > allowed)
         return best;
@@ -172,11 +173,15 @@ const char *filter_field_suggest(const char *name, size_t n)
     const char *best = NULL;
     for (size_t i = 0; filter_keywords[i]; i++)
         best = closer(best, filter_keywords[i], name, n);
+    for (size_t i = 0; i < COUNT(short_names); i++)
+        best = closer(best, short_names[i].name, name, n);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        const char *alias;
-        for (size_t k = 0; (alias = filter_field_alias(&record_fields[i], k)); k++)
-            best = closer(best, alias, name, n);
         best = closer(best, record_fields[i].name, name, n);
+        for (size_t k = 0; k < COUNT(prefixes); k++) {
+            size_t prefix = strlen(prefixes[k].proto);
+            if (!*prefixes[k].alias && strncmp(record_fields[i].name, prefixes[k].proto, prefix) == 0)
+                best = closer(best, record_fields[i].name + prefix, name, n);
+        }
     }
     return best;
 }
