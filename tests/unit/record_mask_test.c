@@ -106,7 +106,7 @@ static void rows_keep_what_was_asked_for(void **state)
     for (uint16_t i = 0; i < ROWS; i++) {
         const uint8_t *record;
         size_t n;
-        uint32_t numbers[4];
+        uint32_t numbers[4] = {0};
         assert_ptr_equal(w.at, cut->bytes + cut->index[i].offset);
         assert_int_equal(cut->index[i].sport, i + 1);
         assert_int_equal(envelope_next(&w, &record, &n), 1);
