@@ -178,6 +178,7 @@ struct focus_watch {
     size_t n_places;
     size_t cap_places;
     size_t n_sockets;
+    uint64_t errors; /* a sum over the errors of the last search, to tell them only when they change */
     struct focus_gone *gone;
     size_t n_gone;
     size_t cap_gone;
@@ -200,8 +201,9 @@ int focus_watch_tick(struct focus_watch *w, struct focus_ticker *t, struct inven
                      const struct config *config, int64_t late_ns, uint64_t skipped);
 /* Sends what the request came to; ticks may follow. */
 void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
-/* Forgets all places and sockets. */
+/* Forgets all places and sockets; those places that have none any more. */
 void focus_watch_clear(struct focus_watch *w);
+void focus_watch_tidy(struct focus_watch *w);
 
 /* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */
 bool focus_grow(void **array, size_t *cap, size_t n, size_t each);

@@ -147,7 +147,19 @@ void focus_watch_clear(struct focus_watch *w)
     for (size_t i = 0; i < w->n_places; i++)
         place_free(&w->places[i]);
     w->n_places = w->n_sockets = w->n_gone = 0;
-    w->left_out = 0;
+    w->left_out = w->errors = 0;
+}
+
+void focus_watch_tidy(struct focus_watch *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->n_places; i++) {
+        if (w->places[i].n)
+            w->places[kept++] = w->places[i];
+        else
+            place_free(&w->places[i]);
+    }
+    w->n_places = kept;
 }
 
 /* The place of namespace |id|, or NULL. */
@@ -309,6 +321,25 @@ static void merge_place(struct focus_watch *w, struct focus_found *found, struct
     }
 }
 
+/* Tells what went wrong in a search, unless it was the same in the last one. */
+static void tell_errors(struct focus_watch *w, const struct focus_found *found)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < found->n_errors; i++)
+        sum +=
+            (found->errors[i].cookie ^ found->errors[i].inode << 32) * 31 + (uint64_t)found->errors[i].code;
+    bool news = sum != w->errors;
+    w->errors = sum;
+    for (size_t i = 0; news && i < found->n_errors; i++) {
+        const struct stream_error *error = &found->errors[i];
+        struct focus_place p = {
+            .where = {.ns = {.inode = error->inode, .cookie = error->cookie}, .name = (char *)error->name}};
+        struct err e;
+        err_set(&e, error->code, "%s", error->text);
+        focus_slot_error(&w->slot, &p, &e);
+    }
+}
+
 void focus_watch_merge(struct focus_watch *w, struct focus_found *found)
 {
     struct u64set known;
@@ -318,14 +349,7 @@ void focus_watch_merge(struct focus_watch *w, struct focus_found *found)
     u64set_free(&known);
     forget_gone(w, found->began_ns);
     w->left_out = found->matched > w->n_sockets ? found->matched - w->n_sockets : 0;
-    for (size_t i = 0; i < found->n_errors; i++) {
-        struct focus_place p = {
-            .where = {.ns = {.inode = found->errors[i].inode, .cookie = found->errors[i].cookie},
-                      .name = (char *)found->errors[i].name}};
-        struct err e;
-        err_set(&e, found->errors[i].code, "%s", found->errors[i].text);
-        focus_slot_error(&w->slot, &p, &e);
-    }
+    tell_errors(w, found);
 }
 
 void focus_watch_start(struct focus_watch *w, const struct focus_found *found)

@@ -246,6 +246,7 @@ int focus_watch_tick(struct focus_watch *w, struct focus_ticker *t, struct inven
         if (rc)
             lost = rc;
     }
+    focus_watch_tidy(w);
     tick.sockets = (uint32_t)w->n_sockets;
     tick.left_out = w->left_out;
     if (t->rows.failed)
