@@ -16,11 +16,12 @@
 #include "lib/clock.h"
 #include "lib/netns.h"
 
-/* libnl has error codes of its own; errno is what it leaves behind after a failed system call. */
-static int open_failed(struct err *e, int libnl_code)
+/* libnl has error codes of its own, one of which stands for most of the system's; errno is what it leaves
+ * behind after a failed system call. |otherwise|: the code when none has failed. */
+static int libnl_failed(struct err *e, const char *what, int libnl_code, int otherwise)
 {
-    int code = errno ? -errno : -ENOMEM;
-    return err_set(e, code, "cannot open a NETLINK_SOCK_DIAG socket: %s", nl_geterror(libnl_code));
+    int code = errno ? -errno : otherwise;
+    return err_set(e, code, "cannot %s: %s", what, errno ? err_name(code) : nl_geterror(libnl_code));
 }
 
 static int check_cookie(struct dump *d, uint64_t want, struct err *e)
@@ -45,7 +46,7 @@ int dump_open(struct dump *d, uint64_t cookie, struct err *e)
         return err_set(e, -ENOMEM, "cannot open a NETLINK_SOCK_DIAG socket: out of memory");
     int rc = nl_connect(d->socket, NETLINK_SOCK_DIAG);
     if (rc) {
-        rc = open_failed(e, rc);
+        rc = libnl_failed(e, "open a NETLINK_SOCK_DIAG socket", rc, -ENOMEM);
         goto fail;
     }
     d->fd = nl_socket_get_fd(d->socket);
@@ -93,11 +94,9 @@ int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e
     nl_complete_msg(d->socket, m);
     d->seq = nlmsg_hdr(m)->nlmsg_seq;
     int sent = nl_send(d->socket, m);
-    int code = errno ? -errno : -EIO;
+    int rc = sent < 0 ? libnl_failed(e, "send the request", sent, -EIO) : 0;
     nlmsg_free(m);
-    if (sent < 0)
-        return err_set(e, code, "cannot send the request: %s", nl_geterror(sent));
-    return 0;
+    return rc;
 }
 
 static int stop_wanted(const struct dump_options *o, struct err *e)

@@ -8,7 +8,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -277,6 +279,25 @@ static void test_busy(void **state)
     dump_close(&d);
 }
 
+/* libnl itself would say "Unspecific failure". */
+static void test_no_descriptor_left(void **state)
+{
+    (void)state;
+    struct dump d;
+    struct err e;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, before.rlim_max}), 0);
+    int rc = dump_open(&d, 0, &e);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(rc, -EMFILE);
+    assert_non_null(strstr(e.text, "Too many open files"));
+    assert_int_equal(d.fd, -1);
+}
+
 static void test_cookie_is_checked(void **state)
 {
     (void)state;
@@ -396,11 +417,12 @@ static void test_without_rights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_socket_once), cmocka_unit_test(test_groups_choose_parts),
-        cmocka_unit_test(test_passing_states),    cmocka_unit_test(test_seen_are_left_out),
-        cmocka_unit_test(test_ends_early),        cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_cookie_is_checked), cmocka_unit_test(test_wakes_and_times_out),
-        cmocka_unit_test(test_forged_answers),    cmocka_unit_test(test_without_rights),
+        cmocka_unit_test(test_every_socket_once),   cmocka_unit_test(test_groups_choose_parts),
+        cmocka_unit_test(test_passing_states),      cmocka_unit_test(test_seen_are_left_out),
+        cmocka_unit_test(test_ends_early),          cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_no_descriptor_left),  cmocka_unit_test(test_cookie_is_checked),
+        cmocka_unit_test(test_wakes_and_times_out), cmocka_unit_test(test_forged_answers),
+        cmocka_unit_test(test_without_rights),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
