@@ -72,6 +72,22 @@ static void copy_algorithm(const record_message *r, char to[TOP_ALGORITHM_MAX])
         memcpy(to, name, strnlen(name, TOP_ALGORITHM_MAX - 1));
 }
 
+/* In place of a cookie that the daemon does not tell: a number made of both ends (FNV-1a). Who is told no
+ * cookies takes a new connection between the same ends for the old one, until a counter goes back. */
+static uint64_t ends_number(const struct top_sample *s)
+{
+    uint64_t h = 0xcbf29ce484222325;
+    const uint8_t ports[] = {(uint8_t)(s->local_port >> 8), (uint8_t)s->local_port,
+                             (uint8_t)(s->peer_port >> 8), (uint8_t)s->peer_port, s->family};
+    for (size_t i = 0; i < sizeof(ports); i++)
+        h = (h ^ ports[i]) * 0x100000001b3;
+    for (size_t i = 0; i < sizeof(s->local); i++)
+        h = (h ^ s->local[i]) * 0x100000001b3;
+    for (size_t i = 0; i < sizeof(s->peer); i++)
+        h = (h ^ s->peer[i]) * 0x100000001b3;
+    return h;
+}
+
 void top_sample_from(const record_message *r, struct top_sample *out)
 {
     *out = (struct top_sample){
@@ -107,6 +123,8 @@ void top_sample_from(const record_message *r, struct top_sample *out)
     copy_address(out->local, &r->inet_diag_msg_socket_source);
     copy_address(out->peer, &r->inet_diag_msg_socket_destination);
     copy_algorithm(r, out->algorithm);
+    if (!out->key.cookie)
+        out->key.cookie = ends_number(out);
 }
 
 uint64_t top_sample_queue(const struct top_sample *s)

@@ -12,7 +12,7 @@
 /* Who a socket is: cookies are not used twice as long as the kernel runs. */
 struct top_key {
     uint64_t netns;  /* netns_cookie, the inode number where the daemon tells none */
-    uint64_t cookie; /* of the socket */
+    uint64_t cookie; /* of the socket; made of its addresses and ports where the daemon tells none */
 };
 
 #define TOP_ALGORITHM_MAX 16 /* bytes of a congestion control's name with its NUL, as TCP_CA_NAME_MAX */

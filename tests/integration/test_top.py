@@ -9,13 +9,17 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent import futures
 
+import grpc
 import pytest
 
 from harness import paths
 from harness.loss import lossy
 from harness.terminal import Terminal
 from harness.waiting import bound, until
+from xtcp_flat_record.v1 import xtcp_flat_record_pb2 as record_pb
+from xtcp_flat_record.v1 import xtcp_flat_record_pb2_grpc as record_grpc
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
 
@@ -253,6 +257,52 @@ def test_plain_terminals(host, terminal):
     assert not coloured.search("\n".join(t.lines("-e")))
     t.keys("q")
     assert t.ended() == 0
+
+
+class PlainDaemon(record_grpc.XTCPFlatRecordServiceServicer):
+    """One record per message, no edges, no cookies, and nothing of a request is looked at."""
+
+    def __init__(self):
+        self.polls = 0
+
+    def _poll(self):
+        self.polls += 1
+        now = time.time_ns()
+        for i in range(3):
+            yield i, record_pb.XtcpFlatRecord(
+                timestamp_ns=now, netns="\x1b[31mplain", netns_inode=7, inet_diag_msg_family=2, inet_diag_msg_state=1,
+                inet_diag_msg_socket_source=bytes([192, 0, 2, 1]), inet_diag_msg_socket_source_port=1000 + i,
+                inet_diag_msg_socket_destination=bytes([192, 0, 2, 2]), inet_diag_msg_socket_destination_port=443,
+                tcp_info_state=1, tcp_info_bytes_acked=self.polls * i * 1_000_000)
+
+    def FlatRecords(self, request, context):
+        while context.is_active():
+            for _, r in self._poll():
+                yield record_pb.FlatRecordsResponse(xtcp_flat_record=r)
+            time.sleep(0.3)
+
+    def PollFlatRecords(self, requests, context):
+        for _ in requests:
+            for _, r in self._poll():
+                yield record_pb.PollFlatRecordsResponse(xtcp_flat_record=r)
+
+
+@pytest.mark.parametrize("options", [(), ("--every", "500ms")])
+def test_plain_daemon(host, terminal, options):
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+    record_grpc.add_XTCPFlatRecordServiceServicer_to_server(PlainDaemon(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        t = terminal()
+        top(t, f"127.0.0.1:{port}", *options, "sport > 1000")
+        t.wait(r"^2 sockets in 1 namespace: 2 ESTABLISHED")
+        t.wait(r"^by throughput  sport > 1000 \(filtered here\)")
+        wait_first_row(t, r"^\S*x1b\[31mp.* 192\.0\.2\.1:1002 .*\d[MG]bit/s")
+        t.keys("q")
+        assert t.ended() == 0
+    finally:
+        server.stop(0).wait(10)
 
 
 # ---- How it ends ----

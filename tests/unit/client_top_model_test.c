@@ -300,6 +300,30 @@ static void test_polls(void **state)
     assert_float_equal(second->sent, 1000, 0.1);
 }
 
+/* A daemon that tells neither cookie: the inode number, addresses and ports must do. */
+static void test_no_cookies(void **state)
+{
+    struct world *w = *state;
+    uint8_t local[4] = {192, 0, 2, 1}, peer[4] = {192, 0, 2, 2};
+    for (uint32_t poll = 0; poll < 2; poll++) {
+        begin(w);
+        for (uint32_t i = 0; i < 8; i++) {
+            record r = socket_of(w, 0, "a", 0, (uint64_t)poll * 1000 * i);
+            r.netns_inode = 4026531840 + (i & 1);
+            local[3] = (uint8_t)(i >> 1);
+            r.inet_diag_msg_family = 2;
+            r.inet_diag_msg_socket_source = (ProtobufCBinaryData){.len = 4, .data = local};
+            r.inet_diag_msg_socket_destination = (ProtobufCBinaryData){.len = 4, .data = peer};
+            r.inet_diag_msg_socket_destination_port = 443;
+            assert_int_equal(top_poll_add(w->poll, &r), 0);
+        }
+        end(w, TOP_SORT_THROUGHPUT);
+    }
+    assert_int_equal(w->model.n_order, 8);
+    assert_int_equal(w->model.n_netns, 2);
+    assert_float_equal(top_model_row(&w->model, 0)->rates.sent, 7000, 0.1);
+}
+
 static void test_gone_after_two_polls(void **state)
 {
     struct world *w = *state;
@@ -478,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_rates),
         cmocka_unit_test(test_no_rates),
         cmocka_unit_test_setup_teardown(test_polls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_cookies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gone_after_two_polls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_incomplete_polls_end_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pinned, setup, teardown),
