@@ -21,8 +21,9 @@ int msg_json_write(const ProtobufCMessage *m, struct buf *out);
 
 /* Makes a message of the type |type| of the |len| bytes of JSON at |text|, called |name| in errors. Both
  * forms of a name are accepted; null is the same as leaving out. Returns 0 and the message in |out|, for
- * protobuf_c_message_free_unpacked, or ERR_MALFORMED (no JSON; |e| has line and column), ERR_UNKNOWN (a
- * field; |e| has the nearest one), ERR_DUPLICATE, ERR_TYPE, ERR_RANGE, ERR_UNSUPPORTED, -ENOMEM. */
+ * protobuf_c_message_free_unpacked, or ERR_MALFORMED (no JSON), ERR_UNKNOWN (a field; |e| has the
+ * nearest one), ERR_DUPLICATE, ERR_TYPE, ERR_RANGE, ERR_UNSUPPORTED, each with |e| that begins with
+ * NAME:LINE:COLUMN; ERR_LIMIT (too long), -ENOMEM. */
 int msg_json_read(const ProtobufCMessageDescriptor *type, const char *text, size_t len, const char *name,
                   ProtobufCMessage **out, struct err *e);
 

@@ -9,21 +9,31 @@
 #include "lib/utf8.h"
 #include "rpc/msg_config.h"
 #include "rpc/msg_json.h"
+#include "rpc/msg_json_place.h"
 
 #define PATH_TEXT_MAX 256
+#define STEPS_MAX     16 /* deeper than any message of ours */
 
 /* A document that is being read. */
 struct reader {
     const char *name;
+    const char *text; /* the document */
+    size_t len;
+    struct msg_json_step steps[STEPS_MAX]; /* to the value at hand */
+    size_t n_steps;
     char path[PATH_TEXT_MAX]; /* of the value at hand: "options.log.level"; empty: the document */
     size_t path_len;
     struct err *e;
 };
 
-/* Makes the path one level deeper; returns its length before, for path_pop. */
-static size_t path_push(struct reader *r, const char *key)
+/* Makes the path one level deeper: |key|, which must live until path_pop, or the text of |index| when it is
+ * one of a list. Returns the length before, for path_pop. */
+static size_t path_push(struct reader *r, const char *key, const size_t *index)
 {
     size_t before = r->path_len;
+    if (r->n_steps < STEPS_MAX)
+        r->steps[r->n_steps] = (struct msg_json_step){.key = index ? NULL : key, .index = index ? *index : 0};
+    r->n_steps++;
     struct buf b;
     buf_init_fixed(&b, r->path, sizeof(r->path) - 1);
     b.len = before;
@@ -43,12 +53,25 @@ static void path_pop(struct reader *r, size_t before)
 {
     r->path_len = before;
     r->path[before] = '\0';
+    r->n_steps--;
 }
 
-/* An error at the current path. */
+/* An error at the current path, or at its member |key| (NULL: none). */
+static int fail_at(struct reader *r, int code, const char *key, const char *what)
+{
+    struct msg_json_step steps[STEPS_MAX + 1];
+    size_t n = r->n_steps < STEPS_MAX ? r->n_steps : STEPS_MAX;
+    memcpy(steps, r->steps, n * sizeof(*steps));
+    if (key && r->n_steps <= STEPS_MAX)
+        steps[n++] = (struct msg_json_step){.key = key};
+    struct msg_json_place place = msg_json_place(r->text, r->len, steps, n);
+    return err_set(r->e, code, "%s:%zu:%zu: %s%s%s", r->name, place.line, place.column, r->path,
+                   r->path_len ? ": " : "", what);
+}
+
 static int fail(struct reader *r, int code, const char *what)
 {
-    return err_set(r->e, code, "%s: %s%s%s", r->name, r->path, r->path_len ? ": " : "", what);
+    return fail_at(r, code, NULL, what);
 }
 
 static const char *type_name(const json_t *json)
@@ -264,7 +287,7 @@ static int read_list(struct reader *r, const ProtobufCFieldDescriptor *f, const 
     for (size_t i = 0; i < n && rc == 0; i++) {
         char index[24];
         snprintf(index, sizeof(index), "%zu", i);
-        size_t before = path_push(r, index);
+        size_t before = path_push(r, index, &i);
         rc = read_value(r, f, json_array_get(json, i), &items[i]);
         path_pop(r, before);
         if (rc == 0)
@@ -312,7 +335,7 @@ static int read_map(struct reader *r, const ProtobufCFieldDescriptor *f, json_t 
     json_t *value;
     json_object_foreach(json, key, value)
     {
-        size_t before = path_push(r, key);
+        size_t before = path_push(r, key, NULL);
         int rc = read_entry(r, type, key, value, &items[*count]);
         path_pop(r, before);
         if (rc < 0)
@@ -369,7 +392,7 @@ static int unknown_field(struct reader *r, const ProtobufCMessageDescriptor *typ
     quoted[b.len] = '\0';
     snprintf(text, sizeof(text), "unknown field %s%s%s%s", quoted, nearest[0] ? "; did you mean \"" : "",
              nearest, nearest[0] ? "\"?" : "");
-    return fail(r, ERR_UNKNOWN, text);
+    return fail_at(r, ERR_UNKNOWN, key, text);
 }
 
 /* The field called |key|, in either form of its name. */
@@ -412,7 +435,7 @@ static int fill_message(struct reader *r, const json_t *json, ProtobufCMessage *
         const ProtobufCFieldDescriptor *f = find_field(m->descriptor, key);
         if (!f)
             return unknown_field(r, m->descriptor, key);
-        size_t before = path_push(r, key);
+        size_t before = path_push(r, key, NULL);
         int rc = 0;
         if (given_twice(json, f))
             rc = fail(r, ERR_DUPLICATE, "given under both forms of its name");
@@ -443,12 +466,12 @@ static int syntax_error(const char *name, json_error_t *error, struct err *e)
 int msg_json_read(const ProtobufCMessageDescriptor *type, const char *text, size_t len, const char *name,
                   ProtobufCMessage **out, struct err *e)
 {
-    struct reader r = {.name = name, .e = e};
+    struct reader r = {.name = name, .text = text ? text : "", .len = len, .e = e};
     json_error_t error;
     *out = NULL;
     if (len > CONFIG_JSON_MAX)
         return err_set(e, ERR_LIMIT, "%s: %zu bytes long, allowed are %d", name, len, CONFIG_JSON_MAX);
-    json_t *json = json_loadb(text ? text : "", len, JSON_REJECT_DUPLICATES, &error);
+    json_t *json = json_loadb(r.text, len, JSON_REJECT_DUPLICATES, &error);
     if (!json)
         return syntax_error(name, &error, e);
     int rc = read_message(&r, type, json, out);

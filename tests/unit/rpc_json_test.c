@@ -80,15 +80,15 @@ static void test_errors(void **state)
     refuse("", ERR_MALFORMED, "file:1:0: ");
     refuse("{\n \"label\": \n}", ERR_MALFORMED, "file:3:1: ");
     refuse("{} {}", ERR_MALFORMED, "file:1:");
-    refuse("[]", ERR_TYPE, "file: must be an object, not a list");
+    refuse("[]", ERR_TYPE, "file:1:1: must be an object, not a list");
     refuse("{\"label\": \"a\", \"label\": \"b\"}", ERR_DUPLICATE, "file:1:");
     refuse("{\"pollTimeout\": \"1s\", \"poll_timeout\": \"1s\"}", ERR_DUPLICATE, "both forms of its name");
-    refuse("{\"lable\": 1}", ERR_UNKNOWN, "file: unknown field \"lable\"; did you mean \"label\"?");
+    refuse("{\"lable\": 1}", ERR_UNKNOWN, "file:1:2: unknown field \"lable\"; did you mean \"label\"?");
     refuse("{\"poll_frequenzy\": 1}", ERR_UNKNOWN, "did you mean \"pollFrequency\"?");
     refuse("{\"options\": {\"log\": {\"lvl\": \"x\"}}}", ERR_UNKNOWN,
-           "file: options.log: unknown field \"lvl\"; did you mean \"level\"?");
+           "file:1:22: options.log: unknown field \"lvl\"; did you mean \"level\"?");
     refuse("{\"completely_different\": 1}", ERR_UNKNOWN, "unknown field \"completely_different\"");
-    refuse("{\"label\": 7}", ERR_TYPE, "file: label: must be a string, not a number");
+    refuse("{\"label\": 7}", ERR_TYPE, "file:1:2: label: must be a string, not a number");
     refuse("{\"ioUring\": \"true\"}", ERR_TYPE, "ioUring: must be true or false, not a string");
     refuse("{\"ioUring\": 1}", ERR_TYPE, "ioUring");
     refuse("{\"modulus\": true}", ERR_TYPE, "modulus: must be a whole number, not a bool");
@@ -115,6 +115,20 @@ static void test_errors(void **state)
     refuse("{\"options\": 1}", ERR_TYPE, "options: must be an object, not a number");
     refuse("{\"label\": \"\xff\"}", ERR_MALFORMED, "file:1:");
     refuse("{\"label\": \"a\\u0000b\"}", ERR_MALFORMED, "file:1:");
+}
+
+/* Errors point at the place, whatever stands before it. */
+static void test_places(void **state)
+{
+    (void)state;
+    refuse("\n {\"tag\": \"{[\\\"}\",\n\t\"options\" : {\"log\": {}},\n  \"label\": 7}", ERR_TYPE,
+           "file:4:3: label: ");
+    refuse("{\"tag\": \"\xc3\xa4\xe2\x82\xac\", \"l\\u0061bel\": 7}", ERR_TYPE, "file:1:15: label: ");
+    refuse("{\"uplinkInterfaces\":\n [\"a\",\n  null]}", ERR_TYPE, "file:3:3: uplinkInterfaces.1: ");
+    refuse("{\"a.b\": 1}", ERR_UNKNOWN, "file:1:2: unknown field \"a.b\"");
+    refuse("{\"options\": {\"namespaces\": {},\n \"limits\": {\"queueRows\": -1}}}", ERR_RANGE,
+           "file:2:13: options.limits.queueRows: out of range");
+    refuse("{\"pollTimeout\": \"1s\",\n\"poll_timeout\": \"1s\"}", ERR_DUPLICATE, "file:");
 }
 
 static void test_long_names_and_deep_documents(void **state)
@@ -283,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_long_names_and_deep_documents),
         cmocka_unit_test(test_text_is_stable),
         cmocka_unit_test(test_durations),
