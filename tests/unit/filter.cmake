@@ -3,3 +3,4 @@ xtcp_unit_test(filter_kernel_test SOURCES filter_kernel_test.c filter_model.c LI
 if(TARGET xtcp_filter_c)
     xtcp_unit_test(filter_match_test SOURCES filter_match_test.c filter_model.c LIBS xtcp_filter_c)
 endif()
+xtcp_unit_test(filter_manual_test SOURCES filter_manual_test.c LIBS xtcp_filter)
