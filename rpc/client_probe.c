@@ -24,6 +24,7 @@ struct probe {
     int fd;
     SSL_CTX *context;
     SSL *tls;
+    bool asked; /* the daemon has asked for a certificate of ours */
     struct buf *out;
 };
 
@@ -105,6 +106,15 @@ static const char *expected_name(const struct probe *p)
     return p->options->server_name ? p->options->server_name : p->host;
 }
 
+/* Called when the daemon asks for a certificate, whether there is one or not. */
+static int on_asked(SSL *tls, void *arg)
+{
+    struct probe *p = arg;
+    (void)tls;
+    p->asked = true;
+    return 1;
+}
+
 static bool prepare(struct probe *p)
 {
     static const unsigned char protocols[] = "\x02h2";
@@ -123,6 +133,7 @@ static bool prepare(struct probe *p)
         SSL_CTX_use_certificate_chain_file(p->context, o->cert);
         SSL_CTX_use_PrivateKey_file(p->context, o->key, SSL_FILETYPE_PEM);
     }
+    SSL_CTX_set_cert_cb(p->context, on_asked, p);
     SSL_CTX_set_verify(p->context, SSL_VERIFY_NONE, NULL); /* SSL_get_verify_result tells afterwards */
     p->tls = SSL_new(p->context);
     if (!p->tls)
@@ -221,18 +232,14 @@ static bool tell_certificate(struct probe *p)
     return true;
 }
 
-/* The daemon has ended the handshake with |reason|. */
-static bool tell_alert(struct probe *p, int reason)
+/* The daemon has ended the handshake. */
+static bool tell_refusal(struct probe *p)
 {
     const char *text = ERR_reason_error_string(ERR_peek_last_error());
-    bool certificate =
-        reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED || reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE ||
-        reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED ||
-        reason == SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN || reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE;
-    if (certificate && !p->options->cert)
+    if (p->asked && !p->options->cert)
         buf_printf(p->out, "%s wants a certificate of this client: give one with --cert and --key",
                    p->target);
-    else if (certificate)
+    else if (p->asked)
         buf_printf(p->out, "%s does not accept the certificate in %s (%s): --cert and --key name another",
                    p->target, p->options->cert, text ? text : "no reason given");
     else
@@ -264,8 +271,8 @@ static bool tell_failure(struct probe *p)
     bool alert = ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET;
     if (!rpc_channel_uses_tls(p->options))
         return alert && tell_tls(p);
-    if (alert)
-        return tell_alert(p, reason);
+    if (alert || p->asked)
+        return tell_refusal(p);
     /* Bytes that are no TLS, or none at all. */
     if (ERR_GET_LIB(error) == ERR_LIB_SSL &&
         (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
