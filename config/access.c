@@ -1,10 +1,9 @@
 /* What is said about who may connect and what he may do: values and the rules between them. */
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/internal.h"
+#include "lib/users.h"
 
 bool config_listen_is_local(const struct config_listen *l)
 {
@@ -13,35 +12,6 @@ bool config_listen_is_local(const struct config_listen *l)
     if (l->addr.any.sa_family == AF_INET)
         return ntohl(l->addr.in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     return IN6_IS_ADDR_LOOPBACK(&l->addr.in6.sin6_addr);
-}
-
-bool config_uids_have(const struct config_strings *list, uid_t uid)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (strcmp(list->items[i], "*") == 0 || strtoull(list->items[i], NULL, 10) == uid)
-            return true;
-    }
-    return false;
-}
-
-int access_check_uid(const char *item, struct err *e)
-{
-    static const char expected[] = "expected the number of a user (id -u NAME tells it), or * for every user";
-    if (strcmp(item, "*") == 0)
-        return 0;
-    if (!*item || strspn(item, "0123456789") != strlen(item))
-        return err_set(e, ERR_MALFORMED, "is no number; %s", expected);
-    errno = 0;
-    unsigned long long uid = strtoull(item, NULL, 10);
-    if (errno || uid >= UINT32_MAX) /* (uid_t)-1 is nobody */
-        return err_set(e, ERR_RANGE, "is out of range; %s", expected);
-    return 0;
-}
-
-bool access_same_uid(const char *a, const char *b)
-{
-    bool any = strcmp(a, "*") == 0 || strcmp(b, "*") == 0;
-    return any ? strcmp(a, b) == 0 : strtoull(a, NULL, 10) == strtoull(b, NULL, 10);
 }
 
 /* What comes in by plaintext TCP from another machine is neither encrypted nor known to be who it claims:
@@ -58,6 +28,16 @@ static int check_exposure(const struct config *c, const char **option, struct er
                            c->grpc_listen.items[i]);
     }
     return 0;
+}
+
+int access_check_user(const char *item, struct err *e)
+{
+    return users_add(NULL, item, e);
+}
+
+bool access_same_user(const char *a, const char *b)
+{
+    return users_same(a, b);
 }
 
 int access_check_tls_listen(const char *item, struct err *e)

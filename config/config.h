@@ -149,7 +149,7 @@ struct config_option {
     enum config_type type;
     size_t offset;             /* of the field in struct config */
     const char *default_value; /* in text form */
-    int64_t min, max;          /* of the value; of a string's length in bytes; of a list's number of items */
+    int64_t min, max; /* of the value; of a string's length in characters; of a list's number of items */
     const char *zero; /* what 0, allowed besides |min| to |max|, stands for: "off"; NULL: not allowed */
     enum config_reload reload;
     const char *section;      /* heading that it stands under; options of a section are neighbours */
@@ -257,8 +257,5 @@ bool config_listen_is_local(const struct config_listen *l);
 
 /* Whether |list|, of access_control_names or access_read_names, has a pattern for |name|. */
 bool config_names_have(const struct config_strings *list, const char *name);
-
-/* Whether |list|, of access_control_uids or access_read_uids, has |uid|. */
-bool config_uids_have(const struct config_strings *list, uid_t uid);
 
 #endif

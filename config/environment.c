@@ -11,13 +11,15 @@
 #define PREFIX     "XTCP2_"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
-/* Variables that begin as ours do and mean something else. */
+/* Variables that begin as ours do and mean something else. An option of that name would come first. */
 static const char *const foreign[] = {
     "XTCP2_CONFIG",   /* the file: config_parse_args looks at it */
     "XTCP2_TARGET",   /* xtcp2client: where to connect */
+    "XTCP2_CLIENT_*", /* the same program: its own settings */
     "XTCP2_PEER*",    /* tests and measurements */
     "XTCP2_BIN*",     /* the same */
     "XTCP2_SLOW",     /* the same */
+    "XTCP2_SOAK",     /* the same */
     "XTCP2_BENCH*",   /* the same */
     "XTCP2_CAPTURES", /* the same */
     /* Kubernetes gives these to every pod beside a Service whose name begins with xtcp2. */

@@ -67,8 +67,8 @@ int builder_set_origin(struct config_builder *b, const struct config_option *opt
 /* ---- access.c ---- */
 
 /* Items of access_control_uids and access_read_uids. */
-int access_check_uid(const char *item, struct err *e);
-bool access_same_uid(const char *a, const char *b);
+int access_check_user(const char *item, struct err *e);
+bool access_same_user(const char *a, const char *b);
 
 /* Items of grpc_tls_listen; of access_control_names and access_read_names. */
 int access_check_tls_listen(const char *item, struct err *e);

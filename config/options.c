@@ -210,8 +210,9 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .max = 10000000,
         .section = "gRPC",
         .metavar = "COUNT",
-        .help = "How many sockets can be asked for in a second, by all of them together; a tick counts as 20 at "
-                "least. 100000 take a third of a CPU.",
+        .help =
+            "How many sockets can be asked for in a second, by all of them together; a tick counts as 20 at "
+            "least. 100000 take a third of a CPU.",
     },
     {
         OPTION("queue_rows", queue_rows, CONFIG_UINT, CONFIG_HOT),
@@ -272,12 +273,14 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .min = 0,
         .max = 64,
         .section = "Access",
-        .metavar = "UID",
+        .metavar = "USER",
         .help =
-            "Users of this machine who have the role control, by number, besides root and the user of the "
-            "daemon; * is everybody. A change holds for connections that come later.",
-        .check_item = access_check_uid,
-        .same_item = access_same_uid,
+            "Users of this machine who have the role control, besides root and the user of the daemon: "
+            "numbers, "
+            "names, @ and a group, or * for everybody. Names are looked up when the configuration is read. A "
+            "change holds for connections that come later.",
+        .check_item = access_check_user,
+        .same_item = access_same_user,
     },
     {
         OPTION("access_read_uids", access_read_uids, CONFIG_LIST, CONFIG_HOT),
@@ -285,11 +288,11 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .min = 0,
         .max = 64,
         .section = "Access",
-        .metavar = "UID",
+        .metavar = "USER",
         .help = "Users of this machine who have the role read; those who are in neither list have the role "
                 "health.",
-        .check_item = access_check_uid,
-        .same_item = access_same_uid,
+        .check_item = access_check_user,
+        .same_item = access_same_user,
     },
     {
         OPTION("access_control_names", access_control_names, CONFIG_LIST, CONFIG_HOT),

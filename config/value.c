@@ -348,7 +348,7 @@ static int check_string(const struct config_option *o, const char *text, struct 
     struct err why;
     if (value_check_text(text, &why))
         return value_error(o, why.code, text, e, why.text);
-    if (strlen(text) > (size_t)o->max)
+    if (utf8_characters(text) > (size_t)o->max)
         return value_error(o, ERR_RANGE, text, e, "is too long");
     if (*text && o->check_item && o->check_item(text, &why))
         return value_error(o, why.code, text, e, why.text);
@@ -377,7 +377,7 @@ static void string_print(const void *field, const struct config_option *o, struc
 
 static void string_bounds(const struct config_option *o, struct buf *out)
 {
-    buf_printf(out, "at most %lld bytes", (long long)o->max);
+    buf_printf(out, "at most %lld characters", (long long)o->max);
 }
 
 static bool string_equal(const void *a, const void *b)

@@ -27,6 +27,15 @@ static inline size_t utf8_length(const void *text, size_t n)
     return len;
 }
 
+/* Characters (code points) of |text|, which is valid UTF-8. */
+static inline size_t utf8_characters(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 /* Whether the valid sequence at |text| is a control character (C0, DEL or C1): what would break a line or
  * drive a terminal. */
 static inline bool utf8_is_control(const void *text, size_t len)

@@ -180,18 +180,10 @@ const char *config_quote(const char *text, char out[CONFIG_QUOTE_MAX])
     return out;
 }
 
-/* Characters of |text|, which is valid UTF-8: the contract's lengths count these, not bytes. */
-static uint64_t count_characters(const char *text)
-{
-    uint64_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
+/* The contract's lengths count characters, not bytes. */
 static int check_text(const struct config_field *row, const char *text, struct err *e)
 {
-    uint64_t n = count_characters(text);
+    uint64_t n = utf8_characters(text);
     if (n >= row->min && (row->max == 0 || n <= row->max))
         return 0;
     char quoted[CONFIG_QUOTE_MAX];

@@ -5,14 +5,43 @@ _Static_assert((int)CONFIG_ROLE_HEALTH == (int)RPC_ROLE_HEALTH &&
                    (int)CONFIG_ROLE_CONTROL == (int)RPC_ROLE_CONTROL,
                "roles of the configuration and of rpc are the same");
 
-enum rpc_role access_peer_role(const struct config *c, const struct rpc_peer *peer, uid_t own)
+static int find_list(const struct config_strings *list, const char *option, struct users *out, struct err *e)
+{
+    struct err why = {0};
+    for (size_t i = 0; i < list->n; i++) {
+        int rc = users_add(out, list->items[i], &why);
+        if (rc)
+            return err_set(e, rc, "%s: \"%s\" %s", option, list->items[i], why.text);
+    }
+    return 0;
+}
+
+int access_users_find(const struct config *c, struct access_users *out, struct err *e)
+{
+    *out = (struct access_users){0};
+    int rc = find_list(&c->access_control_uids, "access_control_uids", &out->control, e);
+    if (rc == 0)
+        rc = find_list(&c->access_read_uids, "access_read_uids", &out->read, e);
+    if (rc)
+        access_users_clear(out);
+    return rc;
+}
+
+void access_users_clear(struct access_users *users)
+{
+    users_clear(&users->control);
+    users_clear(&users->read);
+}
+
+enum rpc_role access_peer_role(const struct config *c, const struct access_users *users,
+                               const struct rpc_peer *peer, uid_t own)
 {
     switch (peer->kind) {
     case RPC_PEER_USER:
         /* Root and the daemon's own user could take the daemon's place anyway. */
-        if (peer->uid == 0 || peer->uid == own || config_uids_have(&c->access_control_uids, peer->uid))
+        if (peer->uid == 0 || peer->uid == own || users_have(&users->control, peer->uid))
             return RPC_ROLE_CONTROL;
-        return config_uids_have(&c->access_read_uids, peer->uid) ? RPC_ROLE_READ : RPC_ROLE_HEALTH;
+        return users_have(&users->read, peer->uid) ? RPC_ROLE_READ : RPC_ROLE_HEALTH;
     case RPC_PEER_REMOTE:
         return (enum rpc_role)c->access_anonymous_role;
     case RPC_PEER_NOBODY:

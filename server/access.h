@@ -4,12 +4,24 @@
 
 #include "config/config.h"
 #include "lib/err.h"
+#include "lib/users.h"
 #include "rpc/peer.h"
 #include "rpc/server.h"
 #include "server/tokens.h"
 
+/* The users that the configuration lists. */
+struct access_users {
+    struct users control;
+    struct users read;
+};
+
+/* Looks them up. Returns 0 and them in |out|, or a code with |e|. */
+int access_users_find(const struct config *c, struct access_users *out, struct err *e);
+void access_users_clear(struct access_users *users);
+
 /* The role of a connection from |peer|; |own| is the user that the daemon runs as. Any thread. */
-enum rpc_role access_peer_role(const struct config *c, const struct rpc_peer *peer, uid_t own);
+enum rpc_role access_peer_role(const struct config *c, const struct access_users *users,
+                               const struct rpc_peer *peer, uid_t own);
 
 /* The role of a call that comes by TLS, brings a token, or both. Returns 0 and it in |out|, or
  * ERR_UNAUTHENTICATED with |e| when the token is none of ours. Any thread. */

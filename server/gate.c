@@ -117,6 +117,7 @@ void gate_free(struct gate *g)
     rpc_peer_finder_free(g->finder);
     connections_free(g->connections);
     rate_free(g->rate);
+    access_users_clear(&g->users);
     config_unref(g->config);
     pthread_cond_destroy(&g->changed);
     pthread_mutex_destroy(&g->lock);
@@ -143,7 +144,7 @@ static void let_in(struct gate *g, const struct door *door, int fd, const struct
         return;
     }
     rpc_peer_find(g->finder, fd, &peer);
-    enum rpc_role role = access_peer_role(c, &peer, g->own);
+    enum rpc_role role = access_peer_role(c, &g->users, &peer, g->own);
     log_debug("gate", "%s: connection from %s: role %s", rpc_listener_text(door->plain), peer.text,
               rpc_role_names[role]);
     rpc_server_adopt(g->server, fd, role);

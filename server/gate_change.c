@@ -12,6 +12,7 @@
 
 struct gate_change {
     const struct config *config;
+    struct access_users users;
     bool doors;                        /* they change at all; what follows is about them */
     struct door *next[GATE_DOORS_MAX]; /* in the order of the configuration */
     enum door_kind kinds[GATE_DOORS_MAX];
@@ -236,6 +237,7 @@ static void undo(struct gate *g, struct gate_change *ch)
             door_close(ch->next[i]);
     }
     rpc_tls_unref(ch->tls);
+    access_users_clear(&ch->users);
     config_unref(ch->config);
     free(ch);
 }
@@ -250,6 +252,8 @@ int gate_prepare(struct gate *g, const struct config *c, struct gate_change **ou
     ch->config = config_ref(c);
     pthread_mutex_lock(&g->lock);
     int rc = g->closed ? err_set(e, ERR_UNAVAILABLE, "the daemon is stopping") : check_tokens(g, c, e);
+    if (rc == 0)
+        rc = access_users_find(c, &ch->users, e);
     ch->doors = rc == 0 && (!g->config || !same_doors(g->config, c));
     if (ch->doors)
         rc = prepare_doors(g, ch, e);
@@ -356,6 +360,8 @@ void gate_commit(struct gate *g, struct gate_change *ch)
     pthread_mutex_lock(&g->lock);
     if (ch->doors)
         commit_doors(g, ch);
+    access_users_clear(&g->users);
+    g->users = ch->users;
     config_unref(g->config);
     g->config = ch->config;
     end_change(g);

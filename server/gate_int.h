@@ -7,6 +7,7 @@
 
 #include "rpc/peer.h"
 #include "rpc/tls.h"
+#include "server/access.h"
 #include "server/connections.h"
 #include "server/door.h"
 #include "server/gate.h"
@@ -29,6 +30,7 @@ struct gate {
     struct door *doors[GATE_DOORS_MAX];
     size_t n;
     const struct config *config; /* what the doors follow; NULL before the first */
+    struct access_users users;   /* that it lists */
     struct rpc_tls *tls;         /* NULL until there is a door with TLS, then to the end */
     struct tls_gate *tls_gate;
     struct rpc_peer_finder *finder;

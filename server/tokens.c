@@ -12,85 +12,16 @@
 
 #include "lib/log.h"
 
-#define TOKENS_MAX 256
-#define FILE_MAX   (128 * 1024)
-
-/* Padded with zeros, so that all comparisons are of the same length. */
-struct token {
-    unsigned char text[TOKEN_LENGTH_MAX + 1];
-    enum rpc_role role;
-};
-
-struct table {
-    struct token *items;
-    size_t n;
-};
+#define FILE_MAX (128 * 1024)
 
 struct tokens {
     pthread_mutex_t lock; /* guards what follows; a leaf */
     char path[PATH_MAX];
     struct stat seen; /* of the file when it was read, or last found to be no good */
-    struct table table;
+    struct token_table table;
 };
 
-static void table_clear(struct table *t)
-{
-    if (t->items)
-        explicit_bzero(t->items, TOKENS_MAX * sizeof(*t->items));
-    free(t->items);
-    *t = (struct table){0};
-}
-
 /* ---- The file ---- */
-
-static int parse_line(const char *line, size_t len, struct table *out, struct err *e)
-{
-    const char *colon = memchr(line, ':', len);
-    enum rpc_role role = RPC_ROLE_READ;
-    size_t role_len = colon ? (size_t)(colon - line) : 0;
-    while (role < RPC_ROLES &&
-           (strlen(rpc_role_names[role]) != role_len || strncmp(line, rpc_role_names[role], role_len) != 0))
-        role++;
-    if (!colon || role == RPC_ROLES)
-        return err_set(e, ERR_MALFORMED, "expected read:TOKEN or control:TOKEN");
-    const char *text = colon + 1;
-    size_t n = len - role_len - 1;
-    if (n < TOKEN_LENGTH_MIN || n > TOKEN_LENGTH_MAX)
-        return err_set(e, ERR_RANGE, "a token has %d to %d characters", TOKEN_LENGTH_MIN, TOKEN_LENGTH_MAX);
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] <= ' ' || text[i] > '~')
-            return err_set(e, ERR_MALFORMED, "a token has printable ASCII characters without spaces");
-    }
-    if (out->n == TOKENS_MAX)
-        return err_set(e, ERR_RANGE, "there are more than %d tokens", TOKENS_MAX);
-    struct token *t = &out->items[out->n++];
-    memcpy(t->text, text, n);
-    t->role = role;
-    return 0;
-}
-
-/* Reads |text|: a token in each line that is neither empty nor a comment. */
-static int parse(const char *text, size_t len, struct table *out, struct err *e)
-{
-    *out = (struct table){.items = calloc(TOKENS_MAX, sizeof(*out->items))};
-    if (!out->items)
-        return err_set(e, -ENOMEM, "out of memory");
-    int rc = 0;
-    for (unsigned number = 1; len > 0 && rc == 0; number++) {
-        const char *newline = memchr(text, '\n', len);
-        size_t n = newline ? (size_t)(newline - text) : len;
-        if (n > 0 && text[0] != '#')
-            rc = parse_line(text, n, out, e);
-        if (rc)
-            err_prefix(e, "line %u", number);
-        n += newline != NULL;
-        text += n;
-        len -= n;
-    }
-    if (rc)
-        table_clear(out);
-    return rc;
-}
 
 /* A file that others can change or read is no place for secrets. */
 static int check_mode(const struct stat *st, struct err *e)
@@ -107,7 +38,7 @@ static int check_mode(const struct stat *st, struct err *e)
     return 0;
 }
 
-static int read_table(int fd, struct table *out, struct err *e)
+static int read_table(int fd, struct token_table *out, struct err *e)
 {
     struct stat st;
     int rc = fstat(fd, &st) == 0 ? check_mode(&st, e) : err_set(e, -errno, "%s", err_name(-errno));
@@ -127,15 +58,15 @@ static int read_table(int fd, struct table *out, struct err *e)
     else if (n == FILE_MAX)
         rc = err_set(e, ERR_RANGE, "is longer than %d bytes", FILE_MAX - 1);
     else
-        rc = parse(text, n, out, e);
+        rc = token_table_parse(text, n, out, e);
     explicit_bzero(text, n);
     free(text);
     return rc;
 }
 
-static int load(const char *path, struct table *out, struct err *e)
+static int load(const char *path, struct token_table *out, struct err *e)
 {
-    *out = (struct table){0};
+    *out = (struct token_table){0};
     if (!*path)
         return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -163,7 +94,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 static void refresh(struct tokens *t, const char *path)
 {
     struct stat now;
-    struct table fresh;
+    struct token_table fresh;
     struct err e = {0};
     look(path, &now);
     if (same_file(&now, &t->seen) && strcmp(path, t->path) == 0)
@@ -174,7 +105,7 @@ static void refresh(struct tokens *t, const char *path)
         log_error("access", "%s; the tokens from before still count", e.text);
         return;
     }
-    table_clear(&t->table);
+    token_table_clear(&t->table);
     t->table = fresh;
     log_info("access", "token_file: %zu tokens", fresh.n);
 }
@@ -202,7 +133,7 @@ void tokens_free(struct tokens *t)
 {
     if (!t)
         return;
-    table_clear(&t->table);
+    token_table_clear(&t->table);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }

@@ -6,9 +6,7 @@
 
 #include "lib/err.h"
 #include "rpc/role.h"
-
-#define TOKEN_LENGTH_MIN 16
-#define TOKEN_LENGTH_MAX 255
+#include "server/token_table.h"
 
 struct tokens;
 

@@ -25,7 +25,7 @@ def draw(chance, generation):
     for field in chance.sample(("label", "tag", "location", "times", "groups", "jitter", "debug_level", "limits", "dirs"),
                                chance.randint(1, 4)):
         if field in ("label", "tag"):
-            setattr(c, field, text(chance, 14))  # of up to three bytes: some are too long for 40
+            setattr(c, field, text(chance, 44))  # some are too long
         elif field == "location":
             c.location = text(chance, 60)
         elif field == "times":

@@ -115,11 +115,12 @@ static void test_variables_of_others(void **state)
 {
     (void)state;
     struct result r =
-        start(ENV("XTCP2_TARGET=x", "XTCP2_CAPTURES=/x", "XTCP2_BIN_DIR=/x", "XTCP2_PEER=x", "XTCP2_SLOW=4",
-                  "XTCP2_BENCH=full", "XTCP2_SERVICE_HOST=10.0.0.1", "XTCP2_SERVICE_PORT=8889",
-                  "XTCP2_SERVICE_PORT_GRPC=8889", "XTCP2_PORT=tcp://10.0.0.1:8889",
-                  "XTCP2_PORT_8889_TCP_ADDR=10.0.0.1", "XTCP2_EXTRA_SERVICE_HOST=10.0.0.1",
-                  "XTCP2_EXTRA_PORT=tcp://10.0.0.1:1", "XTCP2_EXTRA_PORT_1_TCP=tcp://10.0.0.1:1"),
+        start(ENV("XTCP2_TARGET=x", "XTCP2_CLIENT_CONFIG=/x", "XTCP2_SOAK=1", "XTCP2_CAPTURES=/x",
+                  "XTCP2_BIN_DIR=/x", "XTCP2_PEER=x", "XTCP2_SLOW=4", "XTCP2_BENCH=full",
+                  "XTCP2_SERVICE_HOST=10.0.0.1", "XTCP2_SERVICE_PORT=8889", "XTCP2_SERVICE_PORT_GRPC=8889",
+                  "XTCP2_PORT=tcp://10.0.0.1:8889", "XTCP2_PORT_8889_TCP_ADDR=10.0.0.1",
+                  "XTCP2_EXTRA_SERVICE_HOST=10.0.0.1", "XTCP2_EXTRA_PORT=tcp://10.0.0.1:1",
+                  "XTCP2_EXTRA_PORT_1_TCP=tcp://10.0.0.1:1"),
               NULL);
     if (r.rc)
         fail_msg("%s", r.e.text);

@@ -222,7 +222,7 @@ static void test_validate(void **state)
          "log_level: value \"5\" is unknown; allowed error, warn, info, debug or trace"},
         {break_format, ERR_RANGE, "log_format: value \"2\" is unknown; allowed text or json"},
         {break_label, ERR_MALFORMED,
-         "label: value \"a?b\" holds a control character; allowed at most 40 bytes"},
+         "label: value \"a?b\" holds a control character; allowed at most 40 characters"},
         {break_listen, ERR_RANGE, "grpc_listen: value \"\" is an empty list; allowed 1 to 16 values"},
         {break_comma, ERR_MALFORMED, "netns_dirs: value \"/a,b\" holds a comma, which separates values"},
         {break_twice, ERR_DUPLICATE, "netns_dirs: value \"/a\" is given twice"},

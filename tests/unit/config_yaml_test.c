@@ -90,7 +90,7 @@ static const struct {
     {"queue_rows: yes", ERR_MALFORMED,
      "x.yaml:1: queue_rows: value \"yes\" is not a whole number; allowed 1024 to 16777216"},
     {"label: |\n  two\n  lines\n", ERR_MALFORMED,
-     "x.yaml:1: label: value \"two?lines?\" holds a control character; allowed at most 40 bytes"},
+     "x.yaml:1: label: value \"two?lines?\" holds a control character; allowed at most 40 characters"},
     {"grpc_listen:\n  - 127.0.0.1:1\n  - nowhere:2\n", ERR_MALFORMED,
      "x.yaml:3: grpc_listen: value \"nowhere:2\" has a name that is not resolved here; give an IP address or "
      "localhost; "
@@ -127,7 +127,7 @@ static const struct {
     {"poll_timeout: [1s]", ERR_TYPE,
      "x.yaml:1: poll_timeout: a list where a duration such as 250ms or 1m30s is expected; allowed 1ms to 7d"},
     {"label: {a: b}", ERR_TYPE,
-     "x.yaml:1: label: a mapping where text is expected; allowed at most 40 bytes"},
+     "x.yaml:1: label: a mapping where text is expected; allowed at most 40 characters"},
     {"netns_dirs: /run", ERR_TYPE,
      "x.yaml:1: netns_dirs: a single value where a list is expected; allowed at most 16 values"},
     {"netns_dirs: [[/a]]", ERR_TYPE,
@@ -245,7 +245,7 @@ static void test_other_front_ends(void **state)
     assert_int_equal(config_builder_set(b, "poll_timeout", "3s", "XTCP2_POLL_TIMEOUT", &e), 0);
     assert_string_equal(config_builder_origin(b, test_option("poll_timeout")), "XTCP2_POLL_TIMEOUT");
     assert_int_equal(config_builder_set(b, "tag", "\n", "XTCP2_TAG", &e), ERR_MALFORMED);
-    assert_string_equal(e.text, "XTCP2_TAG: value \"?\" holds a control character; allowed at most 40 bytes");
+    assert_string_equal(e.text, "XTCP2_TAG: value \"?\" holds a control character; allowed at most 40 characters");
     assert_int_equal(config_builder_set(b, "nope", "1", "XTCP2_NOPE", &e), ERR_UNKNOWN);
     assert_string_equal(e.text, "XTCP2_NOPE: nope: no such option");
     /* a builder stays good for a second configuration */

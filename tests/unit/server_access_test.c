@@ -52,13 +52,19 @@ static void test_roles(void **state)
         {"*", "*", "health", RPC_PEER_REMOTE, 0, RPC_ROLE_HEALTH},
         {"", "", "read", RPC_PEER_REMOTE, 0, RPC_ROLE_READ},
         {"", "", "control", RPC_PEER_REMOTE, 1000, RPC_ROLE_CONTROL},
+        {"nobody", "", "health", RPC_PEER_USER, 65534, RPC_ROLE_CONTROL},
+        {"", "@daemon", "health", RPC_PEER_USER, 1, RPC_ROLE_READ}, /* its primary group */
+        {"", "@daemon,@0", "health", RPC_PEER_USER, 2, RPC_ROLE_HEALTH},
         {"*", "*", "control", RPC_PEER_NOBODY, 0, RPC_ROLE_HEALTH},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct config *c = with(cases[i].control, cases[i].read, cases[i].anonymous);
         struct rpc_peer peer = {.kind = cases[i].kind, .uid = cases[i].uid};
-        if (access_peer_role(c, &peer, OWN) != cases[i].role)
+        struct access_users users;
+        assert_int_equal(access_users_find(c, &users, NULL), 0);
+        if (access_peer_role(c, &users, &peer, OWN) != cases[i].role)
             fail_msg("case %zu: the role is not %s", i, rpc_role_names[cases[i].role]);
+        access_users_clear(&users);
         config_unref(c);
     }
 }
