@@ -72,7 +72,7 @@ struct options {
     bool watch;
     bool wait;
     bool all;
-    const char *sort;    /* of top: one of its orders */
+    const char *sort; /* of top: one of its orders */
     bool no_color;
     const char *columns; /* names separated by commas */
     const char *sort_by; /* the same, with a direction each */

@@ -18,7 +18,8 @@
 
 void output_init(struct output *o, int fd)
 {
-    *o = (struct output){.fd = fd, .size_fd = fd, .notes_fd = STDERR_FILENO, .stop_fd = -1, .terminal = isatty(fd) == 1};
+    *o = (struct output){
+        .fd = fd, .size_fd = fd, .notes_fd = STDERR_FILENO, .stop_fd = -1, .terminal = isatty(fd) == 1};
     buf_init(&o->data);
 }
 

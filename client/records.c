@@ -18,12 +18,12 @@ enum { LABEL_NONE = -1 };
 struct records {
     const struct view *view;
     struct output *out;
-    struct sockets *sockets;      /* tables */
-    struct format_writer *writer; /* the others */
+    struct sockets *sockets;                                               /* tables */
+    struct format_writer *writer;                                          /* the others */
     int (*take)(void *context, const record_message *m, const char *node); /* instead of these two */
     void *context;
-    struct order *order;          /* NULL: in the order of their coming */
-    int node_label;               /* number of the writer's label, or LABEL_NONE */
+    struct order *order; /* NULL: in the order of their coming */
+    int node_label;      /* number of the writer's label, or LABEL_NONE */
     int time_label;
     int64_t time_ns;           /* that |time| says */
     char time[CLOCK_TEXT_MAX]; /* value of the label */

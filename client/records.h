@@ -31,8 +31,8 @@ struct records_added {
  * format has a place for it. |v| and |out| must outlive it. NULL without memory. */
 struct records *records_new(const struct view *v, bool nodes, struct output *out);
 
-/* The same for records that go to |take| with |context|; |take| returns 0 or a negative code, which records_add
- * returns. Of |v| the fields count alone. */
+/* The same for records that go to |take| with |context|; |take| returns 0 or a negative code, which
+ * records_add returns. Of |v| the fields count alone. */
 struct records *records_new_to(const struct view *v,
                                int (*take)(void *context, const record_message *m, const char *node),
                                void *context, struct output *out);
