@@ -44,23 +44,54 @@ static int64_t find_record(const uint8_t *row, size_t n, const uint8_t **record,
     return 0;
 }
 
+/* Goes over the field at the place of |w| and tells its number. As wire_next, which it leaves everything to
+ * that is not as short as nearly all fields are: their values are not looked at. */
+static inline int skip_field(struct wire *w, uint32_t *number)
+{
+    const uint8_t *at = w->at;
+    if (w->end - at >= 10) { /* two bytes of tag, eight of a value */
+        uint32_t tag = at[0] < 0x80 ? at[0] : (at[0] & 0x7fu) | (uint32_t)at[1] << 7;
+        bool fits = at[0] < 0x80 || at[1] < 0x80;
+        at += 1 + (at[0] >= 0x80);
+        uint64_t value;
+        memcpy(&value, at, sizeof(value));
+        uint64_t ends = ~value & UINT64_C(0x8080808080808080); /* of a varint: its last byte's highest bit */
+        if ((tag & 7) == WIRE_VARINT && ends)
+            at += __builtin_ctzll(ends) / 8 + 1;
+        else if ((tag & 7) == WIRE_LEN && *at < 0x80 && *at < w->end - at)
+            at += 1 + *at;
+        else
+            fits = false;
+        if (fits && tag >> 3) {
+            w->at = at;
+            *number = tag >> 3;
+            return 1;
+        }
+    }
+    struct wire_field f;
+    int rc = wire_next(w, &f);
+    if (rc > 0)
+        *number = f.number;
+    return rc;
+}
+
 /* Copies what stays of |record| to |out|. Neighbours go together. */
 static int64_t cut_record(const struct record_mask *m, const uint8_t *record, size_t len, uint8_t *out)
 {
     struct wire w = wire_over(record, len);
-    struct wire_field f;
     const uint8_t *begin = record; /* of fields that stay and are not copied yet */
     uint8_t *to = out;
     int rc = 1;
     while (rc > 0) {
         const uint8_t *at = w.at;
-        rc = wire_next(&w, &f);
-        if (rc > 0 && record_mask_has(m, f.number))
+        uint32_t number = 0;
+        rc = skip_field(&w, &number);
+        if (rc > 0 && record_mask_has(m, number))
             continue;
         memcpy(to, begin, (size_t)(at - begin));
         to += at - begin;
         begin = w.at;
-        if (rc > 0 && f.number > m->last)
+        if (rc > 0 && number > m->last)
             break;
     }
     return rc < 0 ? rc : to - out;
