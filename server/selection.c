@@ -39,6 +39,12 @@ static int read_columns(struct selection *s, const struct stream_request *r, str
 
 static int read_netns(struct selection *s, const struct stream_request *r, struct err *e)
 {
+    size_t bytes = 0;
+    for (size_t i = 0; i < r->n_netns; i++)
+        bytes += strlen(r->netns[i]);
+    if (bytes > SELECTION_NETNS_MAX)
+        return err_set(e, ERR_RANGE, "netns: %zu bytes of patterns, allowed are %d", bytes,
+                       SELECTION_NETNS_MAX);
     if (r->n_netns == 0)
         return 0;
     s->netns = calloc(r->n_netns, sizeof(char *));

@@ -17,7 +17,9 @@
 #include "record/mask.h"
 #include "rpc/msg_stream.h"
 
-#define SELECTION_NO_PLACE (-1)
+#define SELECTION_NO_PLACE  (-1)
+#define SELECTION_NETNS_MAX 4096 /* bytes of all patterns of a stream: each is held against each namespace   \
+                                  */
 
 struct selection {
     _Atomic uint32_t refs;

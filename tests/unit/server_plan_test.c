@@ -260,6 +260,29 @@ static void test_what_a_selection_refuses(void **state)
     }
 }
 
+static void test_patterns_are_bounded(void **state)
+{
+    (void)state;
+    char pattern[STREAM_NAME_MAX + 1];
+    char *netns[STREAM_NAMES_MAX];
+    struct selection *s = NULL;
+    struct err e;
+    memset(pattern, '*', sizeof(pattern) - 1);
+    pattern[sizeof(pattern) - 1] = '\0';
+    for (size_t i = 0; i < STREAM_NAMES_MAX; i++)
+        netns[i] = pattern;
+    struct stream_request r = {.netns = netns, .n_netns = SELECTION_NETNS_MAX / STREAM_NAME_MAX};
+    assert_int_equal(selection_new(&r, &s, &e), 0);
+    selection_unref(s);
+    r.n_netns++;
+    assert_int_equal(selection_new(&r, &s, &e), ERR_RANGE);
+    assert_non_null(strstr(e.text, "netns: 4335 bytes"));
+    pattern[12] = '\0';
+    r.n_netns = STREAM_NAMES_MAX;
+    assert_int_equal(selection_new(&r, &s, &e), 0);
+    selection_unref(s);
+}
+
 static void test_which_namespaces_a_selection_wants(void **state)
 {
     (void)state;
@@ -729,6 +752,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_selection_refuses),
+        cmocka_unit_test(test_patterns_are_bounded),
         cmocka_unit_test(test_which_namespaces_a_selection_wants),
         cmocka_unit_test(test_same_selections),
         cmocka_unit_test(test_stream_info),
