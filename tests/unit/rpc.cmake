@@ -1,4 +1,4 @@
-foreach(part stream config_table config_set config_requests options json control reflection)
+foreach(part stream focus config_table config_set config_requests options json control reflection)
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
 endforeach()
 xtcp_unit_test(rpc_client_test SOURCES rpc_client_test.c LIBS xtcp_rpc)
