@@ -62,7 +62,8 @@ PARTS = {
 def expected(p):
     """The keys of the rows that all parts together give."""
     per_ns = ("bare.cpu", "cpu", "cpu.ratio", "wall", "wall.ratio", "rss", "threads")
-    keys = {"bare.cpu", "collect.cpu", "stage.parse", "stage.encode", "collect.ratio", "ss.cpu", "collect.ss",
+    keys = {"bare.cpu", "collect.cpu", "stage.parse", "stage.encode", "collect.ratio", "filter.kernel",
+            "filter.few", "filter.all", "ss.cpu", "collect.ss",
             f"fanout.batch.{p.many_subscribers}", f"fanout.single.{p.many_subscribers}",
             "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
     for kind in [f"batch.{n}" for n in p.subscribers] + [f"single.{p.subscribers[0]}"]:

@@ -9,6 +9,9 @@ from suite.process import Daemon, Failed, Job, Readers, inside
 COLLECT_BOUND = 1.15  # the whole collection, times a loop that only receives
 SS_BOUND = 1 / 3      # the whole collection, times ss
 BATCH = 256
+KERNEL_BOUND = 0.1    # a filter that the kernel evaluates and that few sockets pass, times the whole collection
+FILTER_BOUND = 1.1    # a filter that the collector evaluates, whatever passes, times the same
+FEW = 10
 
 # Daemon CPU per record and subscriber, in microseconds, beyond the collection itself: (rows per message, subscribers).
 FANOUT_BOUNDS = {(BATCH, 1): 0.3, (BATCH, 100): 0.12, (0, 1): 2.5, (0, 100): 1.2}
@@ -50,6 +53,23 @@ class Site:
         """CPU time of one collection up to |stage|, parse or collect, without a daemon."""
         return self.stages.ask(f"{stage} {times}")[0] / times
 
+    def ports(self, count):
+        """A range of local ports, LOW-HIGH, in which |count| sockets are."""
+        listed = subprocess.run(inside(self.netns) + ["ss", "-HtnO", "state", "established"], stdout=subprocess.PIPE,
+                                text=True, check=True).stdout
+        ports = sorted(int(line.split()[2].rsplit(":", 1)[1]) for line in listed.splitlines())
+        for i in range(len(ports) - count):  # the listeners' ports are on many sockets, some automatic ones on two
+            if ports[i + count - 1] < ports[i + count] and (i == 0 or ports[i - 1] < ports[i]):
+                return f"{ports[i]}-{ports[i + count - 1]}"
+        raise Failed(f"no range of ports has {count} sockets")
+
+    def filtered_ns(self, expression, rows, times):
+        """CPU time of one collection of what passes |expression|, which is |rows| sockets, without a daemon."""
+        cpu, found = self.stages.ask(f"filter {times} {expression}")
+        if found != rows * times:
+            raise Failed(f"{expression}: {found / times:g} sockets instead of {rows}")
+        return cpu / times
+
     def alone_ns(self, polls):
         """CPU time of one poll nobody reads."""
         return self.alone.poll(polls, self.sockets)[0]
@@ -83,12 +103,17 @@ def measure(report, bench, p):
     kinds = [(BATCH, count) for count in p.subscribers] + [(0, p.subscribers[0])]
     report.section(f"{n} sockets in one namespace; CPU time, of the daemon all threads")
     bare, parse, collect, alone, ss, read = [], [], [], [], [], {kind: [] for kind in kinds}
+    kernel, few, everything = [], [], []
     with contextlib.ExitStack() as stack:
         site = Site(stack, bench, n, kinds)
+        ports = site.ports(FEW)
         for _ in range(p.rounds):
             bare.append(site.bare_ns(p.dumps) / n)
             parse.append(site.stage_ns("parse", p.dumps) / n)
             collect.append(site.stage_ns("collect", p.dumps) / n)
+            kernel.append(site.filtered_ns(f"sport = {ports}", FEW, p.dumps) / n)
+            few.append(site.filtered_ns(f"sport = {ports} or rtt > 1h", FEW, p.dumps) / n)
+            everything.append(site.filtered_ns("rtt >= 0 and not (cong = none or netns != bench)", n, p.dumps) / n)
             alone.append(site.alone_ns(p.dumps) / n)
             for kind in kinds:
                 read[kind].append(site.read_ns(kind, max(1, p.dumps // kind[1])) / n)
@@ -98,6 +123,12 @@ def measure(report, bench, p):
     report.add("stage.parse", "    of it parsing, leaving out duplicates", "ns/sock", [v - a for a, v in zip(bare, parse)])
     report.add("stage.encode", "    of it encoding into batches", "ns/sock", [v - q for q, v in zip(parse, collect)])
     report.add("collect.ratio", "(b) / (a)", "x", [b / a for a, b in zip(bare, alone)], COLLECT_BOUND)
+    report.add("filter.kernel", f"filtered in the kernel, {FEW} sockets pass, / everything", "x",
+               [k / c for k, c in zip(kernel, collect)], KERNEL_BOUND)
+    report.add("filter.few", f"filtered by the collector, {FEW} sockets pass, / everything", "x",
+               [f / c for f, c in zip(few, collect)], FILTER_BOUND)
+    report.add("filter.all", "the same, all of them pass, / everything", "x",
+               [a / c for a, c in zip(everything, collect)], FILTER_BOUND)
     report.add("ss.cpu", "(d) ss -tinem", "ns/sock", ss)
     report.add("collect.ss", "(b) / (d)", "x", [b / d for b, d in zip(alone, ss)], SS_BOUND)
     for batch_rows, count in kinds:

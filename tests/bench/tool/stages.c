@@ -70,10 +70,12 @@ static void sink_done(void *arg, const struct collector_result *result)
     pthread_mutex_unlock(&s->lock);
 }
 
-static int64_t collect(struct collector *c, struct sink *s)
+/* One collection, of what passes |f| alone; NULL: of everything. Returns its CPU time; adds its rows to
+ * |rows|. */
+static int64_t collect(struct collector *c, struct sink *s, struct filter *f, uint64_t *rows)
 {
     struct collector_order *o = collector_order_new();
-    if (!o || !(o->hostname = strdup("bench")))
+    if (!o || !(o->hostname = strdup("bench")) || (f && collector_order_filters(o, &f, 1, false)))
         die_text("an order", "out of memory");
     o->poll_id = 1;
     o->timestamp_ns = clock_wall_ns();
@@ -89,12 +91,30 @@ static int64_t collect(struct collector *c, struct sink *s)
     collector_order_unref(o);
     if (s->result.err.code)
         die_text("a collection", s->result.err.text);
+    *rows += s->result.rows;
     return s->result.cpu_ns;
+}
+
+/* "filter N EXPRESSION". */
+static int64_t collect_filtered(struct collector *c, struct sink *s, const char *text, uint64_t *rows)
+{
+    int64_t cpu = 0;
+    struct filter *f;
+    struct filter_error e;
+    char *expression;
+    unsigned long times = strtoul(text, &expression, 10);
+    if (filter_parse(expression, &f, &e))
+        die_text(expression, e.err.text);
+    for (unsigned long i = 0; i < times; i++)
+        cpu += collect(c, s, f, rows);
+    filter_unref(f);
+    return cpu;
 }
 
 static void answer(const char *line, struct u64set *seen, struct collector *c, struct sink *sink)
 {
     int64_t cpu = 0;
+    uint64_t rows = 0;
     if (!strncmp(line, "parse ", 6)) {
         uint64_t rounds = number(line + 6, 1);
         int64_t start = clock_thread_cpu_ns();
@@ -103,19 +123,22 @@ static void answer(const char *line, struct u64set *seen, struct collector *c, s
         cpu = clock_thread_cpu_ns() - start;
     } else if (!strncmp(line, "collect ", 8)) {
         for (uint64_t i = number(line + 8, 1); i > 0; i--)
-            cpu += collect(c, sink);
+            cpu += collect(c, sink, NULL, &rows);
+    } else if (!strncmp(line, "filter ", 7)) {
+        cpu = collect_filtered(c, sink, line + 7, &rows);
     } else {
-        die_text(line, "expected parse N or collect N");
+        die_text(line, "expected parse N, collect N or filter N EXPRESSION");
     }
-    say("%lld", (long long)cpu);
+    say("%lld %llu", (long long)cpu, (unsigned long long)rows);
 }
 
-/* In this process's namespace. Says: ready SOCKETS. "parse N", "collect N": does so N times, says: CPU_NS. */
+/* In this process's namespace. Says: ready SOCKETS. "parse N", "collect N", "filter N EXPRESSION":
+ * does so N times, says: CPU_NS ROWS, of all times together. */
 int job_stages(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    char line[32];
+    char line[256];
     sigset_t all;
     struct sink sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct collectors_options options = {.pool = batch_pool_new(4), .sink = {sink_batch, sink_done, &sink}};
