@@ -491,7 +491,8 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .help = "Which namespaces are collected; all when there is no pattern. A pattern is a name (web-*, "
                 "default for the daemon's own; * ? [ab] as in a shell, name:A:B for a name with a colon), a "
                 "path (/run/netns/web-*), kind:own, kind:named, kind:anonymous, cookie:NUMBER or "
-                "inode:NUMBER. The others stay in the list of namespaces, as excluded.",
+                "inode:NUMBER (netns:[NUMBER], as records have it, is the same). The others stay in the list "
+                "of namespaces, as excluded.",
         .check_item = netns_pattern_check,
         .same_item = netns_pattern_same,
     },

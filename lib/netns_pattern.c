@@ -11,7 +11,15 @@ enum subject { NAME, PATH, KIND, COOKIE, INODE, SUBJECTS };
 static const char *const prefixes[SUBJECTS] = {
     [NAME] = "name:", [PATH] = "path:", [KIND] = "kind:", [COOKIE] = "cookie:", [INODE] = "inode:"};
 
+/* What records call a namespace without a name: netns:[NUMBER]. */
+static const char label[] = "netns:[";
+
 static const char *const kinds[] = {"own", "named", "anonymous"};
+
+static bool is_label(const char *text)
+{
+    return strncmp(text, label, strlen(label)) == 0;
+}
 
 /* What |text| is about; |*rest| is what it says about that. SUBJECTS: it starts with a word that is none of
  * ours. */
@@ -20,6 +28,10 @@ static enum subject split(const char *text, const char **rest)
     *rest = text;
     if (*text == '/')
         return PATH;
+    if (is_label(text)) {
+        *rest = text + strlen(label);
+        return INODE;
+    }
     if (!strchr(text, ':'))
         return NAME;
     for (enum subject s = NAME; s < SUBJECTS; s++) {
@@ -32,9 +44,11 @@ static enum subject split(const char *text, const char **rest)
     return SUBJECTS;
 }
 
-static int check_number(const char *text, struct err *e)
+/* |end|: what follows the digits. */
+static int check_number(const char *text, const char *end, struct err *e)
 {
-    if (strspn(text, "0123456789") != strlen(text))
+    size_t digits = strspn(text, "0123456789");
+    if (!digits || strcmp(text + digits, end) != 0)
         return err_set(e, ERR_MALFORMED, "is no number after the colon");
     errno = 0;
     if (strtoull(text, NULL, 10) == 0 || errno)
@@ -70,7 +84,9 @@ int netns_pattern_check(const char *text, struct err *e)
         return err_set(e, ERR_MALFORMED, "is not an absolute path");
     if (s == KIND)
         return check_kind(rest, e);
-    return s == COOKIE || s == INODE ? check_number(rest, e) : 0;
+    if (s == COOKIE || s == INODE)
+        return check_number(rest, is_label(text) ? "]" : "", e);
+    return 0;
 }
 
 bool netns_pattern_same(const char *a, const char *b)

@@ -5,7 +5,8 @@
  *     /run/netns/web*  a name with its directory; path:/run/netns/web* is the same
  *     kind:anonymous   how it was found: own, named or anonymous
  *     cookie:4711      its identity
- *     inode:4026532001 its number on nsfs
+ *     inode:4026532001 its number on nsfs; netns:[4026532001], as records call one without a name, is the
+ * same
  *
  * Pure, any thread. */
 #ifndef XTCP_LIB_NETNS_PATTERN_H

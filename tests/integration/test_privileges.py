@@ -191,6 +191,24 @@ def test_net_bind_service_is_for_low_ports(host):
     assert re.search("127.0.0.1:889.*Permission denied", refused.stderr)
 
 
+def test_listeners_that_come_later(host):
+    """What they need is still there when the daemon has long given up the rest."""
+    ns = host.namespace()
+    folder = host.folder()
+    d = host.daemon("--poll-frequency", "1h", "--unix-socket-group", "65533", listen=[f"unix:{folder}/first"],
+                    wrapper=("nsenter", f"--net={ns.path}"))
+    c = host.connect(d)
+    options = c.get().options
+    options.listeners.listen[:] = [f"unix:{folder}/first", f"unix:{folder}/second", "127.0.0.1:889"]
+    c.set(options=options)
+    assert os.stat(f"{folder}/second").st_gid == 65533
+    with ns:
+        s = host.keep(socket.socket())
+    s.settimeout(5)
+    s.connect(("127.0.0.1", 889))
+    assert host.connect(f"unix:{folder}/second").health() == "SERVING"
+
+
 def test_files_of_others_are_not_written(host):
     """CAP_DAC_OVERRIDE is not kept: a state file in somebody else's folder is an error in the log, and nothing else."""
     folder = host.folder()

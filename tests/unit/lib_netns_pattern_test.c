@@ -32,7 +32,11 @@ static void test_check(void **state)
         {"", ERR_MALFORMED, "pattern is missing"},
         {"name:", ERR_MALFORMED, "pattern is missing"},
         {"cookie:", ERR_MALFORMED, "pattern is missing"},
-        {"netns:[4026532001]", ERR_UNKNOWN, "unknown word"},
+        {"netns:[4026532001]", 0, ""},
+        {"netns:[]", ERR_MALFORMED, "no number"},
+        {"netns:[*]", ERR_MALFORMED, "no number"},
+        {"netns:[7", ERR_MALFORMED, "no number"},
+        {"netns:7", ERR_UNKNOWN, "unknown word"},
         {"Kind:own", ERR_UNKNOWN, "unknown word"},
         {"kind:*", ERR_UNKNOWN, "allowed kind:own, kind:named and kind:anonymous"},
         {"cookie:0", ERR_RANGE, "allowed 1 to"},
@@ -62,6 +66,7 @@ static void test_same(void **state)
     assert_true(netns_pattern_same("a", "name:a"));
     assert_true(netns_pattern_same("/a", "path:/a"));
     assert_true(netns_pattern_same("cookie:7", "cookie:007"));
+    assert_true(netns_pattern_same("netns:[7]", "inode:7"));
     assert_false(netns_pattern_same("cookie:7", "inode:7"));
     assert_false(netns_pattern_same("a", "b"));
     assert_false(netns_pattern_same("name:kind:own", "kind:own"));
@@ -80,9 +85,19 @@ static const struct netns_facts web = {.names = names,
 static void test_match(void **state)
 {
     (void)state;
-    static const char *const yes[] = {
-        "web-1",        "web-*",      "name:web-?",  "[vw]eb-1",        "blue",       "*",
-        "/run/netns/*", "path:*blue", "cookie:4711", "cookie:00004711", "kind:named", "inode:4026532001"};
+    static const char *const yes[] = {"web-1",
+                                      "web-*",
+                                      "name:web-?",
+                                      "[vw]eb-1",
+                                      "blue",
+                                      "*",
+                                      "/run/netns/*",
+                                      "path:*blue",
+                                      "cookie:4711",
+                                      "cookie:00004711",
+                                      "kind:named",
+                                      "inode:4026532001",
+                                      "netns:[4026532001]"};
     static const char *const no[] = {"web",      "eb-1",      "Web-1",      "/run/netns/blue",
                                      "kind:own", "cookie:47", "inode:4711", "kind:anonymous",
                                      "[",        "/web-1"};
