@@ -35,7 +35,12 @@ static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, st
     struct rpc_call *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    *c = (struct rpc_call){.refs = 1, .server = s, .slot = slot, .queue = queue};
+    *c = (struct rpc_call){.refs = 1,
+                           .server = s,
+                           .slot = slot,
+                           .queue = queue,
+                           .goodbye_code = ERR_UNAVAILABLE,
+                           .goodbye_text = "the daemon is stopping"};
     atomic_fetch_add(&slot->face->calls, 1);
     pthread_mutex_init(&c->lock, NULL);
     grpc_metadata_array_init(&c->metadata);
@@ -98,11 +103,15 @@ struct rpc_message rpc_message_copy(const void *data, size_t len, bool more)
 
 void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
 {
+    if (rpc_call_try_post(s, slot, queue))
+        rpc_server_owe(s, slot);
+}
+
+int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
+{
     struct rpc_call *c = call_new(s, slot, queue);
-    if (!c) {
-        log_error("rpc", "out of memory: one slot fewer for incoming calls");
-        return;
-    }
+    if (!c)
+        return -ENOMEM;
     atomic_fetch_add(&s->operations, 1);
     tsan_release(&c->on_new);
     if (slot->spec) {
@@ -113,6 +122,7 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
         grpc_server_request_call(slot->face->core, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
                                  &c->on_new);
     }
+    return 0;
 }
 
 /* Starts a batch whose event is |event|; the lock is held, or nobody else knows the call yet. */
@@ -239,10 +249,23 @@ void rpc_call_finish(struct rpc_call *call, int code, const char *text)
     pthread_mutex_unlock(&call->lock);
 }
 
+void rpc_call_set_goodbye(struct rpc_call *call, int code, const char *text)
+{
+    pthread_mutex_lock(&call->lock);
+    call->goodbye_code = code;
+    call->goodbye_text = text;
+    pthread_mutex_unlock(&call->lock);
+}
+
 void rpc_call_goodbye(struct rpc_call *call)
 {
-    if (is_stream(call))
-        rpc_call_finish(call, ERR_UNAVAILABLE, "the daemon is stopping");
+    pthread_mutex_lock(&call->lock);
+    bool open = call->opened && is_stream(call);
+    int code = call->goodbye_code;
+    const char *text = call->goodbye_text;
+    pthread_mutex_unlock(&call->lock);
+    if (open)
+        rpc_call_finish(call, code, text);
 }
 
 void rpc_call_abort(struct rpc_call *call, int code, const char *text)
@@ -324,6 +347,7 @@ static void open_stream(struct rpc_call *c)
     if (m->kind == RPC_BIDI)
         start_recv(c);
     pthread_mutex_unlock(&c->lock);
+    rpc_server_opened(c);
 }
 
 /* Ends a call that its handler never gets to see. */

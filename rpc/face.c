@@ -128,6 +128,7 @@ void rpc_face_shutdown(struct rpc_face *f)
 
 void rpc_face_free(struct rpc_face *f)
 {
+    rpc_server_forgive(f->server, f);
     grpc_server_destroy(f->core);
     rpc_tls_release(f->tls_state);
     free(f->slots);

@@ -17,6 +17,9 @@
 /* Between the end of the last call and the closing of connections. */
 #define GOODBYE_NS (50 * NS_PER_MS)
 
+/* Between two attempts to post what could not be posted. */
+#define REPAY_MS 100
+
 void rpc_server_init(void)
 {
     rpc_core_init();
@@ -37,11 +40,68 @@ static void operation_done(struct rpc_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* ---- Requests that could not be posted ---- */
+
+void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot)
+{
+    log_limited(LOG_WARN, "rpc", "out of memory: incoming calls wait until there is some");
+    pthread_mutex_lock(&s->lock);
+    if (slot->owed++ == 0) {
+        slot->next_owed = s->owed;
+        s->owed = slot;
+    }
+    atomic_store(&s->owing, true);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Takes |at|'s slot off the list; the lock is held. */
+static void settle(struct rpc_server *s, struct rpc_slot **at)
+{
+    struct rpc_slot *slot = *at;
+    slot->owed = 0;
+    *at = slot->next_owed;
+    atomic_store(&s->owing, s->owed != NULL);
+}
+
+void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face)
+{
+    pthread_mutex_lock(&s->lock);
+    for (struct rpc_slot **at = &s->owed; *at;) {
+        if ((*at)->face == face)
+            settle(s, at);
+        else
+            at = &(*at)->next_owed;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Posts what is owed, as far as there is memory. A server that stops owes nothing: under the lock, its queues
+ * cannot be shut down meanwhile. */
+static void repay(struct rpc_queue *q)
+{
+    struct rpc_server *s = q->server;
+    pthread_mutex_lock(&s->lock);
+    while (s->owed && !s->stopping) {
+        struct rpc_slot *slot = s->owed;
+        if (rpc_call_try_post(s, slot, q))
+            break;
+        if (--slot->owed == 0)
+            settle(s, &s->owed);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void *queue_run(void *arg)
 {
     struct rpc_queue *q = arg;
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(q->cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        bool owing = atomic_load(&q->server->owing);
+        gpr_timespec until = gpr_inf_future(GPR_CLOCK_REALTIME);
+        if (owing) {
+            repay(q);
+            until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(REPAY_MS, GPR_TIMESPAN));
+        }
+        grpc_event event = grpc_completion_queue_next(q->cq, until, NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         if (event.type != GRPC_OP_COMPLETE)
@@ -141,9 +201,17 @@ void rpc_server_enter(struct rpc_call *call)
     if (s->calls)
         s->calls->previous = call;
     s->calls = call;
-    if (s->stopping)
-        rpc_call_goodbye(call);
     pthread_mutex_unlock(&s->lock);
+}
+
+void rpc_server_opened(struct rpc_call *call)
+{
+    struct rpc_server *s = call->server;
+    pthread_mutex_lock(&s->lock);
+    bool stopping = s->stopping;
+    pthread_mutex_unlock(&s->lock);
+    if (stopping)
+        rpc_call_goodbye(call);
 }
 
 void rpc_server_leave(struct rpc_call *call)
@@ -158,7 +226,7 @@ void rpc_server_leave(struct rpc_call *call)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Every stream is told, those that come from now on by rpc_server_enter. */
+/* Every stream is told, those that open from now on by rpc_server_opened. */
 static void say_goodbye(struct rpc_server *s)
 {
     pthread_mutex_lock(&s->lock);

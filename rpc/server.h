@@ -119,9 +119,9 @@ void rpc_server_adopt(struct rpc_server *s, int fd, enum rpc_role role);
 void rpc_server_adopt_probe(struct rpc_server *s, int fd);
 
 /* Stops: no new calls, running unary calls are answered, streams that have not been finished yet are finished
- * with UNAVAILABLE, and after |grace_ns| what is left is cancelled. Returns 0 when everything has ended
- * within |deadline_ns| from now; the server is then freed. Otherwise ERR_TIMEOUT: a peer holds the transport
- * open; nothing is freed and the caller should _exit. Main thread. */
+ * with UNAVAILABLE or what rpc_call_set_goodbye has said, and after |grace_ns| what is left is cancelled.
+ * Returns 0 when everything has ended within |deadline_ns| from now; the server is then freed. Otherwise
+ * ERR_TIMEOUT: a peer holds the transport open; nothing is freed and the caller should _exit. Main thread. */
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
 
 /* CPU time of the server's own threads, in ns. Main thread. */
@@ -150,6 +150,10 @@ void rpc_call_kick(struct rpc_call *call);
 
 /* Ends the call with |code| (0 or one of lib/err.h) once `next` has nothing more. The first finish counts. */
 void rpc_call_finish(struct rpc_call *call, int code, const char *text);
+
+/* How the stream ends when the server stops before anybody finishes it: |code| and |text|, which lives on,
+ * rather than UNAVAILABLE. */
+void rpc_call_set_goodbye(struct rpc_call *call, int code, const char *text);
 
 /* Ends the call now, whatever the client does: it sees |code| and |text|. */
 void rpc_call_abort(struct rpc_call *call, int code, const char *text);

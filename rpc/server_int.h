@@ -26,6 +26,8 @@ struct rpc_slot {
     struct rpc_face *face;
     const struct rpc_method *spec;
     void *registered;
+    unsigned owed; /* requests that could not be posted for want of memory; under the server's lock */
+    struct rpc_slot *next_owed;
 };
 
 /* One side that the server shows: a gRPC server of its own on the common queues, for all connections that
@@ -63,6 +65,8 @@ struct rpc_server {
     pthread_cond_t changed;
     bool stopping;
     size_t up;              /* faces whose shutdown tag has not come */
+    struct rpc_slot *owed;  /* those with requests to be posted again */
+    _Atomic bool owing;     /* there are some; read without the lock */
     struct rpc_call *calls; /* that have come and are not over */
 };
 
@@ -89,8 +93,10 @@ struct rpc_call {
     bool recv_waits;      /* the next request is read when there is nothing to send */
     bool dead;            /* a send failed: nothing can be sent any more */
     bool closed;
-    bool finishing; /* a status waits for the queue to empty */
-    bool finished;  /* the status is on its way */
+    bool finishing;   /* a status waits for the queue to empty */
+    bool finished;    /* the status is on its way */
+    int goodbye_code; /* how it ends when the server stops */
+    const char *goodbye_text;
     int finish_code;
     char finish_text[ERR_TEXT_MAX];
 
@@ -102,8 +108,17 @@ struct rpc_call {
     struct rpc_event on_status;
 };
 
-/* Posts a request for one more call of |slot| on |queue|. */
+/* Posts a request for one more call of |slot| on |queue|, or notes that it is owed. */
 void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
+
+/* There was no memory for that: it is posted later, on any queue. */
+void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot);
+
+/* Nothing of |face| is owed any more: it ends. */
+void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face);
+
+/* Posts a request for one more call. Returns 0 or -ENOMEM. */
+int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
 /* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
  * rpc/listener.h). Returns 0 and it in |out|, or a code with |e|. This and what follows about faces: one
@@ -125,12 +140,14 @@ void rpc_face_reap(struct rpc_server *s);
 /* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
 
-/* |call| has come, before its handler runs; it is over. While a server stops, a stream that comes is finished
- * by this. */
+/* |call| has come, before its handler runs; it is over. */
 void rpc_server_enter(struct rpc_call *call);
 void rpc_server_leave(struct rpc_call *call);
 
-/* Ends a stream since the server stops; nothing for other calls, which end by themselves. */
+/* The stream |call| is open: if the server stops already, it is finished now. */
+void rpc_server_opened(struct rpc_call *call);
+
+/* Ends a stream since the server stops, if it is open; nothing for other calls, which end by themselves. */
 void rpc_call_goodbye(struct rpc_call *call);
 
 #endif

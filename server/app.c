@@ -601,22 +601,6 @@ static void log_start(const struct app *app)
     log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
 }
 
-/* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told to
- * come back. */
-static void finish_subscribers(struct app *app)
-{
-    size_t n;
-    struct subscriber **list = hub_subscribers(app->hub, &n);
-    for (size_t i = 0; i < n; i++) {
-        const struct subscriber_options *o = subscriber_options(list[i]);
-        bool plain = o->batch_rows == 0 && !o->markers;
-        rpc_call_finish(subscriber_call(list[i]), plain ? 0 : ERR_UNAVAILABLE,
-                        plain ? "" : "the daemon is stopping");
-        subscriber_unref(list[i]);
-    }
-    free(list);
-}
-
 /* The mirror of start(); each part copes with not having been made. */
 static void stop(struct app *app)
 {
@@ -635,7 +619,6 @@ static void stop(struct app *app)
         hub_close(app->hub);
     }
     if (app->server) {
-        finish_subscribers(app);
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
     }
     setup_stop(app->setup);

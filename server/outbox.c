@@ -24,12 +24,13 @@ int outbox_push(struct outbox *o, const void *data, size_t len)
     if (!item)
         return -ENOMEM;
     pthread_mutex_lock(&o->lock);
-    bool room = o->n < o->max;
+    bool room = o->n < o->max && (o->n == 0 || o->bytes + len <= OUTBOX_BYTES_MAX);
     if (room) {
         *item = (struct outbox_item){.slice = grpc_slice_from_copied_buffer(len ? data : "", len)};
         *o->last = item;
         o->last = &item->next;
         o->n++;
+        o->bytes += len;
     }
     pthread_mutex_unlock(&o->lock);
     if (room)
@@ -47,6 +48,7 @@ bool outbox_next(struct outbox *o, struct rpc_message *out)
         if (!o->first)
             o->last = &o->first;
         o->n--;
+        o->bytes -= GRPC_SLICE_LENGTH(item->slice);
         *out = (struct rpc_message){.slices = {item->slice}, .n = 1, .more = o->first != NULL};
     }
     pthread_mutex_unlock(&o->lock);

@@ -18,7 +18,11 @@ struct outbox {
     struct outbox_item **last;
     size_t n;
     size_t max;
+    size_t bytes; /* that wait */
 };
+
+/* Bytes that may wait in one, of messages of all sizes; a first one always fits. */
+#define OUTBOX_BYTES_MAX (16 * 1024 * 1024)
 
 /* An empty one for at most |max| messages. */
 void outbox_init(struct outbox *o, size_t max);

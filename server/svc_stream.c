@@ -71,6 +71,10 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
     struct err e = {0};
     struct subscriber *s = subscriber_new(call, &options);
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
+    /* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told
+     * to come back. */
+    if (!wish->batch_rows && !wish->markers)
+        rpc_call_set_goodbye(call, 0, "");
     int rc = s ? tell_selection(s, &e) : err_set(&e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = hub_subscribe(app_hub(app), s, max, &e);

@@ -2,6 +2,8 @@ foreach(part stream focus config_table config_set config_requests options json c
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
 endforeach()
 xtcp_unit_test(rpc_client_test SOURCES rpc_client_test.c LIBS xtcp_rpc)
+xtcp_unit_test(rpc_server_test SOURCES rpc_server_test.c LIBS xtcp_rpc)
+target_link_options(rpc_server_test PRIVATE -Wl,--wrap=calloc)
 xtcp_unit_test(rpc_listener_test SOURCES rpc_listener_test.c LIBS xtcp_rpc)
 
 # Our protojson against that of Debian's python3-protobuf.

@@ -1,0 +1,189 @@
+/* rpc/server.c where memory runs out, and at its end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <grpc/grpc.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "rpc/client.h"
+#include "rpc/listener.h"
+#include "rpc/server_int.h"
+
+/* No memory for calls: the linker puts this in the place of calloc. */
+static _Atomic bool no_calls;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    if (atomic_load(&no_calls) && n == 1 && size == sizeof(struct rpc_call))
+        return NULL;
+    return __real_calloc(n, size);
+}
+
+static int echo(void *app, const struct rpc_request *request, struct buf *reply, struct err *e)
+{
+    (void)app;
+    (void)e;
+    buf_bytes(reply, request->data, request->len);
+    return 0;
+}
+
+/* A stream whose request says how it is to end. */
+static void open_stream(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
+{
+    (void)app;
+    if (len == 4 && memcmp(request, "well", 4) == 0)
+        rpc_call_set_goodbye(call, 0, "");
+}
+
+static void closed(void *app, struct rpc_call *call)
+{
+    (void)app;
+    (void)call;
+}
+
+static const struct rpc_stream_ops stream = {.open = open_stream, .closed = closed};
+
+static const struct rpc_method methods[] = {
+    {.path = "/test.Test/Echo", .kind = RPC_UNARY, .unary = echo},
+    {.path = "/test.Test/Wait", .kind = RPC_SERVER_STREAM, .stream = &stream},
+};
+
+struct fixture {
+    struct rpc_server *server;
+    struct rpc_listener *listener;
+    struct rpc_channel *channel;
+};
+
+static void start(struct fixture *f)
+{
+    const struct rpc_server_options options = {
+        .methods = methods, .n_methods = 2, .threads = 1, .request_max = 1000, .streams_max = 100};
+    char where[64];
+    snprintf(where, sizeof(where), "unix-abstract:xtcp2-rpc-server-test-%d", (int)getpid());
+    assert_int_equal(rpc_server_new(&options, &f->server, NULL), 0);
+    assert_int_equal(
+        rpc_listener_open(where, &(struct rpc_listener_options){.socket_group = ""}, &f->listener, NULL), 0);
+    assert_int_equal(rpc_channel_new(where, NULL, &f->channel, NULL), 0);
+    rpc_channel_connect(f->channel);
+    struct pollfd wait = {.fd = rpc_listener_fd(f->listener), .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, 10000), 1);
+    rpc_server_adopt(f->server, rpc_listener_accept(f->listener), RPC_ROLE_CONTROL);
+}
+
+static void stop(struct fixture *f)
+{
+    assert_int_equal(rpc_server_stop(f->server, NS_PER_S, 20 * NS_PER_S), 0);
+    rpc_channel_free(f->channel);
+    rpc_listener_close(f->listener);
+}
+
+static int call(const struct fixture *f, int64_t timeout_ns)
+{
+    const struct rpc_call_options options = {.timeout_ns = timeout_ns};
+    struct rpc_bytes reply = {0};
+    struct rpc_status status = {0};
+    int rc = rpc_unary(f->channel, "/test.Test/Echo", "hello", 5, &options, &reply, &status);
+    if (rc == 0) {
+        assert_int_equal(reply.len, 5);
+        assert_memory_equal(reply.data, "hello", 5);
+    }
+    rpc_bytes_free(&reply);
+    return rc;
+}
+
+static void test_calls_wait_for_memory(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f);
+    assert_int_equal(call(&f, 10 * NS_PER_S), 0);
+    /* As many as are posted are answered, and then none, until there is memory: then all come back. */
+    atomic_store(&no_calls, true);
+    int answered = 0;
+    while (call(&f, 400 * NS_PER_MS) == 0)
+        answered++;
+    assert_int_equal(answered, 2);
+    atomic_store(&no_calls, false);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(call(&f, 10 * NS_PER_S), 0);
+    /* Nor does it matter at the end. */
+    atomic_store(&no_calls, true);
+    while (call(&f, 400 * NS_PER_MS) == 0)
+        continue;
+    stop(&f);
+    atomic_store(&no_calls, false);
+}
+
+static struct rpc_stream *wait_on(const struct fixture *f, const char *request)
+{
+    const struct rpc_call_options options = {.timeout_ns = 30 * NS_PER_S};
+    struct rpc_stream *s;
+    struct rpc_bytes none;
+    assert_int_equal(rpc_stream_open(f->channel, "/test.Test/Wait", &options, &s, NULL), 0);
+    assert_int_equal(rpc_stream_send(s, request, strlen(request)), 0);
+    assert_int_equal(rpc_stream_half_close(s), 0);
+    for (int i = 0; i < 1000 && !rpc_stream_connected(s); i++)
+        assert_int_equal(rpc_stream_recv(s, clock_mono_ns() + 10 * NS_PER_MS, &none), ERR_TIMEOUT);
+    assert_true(rpc_stream_connected(s));
+    return s;
+}
+
+static void *stop_it(void *arg)
+{
+    struct fixture *f = arg;
+    assert_int_equal(rpc_server_stop(f->server, 5 * NS_PER_S, 20 * NS_PER_S), 0);
+    return NULL;
+}
+
+static void check_end(struct rpc_stream *s, int code)
+{
+    struct rpc_bytes none;
+    struct rpc_status status;
+    assert_int_equal(rpc_stream_recv(s, clock_mono_ns() + 20 * NS_PER_S, &none), 0);
+    rpc_stream_status(s, &status);
+    assert_int_equal(status.code, code);
+    rpc_stream_free(s);
+}
+
+static void test_streams_end_as_they_have_said(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct thread thread;
+    start(&f);
+    struct rpc_stream *well = wait_on(&f, "well");
+    struct rpc_stream *other = wait_on(&f, "");
+    assert_int_equal(thread_start(&thread, "stop", 0, stop_it, &f), 0);
+    check_end(well, GRPC_STATUS_OK);
+    check_end(other, GRPC_STATUS_UNAVAILABLE);
+    thread_join(&thread);
+    rpc_channel_free(f.channel);
+    rpc_listener_close(f.listener);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls_wait_for_memory),
+        cmocka_unit_test(test_streams_end_as_they_have_said),
+    };
+    log_set(LOG_ERROR, LOG_TEXT);
+    rpc_server_init();
+    rpc_client_init();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rpc_client_fini();
+    rpc_server_fini();
+    return failed;
+}
