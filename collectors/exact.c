@@ -24,7 +24,8 @@
 
 struct exact {
     int home_fd;
-    int fd; /* -1: closed */
+    int fd;     /* -1: left */
+    int own_fd; /* kept open: the daemon's own namespace is not let go anyway. -1: none yet */
     uint64_t cookie;
     uint64_t inode;
     uint32_t seq;
@@ -110,7 +111,7 @@ int exact_new(int home_fd, struct exact **out)
     if (!x)
         return -ENOMEM;
     x->home_fd = home_fd;
-    x->fd = -1;
+    x->fd = x->own_fd = -1;
     for (size_t i = 0; i < BATCH; i++) {
         x->vectors[i] = (struct iovec){.iov_base = x->answers[i], .iov_len = ANSWER_SIZE};
         x->messages[i].msg_hdr =
@@ -125,6 +126,8 @@ void exact_free(struct exact *x)
     if (!x)
         return;
     exact_leave(x);
+    if (x->own_fd >= 0)
+        close(x->own_fd);
     free(x);
 }
 
@@ -191,13 +194,16 @@ int exact_inside(int home_fd, const struct collector_ns *ns, int (*fn)(void *arg
 struct opening {
     struct exact *x;
     uint64_t want;
+    bool own;
 };
 
 static int open_socket(void *arg, struct err *e)
 {
     const struct opening *o = arg;
     struct exact *x = o->x;
-    x->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+    x->fd = o->own ? x->own_fd : -1;
+    if (x->fd < 0)
+        x->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
     if (x->fd < 0)
         return err_set(e, -errno, "cannot open a NETLINK_SOCK_DIAG socket: %s", err_name(-errno));
     int rc = netns_cookie(x->fd, &x->cookie);
@@ -213,17 +219,19 @@ static int open_socket(void *arg, struct err *e)
 
 int exact_enter(struct exact *x, const struct collector_ns *ns, struct err *e)
 {
-    struct opening o = {.x = x, .want = ns->cookie};
+    struct opening o = {.x = x, .want = ns->cookie, .own = ns->own};
     exact_leave(x);
     int rc = exact_inside(x->home_fd, ns, open_socket, &o, &x->inode, e);
     if (rc)
         exact_leave(x);
+    else if (ns->own)
+        x->own_fd = x->fd;
     return rc;
 }
 
 void exact_leave(struct exact *x)
 {
-    if (x->fd >= 0)
+    if (x->fd >= 0 && x->fd != x->own_fd)
         close(x->fd);
     x->fd = -1;
     x->cookie = 0;

@@ -74,7 +74,8 @@ uint64_t exact_inode(const struct exact *x);
 int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, groups_t groups, exact_fn *fn,
               void *arg);
 
-/* Closes the socket; nothing when it is closed. */
+/* Closes the socket, but for one of the own namespace, which is kept for the next time; nothing when it is
+ * closed. */
 void exact_leave(struct exact *x);
 
 /* Calls |fn| in the namespace |ns|, in which it must not wait, and comes home. Returns as exact_enter, or

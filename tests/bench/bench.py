@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 
-from suite import collection, isolate, memory, namespaces, peer
+from suite import collection, focus, isolate, memory, namespaces, peer
 from suite.process import Failed
 from suite.report import Report
 
@@ -39,6 +39,7 @@ class Parameters:
     memory_sockets: int = 100000
     growth_polls: int = 1000
     peer_seconds: int = 6
+    focus_seconds: int = 10
 
 
 SETS = {
@@ -47,13 +48,14 @@ SETS = {
                        peer_seconds=20),
     "smoke": Parameters(sockets=400, rounds=2, dumps=2, subscribers=(1, 2), fanout_sockets=200, many_subscribers=4,
                         fanout_rounds=2, fanout_polls=1, namespaces=(8,), ns_sockets=4, ns_rounds=2, memory_sockets=1000,
-                        growth_polls=20, peer_seconds=2),
+                        growth_polls=20, peer_seconds=2, focus_seconds=1),
 }
 
 PARTS = {
     "collection": lambda r, b, p: collection.measure(r, b, p),
     "fanout": lambda r, b, p: collection.measure_many(r, b, p),
     "namespaces": lambda r, b, p: [namespaces.measure(r, b, p, n, n >= 5000) for n in p.namespaces],
+    "focus": lambda r, b, p: focus.measure(r, b, p),
     "memory": lambda r, b, p: (memory.measure_table(r, b, p), memory.measure_growth(r, b, p)),
     "peer": lambda r, b, p: peer.measure(r, b, p),
 }
@@ -65,7 +67,7 @@ def expected(p):
     keys = {"bare.cpu", "collect.cpu", "stage.parse", "stage.encode", "collect.ratio", "filter.kernel",
             "filter.few", "filter.all", "ss.cpu", "collect.ss",
             f"fanout.batch.{p.many_subscribers}", f"fanout.single.{p.many_subscribers}",
-            "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
+            "focus.cpu", "focus.rate", "focus.late", "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
     for kind in [f"batch.{n}" for n in p.subscribers] + [f"single.{p.subscribers[0]}"]:
         keys |= {f"{kind}.cpu", f"{kind}.ratio", f"fanout.{kind}"}
     return keys | {f"ns{n}.{name}" for n in p.namespaces for name in per_ns}

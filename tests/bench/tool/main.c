@@ -19,6 +19,7 @@ static const struct {
     {"stages", 0, job_stages, "stages"},
     {"control", 1, job_control, "control TARGET"},
     {"readers", 3, job_readers, "readers TARGET COUNT BATCH_ROWS"},
+    {"watch", 3, job_watch, "watch TARGET INTERVAL_MS FILTER"},
 };
 
 void say(const char *format, ...)

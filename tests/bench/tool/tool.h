@@ -16,6 +16,7 @@ int job_bare_all(int argc, char **argv);
 int job_stages(int argc, char **argv);
 int job_control(int argc, char **argv);
 int job_readers(int argc, char **argv);
+int job_watch(int argc, char **argv);
 
 /* Prints a formatted line that the other side sees at once. Ends the process when nobody reads it. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
