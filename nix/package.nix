@@ -38,6 +38,8 @@ stdenv.mkDerivation {
   installPhase = ''
     runHook preInstall
     install -D -t $out/bin bin/xtcp2 bin/xtcp2client
+    install -D -m 644 -t $out/lib/systemd/system $NIX_BUILD_TOP/$sourceRoot/deploy/systemd/xtcp2.service
+    substituteInPlace $out/lib/systemd/system/xtcp2.service --replace /usr/bin/xtcp2 $out/bin/xtcp2
     runHook postInstall
   '';
 
