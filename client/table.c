@@ -304,6 +304,10 @@ static void put_cut(const struct table *t, struct buf *out, const struct cell *c
 {
     const char *text = t->text.data + c->offset;
     size_t used = 0, tail = width / 2;
+    const char *colon = memrchr(text, ':', c->len);
+    size_t port = colon ? (size_t)(text + c->len - colon) : 0;
+    if (port > tail && port + 2 <= width)
+        tail = port;
     /* Bytes are columns only where all of it is ASCII. */
     if (t->columns[i].squeeze && c->len == c->width && width > 4) {
         used = text_clean(out, text, c->len, width - tail);

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import queue
+import random
 import signal
 import socket
 import struct
@@ -696,3 +697,170 @@ def test_usage():
         assert r.returncode == 2 and words in r.stderr and r.stdout == "", args
     r = subprocess.run([CLIENT, "--version"], capture_output=True, text=True, timeout=LIMIT)
     assert r.returncode == 0 and r.stdout.startswith("xtcp2client ")
+
+
+# ---- what a daemon cannot do, the client does ----
+
+def go_records(request, context):
+    """What a daemon without filters sends, whatever it is asked for."""
+    for i in range(4):
+        yield rec.FlatRecordsResponse(xtcp_flat_record=record(i, netns="web" if i % 2 else "db"))
+
+
+def test_choice_of_a_daemon_that_says_nothing(daemon):
+    d = records_daemon(daemon, stream=go_records)
+    r = client(d.target, "-v", "stream", "--count", "2", "-o", "jsonl", "-c", "sport", "netns", "=", "web")
+    assert r.returncode == 0 and "applied here" in r.stderr
+    assert [json.loads(x) for x in r.stdout.splitlines()] == [
+        {"inet_diag_msg_socket_source_port": 1001}, {"inet_diag_msg_socket_source_port": 1003}]
+    r = client(d.target, "stream", "--count", "2", "-o", "jsonl", "-N", "d*")
+    assert [json.loads(x)["netns"] for x in r.stdout.splitlines()] == ["db", "db"] and "here" not in r.stderr
+
+
+@pytest.mark.parametrize("command", ["stream", "snapshot"])
+def test_choice_of_a_daemon_that_refuses(daemon, command):
+    seen = []
+
+    def script(reply):
+        def answer(request, context):
+            seen.append(request)
+            if request.filter or request.columns or request.netns:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by this daemon")
+            yield reply(poll_begin=rec.PollBegin(poll_id=1, namespaces=1))
+            yield reply(envelope=rec.Envelope(row=[record(i, poll_id=1) for i in range(5)]))
+            yield reply(poll_end=rec.PollEnd(poll_id=1, sockets=5, namespaces=1))
+        return answer
+
+    d = records_daemon(daemon, stream=script(rec.FlatRecordsResponse), poll=script(rec.PollFlatRecordsResponse))
+    end = ["--polls", "1"] if command == "stream" else []
+    r = client(d.target, "-v", command, *end, "-o", "csv", "-c", "sport", "sport >= :1003")
+    assert r.returncode == 0, r
+    assert r.stdout == "inet_diag_msg_socket_source_port\n1003\n1004\n"
+    assert "does not filter" in r.stderr and "2 matching sockets" in r.stderr
+    assert len(seen) == 2 and list(seen[0].columns) and not seen[1].columns and seen[1].markers
+
+
+def test_choice_of_a_daemon_that_filters(daemon):
+    seen = []
+
+    def stream(request, context):
+        seen.append(request)
+        yield rec.FlatRecordsResponse(stream_info=rec.StreamInfo(
+            filter=request.filter, parts=[rec.FilterPart(expression="sport = :7\x1b[2J", place=1)]))
+        yield from marked_poll(rec.FlatRecordsResponse, 1, 2)
+
+    d = records_daemon(daemon, stream=stream)
+    r = client(d.target, "-v", "stream", "--polls", "1", "-o", "jsonl", "-s", "-rtt", "-c", "netns", "sport", "=", ":7")
+    assert r.returncode == 0 and len(r.stdout.splitlines()) == 2  # as they came: the daemon has chosen
+    assert "by the kernel: sport = :7\\x1b[2J" in r.stderr
+    assert seen[0].filter == "sport = :7"
+    assert {"netns", "tcp_info_rtt", "timestamp_ns", "poll_id"} <= set(seen[0].columns)
+
+
+# ---- hostile records ----
+
+EVIL = "\x1b]0;x\x07\x9b31m\n\r\t\u202e\u009b\x00".replace("\x00", "") + "\x7f"
+TEXT_FORMS = ["table", "wide", "jsonl", "json", "protojson", "csv", "tsv"]
+
+
+def evil_record(i):
+    texts = {f.name: EVIL for f in rec.XtcpFlatRecord.DESCRIPTOR.fields if f.type == f.TYPE_STRING}
+    numbers = {f.name: 2**32 - 1 for f in rec.XtcpFlatRecord.DESCRIPTOR.fields if f.type == f.TYPE_UINT32}
+    return rec.XtcpFlatRecord(**texts, **numbers, poll_id=1, timestamp_ns=-1 if i else 2**63 - 1, netns_cookie=2**64 - 1,
+                              inet_diag_msg_socket_source=os.urandom((0, 3, 4, 16, 40)[i % 5]),
+                              inet_diag_msg_socket_destination=b"\x1b" * 16, congestion_algorithm_enum=99, event=-3)
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS)
+def test_hostile_records(daemon, form):
+    """No control character reaches the output, in any form, and it stays what it is."""
+    def stream(request, context):
+        yield rec.FlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=1))
+        yield rec.FlatRecordsResponse(envelope=rec.Envelope(row=[evil_record(i) for i in range(5)]))
+        yield rec.FlatRecordsResponse(poll_end=rec.PollEnd(poll_id=1, errors=[rec.NamespaceError(name=EVIL, text=EVIL)],
+                                                           namespaces_failed=1))
+
+    d = records_daemon(daemon, stream=stream)
+    for extra in ([], ["-s", "-netns,timestamp_ns", "-T", "-n"]):
+        r = client(d.target, "stream", "--polls", "1", "-o", form, *extra)
+        assert r.returncode == 0 and "Sanitizer" not in r.stderr
+        allowed = "\n\t" if form == "tsv" else "\n"
+        for text in (r.stdout, r.stderr):
+            assert not [c for c in text if (ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0) and c not in allowed], form
+        if form == "jsonl":
+            assert len([json.loads(x) for x in r.stdout.splitlines()]) == 5
+        elif form == "json":
+            assert len(json.loads(r.stdout)) == 5
+        elif form in ("csv", "tsv", "table", "wide"):
+            assert len(r.stdout.split("\n")) == 7
+
+
+def mutated(data, rng):
+    """|data| with some bytes changed, put in, left out, or cut off."""
+    data = bytearray(data)
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(4):
+            case 0:
+                data[at:at + 1] = rng.randbytes(1)
+            case 1:
+                data[at:at] = rng.choice((b"\xff\xff\xff\xff\x0f", b"\x1b[2J", b"\x80" * 10, rng.randbytes(3)))
+            case 2:
+                del data[at:at + rng.randrange(8)]
+            case 3:
+                del data[at:]
+    return bytes(data)
+
+
+class Mutating(grpc.GenericRpcHandler):
+    """Answers with real responses that were damaged."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        one = rec.FlatRecordsResponse(xtcp_flat_record=evil_record(3)).SerializeToString()
+        self.stream = [x.SerializeToString() for x in marked_poll(rec.FlatRecordsResponse, 1, 3)] + [one]
+        self.stream.append(rec.FlatRecordsResponse(stream_info=rec.StreamInfo(filter="x", columns=["a"])).SerializeToString())
+        self.events = [ns.NamespaceEvent(type=1, namespace=ns.Namespace(names=["a"], inode=3)).SerializeToString()]
+        config = cfg.XtcpConfig(label="a", generation=3)
+        config.poll_frequency.FromMilliseconds(5000)
+        config.enabled_deserializers.enabled["info"] = True
+        self.answers = {
+            "xtcp_config": cfg.SetResponse(config=config, changed=["label"]).SerializeToString(),
+            "xtcp_status": st.GetResponse(version="1", kernel="6", errors=[st.ErrorCount(kind="x", count=1)],
+                                          subscribers=[st.Subscriber(peer="p")]).SerializeToString(),
+            "xtcp_namespace": ns.ListResponse(namespaces=[ns.Namespace(names=["a"])]).SerializeToString(),
+            "grpc.health": b"\x08\x01",
+        }
+
+    def service(self, details):
+        method = details.method
+        if "FlatRecords" in method or "Watch" in method:
+            replies = self.stream if "FlatRecords" in method else self.events
+            return grpc.stream_stream_rpc_method_handler(
+                lambda requests, context: iter([mutated(x, self.rng) if self.rng.random() < 0.7 else x for x in replies]))
+        answer = next((v for k, v in self.answers.items() if k in method), b"")
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: mutated(answer, self.rng))
+
+
+def test_damaged_answers():
+    """Whatever comes: no crash, no sanitizer, nothing that drives a terminal, an exit code of the table."""
+    seed = int(os.environ.get("XTCP_SEED", "1"))
+    rng = random.Random(seed)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((Mutating(rng),))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    commands = [["stream", "-o", form] for form in (*TEXT_FORMS, "null")]
+    commands += [["snapshot", "-s", "-rtt", "state", "established"], ["get"], ["status"], ["namespaces"], ["changes"],
+                 ["namespaces", "--watch"], ["set", "label=x"], ["set", "label="], ["reset", "label"],
+                 ["health"], ["frequency", "--frequency", "2s", "--timeout", "1s"]]
+    try:
+        for args in commands * int(os.environ.get("XTCP_ROUNDS", "2")):
+            deadline = "--deadline" if args[0] == "frequency" else "--timeout"
+            r = client(target, *args, deadline, "200ms", errors="replace")
+            assert r.returncode in (0, 1), (seed, args, r)
+            assert "Sanitizer" not in r.stderr, (seed, args, r.stderr)
+            for text in (r.stdout, r.stderr):
+                assert "\x1b" not in text and "\x07" not in text, (seed, args, text)
+    finally:
+        server.stop(0).wait(10)

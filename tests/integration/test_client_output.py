@@ -1,0 +1,381 @@
+"""What xtcp2client prints of records, and how it changes the configuration: against a real daemon."""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import termios
+
+import pytest
+from google.protobuf import json_format
+
+from harness import paths
+from harness.rpc import record_pb
+from harness.waiting import bound, until
+
+LIMIT = bound(20)
+
+
+@pytest.fixture
+def daemon(host):
+    return host.daemon("--poll-frequency", "1h")
+
+
+def client(target, *arguments, status=0, stdin=subprocess.DEVNULL, env=None, text=True):
+    """A run that must end with |status|."""
+    done = subprocess.run([paths.CLIENT, "--target", target, *arguments], stdin=stdin, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=text, timeout=LIMIT, env={**os.environ, **(env or {})})
+    assert done.returncode == status, (arguments, done.stdout[-500:], done.stderr)
+    assert "Sanitizer" not in (done.stderr if text else done.stderr.decode())
+    return done
+
+
+def envelopes(data):
+    """The records of length-delimited Envelopes."""
+    records = []
+    while data:
+        size = shift = 0
+        for at, byte in enumerate(data):
+            size |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        data = data[at + 1:]
+        assert size <= len(data)
+        records += record_pb.Envelope.FromString(data[:size]).row
+        data = data[size:]
+    return records
+
+
+# ---- Formats ----
+
+LISTEN = ["state", "listening"]
+
+
+def test_every_format(daemon):
+    port = daemon.port
+    out = {form: client(daemon.target, "-q", "-o", form, "poll", *LISTEN, text=form != "proto")
+           for form in ("table", "wide", "jsonl", "json", "protojson", "csv", "tsv", "proto", "null")}
+    ports = {
+        "jsonl": [json.loads(x)["inet_diag_msg_socket_source_port"] for x in out["jsonl"].stdout.splitlines()],
+        "json": [x["inet_diag_msg_socket_source_port"] for x in json.loads(out["json"].stdout)],
+        "protojson": [json_format.Parse(x, record_pb.XtcpFlatRecord()).inet_diag_msg_socket_source_port
+                      for x in out["protojson"].stdout.splitlines()],
+        "csv": [int(x["inet_diag_msg_socket_source_port"]) for x in csv.DictReader(io.StringIO(out["csv"].stdout))],
+        "tsv": [int(x["inet_diag_msg_socket_source_port"])
+                for x in csv.DictReader(io.StringIO(out["tsv"].stdout), delimiter="\t", quoting=csv.QUOTE_NONE)],
+        "proto": [x.inet_diag_msg_socket_source_port for x in envelopes(out["proto"].stdout)],
+    }
+    for form, found in ports.items():
+        assert port in found, form
+    for form in ("table", "wide"):
+        assert re.search(rf"^default +LISTEN .* 127\.0\.0\.1:{port} ", out[form].stdout, re.M), form
+    assert {"TIMER", "SSTHRESH", "COOKIE"} <= set(out["wide"].stdout.split("\n")[0].split())
+    assert out["null"].stdout == ""
+    assert re.search(r"^\d+ records?, \S+B in \S+: \S+ records/s, \S+B/s$", out["null"].stderr, re.M)
+
+
+def test_columns_of_every_format(daemon):
+    chosen = ["-c", "sport,state,local", *LISTEN]
+    fields = ["inet_diag_msg_socket_source_port", "inet_diag_msg_state", "inet_diag_msg_socket_source",
+              "inet_diag_msg_family"]
+    for form in ("jsonl", "json"):
+        text = client(daemon.target, "-q", "-o", form, "snapshot", *chosen).stdout
+        rows = json.loads(text) if form == "json" else [json.loads(x) for x in text.splitlines()]
+        assert rows and all(list(x) == fields for x in rows)
+    assert client(daemon.target, "-q", "-o", "csv", "snapshot", *chosen).stdout.split("\n")[0] == ",".join(fields)
+    assert "\t".join(fields) not in client(daemon.target, "-o", "tsv", "snapshot", "-H", *chosen).stdout
+    assert client(daemon.target, "-q", "snapshot", *chosen).stdout.split("\n")[0].split() == ["SPORT", "STATE", "LOCAL"]
+    for record in envelopes(client(daemon.target, "-o", "proto", "snapshot", *chosen, text=False).stdout):
+        assert {f.name for f, _ in record.ListFields()} <= set(fields)
+    assert "did you mean" in client(daemon.target, "snapshot", "-c", "tcp_info_rt", status=2).stderr
+
+
+def test_sorted(daemon):
+    def ports(key):
+        text = client(daemon.target, "-q", "-o", "jsonl", "snapshot", "-c", "netns", "--sort-by", key).stdout
+        assert all(list(json.loads(x)) == ["netns"] for x in text.splitlines())
+        text = client(daemon.target, "-q", "-o", "jsonl", "snapshot", "-c", "sport", "--sort-by", key).stdout
+        return [json.loads(x).get("inet_diag_msg_socket_source_port", 0) for x in text.splitlines()]
+    found = ports("sport")
+    assert found == sorted(found)
+    for key in ("-sport", "sport:desc", "-inet_diag_msg_socket_source_port"):
+        found = ports(key)
+        assert found == sorted(found, reverse=True)
+
+
+def test_time_in_front(daemon):
+    line = client(daemon.target, "-q", "-o", "csv", "snapshot", "-T", "-c", "sport", *LISTEN).stdout.splitlines()
+    assert line[0].startswith("time,")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z,\d+$", line[1])
+    table = client(daemon.target, "-q", "snapshot", "-T", *LISTEN).stdout.splitlines()
+    assert table[0].startswith("TIME ") and re.match(r"\d{4}-\d\d-\d\dT\S+Z ", table[1])
+
+
+def test_numeric(daemon):
+    def cells(*extra):
+        text = client(daemon.target, "-q", "snapshot", "-H", "-c", "inode,rcv_space", *extra, *LISTEN).stdout
+        return {x.split()[0] for x in text.splitlines()}
+    assert cells() == cells("-n")  # what has no unit stays exact
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_json_is_a_list_also_when_interrupted(host, sig):
+    d = host.daemon("--poll-frequency", "50ms")
+    folder = host.folder()
+    with open(f"{folder}/out", "w+", encoding="utf-8") as out:
+        p = host.process(paths.CLIENT, "--target", d.target, "-o", "json", "stream", stdout=out,
+                         stderr=subprocess.DEVNULL)
+        until(lambda: os.path.getsize(f"{folder}/out") > 1000, 5, "records")
+        p.send_signal(sig)
+        assert p.wait(LIMIT) == 0
+        out.seek(0)
+        rows = json.load(out)
+    assert rows and all(x["netns"] == "default" for x in rows)
+
+
+# ---- Filters ----
+
+def test_filters(host):
+    ns = host.namespace()
+    d = host.daemon("--poll-frequency", "1h", everywhere=True)
+
+    def names(*arguments):
+        text = client(d.target, "-q", "-o", "jsonl", "snapshot", *arguments).stdout
+        return {json.loads(x)["netns"] for x in text.splitlines()}
+
+    with ns:
+        sock = socket.create_server(("127.0.0.1", 0))
+    with sock:
+        port = sock.getsockname()[1]
+        assert names("--netns", ns.name, f"sport = :{port}") == {ns.name}
+        assert names("-N", ns.name[:-1] + "*", "-N", "nothing", "sport", "=", f":{port}") == {ns.name}
+        assert names("-N", str(ns.inode)) == {ns.name}
+        assert names(f"netns = {ns.name} and state listening") == {ns.name}
+        assert names(f"sport = :{port} and netns != {ns.name}") <= {"default"}
+    done = client(d.target, "snapshot", "sport = = 3", status=2)
+    assert "column 9" in done.stderr and done.stdout == ""
+
+
+# ---- On a terminal ----
+
+class Terminal:
+    """A program on a terminal of |width| columns."""
+
+    def __init__(self, command, width, height=50, env=None, errors=None):
+        self.main, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        environment = {**os.environ, "TERM": "xterm", **(env or {})}
+        environment.pop("COLUMNS", None)
+        self.process = subprocess.Popen(command, stdin=side, stdout=side, stderr=errors or side, env=environment,
+                                        start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(side)
+        self.text = ""
+
+    def read_until(self, words):
+        def there():
+            self.text += os.read(self.main, 4096).decode()
+            return words in self.text
+        until(there, 15, words)
+
+    def write(self, text):
+        os.write(self.main, text.encode())
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            while part := os.read(self.main, 4096):
+                self.text += part.decode(errors="replace")
+        os.close(self.main)
+        return self.process.wait(LIMIT)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_width(daemon, width):
+    it = Terminal([paths.CLIENT, "--target", daemon.target, "-q", "snapshot", "state", "listening"], width,
+                  errors=subprocess.DEVNULL)
+    assert it.end() == 0
+    lines = it.text.split("\r\n")
+    titles = lines[0].split()
+    assert {"STATE", "LOCAL", "PEER"} <= set(titles)
+    assert any(f":{daemon.port} " in x for x in lines[1:])
+    assert all(len(x) <= width for x in lines), lines
+    assert ("MIN-RTT" in titles) == (width == 200)
+
+
+def test_proto_is_not_for_a_terminal(daemon):
+    it = Terminal([paths.CLIENT, "--target", daemon.target, "-o", "proto", "snapshot"], 80)
+    assert it.end() == 2
+    assert "not for a terminal" in it.text
+
+
+# ---- The configuration ----
+
+def test_set_and_reset(host, daemon):
+    connection = host.connect(daemon)
+    done = client(daemon.target, "set", "label=rack 7", "log.level=debug", "queue_rows=5000")
+    assert 'label: "" -> "rack 7"' in done.stdout and 'options.log.level: "info" -> "debug"' in done.stdout
+    now = connection.get()
+    assert (now.label, now.options.log.level, now.options.limits.queue_rows) == ("rack 7", "debug", 5000)
+    done = client(daemon.target, "set", "--dry-run", "label=x")
+    assert 'label: "rack 7" -> "x"' in done.stdout and "nothing was changed" in done.stdout
+    assert connection.get().label == "rack 7"
+    client(daemon.target, "set", "label=")
+    assert connection.get().label == ""
+    assert "nothing changed" in client(daemon.target, "set", "label=").stdout
+    client(daemon.target, "reset", "queue_rows", "log_level")
+    now = connection.get()
+    assert now.options.limits.queue_rows != 5000 and now.options.log.level == "info"
+    listen = list(now.options.listeners.listen)
+    client(daemon.target, "reset", "--all")
+    assert list(connection.get().options.listeners.listen) == listen
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    (["set", "labell=x"], 2, 'did you mean "label"'), (["set", "label"], 2, "KEY=VALUE"), (["set"], 2, "KEY=VALUE"),
+    (["set", "poll_frequency=soon"], 2, "duration"), (["set", "label=" + "x" * 41], 1, "label"),
+    (["set", "modulus=0"], 1, "modulus"), (["set", "label=x", "label=y"], 2, "given twice"),
+    (["set", "label=x", "netlinkers=2"], 1, "netlinkers"), (["reset"], 2, "--all"),
+    (["reset", "nothing"], 2, "nothing"), (["reset", "--all", "label"], 2, "--all")])
+def test_set_what_is_wrong(host, daemon, arguments, status, words):
+    before = host.connect(daemon).get()
+    done = client(daemon.target, *arguments, status=status)
+    assert words in done.stderr and done.stdout == ""
+    assert host.connect(daemon).get() == before
+
+
+def test_changes(daemon):
+    assert "as it was at the start" in client(daemon.target, "changes").stderr
+    client(daemon.target, "set", "label=ab")
+    client(daemon.target, "set", "tag=c")
+    rows = [json.loads(x) for x in client(daemon.target, "-o", "jsonl", "changes").stdout.splitlines()]
+    assert [x["options"][0]["after"] for x in rows] == ["ab", "c"]
+    assert rows[1]["generation"] == rows[0]["generation"] + 1 and rows[0]["origin"] == "Set"
+    table = client(daemon.target, "-o", "table", "changes").stdout.splitlines()
+    assert table[0].split()[0] == "WHEN" and table[1].split()[-1] == "ab"
+
+
+def editor(folder, body):
+    """A program that edits: python with |d| as the configuration."""
+    path = f"{folder}/editor"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("#!/usr/bin/python3\nimport json, subprocess, sys\nname = sys.argv[1]\nd = json.load(open(name))\n"
+                f"{body}\njson.dump(d, open(name, 'w'), indent=2)\n")
+    os.chmod(path, 0o755)
+    return {"VISUAL": path, "TMPDIR": folder}
+
+
+def kept(folder):
+    return [x for x in os.listdir(folder) if x.startswith("xtcp2-")]
+
+
+def test_edit(host, daemon):
+    folder = host.folder()
+    connection = host.connect(daemon)
+    client(daemon.target, "set", "tag=gone", "queue_rows=5000")
+    body = "d['label'] = 'blue'; del d['tag']; del d['options']['limits']['queueRows']"
+    done = client(daemon.target, "edit", "--dry-run", env=editor(folder, body))
+    assert 'label: "" -> "blue"' in done.stdout and connection.get().label == ""
+    done = client(daemon.target, "edit", env=editor(folder, body))
+    assert 'tag: "gone" -> ""' in done.stdout
+    now = connection.get()
+    assert (now.label, now.tag) == ("blue", "") and now.options.limits.queue_rows != 5000
+    assert "nothing changed" in client(daemon.target, "edit", env={"VISUAL": "true", "TMPDIR": folder}).stdout
+    assert kept(folder) == []
+
+
+def test_edit_that_fails_keeps_the_text(host, daemon):
+    folder = host.folder()
+    for body, words in (("d['labell'] = 'x'", ":"), ("d['label'] = 7", "label: must be a string"),
+                        ("d['label'] = 'x' * 41", "label")):
+        done = client(daemon.target, "edit", env=editor(folder, body), status=1)
+        (name,) = kept(folder)
+        assert words in done.stderr and f"{folder}/{name}" in done.stderr
+        os.unlink(f"{folder}/{name}")
+    assert "ended with 1" in client(daemon.target, "edit", env={"VISUAL": "false", "TMPDIR": folder}, status=1).stderr
+    assert kept(folder) == []
+
+
+def test_edit_while_somebody_else_does(host, daemon):
+    folder = host.folder()
+    other = f"subprocess.run(['{paths.CLIENT}', '--target', '{daemon.target}', 'set', 'tag=other'], check=True)"
+    done = client(daemon.target, "edit", env=editor(folder, f"d['label'] = 'mine'; {other}"), status=1)
+    assert "generation" in done.stderr and len(kept(folder)) == 1
+    now = host.connect(daemon).get()
+    assert (now.label, now.tag) == ("", "other")
+
+
+@pytest.mark.parametrize("answers, label", [("y\n", "blue"), ("\n", ""), ("e\ny\n", "blue"), ("n\n", "")])
+def test_edit_asks(host, daemon, answers, label):
+    folder = host.folder()
+    it = Terminal([paths.CLIENT, "--target", daemon.target, "edit"], 100, env=editor(folder, "d['label'] = 'blue'"))
+    for answer in answers.splitlines(keepends=True):
+        it.read_until("apply? [y/N/e: edit again] ")
+        it.text = ""
+        it.write(answer)
+    assert it.end() == (0 if label else 1)
+    assert host.connect(daemon).get().label == label
+    assert len(kept(folder)) == (0 if label else 1)
+
+
+# ---- Completion ----
+
+def complete(script, *words):
+    """What bash offers for the last of |words|."""
+    program = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _xtcp2client; '
+               'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", program, "bash", script, "xtcp2client", *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done.stderr
+    return [x for x in done.stdout.split("\n") if x]
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("completion")
+    for shell in ("bash", "zsh", "fish"):
+        done = subprocess.run([paths.CLIENT, "completion", shell], stdout=subprocess.PIPE, check=True, timeout=LIMIT)
+        (folder / shell).write_bytes(done.stdout)
+    return folder
+
+
+def test_bash(scripts):
+    script = str(scripts / "bash")
+    assert complete(script, "sna") == ["snapshot"]
+    assert {"stream", "poll", "completion", "set"} <= set(complete(script, ""))
+    assert complete(script, "snapshot", "--sort") == ["--sort-by"]
+    assert "--target" in complete(script, "--t") and "--count" not in complete(script, "--c")
+    assert {"json", "jsonl"} == set(complete(script, "snapshot", "-o", "json"))
+    assert complete(script, "status", "-o", "c") == []  # status has no csv
+    assert complete(script, "stream", "--output", "=", "ts") == ["tsv"]
+    assert complete(script, "-t", "host", "str") == ["stream"]
+    assert complete(script, "--target", "=", "host", "str") == ["stream"]
+    assert complete(script, "snapshot", "-c", "local,congestion_algorithm_s") == []
+    assert complete(script, "snapshot", "-c", "local,pee") == ["local,peer"]
+    assert complete(script, "snapshot", "--sort-by", "-ino") == ["-inode"]
+    assert complete(script, "completion", "b") == ["bash"]
+    assert str(scripts / "zsh") in complete(script, "apply", str(scripts / "z"))
+    assert complete(script, "burst", "-n", "") == []
+
+
+@pytest.mark.parametrize("shell, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])])
+def test_scripts_are_read(scripts, shell, check):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run([*check, str(scripts / shell)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=LIMIT)
+    assert done.returncode == 0 and done.stdout == "", done.stdout
+
+
+def test_an_unknown_shell():
+    done = subprocess.run([paths.CLIENT, "completion", "csh"], capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 2 and "bash, zsh or fish" in done.stderr
