@@ -178,29 +178,54 @@ static int find_mask(const struct selection_table *t, const struct record_mask *
     return found;
 }
 
-int selection_enter(struct selection_table *t, struct selection *s, struct err *e)
+static int enter_filter(struct selection_table *t, struct selection *s, struct err *e)
 {
-    int filter = s->filter ? find_filter(t, s->filter) : SELECTION_NO_PLACE;
-    if (s->filter && filter < 0)
+    int place = find_filter(t, s->filter);
+    if (place < 0)
         return err_set(e, ERR_LIMIT, "filter: %d different ones are in use already, more are not possible",
                        SELECTION_FILTERS_MAX);
-    int mask = s->has_columns ? find_mask(t, &s->columns) : SELECTION_NO_PLACE;
-    if (s->has_columns && mask < 0)
+    if (t->filters[place].users == 0) {
+        size_t bytes = strlen(filter_text(s->filter));
+        if (bytes > SELECTION_FILTER_TEXT - t->filter_text)
+            return err_set(e, ERR_LIMIT,
+                           "filter: it has %zu bytes, those in use %zu; all together may have %d", bytes,
+                           t->filter_text, SELECTION_FILTER_TEXT);
+        t->filter_text += bytes;
+        t->filters[place].filter = filter_ref(s->filter);
+    }
+    t->filters[place].users++;
+    s->filter_place = place;
+    return 0;
+}
+
+static int enter_mask(struct selection_table *t, struct selection *s, struct err *e)
+{
+    int place = find_mask(t, &s->columns);
+    if (place < 0)
         return err_set(e, ERR_LIMIT, "columns: %d different sets are in use already, more are not possible",
                        SELECTION_MASKS_MAX);
-    if (filter >= 0 && t->filters[filter].users++ == 0)
-        t->filters[filter].filter = filter_ref(s->filter);
-    if (mask >= 0 && t->masks[mask].users++ == 0)
-        t->masks[mask].mask = s->columns;
-    s->filter_place = filter;
-    s->mask_place = mask;
+    if (t->masks[place].users++ == 0)
+        t->masks[place].mask = s->columns;
+    s->mask_place = place;
     return 0;
+}
+
+int selection_enter(struct selection_table *t, struct selection *s, struct err *e)
+{
+    int rc = s->filter ? enter_filter(t, s, e) : 0;
+    if (rc == 0 && s->has_columns)
+        rc = enter_mask(t, s, e);
+    if (rc)
+        selection_leave(t, s);
+    return rc;
 }
 
 void selection_leave(struct selection_table *t, struct selection *s)
 {
-    if (s->filter_place >= 0 && --t->filters[s->filter_place].users == 0)
+    if (s->filter_place >= 0 && --t->filters[s->filter_place].users == 0) {
+        t->filter_text -= strlen(filter_text(s->filter)); /* the same as that of the first one with it */
         filter_unref(t->filters[s->filter_place].filter);
+    }
     if (s->mask_place >= 0)
         t->masks[s->mask_place].users--;
     s->filter_place = s->mask_place = SELECTION_NO_PLACE;

@@ -17,9 +17,10 @@
 #include "record/mask.h"
 #include "rpc/msg_stream.h"
 
-#define SELECTION_NO_PLACE  (-1)
-#define SELECTION_NETNS_MAX 4096 /* bytes of all patterns of a stream: each is held against each namespace   \
-                                  */
+#define SELECTION_NO_PLACE (-1)
+#define SELECTION_NETNS_MAX                                                                                  \
+    4096 /* bytes of all patterns of a stream: each is held against each namespace                           \
+          */
 
 struct selection {
     _Atomic uint32_t refs;
@@ -53,6 +54,7 @@ int selection_encode_info(const struct selection *s, struct buf *out);
 
 /* Different ones at the same time. */
 #define SELECTION_FILTERS_MAX 64
+#define SELECTION_FILTER_TEXT 32768 /* bytes of all of them, in canonical form: all look at each socket */
 #define SELECTION_MASKS_MAX   32
 
 /* All zero: empty. Its owner's lock guards it. */
@@ -61,6 +63,7 @@ struct selection_table {
         unsigned users;
         struct filter *filter;
     } filters[SELECTION_FILTERS_MAX];
+    size_t filter_text; /* bytes of them */
     struct {
         unsigned users;
         struct record_mask mask;

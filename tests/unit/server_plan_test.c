@@ -400,6 +400,38 @@ static void test_what_a_poll_is_to_collect(void **state)
     teardown(&f);
 }
 
+/* Filters of some hundred comparisons each: all of them together have a bound. */
+static void test_the_length_of_all_filters(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct subscriber *s;
+    struct err e;
+    static char text[FILTER_TEXT_MAX];
+    unsigned filters = 0;
+    int rc = 0;
+    setup(&f);
+    while (rc == 0 && filters < SELECTION_FILTERS_MAX) {
+        int n = snprintf(text, sizeof(text), "rtt > %u", filters);
+        for (unsigned i = 0; i < 400; i++)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, " or sport = %u", 10000 + i);
+        rc = try_subscribe(&f, &(struct wish){.filter = text}, &s, &e);
+        filters += rc == 0;
+    }
+    assert_int_equal(rc, ERR_LIMIT);
+    assert_non_null(strstr(e.text, "may have 32768"));
+    assert_in_range(filters, 1, 10);
+    unsubscribe(&f, s);
+    assert_int_equal(try_subscribe(&f, &(struct wish){.filter = text}, &s, &e), 0);
+    while (f.n)
+        unsubscribe(&f, f.subscribers[0]);
+    for (unsigned i = 0; i < 3 * SUBSCRIBERS; i++) { /* nothing has been kept, nothing given back twice */
+        s = subscribe(&f, (struct wish){.filter = text});
+        unsubscribe(&f, s);
+    }
+    teardown(&f);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -757,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_same_selections),
         cmocka_unit_test(test_stream_info),
         cmocka_unit_test(test_what_a_poll_is_to_collect),
+        cmocka_unit_test(test_the_length_of_all_filters),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_everybody_gets_their_rows),
         cmocka_unit_test(test_few_rows_keep_no_large_batch),
