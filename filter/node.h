@@ -146,8 +146,8 @@ void filter_number_print(struct buf *out, const struct record_field *f, uint64_t
 
 /* The set of states that is called |name|: a state or a group. 0: there is none. */
 uint16_t filter_states(const char *name, size_t n);
-/* The name of a state or group that is a state followed by others, for canonical texts. */
-void filter_states_print(struct buf *out, uint16_t states);
+/* Appends terms that make up exactly |set|. */
+void filter_states_print(struct buf *out, uint16_t set);
 const char *filter_states_suggest(const char *name, size_t n);
 
 /* ---- host.c ---- */

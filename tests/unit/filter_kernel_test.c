@@ -131,8 +131,8 @@ static void test_parts(void **state)
         struct filter *f = parsed(cases[i].text);
         check(&f, 1);
         char parts[8] = "";
-        for (size_t k = 0; k < filter_part_count(f); k++)
-            strcat(parts, filter_part_in_kernel(f, k) ? "k" : "c");
+        for (size_t k = 0; k < filter_part_count(f) && k + 1 < sizeof(parts); k++)
+            parts[k] = filter_part_in_kernel(f, k) ? 'k' : 'c';
         if (kernel.states != cases[i].states || (kernel.len > 0) != cases[i].code ||
             kernel.exact != cases[i].exact || kernel.privileged != cases[i].privileged ||
             strcmp(parts, cases[i].parts) != 0)
