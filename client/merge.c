@@ -134,6 +134,11 @@ static void open_line(struct feed *f)
     struct rpc_channel_options how;
     struct err e = {0};
     struct buf request;
+    const struct rpc_line_call call = {.target = f->node->address,
+                                       .options = &how,
+                                       .method = m->user->method,
+                                       .request = &request,
+                                       .half_close = !m->user->polls};
     buf_init(&request);
     if (f->again)
         m->user->again(m->user->context, f->i);
@@ -144,8 +149,7 @@ static void open_line(struct feed *f)
     session_channel_options(&f->node->options, &how);
     int rc = m->user->request(m->user->context, f->i, &request);
     if (rc == 0)
-        rc = rpc_line_open(m->many, f->node->address, &how, m->user->method, request.data, request.len,
-                           !m->user->polls, f, &f->line, &e);
+        rc = rpc_line_open(m->many, &call, f, &f->line, &e);
     else
         err_set(&e, rc, "out of memory");
     buf_free(&request);

@@ -328,6 +328,11 @@ static bool run_stream(struct life *l, const char *method, uint64_t count, int64
     bool asks = strcmp(method, METHOD_POLL) == 0;
     struct rpc_channel_options how;
     struct buf request;
+    const struct rpc_line_call call = {.target = session_address(f->client),
+                                       .options = &how,
+                                       .method = method,
+                                       .request = &request,
+                                       .half_close = !asks};
     bool done = false;
 
     session_channel_options(f->client, &how);
@@ -339,8 +344,7 @@ static bool run_stream(struct life *l, const char *method, uint64_t count, int64
     if (encode_request(f, &request) != 0) {
         l->broken = true;
         err_set(&l->err, -ENOMEM, "out of memory");
-    } else if (rpc_line_open(f->many, session_address(f->client), &how, method, request.data, request.len,
-                             !asks, l, &l->line, &l->err) != 0) {
+    } else if (rpc_line_open(f->many, &call, l, &l->line, &l->err) != 0) {
         l->broken = true;
     } else {
         done = asks ? ask(l, &request, count, every_ns) : read_stream(l, 0, 0);

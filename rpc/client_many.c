@@ -100,9 +100,9 @@ static int start_receiving(struct rpc_line *l)
     return start(l, &op, 1, STEP_RECV);
 }
 
-static int start_call(struct rpc_line *l, const void *request, size_t len, bool half_close)
+static int start_call(struct rpc_line *l, const struct buf *request, bool half_close)
 {
-    grpc_byte_buffer *buffer = client_buffer(request, len);
+    grpc_byte_buffer *buffer = client_buffer(request->data, request->len);
     const grpc_op send[] = {
         {.op = GRPC_OP_SEND_INITIAL_METADATA,
          .data.send_initial_metadata = {.count = l->link.n_metadata, .metadata = l->link.metadata}},
@@ -126,14 +126,13 @@ static int start_call(struct rpc_line *l, const void *request, size_t len, bool 
     return rc;
 }
 
-int rpc_line_open(struct rpc_many *m, const char *target, const struct rpc_channel_options *options,
-                  const char *method, const void *request, size_t len, bool half_close, void *owner,
-                  struct rpc_line **out, struct err *e)
+int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner, struct rpc_line **out,
+                  struct err *e)
 {
     struct rpc_line *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
-    int rc = client_link_open(target, options, &l->link, e);
+    int rc = client_link_open(call->target, call->options, &l->link, e);
     if (rc != 0) {
         free(l);
         return rc;
@@ -150,14 +149,14 @@ int rpc_line_open(struct rpc_many *m, const char *target, const struct rpc_chann
     if (m->lines)
         m->lines->previous = l;
     m->lines = l;
-    grpc_slice name = grpc_slice_from_copied_string(method);
+    grpc_slice name = grpc_slice_from_copied_string(call->method);
     l->call = grpc_channel_create_call(l->link.channel, NULL, GRPC_PROPAGATE_DEFAULTS, m->cq, name, NULL,
                                        gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
     grpc_slice_unref(name);
-    rc = start_call(l, request, len, half_close);
+    rc = start_call(l, call->request, call->half_close);
     if (rc != 0) {
         rpc_line_close(l);
-        return err_set(e, rc, "the call to %s cannot be started", method);
+        return err_set(e, rc, "the call to %s cannot be started", call->method);
     }
     *out = l;
     return 0;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "rpc/client.h"
 
@@ -26,12 +27,19 @@ void rpc_many_free(struct rpc_many *m);
 /* Makes rpc_many_next return ERR_CANCELLED, now and later. Any thread. */
 void rpc_many_interrupt(struct rpc_many *m);
 
-/* Opens a channel to |target| and calls |method| on it, with |request| of |len| bytes as its first message,
- * the last one when |half_close|. |owner| comes back with each event. Nothing is waited for. Returns 0 and
- * the line in |out|, or as rpc_channel_new. */
-int rpc_line_open(struct rpc_many *m, const char *target, const struct rpc_channel_options *options,
-                  const char *method, const void *request, size_t len, bool half_close, void *owner,
-                  struct rpc_line **out, struct err *e);
+/* A call to make. */
+struct rpc_line_call {
+    const char *target;
+    const struct rpc_channel_options *options;
+    const char *method;
+    const struct buf *request; /* its first message */
+    bool half_close;           /* the last one as well */
+};
+
+/* Opens a channel and makes |call| on it; |owner| comes back with each event. Nothing is waited for. Returns
+ * 0 and the line in |out|, or as rpc_channel_new. */
+int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner, struct rpc_line **out,
+                  struct err *e);
 
 /* Sends one more message. Returns 0, or ERR_UNAVAILABLE when the one before it is still under way or the call
  * has ended, which an event tells. */
