@@ -1,1 +1,2 @@
 xtcp_fuzz_target(fuzz_tokens SOURCES fuzz_tokens.c LIBS xtcp_server)
+xtcp_fuzz_target(fuzz_selection SOURCES fuzz_selection.c LIBS xtcp_server)

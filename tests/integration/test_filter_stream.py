@@ -1,6 +1,7 @@
 """What a stream asks for: some sockets (filter), some fields (columns), some namespaces (netns)."""
 
 import contextlib
+import os
 import socket
 
 import pytest
@@ -385,6 +386,19 @@ def test_all_of_it_together(two, host):
         assert all(numbers(row) == ["netns", "inet_diag_msg_state"] for row in poll.rows)
         (seen,) = whole.polls(1)
         assert seen.begin.poll_id == poll.begin.poll_id and len(seen.rows) == seen.end.sockets > 8
+
+
+def test_a_recording_is_of_everything(two, host):
+    """Whatever the one poll that is recorded was asked for."""
+    client, _, (web, db) = two
+    folder = host.folder()
+    client.set(write_files=1, capture_path=folder)
+    _, poll = poll_with_info(client, filter="state listening and netns = web*", netns=["web-1"])
+    assert len(poll.rows) == 3
+    assert poll.begin.namespaces == poll.end.namespaces == 3 and poll.end.sockets > 8
+    assert {f"poll-{poll.begin.poll_id}-netns-{ns.inode}.pcap" for ns in (web, db)} <= set(os.listdir(folder))
+    _, poll = poll_with_info(client, filter="state listening", netns=["web-1"])
+    assert poll.end.namespaces == 1 and poll.end.sockets == 3
 
 
 # ---- the form ----

@@ -1,0 +1,69 @@
+/* A stream's request as far as its selection: what is accepted can be told to the client, is equal to itself,
+ * and finds its place in the table. The input is a serialized request. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/msg_stream.h"
+#include "server/selection.h"
+
+static void check_info(const struct selection *s)
+{
+    struct buf b;
+    struct stream_event event;
+    struct err e;
+    buf_init(&b);
+    if (selection_encode_info(s, &b) < 0)
+        abort();
+    if (stream_event_decode(b.data, b.len, &event, &e) < 0 || event.kind != STREAM_EVENT_INFO)
+        abort();
+    if ((event.info.n_columns > 0) != s->has_columns || (event.info.n_parts > 0) != (s->filter != NULL))
+        abort();
+    stream_event_free(&event);
+    buf_free(&b);
+}
+
+/* Twice the same request, and once nothing. */
+static void check_table(struct selection *a, struct selection *b)
+{
+    struct selection_table *t = calloc(1, sizeof(*t));
+    struct err e;
+    if (!t)
+        return;
+    int rc = selection_enter(t, a, &e);
+    if (selection_enter(t, b, &e) != rc || a->filter_place != b->filter_place ||
+        a->mask_place != b->mask_place)
+        abort();
+    selection_leave(t, a);
+    selection_leave(t, b);
+    if (t->filter_text != 0)
+        abort();
+    free(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct stream_request r;
+    struct selection *a;
+    struct selection *b;
+    struct err e = {0};
+    if (stream_request_decode(data, size, &r, &e) < 0)
+        return 0;
+    int rc = selection_new(&r, &a, &e);
+    if (rc < 0 && !e.text[0])
+        abort();
+    if (rc == 0) {
+        if (selection_new(&r, &b, &e) < 0 || !selection_equal(a, b))
+            abort();
+        check_info(a);
+        check_table(a, b);
+        if (a->n_netns == 0 && !selection_wants_netns(a, "blue", 1))
+            abort();
+        selection_wants_netns(a, "netns:[4026532001]", 4026532001);
+        selection_unref(a);
+        selection_unref(b);
+    }
+    stream_request_free(&r);
+    return 0;
+}
