@@ -22,7 +22,8 @@ def draw(chance, generation):
     """A request with some fields, a part of them out of bounds, and what must be in force when it is accepted."""
     request = config_pb.SetRequest()
     c = request.config
-    for field in chance.sample(("label", "tag", "location", "times", "groups", "jitter", "debug_level", "limits", "dirs"),
+    for field in chance.sample(("label", "tag", "location", "times", "groups", "jitter", "debug_level", "limits", "dirs",
+                                "selection"),
                                chance.randint(1, 4)):
         if field in ("label", "tag"):
             setattr(c, field, text(chance, 44))  # some are too long
@@ -43,6 +44,10 @@ def draw(chance, generation):
             c.options.limits.queue_rows = chance.choice((1023, 1024, 500000))
         elif field == "dirs":
             c.options.namespaces.directories.path.extend(chance.sample(("/run/a", "/run/b", "/run/c", "relative"), 2))
+        elif field == "selection":
+            c.options.namespaces.include.item.extend(chance.sample(("default", "kind:own", "*"), chance.randint(0, 2)))
+            c.options.namespaces.include.SetInParent()
+            c.options.namespaces.exclude.item.extend(chance.sample(("web-*", "default", "cookie:7", "kind:wrong"), 1))
     how = chance.random()
     if how < 0.2:
         request.dry_run = True
@@ -69,6 +74,9 @@ def check_in_force(request, answer):
         assert now.options.limits.queue_rows == asked.options.limits.queue_rows
     if asked.options.namespaces.HasField("directories"):
         assert now.options.namespaces.directories == asked.options.namespaces.directories
+    for field in ("include", "exclude"):
+        if asked.options.namespaces.HasField(field):
+            assert getattr(now.options.namespaces, field) == getattr(asked.options.namespaces, field)
     assert now.poll_timeout.ToNanoseconds() < now.poll_frequency.ToNanoseconds()
 
 
