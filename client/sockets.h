@@ -17,6 +17,7 @@ struct sockets_column {
     const char *name;         /* for --columns */
     struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
     bool wide;                /* in the wide table only */
+    const char *doc;          /* one line; NULL: that of its only field */
     /* What it shows of a record; NULL: its only field, as cell_field has it. */
     void (*put)(struct cell *c, const record_message *r);
     uint8_t n_fields;

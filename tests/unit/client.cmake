@@ -14,3 +14,4 @@ xtcp_unit_test(client_settings_test SOURCES client_settings_test.c LIBS xtcp_cli
 target_compile_definitions(client_settings_test PRIVATE SAMPLE="${CMAKE_SOURCE_DIR}/docs/client.yaml")
 xtcp_unit_test(client_join_test SOURCES client_join_test.c LIBS xtcp_client)
 xtcp_unit_test(client_top_view_test SOURCES client_top_view_test.c LIBS xtcp_client)
+xtcp_unit_test(client_manual_test SOURCES client_manual_test.c LIBS xtcp_client)
