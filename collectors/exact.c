@@ -82,23 +82,22 @@ static bool is_answer(const struct record_source *s, const struct exact_socket *
            memcmp(got.id.idiag_cookie, wanted->id.idiag_cookie, sizeof(got.id.idiag_cookie)) == 0;
 }
 
-size_t exact_take_answers(const void *data, size_t len, uint32_t first_seq,
-                          const struct exact_socket *sockets, size_t n, size_t base, uint8_t *answered,
-                          exact_fn *fn, void *arg)
+size_t exact_take_answers(const void *data, size_t len, const struct exact_asked *asked)
 {
     struct diag_reader r;
     size_t count = 0;
     diag_reader_init(&r);
     diag_reader_feed(&r, data, len);
     for (enum diag_event event; (event = diag_reader_next(&r)) != DIAG_END;) {
-        uint32_t i = r.seq - first_seq; /* sequence numbers wrap, and so does this */
-        if ((event != DIAG_SOCKET && event != DIAG_ERROR) || i >= n || answered[i])
+        uint32_t i = r.seq - asked->first_seq; /* sequence numbers wrap, and so does this */
+        bool found = event == DIAG_SOCKET;
+        if ((!found && event != DIAG_ERROR) || i >= asked->n || asked->answered[i])
             continue;
-        if (event == DIAG_SOCKET && !is_answer(&r.source, &sockets[i]))
+        if (found && !is_answer(&r.source, &asked->sockets[i]))
             continue;
-        answered[i] = 1;
+        asked->answered[i] = 1;
         count++;
-        fn(arg, base + i, event == DIAG_SOCKET ? &r.source : NULL, event == DIAG_SOCKET ? 0 : r.error);
+        asked->fn(asked->arg, asked->base + i, found ? &r.source : NULL, found ? 0 : r.error);
     }
     return count;
 }
@@ -267,19 +266,13 @@ static bool from_kernel(const struct exact *x, int i)
            x->senders[i].nl_family == AF_NETLINK && x->senders[i].nl_pid == 0;
 }
 
-/* At most BATCH sockets. What stays without an answer has lost it for want of memory (ENOBUFS), or its answer
- * was cut. */
-static int ask_batch(struct exact *x, const struct exact_socket *sockets, size_t n, size_t base, uint8_t ext,
-                     exact_fn *fn, void *arg)
+/* Receives until all have answered or nothing more is there. Returns 0, or why that is not all: what stays
+ * without an answer has lost it for want of memory (ENOBUFS), or its answer was cut. */
+static int receive_answers(struct exact *x, const struct exact_asked *asked)
 {
-    uint8_t answered[BATCH] = {0};
     size_t count = 0;
-    uint32_t first = x->seq;
-    for (size_t i = 0; i < n; i++)
-        exact_put_request(x->requests + i * EXACT_REQUEST_SIZE, &sockets[i], ext, x->seq++);
-    int rc = send_requests(x, n);
-    int lost = rc ? rc : ERR_MALFORMED;
-    while (rc == 0 && count < n) {
+    int lost = ERR_MALFORMED;
+    while (count < asked->n) {
         int got = receive_datagrams(x);
         if (got == -EINTR)
             continue;
@@ -287,21 +280,31 @@ static int ask_batch(struct exact *x, const struct exact_socket *sockets, size_t
             lost = -ENOBUFS;
             continue;
         }
-        if (got <= 0) {
-            rc = got == -EAGAIN ? 0 : got;
-            break;
-        }
+        if (got <= 0)
+            return got == -EAGAIN || got == 0 ? lost : got;
         for (int i = 0; i < got; i++) {
             if (from_kernel(x, i))
-                count += exact_take_answers(x->answers[i], x->messages[i].msg_len, first, sockets, n, base,
-                                            answered, fn, arg);
+                count += exact_take_answers(x->answers[i], x->messages[i].msg_len, asked);
         }
     }
-    for (size_t i = 0; i < n; i++) {
+    return 0;
+}
+
+/* At most BATCH sockets. Returns 0, or why no more can be asked. */
+static int ask_batch(struct exact *x, struct exact_asked *asked, uint8_t ext)
+{
+    uint8_t answered[BATCH] = {0};
+    asked->first_seq = x->seq;
+    asked->answered = answered;
+    for (size_t i = 0; i < asked->n; i++)
+        exact_put_request(x->requests + i * EXACT_REQUEST_SIZE, &asked->sockets[i], ext, x->seq++);
+    int rc = send_requests(x, asked->n);
+    int why = rc ? rc : receive_answers(x, asked);
+    for (size_t i = 0; i < asked->n; i++) {
         if (!answered[i])
-            fn(arg, base + i, NULL, rc ? rc : lost);
+            asked->fn(asked->arg, asked->base + i, NULL, why);
     }
-    return rc;
+    return why == ERR_MALFORMED || why == -ENOBUFS ? 0 : why;
 }
 
 int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, groups_t groups, exact_fn *fn,
@@ -310,11 +313,12 @@ int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, gro
     uint8_t ext = diag_request_extensions(groups);
     int rc = 0;
     for (size_t at = 0; at < n; at += BATCH) {
-        size_t count = n - at < BATCH ? n - at : BATCH;
+        struct exact_asked asked = {
+            .sockets = sockets + at, .n = n - at < BATCH ? n - at : BATCH, .base = at, .fn = fn, .arg = arg};
         if (rc == 0)
-            rc = ask_batch(x, sockets + at, count, at, ext, fn, arg);
+            rc = ask_batch(x, &asked, ext);
         else
-            for (size_t i = 0; i < count; i++)
+            for (size_t i = 0; i < asked.n; i++)
                 fn(arg, at + i, NULL, rc);
     }
     return rc;

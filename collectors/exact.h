@@ -43,13 +43,21 @@ void exact_put_request(uint8_t *out, const struct exact_socket *s, uint8_t ext, 
  * -ENOENT) or there was no usable answer (another -errno, ERR_MALFORMED); valid during the call. */
 typedef void exact_fn(void *arg, size_t index, const struct record_source *s, int code);
 
-/* The answers to requests with the sequence numbers |first_seq| to |first_seq| + |n| - 1 that are in the
- * datagram |data| of |len| bytes are passed to |fn|, each socket once; |answered| (one byte for each, zeroed
- * at first) remembers which were. |base| is added to the index. An answer about another socket than the one
- * asked for, and what does not parse, is as none. Returns how many were passed. */
-size_t exact_take_answers(const void *data, size_t len, uint32_t first_seq,
-                          const struct exact_socket *sockets, size_t n, size_t base, uint8_t *answered,
-                          exact_fn *fn, void *arg);
+/* Requests that are out. */
+struct exact_asked {
+    uint32_t first_seq; /* sequence number of the first; those of the others follow */
+    const struct exact_socket *sockets;
+    size_t n;
+    size_t base;       /* added to the index that |fn| is told */
+    uint8_t *answered; /* one byte for each, zeroed at first: 1 once |fn| has been called */
+    exact_fn *fn;
+    void *arg;
+};
+
+/* Passes the answers to |asked| in the datagram |data| of |len| bytes on, each socket once. An answer about
+ * another socket than the one asked for, and what does not parse, is as none. Returns how many were passed.
+ */
+size_t exact_take_answers(const void *data, size_t len, const struct exact_asked *asked);
 
 /* ---- At work ---- */
 

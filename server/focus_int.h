@@ -105,11 +105,6 @@ struct focus_finder {
     bool stray; /* the thread cannot come home: it must end */
 };
 
-/* What the finders may know of focus. */
-int focus_home(const struct focus *f);
-const _Atomic bool *focus_stopping(const struct focus *f);
-struct inventory *focus_inventory(const struct focus *f);
-
 /* Searches for |s|. Returns NULL without memory, or when the daemon stops. Thread focus/find. */
 struct focus_found *focus_search(struct focus_finder *finder, const struct focus_selection *s,
                                  const struct config *config);
@@ -191,6 +186,9 @@ struct focus_ticker {
     uint8_t *row; /* RECORD_ROW_MAX bytes, for rows that are cut afterwards */
 };
 
+struct focus_watch *focus_watch_ref(struct focus_watch *w);
+void focus_watch_unref(struct focus_watch *w);
+
 /* Begins with |s| (the reference becomes the watch's), which has just been asked for. */
 void focus_watch_begin(struct focus_watch *w, struct focus_selection *s, struct inventory *inventory);
 /* Takes over what was found. */
@@ -204,6 +202,31 @@ void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
 /* Forgets all places and sockets; those places that have none any more. */
 void focus_watch_clear(struct focus_watch *w);
 void focus_watch_tidy(struct focus_watch *w);
+
+/* ---- All of it ---- */
+
+struct focus {
+    struct focus_options options;
+    int home_fd; /* the daemon's own namespace */
+    struct thread ticker_thread;
+    struct focus_ticker ticker;
+    struct focus_finder finders[FOCUS_FINDERS];
+    _Atomic bool stopping;
+    _Atomic uint64_t lookups;
+    _Atomic uint64_t ticks;
+    _Atomic uint64_t skipped;
+    _Atomic uint64_t searches;
+
+    pthread_mutex_t lock;
+    pthread_cond_t tick_changed;   /* for the thread focus */
+    pthread_cond_t search_changed; /* for the finders */
+    struct focus_watch **watches;
+    uint64_t refused;
+    size_t n;
+    size_t cap;
+    uint64_t units; /* of all watches */
+    bool stray;     /* the thread focus could not come home and has ended */
+};
 
 /* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */
 bool focus_grow(void **array, size_t *cap, size_t n, size_t each);

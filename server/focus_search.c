@@ -54,7 +54,8 @@ static bool wanted(const struct focus_request *r, const struct nswatch_ns *ns)
         return true;
     for (size_t i = 0; i < r->n_netns; i++) {
         uint64_t inode;
-        if (glob_match(r->netns[i], ns->netns) || (is_number(r->netns[i], &inode) && inode == ns->inode))
+        if (strcmp(r->netns[i], ns->netns) == 0 || glob_match(r->netns[i], ns->netns) ||
+            (is_number(r->netns[i], &inode) && inode == ns->inode))
             return true;
     }
     return false;
@@ -112,10 +113,10 @@ static int dump_here(struct search *s, const struct filter_kernel *kernel, struc
                                    .buffer_size = DUMP_BUFFER_SIZE,
                                    .seen = &s->finder->seen,
                                    .wake_fd = s->finder->wake,
-                                   .stopping = focus_stopping(s->finder->focus),
+                                   .stopping = &s->finder->focus->stopping,
                                    .deadline_ns = clock_mono_ns() + NAMESPACE_NS};
     s->dump.fd = -1;
-    int rc = exact_inside(focus_home(s->finder->focus), &s->where->ns, open_inside, s, &inode, e);
+    int rc = exact_inside(s->finder->focus->home_fd, &s->where->ns, open_inside, s, &inode, e);
     if (rc == ERR_CANCELLED)
         s->stray = true;
     if (rc == 0)
@@ -198,8 +199,8 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
     found->began_ns = clock_mono_ns();
     const struct filter *one = selection->filter;
     filter_kernel(&one, 1, &s->kernel);
-    inventory_visit(focus_inventory(finder->focus), note_namespace, s);
-    const _Atomic bool *stopping = focus_stopping(finder->focus);
+    inventory_visit(finder->focus->options.inventory, note_namespace, s);
+    const _Atomic bool *stopping = &finder->focus->stopping;
     for (size_t i = 0; i < s->n && !s->stray && !atomic_load(stopping); i++) {
         if (clock_mono_ns() - found->began_ns > SEARCH_NS) {
             log_limited(LOG_WARN, "focus", "a search took too long: %zu of %zu namespaces are left out",

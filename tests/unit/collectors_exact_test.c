@@ -102,7 +102,21 @@ static size_t take(const struct message *m, size_t len, size_t n, struct answers
     /* Exactly as long as it is, so that a sanitizer sees a byte too many. */
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, m->bytes, len);
-    size_t count = exact_take_answers(copy, len, UINT32_MAX - 1, wanted, n, 100, answered, collect, a);
+    const struct exact_asked asked = {.first_seq = UINT32_MAX - 1,
+                                      .sockets = wanted,
+                                      .n = n,
+                                      .base = 100,
+                                      .answered = answered,
+                                      .fn = collect,
+                                      .arg = a};
+    const struct exact_asked asked = {.first_seq = UINT32_MAX - 1,
+                                      .sockets = wanted,
+                                      .n = n,
+                                      .base = 100,
+                                      .answered = answered,
+                                      .fn = collect,
+                                      .arg = a};
+    size_t count = exact_take_answers(copy, len, &asked);
     free(copy);
     assert_int_equal(count, a->count);
     for (size_t i = 0; i < a->count; i++)
@@ -255,7 +269,7 @@ static void test_gone_and_mistaken(void **state)
     }
     assert_int_equal(found.family, AF_INET);
     struct exact_socket asked[] = {found, found, found};
-    asked[1].id.idiag_cookie[0]++;              /* another socket in its place */
+    asked[1].id.idiag_cookie[0]++;      /* another socket in its place */
     asked[2].id.idiag_sport = htons(1); /* nobody */
     struct exact *x = open_exact();
     assert_int_equal(exact_ask(x, asked, 3, GROUPS_ALL, collect, &a), 0);

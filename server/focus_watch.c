@@ -1,0 +1,161 @@
+/* Watches: who is there, what they ask for, and whether that is allowed. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "server/focus_int.h"
+
+/* A tick costs at least as much as so many lookups: entering the namespace, the message. */
+#define UNITS_OF_TICK 20
+
+void focus_watch_unref(struct focus_watch *w)
+{
+    if (atomic_fetch_sub(&w->refs, 1) != 1)
+        return;
+    focus_watch_clear(w);
+    free(w->places);
+    free(w->gone);
+    focus_selection_unref(w->asked);
+    focus_selection_unref(w->current);
+    focus_found_free(w->found);
+    focus_slot_fini(&w->slot);
+    rpc_call_unref(w->call);
+    free(w);
+}
+
+struct focus_watch *focus_watch_ref(struct focus_watch *w)
+{
+    atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    return w;
+}
+
+static int enlist(struct focus *f, struct focus_watch *w, uint32_t max, struct err *e)
+{
+    int rc = 0;
+    pthread_mutex_lock(&f->lock);
+    if (f->stray)
+        rc = err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
+    else if (f->n >= max && ++f->refused)
+        rc = err_set(e, ERR_LIMIT, "there are %u focus streams already (focus_streams_max)", max);
+    else if (!focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
+        rc = err_set(e, -ENOMEM, "out of memory");
+    else
+        f->watches[f->n++] = focus_watch_ref(w);
+    pthread_mutex_unlock(&f->lock);
+    return rc;
+}
+
+int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out, struct err *e)
+{
+    struct focus_watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return err_set(e, -ENOMEM, "out of memory");
+    w->refs = 1;
+    w->focus = f;
+    w->call = rpc_call_ref(call);
+    w->due_ns = w->search_ns = INT64_MAX;
+    focus_slot_init(&w->slot);
+    const struct config *config = f->options.config(f->options.arg);
+    int rc = enlist(f, w, config->focus_streams_max, e);
+    config_unref(config);
+    if (rc) {
+        focus_watch_unref(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+void focus_close(struct focus_watch *w)
+{
+    struct focus *f = w->focus;
+    bool found = false;
+    pthread_mutex_lock(&f->lock);
+    w->closed = true;
+    f->units -= w->units;
+    w->units = 0;
+    for (size_t i = 0; i < f->n && !found; i++) {
+        found = f->watches[i] == w;
+        if (found)
+            f->watches[i] = f->watches[--f->n];
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (found)
+        focus_watch_unref(w);
+    focus_watch_unref(w);
+}
+
+/* Lookups a second that |r| may come to. */
+static uint64_t units_of(const struct focus_request *r)
+{
+    uint64_t each = r->max_sockets > UNITS_OF_TICK ? r->max_sockets : UNITS_OF_TICK;
+    return (each * NS_PER_S + (uint64_t)r->interval_ns - 1) / (uint64_t)r->interval_ns;
+}
+
+/* Puts |s| in the place of what |w| watched. The reference becomes the watch's when it returns 0. */
+static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, uint64_t max,
+                         struct err *e)
+{
+    struct focus_selection *old = NULL;
+    struct focus_found *found = NULL;
+    uint64_t units = units_of(&s->request);
+    int rc = 0;
+    pthread_mutex_lock(&f->lock);
+    if (f->units - w->units + units > max) {
+        rc = err_set(e, ERR_LIMIT,
+                     "%u sockets every %lld ms may be %llu lookups a second, of which %llu are left "
+                     "(focus_rate_max: %llu)",
+                     s->request.max_sockets, (long long)(s->request.interval_ns / NS_PER_MS),
+                     (unsigned long long)units,
+                     (unsigned long long)(f->units - w->units < max ? max - (f->units - w->units) : 0),
+                     (unsigned long long)max);
+    } else {
+        f->units += units - w->units;
+        w->units = units;
+        old = w->asked;
+        found = w->found;
+        w->asked = s;
+        w->found = NULL;
+        w->waiting = false;
+        w->due_ns = 0;
+        w->search_ns = s->filter ? 0 : INT64_MAX;
+        pthread_cond_signal(&f->tick_changed);
+        pthread_cond_signal(&f->search_changed);
+    }
+    pthread_mutex_unlock(&f->lock);
+    focus_selection_unref(old);
+    focus_found_free(found);
+    return rc;
+}
+
+int focus_select(struct focus_watch *w, struct focus_request *request, struct err *e)
+{
+    struct focus_selection *s;
+    struct focus *f = w->focus;
+    int rc = focus_selection_new(request, &s, e);
+    if (rc)
+        return rc;
+    const struct config *config = f->options.config(f->options.arg);
+    if (s->request.max_sockets > config->focus_sockets_max)
+        rc = err_set(e, ERR_LIMIT, "max_sockets: %u, allowed are %u (focus_sockets_max)",
+                     s->request.max_sockets, config->focus_sockets_max);
+    if (rc == 0)
+        rc = put_selection(f, w, s, config->focus_rate_max, e);
+    config_unref(config);
+    if (rc)
+        focus_selection_unref(s);
+    return rc;
+}
+
+bool focus_selected(struct focus_watch *w)
+{
+    pthread_mutex_lock(&w->focus->lock);
+    bool any = w->asked != NULL;
+    pthread_mutex_unlock(&w->focus->lock);
+    return any;
+}
+
+bool focus_next(struct focus_watch *w, struct rpc_message *out)
+{
+    return focus_slot_next(&w->slot, out);
+}
