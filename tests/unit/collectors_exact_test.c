@@ -109,13 +109,6 @@ static size_t take(const struct message *m, size_t len, size_t n, struct answers
                                       .answered = answered,
                                       .fn = collect,
                                       .arg = a};
-    const struct exact_asked asked = {.first_seq = UINT32_MAX - 1,
-                                      .sockets = wanted,
-                                      .n = n,
-                                      .base = 100,
-                                      .answered = answered,
-                                      .fn = collect,
-                                      .arg = a};
     size_t count = exact_take_answers(copy, len, &asked);
     free(copy);
     assert_int_equal(count, a->count);
