@@ -9,7 +9,7 @@ import pytest
 
 from harness import paths
 from harness.rpc import Code, namespace_pb
-from harness.waiting import until
+from harness.waiting import SLOW, until
 from test_scale import Site
 
 READY = namespace_pb.NAMESPACE_STATE_READY
@@ -214,5 +214,6 @@ def test_a_thousand_are_toggled(host):
     after = site.figures()
     assert abs(after.threads - before.threads) < 8  # gRPC starts and ends some as it likes
     assert abs(after.fds - before.fds) < 4
-    assert after.rss_kib < before.rss_kib * 1.3 + 4096
+    if SLOW == 1:  # a sanitizer keeps what was freed for a while
+        assert after.rss_kib < before.rss_kib * 1.3 + 4096
     assert not c.status().errors
