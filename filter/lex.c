@@ -30,10 +30,16 @@ static const struct {
 /* What ends a word, beside control characters and bytes that are no UTF-8. */
 #define STOPS SPACE "()!&|=<>\""
 
+/* Whether |text| has "[!" up to |n|: in a pattern, not an operator. */
+static bool begins_negated_set(const char *text, size_t n)
+{
+    return text[n] == '!' && n > 0 && text[n - 1] == '[';
+}
+
 static size_t word_length(const char *text)
 {
     size_t n = 0;
-    while (text[n] && !strchr(STOPS, text[n])) {
+    while (text[n] && (!strchr(STOPS, text[n]) || begins_negated_set(text, n))) {
         size_t left = strnlen(text + n, 4);
         size_t len = utf8_length(text + n, left);
         if (len == 0 || utf8_is_control(text + n, len))

@@ -82,8 +82,9 @@ static bool match_text(const struct subject *s, const struct node *n, const stru
     const char *pattern = s->f->pool.data + n->text.at;
     if (v->len == 0)
         return false;
-    bool same = n->text.glob ? filter_glob(pattern, n->text.len, (const char *)v->data, v->len)
-                             : n->text.len == v->len && memcmp(pattern, v->data, v->len) == 0;
+    /* A name with brackets in it fits itself: netns:[4026531840]. */
+    bool same = (n->text.len == v->len && memcmp(pattern, v->data, v->len) == 0) ||
+                (n->text.glob && filter_glob(pattern, n->text.len, (const char *)v->data, v->len));
     return same != (n->op == NE);
 }
 

@@ -26,6 +26,7 @@ static const struct record_context context = {
     .netns = "webshop",
     .label = "b\xc3\xbc"
              "cher",
+    .tag = "tag:[4026531840]",
     .timestamp_ns = 1700000000000000000,
     .poll_id = 42,
     .netns_cookie = 4096,
@@ -134,6 +135,10 @@ static void test_values(void **state)
         {"label = b?cher", true}, /* a character of two bytes */
         {"host = node-[0-9]", true},
         {"host = \"node-[!7]\"", false},
+        {"tag = tag:[4026531840]", true}, /* as it is, although it looks like a pattern */
+        {"tag = tag:[!0]", false},
+        {"tag = tag:[[]*", true},
+        {"tag != tag:[4026531840]", false},
         {"location = *", false}, /* there is none */
         {"location != x", false},
         {"not location = x", true},

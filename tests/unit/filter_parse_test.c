@@ -134,6 +134,8 @@ static const struct {
      "netns = b\xc3\xbc"
      "cher"},
     {"netns = and", "netns = and"},
+    {"netns = [!a-c]*", "netns = \"[!a-c]*\""},
+    {"netns=[!a]!sport=1", "netns = \"[!a]\" and not sport = 1"},
     {"label = \"\"", "label = \"\""},
     {"uid = 1000", "uid = 1000"},
     {"family = INET6", "family = inet6"},
