@@ -193,10 +193,16 @@ static int add_all(struct resolver *r)
         rc = add_file(r, o->targets_file);
     if (rc != 0 || o->targets.n || o->targets_file)
         return rc;
-    if (environment && *environment)
-        return add_list(r, environment);
+    if (environment && *environment) {
+        rc = add_list(r, environment);
+        if (rc != 0)
+            err_prefix(r->e, "$" OPTIONS_TARGET_ENV);
+        return rc;
+    }
     for (size_t i = 0; i < r->settings->n_targets && rc == 0; i++)
         rc = add_list(r, r->settings->targets[i]);
+    if (rc != 0)
+        err_prefix(r->e, "%s", r->settings->path);
     return rc != 0 || r->out->n ? rc : add_list(r, OPTIONS_TARGET_DEFAULT);
 }
 

@@ -3,6 +3,7 @@
 #ifndef XTCP_CLIENT_SETTINGS_H
 #define XTCP_CLIENT_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "client/options.h"
@@ -14,8 +15,8 @@
 /* One option of the file. */
 struct setting {
     const struct option_def *option;
-    char *value; /* "false": a flag that is not set */
-    size_t line;
+    char *value;  /* "false": a flag that is not set */
+    bool of_node; /* about how to connect: nodes may have it as well */
 };
 
 struct settings_list {
