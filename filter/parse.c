@@ -250,9 +250,11 @@ static int make_parts(struct filter *f)
 /* What is derived from the nodes. */
 static int finish(struct filter *f)
 {
+    if (f->pool.failed)
+        return -ENOMEM;
     f->groups = groups_of(f);
     f->text = text_of(f, f->root);
-    return f->text && !f->pool.failed ? make_parts(f) : -ENOMEM;
+    return f->text ? make_parts(f) : -ENOMEM;
 }
 
 int filter_parse(const char *text, struct filter **out, struct filter_error *e)
