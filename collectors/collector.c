@@ -235,13 +235,20 @@ static struct collector *collector_alloc(struct collectors *set, const struct co
     return c;
 }
 
+void collectors_set_threads_max(struct collectors *set, unsigned threads_max)
+{
+    pthread_mutex_lock(&set->lock);
+    set->options.threads_max = threads_max;
+    pthread_mutex_unlock(&set->lock);
+}
+
 /* Gives |c| a thread of its own if it may have one and the system has one. */
 static void start_own_thread(struct collector *c)
 {
     struct collectors *set = c->set;
-    unsigned limit = set->options.threads_max ? set->options.threads_max : COLLECTORS_THREADS_MAX;
     char name[16];
     pthread_mutex_lock(&set->lock);
+    unsigned limit = set->options.threads_max ? set->options.threads_max : COLLECTORS_THREADS_MAX;
     c->own_thread = set->own_count < limit;
     set->own_count += c->own_thread;
     pthread_mutex_unlock(&set->lock);

@@ -124,6 +124,10 @@ struct collectors_options {
 #define COLLECTORS_THREADS_MAX 512
 
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e);
+
+/* Another threads_max, for collectors that are started from now on. Any thread. */
+void collectors_set_threads_max(struct collectors *set, unsigned threads_max);
+
 /* After every collector is freed. */
 void collectors_free(struct collectors *set);
 

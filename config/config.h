@@ -70,7 +70,7 @@ struct config {
     struct config_strings grpc_tls_listen;                   /* TCP only */
     char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* empty: none */
     struct config_strings grpc_health_listen;
-    uint32_t connections_max;      /* plaintext, of all listeners together */
+    uint32_t connections_max;      /* of all listeners together */
     uint32_t connection_calls_max; /* on one connection at the same time */
     uint32_t control_calls_max;    /* of one peer in a second */
 

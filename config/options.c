@@ -153,8 +153,8 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .section = "gRPC",
         .metavar = "COUNT",
         .help =
-            "How many connections there can be at the same time; who comes then is shown out. Those of TLS "
-            "do not count.",
+            "How many connections there can be at the same time, of all kinds together; who comes then is "
+            "shown out.",
     },
     {
         OPTION("connection_calls_max", connection_calls_max, CONFIG_UINT, CONFIG_RESTART),
@@ -518,14 +518,14 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
         .help = "How often /proc is searched for the namespaces of processes, which need not have a file.",
     },
     {
-        OPTION("collector_threads_max", collector_threads_max, CONFIG_UINT, CONFIG_RESTART),
+        OPTION("collector_threads_max", collector_threads_max, CONFIG_UINT, CONFIG_HOT),
         .default_value = "512",
         .min = 1,
         .max = 16384,
         .section = "Namespaces",
         .metavar = "COUNT",
         .help = "How many namespaces are collected by a thread of their own; those beyond it share a few "
-                "threads.",
+                "threads. A change holds for namespaces that come later.",
     },
     {
         OPTION("reconcile_frequency", reconcile_frequency, CONFIG_DURATION, CONFIG_HOT),

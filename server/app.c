@@ -290,6 +290,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     struct app *app = arg;
     gate_commit(app->gate, app->change);
     log_set(new->log_level, new->log_format);
+    collectors_set_threads_max(app->collectors, new->collector_threads_max);
     inventory_select(app->inventory, new);
     if (new->write_files != old->write_files)
         poller_capture(app->poller, new->write_files);

@@ -202,11 +202,8 @@ static int prepare_doors(const struct gate *g, struct gate_change *ch, struct er
 {
     struct door_plan plans[GATE_DOORS_MAX];
     size_t n = plan_doors(ch->config, plans);
-    int rc = prepare_tls(g, ch, e);
-    if (rc)
-        return rc;
     match(g, plans, n, ch);
-    rc = open_doors(g, plans, n, ch, e);
+    int rc = open_doors(g, plans, n, ch, e);
     if (rc == 0 && g->config && !same_permission(g->config, ch->config)) {
         ch->permitted = true;
         rc = permit(ch, ch->config, e);
@@ -223,6 +220,18 @@ static int check_tokens(const struct gate *g, const struct config *c, struct err
     int rc = tokens_new(c->token_file, &tokens, e);
     if (rc == 0)
         tokens_free(tokens);
+    return rc;
+}
+
+/* Reads what may take its time, without the lock: main needs it. What is read of the gate changes with a
+ * change only. */
+static int read_all(const struct gate *g, struct gate_change *ch, struct err *e)
+{
+    int rc = check_tokens(g, ch->config, e);
+    if (rc == 0)
+        rc = access_users_find(ch->config, &ch->users, e);
+    if (rc == 0 && ch->doors)
+        rc = prepare_tls(g, ch, e);
     return rc;
 }
 
@@ -250,12 +259,12 @@ int gate_prepare(struct gate *g, const struct config *c, struct gate_change **ou
         return err_set(e, -ENOMEM, "out of memory");
     e = e ? e : &own;
     ch->config = config_ref(c);
+    ch->doors = !g->config || !same_doors(g->config, c);
+    int rc = read_all(g, ch, e);
     pthread_mutex_lock(&g->lock);
-    int rc = g->closed ? err_set(e, ERR_UNAVAILABLE, "the daemon is stopping") : check_tokens(g, c, e);
-    if (rc == 0)
-        rc = access_users_find(c, &ch->users, e);
-    ch->doors = rc == 0 && (!g->config || !same_doors(g->config, c));
-    if (ch->doors)
+    if (rc == 0 && g->closed)
+        rc = err_set(e, ERR_UNAVAILABLE, "the daemon is stopping");
+    if (rc == 0 && ch->doors)
         rc = prepare_doors(g, ch, e);
     if (rc) {
         undo(g, ch);

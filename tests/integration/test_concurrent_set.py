@@ -1,6 +1,8 @@
 """Many changes at once: every answer is what it says, nothing is torn, and a stream loses no poll over it."""
 
+import os
 import random
+import stat
 import threading
 
 import grpc
@@ -18,13 +20,12 @@ def text(chance, longest):
     return "".join(chance.choice("abc ü☃") for _ in range(chance.randint(1, longest)))
 
 
-def draw(chance, generation):
+def draw(chance, generation, place):
     """A request with some fields, a part of them out of bounds, and what must be in force when it is accepted."""
     request = config_pb.SetRequest()
     c = request.config
     for field in chance.sample(("label", "tag", "location", "times", "groups", "jitter", "debug_level", "limits", "dirs",
-                                "selection"),
-                               chance.randint(1, 4)):
+                                "selection", "listeners", "mode"), chance.randint(1, 4)):
         if field in ("label", "tag"):
             setattr(c, field, text(chance, 44))  # some are too long
         elif field == "location":
@@ -48,6 +49,12 @@ def draw(chance, generation):
             c.options.namespaces.include.item.extend(chance.sample(("default", "kind:own", "*"), chance.randint(0, 2)))
             c.options.namespaces.include.SetInParent()
             c.options.namespaces.exclude.item.extend(chance.sample(("web-*", "default", "cookie:7", "kind:wrong"), 1))
+        elif field == "listeners":
+            # 127.0.0.1:0 is that of the start, which all are connected to; nobody can have the last one.
+            c.options.listeners.listen.extend(["127.0.0.1:0", *chance.sample(
+                [f"unix-abstract:{place}-1", f"unix-abstract:{place}-2", f"unix:{place}/s", "unix:/proc/s"], 2)])
+        elif field == "mode":
+            c.options.access.unix_socket_mode = chance.choice(("0600", "0660", "0666", "0644"))
     how = chance.random()
     if how < 0.2:
         request.dry_run = True
@@ -77,17 +84,22 @@ def check_in_force(request, answer):
     for field in ("include", "exclude"):
         if asked.options.namespaces.HasField(field):
             assert getattr(now.options.namespaces, field) == getattr(asked.options.namespaces, field)
+    if asked.options.HasField("listeners"):
+        assert now.options.listeners == asked.options.listeners
+    if asked.options.access.unix_socket_mode:
+        assert now.options.access.unix_socket_mode == asked.options.access.unix_socket_mode
     assert now.poll_timeout.ToNanoseconds() < now.poll_frequency.ToNanoseconds()
 
 
 class Changer:
     """A client that sends random requests on a thread of its own."""
 
-    def __init__(self, client, seed):
+    def __init__(self, client, seed, place):
         self.client = client
+        self.place = place
         self.chance = random.Random(seed)
         self.applied = {}  # generation: configuration
-        self.codes = dict.fromkeys((Code.OK, Code.ABORTED, Code.INVALID_ARGUMENT), 0)
+        self.codes = dict.fromkeys((Code.OK, Code.ABORTED, Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION), 0)
         self.failure = None
         self.thread = threading.Thread(target=self._run)
 
@@ -99,11 +111,12 @@ class Changer:
             self.failure = e
 
     def _step(self):
-        request = draw(self.chance, self.client.get().generation)
+        request = draw(self.chance, self.client.get().generation, self.place)
         try:
             answer = self.client.config.Set(request, timeout=bound(10))
         except grpc.RpcError as e:
-            assert e.code() in (Code.ABORTED, Code.INVALID_ARGUMENT), e
+            assert e.code() in self.codes, e
+            assert (e.code() == Code.FAILED_PRECONDITION) == ("unix:/proc/s" in e.details()), e
             assert (e.code() == Code.ABORTED) == ("generation" in e.details()), e
             assert e.details()
             self.codes[e.code()] += 1
@@ -118,7 +131,8 @@ class Changer:
 def test_a_thousand_changes_during_a_stream(host):
     d = host.daemon("--poll-frequency", "20ms", "--poll-timeout", "15ms")
     watcher = host.connect(d)
-    changers = [Changer(host.connect(d), seed) for seed in range(CLIENTS)]
+    place = host.folder()
+    changers = [Changer(host.connect(d), seed, place) for seed in range(CLIENTS)]
     with watcher.edges() as stream:
         for c in changers:
             c.thread.start()
@@ -156,7 +170,14 @@ def test_a_thousand_changes_during_a_stream(host):
     known = {(c.label, c.tag, c.location) for c in applied.values()} | {("", "", "")}
     assert {(r.label, r.tag, r.location) for p in polls for r in p.rows} <= known
 
-    # All three answers came up; else nothing was tested.
+    # The listeners are those that were asked for last.
+    listen = list(last.options.listeners.listen)
+    assert host.connect(d).get().options.listeners.listen == listen
+    assert os.path.exists(f"{place}/s") == (f"unix:{place}/s" in listen)
+    if f"unix:{place}/s" in listen:
+        assert stat.S_IMODE(os.stat(f"{place}/s").st_mode) == int(last.options.access.unix_socket_mode, 8)
+
+    # All answers came up; else nothing was tested.
     codes = {code: sum(c.codes[code] for c in changers) for code in changers[0].codes}
     assert sum(codes.values()) == CLIENTS * REQUESTS
     assert min(codes.values()) > 20, codes

@@ -401,3 +401,70 @@ def test_two_hundred_random_changes_under_load(host, ours):
     def sockets():
         return sum(f.startswith("socket:") for f in d.fds().values())
     until(lambda: sockets() <= before, 10, "the descriptors are those of the start")
+
+
+# ---- Connections ----
+
+def test_connections_by_tls_count(host, ours):
+    """connections_max holds for both kinds together, and nobody who is in has to go."""
+    cert, key = ours.issue("server", cn="daemon", sans=[NAME])
+    tls = local()
+    d = host.daemon("--poll-frequency", "100ms", "--poll-timeout", "50ms", "--grpc-tls-listen", tls, "--tls-cert-file",
+                    cert, "--tls-key-file", key)
+    d.allow("turned away")
+    c = host.connect(d)
+    with c.edges() as plain, secure(host, tls, ours.path).edges() as encrypted:
+        polls = plain.polls(1), encrypted.polls(1)
+        limits = config_pb.Limits(connections_max=4)
+        c.set(options=config_pb.DaemonOptions(limits=limits))
+        context = ssl.create_default_context(cafile=ours.path)
+        context.set_alpn_protocols(["h2"])
+        address = ("127.0.0.1", int(tls.rsplit(":", 1)[1]))
+
+        def come():
+            raw = socket.create_connection(address, timeout=bound(5))
+            try:
+                s = context.wrap_socket(raw, server_hostname=NAME)
+                host.keep(s)
+                s.settimeout(bound(0.5))
+                while s.recv(1000):
+                    pass
+                return False
+            except TimeoutError:
+                return True  # it is let be
+            except OSError:
+                return False
+        stay = sum(come() for _ in range(6))
+        assert stay == 2, "four in all"
+        d.wait_log("connections by TLS are turned away")
+        # The plaintext ones as well.
+        with socket.create_connection(("127.0.0.1", d.port), timeout=bound(5)) as s:
+            assert s.recv(100) == b""
+        d.wait_log("a connection is turned away: there are 4 of them")
+        check_whole(polls[0] + plain.polls(2))
+        check_whole(polls[1] + encrypted.polls(2))
+        limits.connections_max = 100
+        c.set(options=config_pb.DaemonOptions(limits=limits))
+        assert ask(tls, ca=ours.path) == READ
+
+
+def test_turning_away_costs_little(host):
+    """Those who come in vain do not have the daemon look at all the others each time."""
+    d = host.daemon("--poll-frequency", "1h", "--connections-max", "2000")
+    d.allow("turned away")
+    held = [host.keep(socket.create_connection(("127.0.0.1", d.port))) for _ in range(2000)]
+
+    def cpu():
+        with open(f"/proc/{d.pid}/stat", encoding="ascii", errors="replace") as f:
+            return sum(map(int, f.read().rsplit(") ", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    before = cpu()
+    refused_ones = 0
+    for _ in range(3000):
+        with socket.create_connection(("127.0.0.1", d.port), timeout=bound(5)) as s:
+            refused_ones += s.recv(9) == b""
+    assert refused_ones >= 2900
+    # 3000 looks at 2000 connections would be six million system calls.
+    spent = cpu() - before
+    assert spent < bound(0.6), f"{spent} s"
+    held.pop().close()
+    until(lambda: ask(d.target) == CONTROL, 5, "there is room again")

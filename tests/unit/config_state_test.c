@@ -111,7 +111,7 @@ static void test_dump_holds_what_differs(void **state)
     assert_string_equal(buf_cstr(&out), FIRST LAST);
     buf_reset(&out);
     c->poll_frequency = 9 * NS_PER_S;
-    c->collector_threads_max = 7; /* takes a restart */
+    c->connection_calls_max = 7; /* takes a restart */
     config_set_string(c, &c->hostname, "\xe2\x80\xa8 \"h\"");
     config_dump_state(base, c, &out);
     struct config_builder *b = config_builder_new();
