@@ -1,0 +1,1 @@
+xtcp_fuzz_target(fuzz_netns_pattern SOURCES fuzz_netns_pattern.c LIBS xtcp_lib)
