@@ -237,6 +237,7 @@ struct life {
     struct rpc_status status; /* how it ended, for FOLLOW_FAILED */
     int64_t patience_ns;      /* monotonic: when to mention that nothing has come yet; 0: no longer */
     bool heard;               /* something came */
+    bool spoken;              /* it has sent a message */
     bool dirty;               /* something came that may not have been shown */
 };
 
@@ -255,7 +256,7 @@ static int64_t life_deadline(const struct life *l)
 static enum follow_end life_message(struct life *l, struct rpc_bytes *message)
 {
     struct err e = {0};
-    l->heard = l->dirty = true;
+    l->heard = l->spoken = l->dirty = true;
     l->patience_ns = 0;
     int rc = l->follow->message(l->follow->context, message, &e);
     rpc_bytes_free(message);
@@ -368,10 +369,12 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
 {
     struct backoff backoff = {0};
     bool ever = false;
+    bool spoken = false;
     for (;;) {
         struct life life = {.session = s, .follow = f};
         enum follow_end end = life_run(&life);
         ever = ever || life.heard;
+        spoken = spoken || life.spoken;
         if (end == FOLLOW_TIMEOUT && !ever) {
             output_note(s->out, "no answer from %s in time", s->options->target);
             return FOLLOW_FAILED;
@@ -387,7 +390,9 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
             output_note(s->out, "%s: %s", s->options->target, life.status.text);
             return FOLLOW_FAILED;
         }
-        if (!ever || !session_may_retry(life.status.code)) {
+        /* Before the first message it is the request that asks for too much. */
+        bool too_much = !spoken && life.status.code == CODE_RESOURCE_EXHAUSTED;
+        if (!ever || too_much || !session_may_retry(life.status.code)) {
             session_tell_failure(s, f->method, &life.status);
             return FOLLOW_FAILED;
         }

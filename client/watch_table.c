@@ -17,6 +17,10 @@
 /* Rates are over half a second to a second, so that they can be read at any number of ticks. */
 #define RATE_STEP_US 500000
 
+/* Hours to milliseconds, in what clock_format writes. */
+#define TIME_AT     11
+#define TIME_LENGTH 12
+
 /* A terminal is drawn at most so often. */
 #define DRAW_NS (95 * NS_PER_MS)
 
@@ -70,17 +74,17 @@ enum {
 
 static const struct table_column columns[COLUMNS] = {
     [COLUMN_TIME] = {.title = "TIME", .drop = 1},
-    [COLUMN_NETNS] = {.title = "NETNS", .drop = 6, .cut = 8},
-    [COLUMN_STATE] = {.title = "STATE", .drop = 5, .least = 11},
-    [COLUMN_LOCAL] = {.title = "LOCAL", .squeeze = 14},
-    [COLUMN_PEER] = {.title = "PEER", .squeeze = 14},
+    [COLUMN_NETNS] = {.title = "NETNS", .drop = 4, .cut = 8},
+    [COLUMN_STATE] = {.title = "STATE", .drop = 3, .least = 11},
+    [COLUMN_LOCAL] = {.title = "LOCAL", .squeeze = 12},
+    [COLUMN_PEER] = {.title = "PEER", .squeeze = 12},
     [COLUMN_SENT] = {.title = "SENT/s", .align = TABLE_RIGHT, .least = 10},
     [COLUMN_RECEIVED] = {.title = "RECEIVED/s", .align = TABLE_RIGHT, .drop = 2, .least = 10},
     [COLUMN_RTT] = {.title = "RTT", .align = TABLE_RIGHT, .drop = 2, .least = 6},
-    [COLUMN_CWND] = {.title = "CWND", .align = TABLE_RIGHT, .drop = 3, .least = 5},
-    [COLUMN_UNACKED] = {.title = "UNACKED", .align = TABLE_RIGHT, .drop = 7, .least = 5},
-    [COLUMN_QUEUE] = {.title = "QUEUE", .align = TABLE_RIGHT, .drop = 4, .least = 6},
-    [COLUMN_RETRANS] = {.title = "RETRANS", .align = TABLE_RIGHT, .drop = 8, .least = 5},
+    [COLUMN_CWND] = {.title = "CWND", .align = TABLE_RIGHT, .drop = 6, .least = 5},
+    [COLUMN_UNACKED] = {.title = "UNACKED", .align = TABLE_RIGHT, .drop = 8, .least = 5},
+    [COLUMN_QUEUE] = {.title = "QUEUE", .align = TABLE_RIGHT, .drop = 7, .least = 6},
+    [COLUMN_RETRANS] = {.title = "RETRANS", .align = TABLE_RIGHT, .drop = 9, .least = 5},
     [COLUMN_RETRANS_RATE] = {.title = "RETRANS/s", .align = TABLE_RIGHT, .drop = 3, .least = 5},
     [COLUMN_LIMIT] = {.title = "LIMITED BY", .drop = 5, .least = 17},
 };
@@ -281,7 +285,7 @@ static void put_row(const struct watch_table *t, struct table *table, const stru
     table_row(table, key, sizeof(key));
     if (!t->in_place) {
         clock_format(s->timestamp_ns, 3, text);
-        table_cell_str(table, text);
+        table_cell(table, text + TIME_AT, TIME_LENGTH);
     }
     table_cell(table, name->data, name->len);
     table_cell_str(table, record_state_name(s->state));

@@ -304,6 +304,7 @@ static int ask_batch(struct exact *x, struct exact_asked *asked, uint8_t ext)
         if (!answered[i])
             asked->fn(asked->arg, asked->base + i, NULL, why);
     }
+    asked->answered = NULL;
     return why == ERR_MALFORMED || why == -ENOBUFS ? 0 : why;
 }
 
