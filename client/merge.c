@@ -219,6 +219,8 @@ static void connected(struct feed *f)
 {
     if (f->lost)
         notes_add(&f->merge->notes, "%s is back", f->node->told);
+    else if (!f->ever && f->merge->fleet->options->verbose)
+        notes_add(&f->merge->notes, "%s has answered", f->node->told);
     f->ever = true;
     f->lost = false;
     f->backoff = (struct backoff){0};

@@ -48,7 +48,8 @@ static struct node *node_new(struct resolver *r, const char *name, const char *a
     struct node *n = calloc(1, sizeof(*n));
     if (!n)
         return NULL;
-    bool same = strcmp(name, address) == 0;
+    size_t extra = strlen(name) > strlen(address) ? strlen(name) - strlen(address) : 0;
+    bool same = strcmp(name + extra, address) == 0; /* it has the address in it */
     n->name = strdup(name);
     n->address = strdup(address);
     if (same ? !(n->told = strdup(name)) : asprintf(&n->told, "%s (%s)", name, address) < 0)
@@ -113,14 +114,36 @@ static int add_address(struct resolver *r, const struct settings_node *node, con
     return add(r, node ? node->name : address, address, NULL);
 }
 
+static int ignore_address(void *context, const char *address, const char *host)
+{
+    (void)context, (void)address, (void)host;
+    return 0;
+}
+
+/* A single word that is like a name of client.yaml, but no host: a slip of the pen. */
+static int check_word(struct resolver *r, const char *text)
+{
+    char address[TARGET_MAX];
+    struct err unknown;
+    bool all;
+    const char *like = strpbrk(text, ".:/[") ? NULL : settings_like(r->settings, text);
+    if (!like || target_normalize(text, address, &all, &unknown) != 0 ||
+        target_addresses(address, ignore_address, NULL, &unknown) == 0)
+        return 0;
+    return err_set(r->e, ERR_USAGE, "target \"%s\": neither a host nor a name of %s; did you mean %s?", text,
+                   r->settings->path, like);
+}
+
 static int add_target(struct resolver *r, const char *text, int depth)
 {
     const struct settings_group *group = settings_group(r->settings, text);
     const struct settings_node *node = settings_node(r->settings, text);
     if (node)
         return add_address(r, node, node->address);
-    if (!group)
-        return add_address(r, NULL, text);
+    if (!group) {
+        int wrong = check_word(r, text);
+        return wrong ? wrong : add_address(r, NULL, text);
+    }
     if (depth == GROUPS_DEPTH_MAX)
         return err_set(r->e, ERR_USAGE, "%s: group %s: groups within groups, more than %d deep",
                        r->settings->path, text, GROUPS_DEPTH_MAX);

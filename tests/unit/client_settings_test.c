@@ -251,6 +251,20 @@ static void test_targets_file(void **state)
     unlink(path);
 }
 
+static void test_slip_of_the_pen(void **state)
+{
+    (void)state;
+    struct settings s = good("nodes: {xtcp2-node-one: 192.0.2.1}\n");
+    const struct options o = {.targets = {.items = {"xtcp2-nod-one"}, .n = 1}};
+    struct nodes nodes;
+    struct err e = {0};
+    assert_int_equal(nodes_resolve(&o, &s, &nodes, &e), ERR_USAGE);
+    assert_string_equal(e.text,
+                        "target \"xtcp2-nod-one\": neither a host nor a name of /etc/x/client.yaml; did you "
+                        "mean xtcp2-node-one?");
+    settings_free(&s);
+}
+
 static void test_groups_in_circles(void **state)
 {
     (void)state;
@@ -288,15 +302,11 @@ static void test_all_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_place),
-        cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_nodes),
-        cmocka_unit_test(test_targets_file),
-        cmocka_unit_test(test_groups_in_circles),
+        cmocka_unit_test(test_empty),           cmocka_unit_test(test_values),
+        cmocka_unit_test(test_precedence),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_place),           cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_nodes),           cmocka_unit_test(test_targets_file),
+        cmocka_unit_test(test_slip_of_the_pen), cmocka_unit_test(test_groups_in_circles),
         cmocka_unit_test(test_all_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
