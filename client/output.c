@@ -65,8 +65,18 @@ static int write_all(int fd, int stop_fd, const char *at, size_t n)
     return 0;
 }
 
+/* Takes the line of output_progress away: ECMA-48's EL, erase in line. */
+static void end_progress(struct output *o)
+{
+    static const char erase[] = "\r\033[K";
+    if (o->progress)
+        (void)write_all(o->notes_fd, o->stop_fd, erase, sizeof(erase) - 1);
+    o->progress = false;
+}
+
 int output_flush(struct output *o)
 {
+    end_progress(o);
     if (o->data.failed && !o->error)
         o->error = -ENOMEM;
     if (!o->error && o->data.len)
@@ -141,4 +151,25 @@ void output_say(struct output *o, const char *format, ...)
     va_start(ap, format);
     say(o, "", format, ap);
     va_end(ap);
+}
+
+void output_progress(struct output *o, const char *format, ...)
+{
+    char text[256];
+    struct buf line;
+    struct winsize size = {0};
+    va_list ap;
+    if (isatty(o->notes_fd) != 1)
+        return;
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    end_progress(o);
+    /* A line that is wrapped could not be taken away: one column less than there are. */
+    size_t width = ioctl(o->notes_fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
+    buf_init(&line);
+    text_clean(&line, text, strlen(text), width);
+    if (!line.failed && write_all(o->notes_fd, o->stop_fd, line.data, line.len) == 0)
+        o->progress = true;
+    buf_free(&line);
 }

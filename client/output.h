@@ -15,6 +15,7 @@ struct output {
     int notes_fd;    /* where notes go: standard error */
     int stop_fd;     /* readable: do not wait for |fd| any longer; -1: wait whatever it takes */
     bool terminal;   /* |fd| is one */
+    bool progress;   /* a line of output_progress is to be seen */
     struct buf data; /* append here; output_flush writes it */
     int error; /* 0, or -errno of the first write that failed: -EPIPE when the reader has gone, -ECANCELED
                   when it did not read on and |stop_fd| ended the wait */
@@ -45,5 +46,9 @@ size_t output_height(const struct output *o);
  * "xtcp2client: " before it, as errors have it, or as it is. */
 void output_note(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void output_say(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes a line to standard error that is gone again with the next output of any kind, or when it is replaced
+ * by the next such line; nothing when standard error is no terminal. */
+void output_progress(struct output *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

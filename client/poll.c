@@ -11,6 +11,7 @@
 #define SILENCE_END_NS                                                                                       \
     (1 * NS_PER_S)                      /* ends a poll whose end the daemon does not mark, once records came \
                                          */
+#define PATIENCE_NS     (2 * NS_PER_S)  /* after which a poll counts as a long one */
 #define SILENCE_FAIL_NS (30 * NS_PER_S) /* without anything at all: something is wrong */
 
 struct poll_run {
@@ -19,7 +20,9 @@ struct poll_run {
     struct reader reader;
     struct buf request;
     struct rpc_stream *stream;
-    int64_t heard_ns; /* monotonic: when the last message came or the request went */
+    int64_t begin_ns; /* monotonic: when the poll was asked for */
+    int64_t shown_ns; /* when the next line of progress is due */
+    int64_t heard_ns; /* when the last message came or the request went */
     bool dirty;       /* something came since the last flush */
 };
 
@@ -33,7 +36,19 @@ static int64_t next_deadline(const struct poll_run *p)
     else if (!r->edges)
         until = p->heard_ns + (r->any_last ? SILENCE_END_NS : SILENCE_FAIL_NS);
     int64_t end = p->session->deadline_ns;
-    return end && (!until || end < until) ? end : until;
+    if (end && (!until || end < until))
+        until = end;
+    return !until || p->shown_ns < until ? p->shown_ns : until;
+}
+
+/* Tells each second, for whoever looks on, that a poll takes long. */
+static void show_progress(struct poll_run *p, int64_t now)
+{
+    if (now < p->shown_ns)
+        return;
+    output_progress(p->session->out, "waiting for the poll of %s: %" PRId64 "s, %" PRIu64 " records",
+                    p->session->options->target, (int64_t)((now - p->begin_ns) / NS_PER_S), p->reader.n_last);
+    p->shown_ns = now + NS_PER_S;
 }
 
 enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED, POLL_REFUSED };
@@ -50,6 +65,7 @@ static enum poll_end on_silence(struct poll_run *p)
         records_flush(p->reader.records);
         p->dirty = false;
     }
+    show_progress(p, now);
     if (s->deadline_ns && now >= s->deadline_ns) {
         output_note(s->out, "the time is over, before the end of the poll");
         return POLL_FAILED;
@@ -84,7 +100,8 @@ static enum poll_end read_poll(struct poll_run *p)
 {
     struct session *s = p->session;
     uint64_t polls = p->reader.n_polls;
-    p->heard_ns = clock_mono_ns();
+    p->heard_ns = p->begin_ns = clock_mono_ns();
+    p->shown_ns = p->begin_ns + PATIENCE_NS;
     for (;;) {
         struct rpc_bytes message = {0};
         struct err e = {0};
@@ -104,6 +121,7 @@ static enum poll_end read_poll(struct poll_run *p)
             }
             if (p->reader.n_polls > polls)
                 return POLL_DONE;
+            show_progress(p, p->heard_ns);
             continue;
         }
         enum poll_end end = on_silence(p);

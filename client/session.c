@@ -1,5 +1,6 @@
 #include "client/session.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,7 @@ struct life {
     const struct follow *follow;
     struct rpc_stream *stream;
     struct rpc_status status; /* how it ended, for FOLLOW_FAILED */
+    int64_t begin_ns;         /* monotonic */
     int64_t patience_ns;      /* monotonic: when to mention that nothing has come yet; 0: no longer */
     bool heard;               /* something came */
     bool spoken;              /* it has sent a message */
@@ -269,6 +271,21 @@ static enum follow_end life_message(struct life *l, struct rpc_bytes *message)
     return FOLLOW_FAILED;
 }
 
+/* Nothing has come yet: says so once while there is no connection, else each second, for whoever looks on. */
+static void tell_of_waiting(struct life *l)
+{
+    struct session *s = l->session;
+    if (!rpc_stream_connected(l->stream)) {
+        output_note(s->out, "waiting for %s", s->options->target);
+        l->patience_ns = 0;
+        return;
+    }
+    int64_t now = clock_mono_ns();
+    output_progress(s->out, "waiting for what %s sends first: %" PRId64 "s", s->options->target,
+                    (int64_t)((now - l->begin_ns) / NS_PER_S));
+    l->patience_ns = now + NS_PER_S;
+}
+
 static enum follow_end life_silence(struct life *l)
 {
     struct session *s = l->session;
@@ -276,10 +293,8 @@ static enum follow_end life_silence(struct life *l)
         return FOLLOW_TIMEOUT;
     if (l->dirty)
         l->follow->idle(l->follow->context);
-    else if (l->patience_ns && !rpc_stream_connected(l->stream))
-        output_note(s->out, "waiting for %s", s->options->target);
-    if (!l->dirty)
-        l->patience_ns = 0;
+    else if (l->patience_ns)
+        tell_of_waiting(l);
     l->dirty = false;
     return LIFE_GOES_ON;
 }
@@ -311,7 +326,8 @@ static enum follow_end life_run(struct life *l)
     struct err e = {0};
 
     l->status.code = CODE_UNAVAILABLE;
-    l->patience_ns = clock_mono_ns() + PATIENCE_NS;
+    l->begin_ns = clock_mono_ns();
+    l->patience_ns = l->begin_ns + PATIENCE_NS;
     if (rpc_stream_open(l->session->channel, f->method, NULL, &l->stream, &e) != 0) {
         snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
         return stop_reason(l->session->stop) == STOP_NOT ? FOLLOW_FAILED : FOLLOW_STOPPED;

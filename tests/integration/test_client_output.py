@@ -199,9 +199,24 @@ class Terminal:
         return self.process.wait(LIMIT)
 
 
+@pytest.fixture
+def terminal():
+    """Makes Terminals; what runs on one of them at the end of the test is ended."""
+    made = []
+
+    def make(*arguments, **how):
+        made.append(Terminal(*arguments, **how))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.process.kill()
+        it.process.wait()
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_width(daemon, width):
-    it = Terminal([paths.CLIENT, "--target", daemon.target, "-q", "snapshot", "state", "listening"], width,
+def test_width(daemon, terminal, width):
+    it = terminal([paths.CLIENT, "--target", daemon.target, "-q", "snapshot", "state", "listening"], width,
                   errors=subprocess.DEVNULL)
     assert it.end() == 0
     lines = it.text.split("\r\n")
@@ -212,10 +227,24 @@ def test_width(daemon, width):
     assert ("MIN-RTT" in titles) == (width == 200)
 
 
-def test_proto_is_not_for_a_terminal(daemon):
-    it = Terminal([paths.CLIENT, "--target", daemon.target, "-o", "proto", "snapshot"], 80)
+def test_proto_is_not_for_a_terminal(daemon, terminal):
+    it = terminal([paths.CLIENT, "--target", daemon.target, "-o", "proto", "snapshot"], 80)
     assert it.end() == 2
     assert "not for a terminal" in it.text
+
+
+def test_progress(host, terminal):
+    """A wait is told on a terminal, and what told it is erased; without a terminal there is no word of it."""
+    d = host.daemon("--poll-frequency", "6s")
+    command = [paths.CLIENT, "--target", d.target, "stream", "--polls", "1", "-o", "null"]
+    it = terminal(command, 60)
+    it.read_until("waiting for what")
+    it.read_until("poll ")
+    assert it.end() == 0
+    assert re.search(r"waiting for what \S+ sends first: \d+s", it.text)
+    last = it.text.rindex("waiting for what")
+    assert "\r\x1b[K" in it.text[last:it.text.index("poll ", last)]
+    assert "waiting" not in client(d.target, "stream", "--polls", "1", "-o", "null").stderr
 
 
 # ---- The configuration ----
@@ -315,9 +344,9 @@ def test_edit_while_somebody_else_does(host, daemon):
 
 
 @pytest.mark.parametrize("answers, label", [("y\n", "blue"), ("\n", ""), ("e\ny\n", "blue"), ("n\n", "")])
-def test_edit_asks(host, daemon, answers, label):
+def test_edit_asks(host, daemon, terminal, answers, label):
     folder = host.folder()
-    it = Terminal([paths.CLIENT, "--target", daemon.target, "edit"], 100, env=editor(folder, "d['label'] = 'blue'"))
+    it = terminal([paths.CLIENT, "--target", daemon.target, "edit"], 100, env=editor(folder, "d['label'] = 'blue'"))
     for answer in answers.splitlines(keepends=True):
         it.read_until("apply? [y/N/e: edit again] ")
         it.text = ""
