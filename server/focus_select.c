@@ -304,7 +304,8 @@ static void forget_gone(struct focus_watch *w, int64_t began_ns)
 static void merge_place(struct focus_watch *w, struct focus_found *found, struct focus_found_ns *where,
                         struct u64set *known)
 {
-    struct focus_place *p = find_place(w, where->where.ns.id);
+    uint64_t ns_id = where->where.ns.id; /* add_place takes it away */
+    struct focus_place *p = find_place(w, ns_id);
     u64set_clear(known, 4096);
     for (size_t i = 0; p && i < p->n; i++)
         u64set_add(known, cookie_of(&p->ids[i]));
@@ -312,7 +313,7 @@ static void merge_place(struct focus_watch *w, struct focus_found *found, struct
         const struct focus_hit *hit = &found->hits[i];
         if (w->n_sockets >= w->current->request.max_sockets)
             return;
-        if (is_gone(w, where->where.ns.id, &hit->id) || u64set_add(known, cookie_of(&hit->id)) != 1)
+        if (is_gone(w, ns_id, &hit->id) || u64set_add(known, cookie_of(&hit->id)) != 1)
             continue;
         if (!p)
             p = add_place(w, &where->where);

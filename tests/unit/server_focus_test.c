@@ -1,0 +1,259 @@
+/* A watch without a network: what waits in its slot for a client, and which sockets a search adds to it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grpc/slice.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "server/focus_int.h"
+
+/* ---- The slot ---- */
+
+/* Takes the next message out, which must be there, and reads it; the copy that it is in is for free(). */
+static uint8_t *take(struct focus_slot *s, struct focus_event *event, bool *more)
+{
+    struct rpc_message m = {0};
+    assert_true(focus_slot_next(s, &m));
+    *more = m.more;
+    size_t len = 0;
+    for (size_t i = 0; i < m.n; i++)
+        len += GRPC_SLICE_LENGTH(m.slices[i]);
+    uint8_t *bytes = malloc(len ? len : 1);
+    size_t at = 0;
+    for (size_t i = 0; i < m.n; i++) {
+        memcpy(bytes + at, GRPC_SLICE_START_PTR(m.slices[i]), GRPC_SLICE_LENGTH(m.slices[i]));
+        at += GRPC_SLICE_LENGTH(m.slices[i]);
+        grpc_slice_unref(m.slices[i]);
+    }
+    assert_int_equal(focus_event_decode(bytes, len, event, NULL), 0);
+    return bytes;
+}
+
+static void assert_empty(struct focus_slot *s)
+{
+    struct rpc_message m;
+    assert_false(focus_slot_next(s, &m));
+}
+
+static void put_tick(struct focus_slot *s, uint64_t number, const char *rows, uint64_t n, uint64_t skipped)
+{
+    struct buf b;
+    buf_init(&b);
+    buf_str(&b, rows);
+    focus_slot_tick(s, &(struct focus_tick){.tick = number, .ticks_skipped = skipped}, &b, n);
+    buf_free(&b);
+}
+
+static struct exact_socket socket_with(uint64_t cookie)
+{
+    struct exact_socket s = {.family = AF_INET};
+    s.id.idiag_sport = htons(443);
+    s.id.idiag_cookie[0] = (uint32_t)cookie;
+    s.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
+    return s;
+}
+
+static void test_the_newest_tick_waits(void **state)
+{
+    (void)state;
+    struct focus_slot s;
+    struct focus_event event;
+    bool more;
+    focus_slot_init(&s);
+    assert_empty(&s);
+    assert_int_equal(focus_slot_info(&s, &(struct focus_info){.sockets = 3}), 0);
+    put_tick(&s, 1, "one", 10, 0);
+    uint8_t *bytes = take(&s, &event, &more); /* info comes first, and alone */
+    assert_non_null(event.info);
+    assert_int_equal(event.tick.tick, 0);
+    assert_true(more);
+    focus_event_free(&event);
+    free(bytes);
+    put_tick(&s, 2, "two", 20, 3);
+    put_tick(&s, 6, "six", 30, 1);
+    bytes = take(&s, &event, &more);
+    assert_null(event.info);
+    assert_int_equal(event.tick.tick, 6);
+    assert_int_equal(event.tick.ticks_dropped, 2);
+    assert_int_equal(event.tick.rows_dropped, 30); /* of the first and the second */
+    assert_int_equal(event.tick.ticks_skipped, 4);
+    assert_int_equal(event.rows_len, 3);
+    assert_memory_equal(event.rows, "six", 3);
+    focus_event_free(&event);
+    free(bytes);
+    assert_empty(&s);
+    put_tick(&s, 7, "", 0, 0); /* counted anew */
+    bytes = take(&s, &event, &more);
+    assert_int_equal(event.tick.ticks_dropped, 0);
+    assert_int_equal(event.tick.ticks_skipped, 0);
+    assert_null(event.rows);
+    assert_false(more);
+    focus_event_free(&event);
+    free(bytes);
+    focus_slot_fini(&s);
+}
+
+static void test_ends_and_errors_are_kept(void **state)
+{
+    (void)state;
+    struct focus_slot s;
+    struct focus_event event;
+    bool more;
+    struct exact_socket id = socket_with(7);
+    struct focus_about about = {.state = 1, .ended = FOCUS_END_CLOSED};
+    struct focus_place p = {.where = {.ns = {.cookie = 9, .inode = 8}, .name = (char *)"blue"},
+                            .ids = &id,
+                            .about = &about,
+                            .n = 1};
+    struct err e;
+    err_set(&e, ERR_PERMISSION, "no");
+    focus_slot_init(&s);
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_int_equal(focus_slot_ended(&s, &p, 0, (int64_t)i), 0);
+        put_tick(&s, i, "x", 1, 0);
+    }
+    int rc = 0;
+    for (size_t i = 0; i < 100 && rc == 0; i++)
+        rc = focus_slot_error(&s, &p, &e);
+    assert_int_equal(rc, ERR_LIMIT); /* errors are bounded */
+    uint8_t *bytes = take(&s, &event, &more);
+    assert_int_equal(event.tick.n_ended, 3);
+    assert_int_equal(event.tick.ended[2].timestamp_ns, 3);
+    assert_string_equal(event.tick.ended[0].socket.netns, "blue");
+    assert_int_equal(event.tick.ended[0].socket.cookie, 7);
+    assert_int_equal(event.tick.ended[0].socket.source_port, 443);
+    assert_int_equal(event.tick.ended[0].state, 1);
+    assert_true(event.tick.n_errors > 0 && event.tick.n_errors < 100);
+    assert_string_equal(event.tick.errors[0].text, "no");
+    focus_event_free(&event);
+    free(bytes);
+    put_tick(&s, 4, "", 0, 0); /* and are told once */
+    bytes = take(&s, &event, &more);
+    assert_int_equal(event.tick.n_ended, 0);
+    assert_int_equal(event.tick.n_errors, 0);
+    focus_event_free(&event);
+    free(bytes);
+    rc = 0;
+    for (size_t i = 0; i < 100000 && rc == 0; i++)
+        rc = focus_slot_ended(&s, &p, 0, 0);
+    assert_int_equal(rc, ERR_LIMIT); /* so are the ended */
+    focus_slot_fini(&s);
+}
+
+/* ---- What a search adds ---- */
+
+static struct focus_watch *watch_new(uint32_t max_sockets)
+{
+    struct focus_watch *w = calloc(1, sizeof(*w));
+    struct buf b;
+    struct focus_request r;
+    struct err e = {0};
+    buf_init(&b);
+    assert_int_equal(
+        focus_request_encode(&(struct focus_request){.filter = "dport = 1", .max_sockets = max_sockets}, &b),
+        0);
+    assert_int_equal(focus_request_decode(b.data, b.len, &r, &e), 0);
+    assert_int_equal(focus_selection_new(&r, &w->current, &e), 0);
+    assert_null(r.memory); /* it is the selection's now */
+    buf_free(&b);
+    focus_slot_init(&w->slot);
+    return w;
+}
+
+static void watch_free(struct focus_watch *w)
+{
+    focus_watch_clear(w);
+    free(w->places);
+    free(w->gone);
+    focus_selection_unref(w->current);
+    focus_slot_fini(&w->slot);
+    free(w);
+}
+
+/* A search found the cookies |from| to |to| in namespace |ns_id|. */
+static void found_in(struct focus_watch *w, uint64_t ns_id, uint64_t from, uint64_t to, int64_t began_ns)
+{
+    struct focus_found *f = calloc(1, sizeof(*f));
+    f->began_ns = began_ns;
+    f->namespaces = 1;
+    f->matched = f->n_hits = to - from + 1;
+    f->hits = calloc(f->n_hits, sizeof(*f->hits));
+    f->where = calloc(1, sizeof(*f->where));
+    f->n_where = 1;
+    f->where[0] = (struct focus_found_ns){
+        .where = {.ns = {.id = ns_id}, .name = strdup("blue"), .path = strdup("/x")}, .n = f->n_hits};
+    for (uint64_t i = from; i <= to; i++)
+        f->hits[i - from] = (struct focus_hit){.id = socket_with(i), .state = 1};
+    focus_watch_merge(w, f);
+    focus_found_free(f);
+}
+
+static void test_a_search_adds_what_is_new(void **state)
+{
+    (void)state;
+    struct focus_watch *w = watch_new(5);
+    found_in(w, 1, 1, 3, 0);
+    assert_int_equal(w->n_sockets, 3);
+    found_in(w, 1, 1, 3, 0); /* the same again */
+    assert_int_equal(w->n_sockets, 3);
+    assert_int_equal(w->left_out, 0);
+    found_in(w, 2, 1, 4, 0); /* the same cookies in another namespace are others */
+    assert_int_equal(w->n_sockets, 5);
+    assert_int_equal(w->n_places, 2);
+    found_in(w, 1, 1, 9, 0); /* there is no room */
+    assert_int_equal(w->n_sockets, 5);
+    assert_int_equal(w->left_out, 4);
+    watch_free(w);
+}
+
+static void test_what_has_ended_does_not_come_back(void **state)
+{
+    (void)state;
+    struct focus_watch *w = watch_new(5);
+    w->gone = calloc(2, sizeof(*w->gone));
+    w->cap_gone = w->n_gone = 2;
+    w->gone[0] = (struct focus_gone){.ns_id = 1, .cookie = {2, 0}, .at_ns = 100};
+    w->gone[1] = (struct focus_gone){.ns_id = 1, .cookie = {3, 0}, .at_ns = 100, .ever = true};
+    found_in(w, 1, 1, 4, 50); /* begun before they ended */
+    assert_int_equal(w->n_sockets, 2);
+    assert_int_equal(w->n_gone, 2);
+    found_in(w, 1, 1, 4, 150); /* the first is remembered until a search has begun after it */
+    assert_int_equal(w->n_sockets, 2);
+    assert_int_equal(w->n_gone, 1);
+    assert_true(w->gone[0].ever);
+    watch_free(w);
+}
+
+static void test_empty_places_are_left(void **state)
+{
+    (void)state;
+    struct focus_watch *w = watch_new(5);
+    found_in(w, 1, 1, 2, 0);
+    found_in(w, 2, 1, 2, 0);
+    w->n_sockets -= w->places[0].n;
+    w->places[0].n = 0;
+    focus_watch_tidy(w);
+    assert_int_equal(w->n_places, 1);
+    assert_int_equal(w->places[0].where.ns.id, 2);
+    assert_int_equal(w->n_sockets, 2);
+    watch_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_newest_tick_waits),
+        cmocka_unit_test(test_ends_and_errors_are_kept),
+        cmocka_unit_test(test_a_search_adds_what_is_new),
+        cmocka_unit_test(test_what_has_ended_does_not_come_back),
+        cmocka_unit_test(test_empty_places_are_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
