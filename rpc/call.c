@@ -402,7 +402,7 @@ static void on_new(struct rpc_event *event, bool ok)
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
                      .data.recv_close_on_server.cancelled = &c->cancelled};
-    struct err why;
+    struct err why = {0};
     bool allowed = c->slot->spec && rpc_call_check(c, c->slot->spec, &why) == 0;
     if (!allowed || !is_stream(c))
         send_initial(c);

@@ -127,7 +127,7 @@ static void test_connections(void **state)
 /* A connection of TCP on loopback: both ends, and the port of the one that was accepted. */
 static uint16_t pair(int server, int out[2])
 {
-    struct sockaddr_in at;
+    struct sockaddr_in at = {0};
     socklen_t len = sizeof(at);
     assert_int_equal(getsockname(server, (struct sockaddr *)&at, &len), 0);
     out[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -146,7 +146,7 @@ static void test_connections_by_tls(void **state)
     int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server, (struct sockaddr *)&any, sizeof(any)), 0);
     assert_int_equal(listen(server, N), 0);
-    int ends[N][2];
+    int ends[N][2] = {{0}};
     size_t closed;
     struct connections *c;
     assert_int_equal(connections_new(&c), 0);
