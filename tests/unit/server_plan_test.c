@@ -118,7 +118,7 @@ static int try_subscribe(struct fixture *f, const struct wish *w, struct subscri
 
 static struct subscriber *subscribe(struct fixture *f, struct wish w)
 {
-    struct subscriber *s;
+    struct subscriber *s = NULL;
     struct err e = {0};
     if (try_subscribe(f, &w, &s, &e) != 0)
         fail_msg("%s", e.text);
