@@ -74,7 +74,10 @@ int top_screen_check(struct err *e)
         return err_set(e, ERR_USAGE,
                        "top needs a terminal to show things and to read keys; for files and pipes there are "
                        "`snapshot` (once) and `stream`");
-    if (!term || setupterm(term, STDOUT_FILENO, &status) != OK || !can_move())
+    bool can = term && setupterm(term, STDOUT_FILENO, &status) == OK && can_move();
+    if (cur_term)
+        del_curterm(cur_term); /* newterm makes its own */
+    if (!can)
         return err_set(
             e, ERR_USAGE,
             "top cannot use a terminal of the kind TERM=%s; `snapshot` and `stream` can do without",
