@@ -53,7 +53,7 @@ struct table *table_new(const struct table_column *columns, size_t n)
     t->n = n;
     t->header = true;
     t->cell_max = TABLE_CELL_MAX;
-    t->columns = calloc(n ? n : 1, sizeof(*t->columns));
+    t->columns = calloc(n, sizeof(*t->columns));
     buf_init(&t->text);
     t->layout.widths = calloc(n, sizeof(*t->layout.widths));
     t->natural = calloc(n, sizeof(*t->natural));

@@ -78,7 +78,7 @@ static bool says(const char *from, const char *to, const char *key)
     if (!memchr(from, '\\', n))
         return n == strlen(key) + 2 && memcmp(from + 1, key, n - 2) == 0;
     json_t *decoded = json_loadb(from, n, JSON_DECODE_ANY, NULL);
-    bool same = decoded && json_is_string(decoded) && strcmp(json_string_value(decoded), key) == 0;
+    bool same = json_is_string(decoded) && strcmp(json_string_value(decoded), key) == 0;
     json_decref(decoded);
     return same;
 }
