@@ -32,7 +32,7 @@ LIBRARIES = [
     ("gRPC", r"grpc/.*$", {"rpc", "server", "client"}),
     ("OpenSSL", r"openssl/.*$", {"rpc"}),
     ("libnl", r"netlink/.*$", {"nswatch", "collectors"}),
-    ("libyaml", r"yaml\.h$", {"config"}),
+    ("libyaml", r"yaml\.h$", {"config", "client"}),
     ("libcap", r"sys/capability\.h$", {"server"}),
     ("libseccomp", r"seccomp\.h$", {"server"}),
     ("jansson", r"jansson\.h$", {"rpc", "client"}),

@@ -12,6 +12,7 @@
 
 #include "client/nodes.h"
 #include "client/settings.h"
+#include "lib/buf.h"
 
 static struct settings good(const char *text)
 {
@@ -185,12 +186,12 @@ static void test_sample(void **state)
 
 static void names_are(const struct nodes *nodes, const char *want)
 {
-    char all[512] = "";
-    for (size_t i = 0; i < nodes->n; i++) {
-        strcat(all, i ? " " : "");
-        strcat(all, nodes->items[i]->told);
-    }
-    assert_string_equal(all, want);
+    struct buf all;
+    buf_init(&all);
+    for (size_t i = 0; i < nodes->n; i++)
+        buf_printf(&all, "%s%s", i ? " " : "", nodes->items[i]->told);
+    assert_string_equal(buf_cstr(&all), want);
+    buf_free(&all);
 }
 
 static void resolve(const struct options *o, const struct settings *s, const char *want)
