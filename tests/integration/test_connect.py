@@ -10,6 +10,7 @@ from concurrent import futures
 import grpc
 import pytest
 
+from harness.caller import as_user
 from harness.certs import NAME, Authority
 from harness.paths import CLIENT
 from harness.waiting import bound
@@ -236,6 +237,21 @@ def test_not_allowed(serve, code, text):
     done = status(s.target)
     fails(done, f"{s.target} {text}")
     assert "(reads only)" in done.stderr
+
+
+def test_socket_of_somebody_else(tmp_path):
+    """A directory that this user may enter, a socket that it may not use."""
+    path = f"/tmp/xt-{os.getpid()}-s"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+        try:
+            os.chmod(path, 0o600)
+            s.listen(1)
+            done = subprocess.run([*as_user(64001), CLIENT, "--target", f"unix:{path}", "status"], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=LIMIT, env={"PATH": os.environ["PATH"]})
+        finally:
+            os.unlink(path)
+    fails(done, f"this user may not connect to unix:{path}: ask for access to the socket, or try as root")
 
 
 def test_silence():

@@ -199,6 +199,29 @@ def test_poll_without_markers(daemon):
     assert len(r.stdout.splitlines()) == 8 and r.stderr.count(": 4 sockets") == 2
 
 
+def test_one_that_does_not_filter(daemon):
+    """It is asked again for everything, and what is wanted is chosen here."""
+    asked = []
+
+    def simple(request, context):
+        asked.append(bool(request.filter))
+        if request.filter:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "filter")
+        yield from go_like(rec.PollFlatRecordsResponse, 4)
+
+    def filtering(request, context):
+        assert request.filter
+        yield rec.PollFlatRecordsResponse(stream_info=rec.StreamInfo(filter=request.filter))
+        yield from marked_poll(rec.PollFlatRecordsResponse, 1, 1)
+
+    a, b = records_daemon(daemon, poll=simple), records_daemon(daemon, poll=filtering)
+    r = client(a.target, "--target", b.target, "-o", "jsonl", "poll", "sport = 1002")
+    assert r.returncode == 0, r.stderr
+    rows = [json.loads(x) for x in r.stdout.splitlines()]
+    assert asked == [True, False]
+    assert sorted((x["node"], x["inet_diag_msg_socket_source_port"]) for x in rows) == sorted([(a.target, 1002), (b.target, 1000)])
+
+
 def test_services_that_are_not_there(daemon):
     """Of a daemon that has the stream alone."""
     a, b = (records_daemon(daemon, poll=lambda q, c: go_like(rec.PollFlatRecordsResponse, 1)) for _ in range(2))
