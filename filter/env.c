@@ -27,7 +27,7 @@ static uint64_t cgroup_id(const char *path)
         if (stat(whole, &st))
             continue;
         size_t n = strlen(cgroup_roots[i]);
-        bool absolute = strncmp(path, cgroup_roots[i], n) == 0;
+        bool absolute = strncmp(path, cgroup_roots[i], n) == 0 && (path[n] == '/' || !path[n]);
         snprintf(whole, sizeof(whole), "%s/%s", cgroup_roots[i], absolute ? path + n : path);
         return stat(whole, &st) == 0 && S_ISDIR(st.st_mode) ? st.st_ino : 0;
     }

@@ -293,3 +293,33 @@ def test_the_kernel_sends_what_is_wanted_only(host):
         assert (len(full), got) == (matched, sent), expression
         assert partial == (not expression.startswith("rtt"))
     tool.close()
+
+
+def test_names_are_of_the_namespace(host):
+    """What only the namespace knows is asked there, not where the daemon is."""
+    ns = host.namespace()
+    ns.exec("ip", "link", "add", "xt-one", "type", "veth", "peer", "name", "xt-two")
+    ns.exec("sysctl", "-qw", "net.ipv4.ip_local_port_range=20000 20010")
+    chosen = listener(host, ns, socket.AF_INET, "127.0.0.1")
+    listener(host, ns, socket.AF_INET, "127.0.0.1", 40000)
+    with ns:
+        bound = host.keep(socket.socket())
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"xt-two\0")
+    bound.bind(("0.0.0.0", 41000))
+    bound.listen()
+    client = host.connect(host.daemon("--proc-scan-interval", "100ms", "--poll-frequency", "1h", everywhere=True))
+    until(lambda: ns.cookie in {n.cookie for n in client.list_namespaces()}, 5, "the namespace is known")
+
+    def ports(expression):
+        with client.poll_stream() as stream:
+            stream.request(markers=True, filter=expression, netns=[ns.name])
+            stream.half_close()
+            stream.next()
+            (poll,) = stream.polls()
+        return sorted(r.inet_diag_msg_socket_source_port for r in poll.rows)
+
+    assert ports("autobound") == [chosen.getsockname()[1]]
+    assert ports("not autobound") == [40000, 41000]
+    assert ports("dev xt-two") == [41000]
+    assert ports("dev != xt-two and not autobound") == [40000]
+    assert ports("dev nosuch0") == []
