@@ -52,6 +52,7 @@ static void expect_rows(const struct batch *b, uint32_t rows)
         assert_int_equal(b->index[i].dport, 443);
         assert_int_equal(b->index[i].family, AF_INET6);
         assert_int_equal(b->index[i].state, 10);
+        assert_true(b->index[i].match == UINT64_MAX); /* nobody said that it does not */
     }
     assert_int_equal(envelope_next(&w, &record, &n), 0);
 }
@@ -102,6 +103,24 @@ static void sparse_batch_shrinks(void **state)
     expect_rows(empty, 0);
     batch_unref(empty);
     batch_unref(NULL);
+    batch_pool_free(pool);
+}
+
+/* What a row matches stays with it. */
+static void matches(void **state)
+{
+    (void)state;
+    struct inet_diag_msg msg = {.idiag_family = AF_INET};
+    struct record_source s = {.data[PART_MSG] = (const uint8_t *)&msg, .len[PART_MSG] = sizeof(msg)};
+    struct batch_pool *pool = batch_pool_new(1);
+    struct batch *b = batch_new(pool);
+    for (unsigned i = 0; i < 64; i++)
+        assert_true(batch_append_match(b, &frame, &s, i, UINT64_C(1) << i));
+    b = batch_seal(b);
+    assert_int_equal(b->rows, 64);
+    for (unsigned i = 0; i < 64; i++)
+        assert_true(b->index[i].match == UINT64_C(1) << i);
+    batch_unref(b);
     batch_pool_free(pool);
 }
 
@@ -243,8 +262,11 @@ static void shared_by_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_batch),        cmocka_unit_test(sparse_batch_shrinks),
-        cmocka_unit_test(short_answer),      cmocka_unit_test(pool_keeps_no_more_than_told),
+        cmocka_unit_test(full_batch),
+        cmocka_unit_test(sparse_batch_shrinks),
+        cmocka_unit_test(matches),
+        cmocka_unit_test(short_answer),
+        cmocka_unit_test(pool_keeps_no_more_than_told),
         cmocka_unit_test(shared_by_threads),
     };
     return cmocka_run_group_tests_name("record_batch", tests, make_frame, NULL);
