@@ -15,7 +15,7 @@
 /* A search may take up a hundredth of a CPU: the next one comes so many times its CPU time later at least. */
 #define SEARCH_PAUSE 100
 
-/* ---- The thread focus ---- */
+/* ---- The threads focus and focus/abroad ---- */
 
 static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t when_ns)
 {
@@ -27,25 +27,28 @@ static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t w
     pthread_cond_timedwait(changed, lock, &t);
 }
 
-/* The watch whose tick is due first, or NULL. The lock is held. */
-static struct focus_watch *first_due(const struct focus *f)
+/* The watch of |t| whose tick is due first, or NULL. The lock is held. */
+static struct focus_watch *first_due(const struct focus_ticker *t)
 {
+    const struct focus *f = t->focus;
     struct focus_watch *first = NULL;
     for (size_t i = 0; i < f->n; i++) {
-        if (f->watches[i]->due_ns != INT64_MAX && (!first || f->watches[i]->due_ns < first->due_ns))
-            first = f->watches[i];
+        struct focus_watch *w = f->watches[i];
+        if (w->abroad == t->abroad && w->due_ns != INT64_MAX && (!first || w->due_ns < first->due_ns))
+            first = w;
     }
     return first;
 }
 
 /* Waits for the next watch that is due; NULL when the daemon stops. A reference. |due_ns| is when it should
  * have been, and its next tick is already set. */
-static struct focus_watch *next_watch(struct focus *f, int64_t *due_ns)
+static struct focus_watch *next_watch(struct focus_ticker *t, int64_t *due_ns)
 {
+    struct focus *f = t->focus;
     struct focus_watch *w = NULL;
     pthread_mutex_lock(&f->lock);
     while (!atomic_load(&f->stopping)) {
-        w = first_due(f);
+        w = first_due(t);
         if (w && w->due_ns <= clock_mono_ns())
             break;
         wait_until(&f->tick_changed, &f->lock, w ? w->due_ns : INT64_MAX);
@@ -101,21 +104,34 @@ static int64_t next_due(int64_t due_ns, int64_t interval_ns, int64_t now, uint64
     return due_ns + (int64_t)(*skipped + 1) * interval_ns;
 }
 
-static int serve(struct focus *f, struct focus_watch *w, int64_t due_ns)
+/* Whether |w| is for the other ticker, which then gets it. */
+static bool hand_over(const struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
 {
-    if (!catch_up(f, w)) {
-        wait_for_search(f, w);
-        return 0;
-    }
-    if (w->tick == 0)
-        due_ns = 0;
+    struct focus *f = t->focus;
+    bool abroad = focus_watch_is_abroad(w);
+    if (abroad == t->abroad)
+        return false;
+    pthread_mutex_lock(&f->lock);
+    w->abroad = abroad;
+    if (w->due_ns == INT64_MAX) /* else something new was asked for meanwhile */
+        w->due_ns = due_ns;
+    pthread_cond_broadcast(&f->tick_changed);
+    pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+/* The tick that was due at |due_ns|; sets the next one. */
+static int tick(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
+{
+    struct focus *f = t->focus;
     uint64_t skipped;
     int64_t now = clock_mono_ns();
-    int64_t next = next_due(due_ns, w->current->request.interval_ns, now, &skipped);
-    int64_t late = due_ns ? now - due_ns - (int64_t)skipped * w->current->request.interval_ns : 0;
+    int64_t interval = w->current->request.interval_ns;
+    int64_t next = next_due(due_ns, interval, now, &skipped);
+    int64_t late = due_ns ? now - due_ns - (int64_t)skipped * interval : 0;
     const struct config *config = f->options.config(f->options.arg);
     size_t sockets = w->n_sockets;
-    int rc = focus_watch_tick(w, &f->ticker, f->options.inventory, config, late, skipped);
+    int rc = focus_watch_tick(w, t, f->options.inventory, config, late, skipped);
     config_unref(config);
     atomic_fetch_add(&f->ticks, 1);
     atomic_fetch_add(&f->lookups, sockets);
@@ -125,7 +141,25 @@ static int serve(struct focus *f, struct focus_watch *w, int64_t due_ns)
     if (w->due_ns == INT64_MAX) /* else something new was asked for meanwhile */
         w->due_ns = w->closed ? INT64_MAX : next;
     pthread_mutex_unlock(&f->lock);
-    if (rc == 0)
+    return rc;
+}
+
+/* Returns 0, or ERR_CANCELLED: the thread is not at home any more. */
+static int serve(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
+{
+    struct focus *f = t->focus;
+    if (!catch_up(f, w)) {
+        wait_for_search(f, w);
+        return 0;
+    }
+    if (w->tick == 0)
+        due_ns = 0;
+    if (hand_over(t, w, due_ns))
+        return 0;
+    int rc = tick(t, w, due_ns);
+    if (rc == 0 && !t->abroad)
+        rpc_call_kick(w->call);
+    else if (rc == 0)
         hub_kick(f->options.hub, w->call);
     else if (rc != ERR_CANCELLED)
         hub_abort(f->options.hub, w->call, ERR_LIMIT,
@@ -148,15 +182,15 @@ static void give_up(struct focus *f)
 
 static void *focus_run(void *arg)
 {
-    struct focus *f = arg;
+    struct focus_ticker *t = arg;
     int64_t due_ns;
     int rc = 0;
-    for (struct focus_watch *w; rc == 0 && (w = next_watch(f, &due_ns));) {
-        rc = serve(f, w, due_ns);
+    for (struct focus_watch *w; rc == 0 && (w = next_watch(t, &due_ns));) {
+        rc = serve(t, w, due_ns);
         focus_watch_unref(w);
     }
     if (rc)
-        give_up(f);
+        give_up(t->focus);
     return NULL;
 }
 
@@ -195,7 +229,7 @@ static struct focus_watch *next_search(struct focus *f, struct focus_selection *
     return w;
 }
 
-/* Hands what was found to the thread focus, unless something else is asked for by now. */
+/* Hands what was found to the tickers, unless something else is asked for by now. */
 static void deliver(struct focus *f, struct focus_watch *w, const struct focus_selection *s,
                     struct focus_found *found, int64_t next_ns)
 {
@@ -211,7 +245,7 @@ static void deliver(struct focus *f, struct focus_watch *w, const struct focus_s
         if (w->waiting) {
             w->waiting = false;
             w->due_ns = 0;
-            pthread_cond_signal(&f->tick_changed);
+            pthread_cond_broadcast(&f->tick_changed);
         }
     }
     pthread_cond_signal(&f->search_changed);
@@ -244,6 +278,21 @@ static void *finder_run(void *arg)
 
 /* ---- Life ---- */
 
+static int make_ticker(struct focus *f, struct focus_ticker *t, bool abroad)
+{
+    *t = (struct focus_ticker){.focus = f, .abroad = abroad, .row = malloc(RECORD_ROW_MAX)};
+    buf_init(&t->rows);
+    return t->row ? exact_new(f->home_fd, &t->exact) : -ENOMEM;
+}
+
+static int make_finder(struct focus *f, struct focus_finder *finder)
+{
+    *finder = (struct focus_finder){.focus = f, .buffer = malloc(DUMP_BUFFER_SIZE)};
+    u64set_init(&finder->seen);
+    finder->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return finder->wake < 0 ? -errno : finder->buffer ? 0 : -ENOMEM;
+}
+
 int focus_new(const struct focus_options *options, struct focus **out, struct err *e)
 {
     pthread_condattr_t attr;
@@ -251,24 +300,20 @@ int focus_new(const struct focus_options *options, struct focus **out, struct er
     if (!f)
         return err_set(e, -ENOMEM, "out of memory");
     f->options = *options;
+    for (size_t i = 0; i < FOCUS_FINDERS; i++)
+        f->finders[i].wake = -1;
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&f->tick_changed, &attr);
     pthread_cond_init(&f->search_changed, &attr);
     pthread_condattr_destroy(&attr);
-    buf_init(&f->ticker.rows);
-    for (size_t i = 0; i < FOCUS_FINDERS; i++) {
-        f->finders[i] = (struct focus_finder){.focus = f, .wake = -1, .buffer = malloc(DUMP_BUFFER_SIZE)};
-        u64set_init(&f->finders[i].seen);
-    }
-    f->ticker.row = malloc(RECORD_ROW_MAX);
     f->home_fd = netns_open_self();
-    int rc = f->home_fd < 0 ? f->home_fd : f->ticker.row ? exact_new(f->home_fd, &f->ticker.exact) : -ENOMEM;
-    for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++) {
-        f->finders[i].wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        rc = f->finders[i].wake < 0 ? -errno : f->finders[i].buffer ? 0 : -ENOMEM;
-    }
+    int rc = f->home_fd < 0 ? f->home_fd : 0;
+    for (size_t i = 0; i < FOCUS_TICKERS && rc == 0; i++)
+        rc = make_ticker(f, &f->tickers[i], i == FOCUS_ABROAD);
+    for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++)
+        rc = make_finder(f, &f->finders[i]);
     if (rc) {
         focus_free(f);
         return err_set(e, rc, "focus: %s", err_name(rc));
@@ -279,7 +324,10 @@ int focus_new(const struct focus_options *options, struct focus **out, struct er
 
 int focus_start(struct focus *f)
 {
-    int rc = thread_start(&f->ticker_thread, "focus", 0, focus_run, f);
+    static const char *const names[FOCUS_TICKERS] = {"focus", "focus/abroad"};
+    int rc = 0;
+    for (size_t i = 0; i < FOCUS_TICKERS && rc == 0; i++)
+        rc = thread_start(&f->tickers[i].thread, names[i], 0, focus_run, &f->tickers[i]);
     for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++)
         rc = thread_start(&f->finders[i].thread, "focus/find", 0, finder_run, &f->finders[i]);
     return rc;
@@ -297,7 +345,8 @@ void focus_stop(struct focus *f)
         ssize_t n = write(f->finders[i].wake, &one, sizeof(one));
         (void)n;
     }
-    thread_join(&f->ticker_thread);
+    for (size_t i = 0; i < FOCUS_TICKERS; i++)
+        thread_join(&f->tickers[i].thread);
     for (size_t i = 0; i < FOCUS_FINDERS; i++)
         thread_join(&f->finders[i].thread);
 }
@@ -312,9 +361,11 @@ void focus_free(struct focus *f)
         free(f->finders[i].buffer);
         u64set_free(&f->finders[i].seen);
     }
-    exact_free(f->ticker.exact);
-    buf_free(&f->ticker.rows);
-    free(f->ticker.row);
+    for (size_t i = 0; i < FOCUS_TICKERS; i++) {
+        exact_free(f->tickers[i].exact);
+        buf_free(&f->tickers[i].rows);
+        free(f->tickers[i].row);
+    }
     free(f->watches);
     if (f->home_fd >= 0)
         close(f->home_fd);

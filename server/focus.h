@@ -3,10 +3,12 @@
  * A watch looks for the sockets that pass its filter from time to time, by a dump of each namespace, and asks
  * for each of them by itself at every tick. Between ticks nothing of a namespace is held.
  *
- * Two kinds of threads, none of which calls gRPC: "focus" makes the ticks of all watches, one after the other
- * as they fall due, and never waits for anything but time; "focus/find" (two of them) make the searches,
- * which may take long. What a tick found waits in the watch's slot until the client takes it; the next tick
- * takes its place when it has not. */
+ * Two kinds of threads: "focus" and "focus/abroad" make the ticks of all watches, one after the other as they
+ * fall due, and never wait for anything but time. The first serves the watches that are about the daemon's
+ * own namespace alone: it never leaves it, so that it may call gRPC. "focus/find" (two of them) make the
+ * searches, which may take long. What a tick found waits in the watch's slot until the client takes it; the
+ * next tick takes its place when it has not.
+ */
 #ifndef XTCP_SERVER_FOCUS_H
 #define XTCP_SERVER_FOCUS_H
 

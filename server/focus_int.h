@@ -159,12 +159,13 @@ struct focus_watch {
     bool searching;
     bool waiting; /* for the first search: no tick before it is over */
     bool closed;
+    bool abroad;       /* some of it is in other namespaces: which ticker it is for */
     int64_t due_ns;    /* the next tick; INT64_MAX: none */
     int64_t search_ns; /* the next search; INT64_MAX: none */
     uint64_t units;    /* lookups a second that are reserved for it */
     uint32_t sockets;  /* that are watched */
 
-    /* The thread focus alone. */
+    /* The ticker that is at it alone. */
     struct focus_selection *current;
     bool started; /* info has been sent */
     uint64_t tick;
@@ -179,12 +180,19 @@ struct focus_watch {
     size_t cap_gone;
 };
 
-/* What the thread focus works with. */
+/* What makes ticks. There are two, and at most one of them is at a watch at a time: the thread "focus", for
+ * watches that are about the daemon's own namespace alone, never leaves it and sends by itself;
+ * "focus/abroad", for the others, never calls gRPC. */
 struct focus_ticker {
+    struct focus *focus;
+    struct thread thread;
+    bool abroad;
     struct exact *exact;
     struct buf rows;
     uint8_t *row; /* RECORD_ROW_MAX bytes, for rows that are cut afterwards */
 };
+
+enum { FOCUS_HOME, FOCUS_ABROAD, FOCUS_TICKERS };
 
 struct focus_watch *focus_watch_ref(struct focus_watch *w);
 void focus_watch_unref(struct focus_watch *w);
@@ -202,14 +210,15 @@ void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
 /* Forgets all places and sockets; those places that have none any more. */
 void focus_watch_clear(struct focus_watch *w);
 void focus_watch_tidy(struct focus_watch *w);
+/* Whether some of its sockets are in other namespaces than the daemon's own. */
+bool focus_watch_is_abroad(const struct focus_watch *w);
 
 /* ---- All of it ---- */
 
 struct focus {
     struct focus_options options;
     int home_fd; /* the daemon's own namespace */
-    struct thread ticker_thread;
-    struct focus_ticker ticker;
+    struct focus_ticker tickers[FOCUS_TICKERS];
     struct focus_finder finders[FOCUS_FINDERS];
     _Atomic bool stopping;
     _Atomic uint64_t lookups;
@@ -218,14 +227,14 @@ struct focus {
     _Atomic uint64_t searches;
 
     pthread_mutex_t lock;
-    pthread_cond_t tick_changed;   /* for the thread focus */
+    pthread_cond_t tick_changed;   /* for the tickers */
     pthread_cond_t search_changed; /* for the finders */
     struct focus_watch **watches;
     uint64_t refused;
     size_t n;
     size_t cap;
     uint64_t units; /* of all watches */
-    bool stray;     /* the thread focus could not come home and has ended */
+    bool stray;     /* the thread focus/abroad could not come home and has ended */
 };
 
 /* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */

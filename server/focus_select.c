@@ -162,6 +162,15 @@ void focus_watch_tidy(struct focus_watch *w)
     w->n_places = kept;
 }
 
+bool focus_watch_is_abroad(const struct focus_watch *w)
+{
+    for (size_t i = 0; i < w->n_places; i++) {
+        if (!w->places[i].where.ns.own)
+            return true;
+    }
+    return false;
+}
+
 /* The place of namespace |id|, or NULL. */
 static struct focus_place *find_place(struct focus_watch *w, uint64_t id)
 {

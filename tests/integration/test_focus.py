@@ -257,6 +257,34 @@ def test_namespaces_by_pattern(host):
         assert {r.netns for r in w.next().rows.row} == {"green"}
 
 
+def test_here_and_there(host):
+    """A watch that goes abroad and comes home again keeps its rhythm."""
+    d = host.daemon("--poll-frequency", "1h")
+    folder = host.names_of(d)
+    c = host.connect(d)
+    here = host.keep(Pair())
+    ns = host.anonymous()
+    with ns:
+        there = host.keep(Pair())
+    folder.add("blue", ns.path)
+    until(lambda: len(c.list_namespaces()) == 2, 5, "it is known")
+    f = f"sport = {here.near_port} or sport = {there.near_port}"
+    with Watch(c, filter=f, interval_ns=10 * MS, lookup_interval_ns=100 * MS) as w:
+        assert w.info().sockets == 2
+        first = w.next()
+        assert {r.netns for r in first.rows.row} == {"default", "blue"}
+        reset(there.near)
+        ended = w.next_that(lambda t: t.ended)
+        assert [e.socket.netns for e in ended.ended] == ["blue"]
+        with ns:
+            again = host.keep(socket.socket())
+            again.bind(("127.0.0.1", there.near_port))
+            again.connect(("127.0.0.1", there.port))
+        last = w.next_that(lambda t: {r.netns for r in t.rows.row} == {"default", "blue"}, 5)
+        time_ns = last.timestamp_ns - last.late_ns - first.timestamp_ns
+        assert abs(time_ns - (last.tick - first.tick) * 10 * MS) < 5 * MS
+
+
 def test_a_namespace_that_goes_away_is_let_go(host):
     """A watch keeps nothing of it alive, and says that its sockets have ended."""
     d = host.daemon("--poll-frequency", "1h", everywhere=True)
@@ -452,7 +480,7 @@ def test_a_hundred_watches(host, daemon):
             for _ in range(3):
                 assert by_port(w.next()).keys() == {pairs[i % 10].near_port}
     threads = daemon.own_threads()
-    assert threads.count("focus") == 1 and threads.count("focus/find") == 2
+    assert [n for n in threads if n.startswith("focus")] == ["focus", "focus/abroad", "focus/find", "focus/find"]
 
 
 def test_the_daemon_stops(host, pair):
