@@ -251,10 +251,8 @@ static void explain(struct feed *f, const struct rpc_status *status, struct buf 
     int64_t start = clock_mono_ns();
     if (status->code == CODE_OK)
         buf_printf(why, "%s has ended the stream", f->node->told);
-    else if (m->probes_ns > 0)
-        session_why(why, &f->node->options, m->user->method, status);
     else
-        session_explain(why, f->node->told, m->user->method, status);
+        session_why(why, &f->node->options, m->user->method, status, m->probes_ns > 0);
     m->probes_ns -= clock_mono_ns() - start;
 }
 

@@ -238,6 +238,8 @@ int nodes_resolve(const struct options *o, const struct settings *s, struct node
         rc = err_set(e, ERR_USAGE, "--target: names no daemon");
     if (rc != 0)
         nodes_free(out);
+    for (size_t i = 0; i < out->n; i++)
+        out->items[i]->options.several = out->n > 1;
     return rc;
 }
 

@@ -34,6 +34,7 @@ struct options {
     /* Global ones. */
     const char *target;         /* what messages call the daemon of this session: not an option */
     const char *address;        /* where it is, as gRPC takes it; NULL: |target|. Not an option */
+    bool several;               /* other daemons are asked as well: messages name this one. Not an option */
     struct option_list targets; /* as given: addresses, names of nodes and groups, lists of these */
     const char *targets_file;
     bool all_addresses;

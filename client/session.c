@@ -158,12 +158,15 @@ void session_explain(struct buf *b, const char *target, const char *method, cons
     buf_printf(b, " (%s)", rpc_status_name(status->code));
 }
 
-void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status)
+void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status,
+                 bool look)
 {
     struct rpc_channel_options how;
     size_t i = meaning_of(status);
     session_channel_options(o, &how);
-    if (i < MEANINGS && meanings[i].probe && rpc_client_probe(o->target, session_address(o), &how, b))
+    if (i == MEANINGS && o->several)
+        buf_printf(b, "%s: ", o->target);
+    if (i < MEANINGS && look && meanings[i].probe && rpc_client_probe(o->target, session_address(o), &how, b))
         return;
     session_explain(b, o->target, method, status);
 }
@@ -181,7 +184,7 @@ void session_tell_failure(struct session *s, const char *method, const struct rp
     }
     struct buf text;
     buf_init(&text);
-    session_why(&text, s->options, method, status);
+    session_why(&text, s->options, method, status, true);
     output_note(s->out, "%s", buf_cstr(&text));
     buf_free(&text);
 }
@@ -356,7 +359,7 @@ static bool wait_again(struct session *s, struct backoff *backoff, const struct 
         buf_printf(&why, "the connection to %s was lost (%s)", s->options->target,
                    l->status.text[0] ? l->status.text : rpc_status_name(l->status.code));
     else
-        session_why(&why, s->options, l->follow->method, &l->status);
+        session_why(&why, s->options, l->follow->method, &l->status, true);
     output_note(s->out, "%s; trying again in %s", buf_cstr(&why), time);
     buf_free(&why);
     if (s->deadline_ns && clock_mono_ns() + wait > s->deadline_ns)

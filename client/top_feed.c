@@ -415,7 +415,7 @@ static void explain(const struct top_feed *f, const struct life *l, bool ever, s
     else if (ever)
         session_explain(out, target, method, &l->status);
     else
-        session_why(out, f->client, method, &l->status);
+        session_why(out, f->client, method, &l->status, true);
 }
 
 /* Tells how an attempt ended and waits. Returns false when there is nothing to be tried again. */

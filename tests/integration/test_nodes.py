@@ -256,6 +256,18 @@ def test_unary(daemon):
     assert client(NOBODY, "--target", "127.0.0.1:2", "status").returncode == 1
 
 
+def test_errors_name_the_node(daemon):
+    class Refusing(st_rpc.StatusServiceServicer):
+        def Get(self, request, context):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not today")
+
+    a = status_daemon(daemon, "one")
+    b = daemon((st_rpc.add_StatusServiceServicer_to_server, Refusing()))
+    r = client(a.target, "--target", b.target, "-o", "jsonl", "status")
+    assert r.returncode == 3 and r.stderr == f"xtcp2client: {b.target}: Get: not today (INVALID_ARGUMENT)\n"
+    assert client(b.target, "status").stderr == "xtcp2client: Get: not today (INVALID_ARGUMENT)\n"
+
+
 def test_for_one_target_only():
     for command in (["namespaces", "--watch"], ["apply", "-"]):
         r = client("127.0.0.1:1", "--target", "127.0.0.1:2", *command)
