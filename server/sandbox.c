@@ -65,7 +65,7 @@ static int refuse_families(scmp_filter_ctx f)
     for (int family = 0; family < AF_MAX && rc == 0; family++) {
         if (!is_family(family))
             rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+                                  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
     }
     return rc;
 }
@@ -83,7 +83,7 @@ static int refuse_uses(scmp_filter_ctx f)
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (rc == 0)
-        rc = seccomp_rule_add(f, no, SCMP_SYS(setns), 1, SCMP_A1(SCMP_CMP_NE, CLONE_NEWNET));
+        rc = seccomp_rule_add(f, no, SCMP_SYS(setns), 1, SCMP_A1(SCMP_CMP_NE, CLONE_NEWNET, 0));
     if (rc == 0)
         rc = seccomp_rule_add(f, no, SCMP_SYS(mmap), 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, writable_code, writable_code));
@@ -92,9 +92,9 @@ static int refuse_uses(scmp_filter_ctx f)
                               SCMP_A2(SCMP_CMP_MASKED_EQ, writable_code, writable_code));
     /* signals to others; abort(3) sends one to itself */
     if (rc == 0)
-        rc = seccomp_rule_add(f, no, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, own));
+        rc = seccomp_rule_add(f, no, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, own, 0));
     if (rc == 0)
-        rc = seccomp_rule_add(f, no, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, own));
+        rc = seccomp_rule_add(f, no, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, own, 0));
     /* typing into the terminal that it was started from */
     if (rc == 0)
         rc = seccomp_rule_add(f, no, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));

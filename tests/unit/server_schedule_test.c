@@ -98,12 +98,15 @@ static void test_burst(void **state)
     schedule_end(&s);
     assert_true(schedule_burst(&s, 3, 10, false, 100));
     assert_false(schedule_burst(&s, 5, 10, false, 100));
+    assert_true(s.burst_polls == 3 && s.burst_left == 3);
     expect_begin(&s, 100, 2, STREAM_TRIGGER_BURST);
+    assert_true(s.burst_polls == 3 && s.burst_left == 2);
     schedule_end(&s);
     assert_int_equal(schedule_next(&s), 110);
     expect_begin(&s, 110, 3, STREAM_TRIGGER_BURST);
     schedule_end(&s);
     assert_true(schedule_burst(&s, 2, 20, true, 115)); /* takes the place of the last one */
+    assert_int_equal(s.burst_polls, 2);
     expect_begin(&s, 115, 4, STREAM_TRIGGER_BURST);
     schedule_end(&s);
     assert_int_equal(schedule_cancel_burst(&s), 1);
