@@ -39,6 +39,7 @@ static struct batch_pool *pool;
 static struct collectors *set;
 static struct collector *own;
 static uint64_t poll_id;
+static bool spoil; /* orders ask for an operation that no kernel has */
 
 #define NEEDS_NAMESPACE()                                                                                    \
     do {                                                                                                     \
@@ -93,6 +94,8 @@ static void poll_with(struct collector *c, groups_t groups, const char *const *t
     assert_int_equal(collector_order_filters(o, filters, n, want_all), 0);
     for (unsigned i = 0; i < n; i++)
         filter_unref(filters[i]); /* the order has its own */
+    if (spoil)
+        o->kernel->code[0] = 0xff;
     o->poll_id = ++poll_id;
     o->groups = groups;
     o->deadline_ns = clock_mono_ns() + PATIENCE;
@@ -280,6 +283,33 @@ static void test_refused(void **state)
     collectors_free(weak_set);
 }
 
+/* The same with a kernel that does not know an operation, for any code from then on; states are not code. */
+static void test_not_understood(void **state)
+{
+    (void)state;
+    char text[128];
+    struct err e;
+    struct collectors *old_set;
+    struct collector *old;
+    const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
+    const struct collector_ns ns = {.name = "old", .path = "", .own = true};
+    NEEDS_NAMESPACE();
+    assert_int_equal(collectors_new(&options, &old_set, &e), 0);
+    assert_int_equal(collector_start(old_set, &ns, &old, &e), 0);
+    snprintf(text, sizeof(text), "sport = %u and state established", four);
+    for (unsigned i = 0; i < 2; i++) {
+        spoil = i == 0;
+        poll_with(old, 0, (const char *const[]){text}, 1, false);
+        assert_int_equal(sink.rows, CONNECTIONS);
+        assert_int_equal(sink.result.sockets, 2 * CONNECTIONS);
+        assert_true(sink.result.partial); /* the listeners were not asked for */
+        assert_true(atomic_load(&old_set->no_code));
+    }
+    collector_stop(old);
+    collector_join(old);
+    collectors_free(old_set);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -320,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_is_remembered),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_not_understood),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
