@@ -270,6 +270,11 @@ static struct nswatch_options watch_options(const struct config *c)
                                     .proc_interval_ns = c->proc_scan_interval};
 }
 
+static int check(void *arg, const struct config *new, struct err *e)
+{
+    return gate_try(((struct app *)arg)->gate, new, e);
+}
+
 /* What of a new configuration can be refused. */
 static int prepare(void *arg, const struct config *new, struct err *e)
 {
@@ -583,6 +588,8 @@ static int start(struct app *app, struct err *e)
     if (rc == 0)
         rc = refresh_new(app->config_file, app->epoll, &app->refresh, e);
     if (rc == 0)
+        refresh_follow(app->refresh, app->config); /* as soon as may be after they were read */
+    if (rc == 0)
         rc = gate_new(app->config, app->epoll, &app->gate, e);
     if (rc == 0)
         rc = make_modules(app, e);
@@ -665,8 +672,12 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         return 1;
     }
     *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1, .config_file = sources->file};
-    struct setup_ops ops = {
-        .read = reload, .read_arg = reload_arg, .prepare = prepare, .changed = changed, .arg = app};
+    struct setup_ops ops = {.read = reload,
+                            .read_arg = reload_arg,
+                            .check = check,
+                            .prepare = prepare,
+                            .changed = changed,
+                            .arg = app};
     if (setup_new(sources, &ops, &app->setup)) {
         log_error("app", "out of memory");
         free(app);

@@ -34,6 +34,10 @@ int gate_start(struct gate *g, const struct config *c, struct rpc_server *server
  * |e|, and everything is as before. */
 int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e);
 
+/* Whether gate_prepare would find the files and users that |c| names; listeners are not tried. Returns 0, or
+ * a code with |e|. */
+int gate_try(struct gate *g, const struct config *c, struct err *e);
+
 /* |c| of gate_prepare is in force: lets people in at the new listeners, shows the new certificates, and
  * closes the listeners that are gone. Their connections live on, those by TLS until their last call ends. */
 void gate_commit(struct gate *g, struct gate_change *change);

@@ -251,15 +251,39 @@ static void undo(struct gate *g, struct gate_change *ch)
     free(ch);
 }
 
-int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e)
+/* What fails here is not the fault of who asks. Returns the code for it. */
+static int blame(struct err *e, int rc)
 {
-    struct err own;
+    if (rc == 0 || rc == ERR_UNAVAILABLE || rc == -ENOMEM)
+        return rc;
+    return e->code = ERR_PRECONDITION;
+}
+
+static struct gate_change *new_change(const struct gate *g, const struct config *c)
+{
     struct gate_change *ch = calloc(1, sizeof(*ch));
     if (!ch)
-        return err_set(e, -ENOMEM, "out of memory");
-    e = e ? e : &own;
+        return NULL;
     ch->config = config_ref(c);
     ch->doors = !g->config || !same_doors(g->config, c);
+    return ch;
+}
+
+int gate_try(struct gate *g, const struct config *c, struct err *e)
+{
+    struct gate_change *ch = new_change(g, c);
+    if (!ch)
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = read_all(g, ch, e);
+    undo(g, ch); /* nothing but memory: the lock is not needed */
+    return blame(e, rc);
+}
+
+int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e)
+{
+    struct gate_change *ch = new_change(g, c);
+    if (!ch)
+        return err_set(e, -ENOMEM, "out of memory");
     int rc = read_all(g, ch, e);
     pthread_mutex_lock(&g->lock);
     if (rc == 0 && g->closed)
@@ -268,14 +292,12 @@ int gate_prepare(struct gate *g, const struct config *c, struct gate_change **ou
         rc = prepare_doors(g, ch, e);
     if (rc) {
         undo(g, ch);
-        if (rc != ERR_UNAVAILABLE && rc != -ENOMEM) /* it is not the request that is wrong */
-            rc = e->code = ERR_PRECONDITION;
     } else {
         g->changing = true;
         *out = ch;
     }
     pthread_mutex_unlock(&g->lock);
-    return rc;
+    return blame(e, rc);
 }
 
 /* The lock is held. */

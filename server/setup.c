@@ -123,7 +123,11 @@ int setup_change(struct setup *s, const struct setup_change *change, struct conf
     pthread_mutex_lock(&s->change_lock);
     int rc = change->edit(change->arg, change->request, change->len, s->config, set, e);
     if (rc == 0 && set->dry_run) {
-        *in_force = set->candidate;
+        rc = s->ops.check(s->ops.arg, set->candidate, e);
+        if (rc)
+            config_unref(set->candidate);
+        else
+            *in_force = set->candidate;
     } else if (rc == 0 && set->n_changed == 0) {
         config_unref(set->candidate);
         *in_force = config_ref(s->config);

@@ -25,6 +25,9 @@ struct setup_ops {
     /* Reads the sources as at the start. Returns 0 and two references in |out|, or a code with |e|. */
     int (*read)(void *arg, struct setup_sources *out, struct err *e);
     void *read_arg;
+    /* Whether |new| could be put in force, as far as can be told without doing it. Returns 0, or a code with
+     * |e|. */
+    int (*check)(void *arg, const struct config *new, struct err *e);
     /* |new| is about to take the place of |old|: does what can fail. Returns 0, or a code with |e| and
      * nothing changed. */
     int (*prepare)(void *arg, const struct config *new, struct err *e);

@@ -334,3 +334,23 @@ def test_control_calls_max(host, start):
     assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"} and codes[:5] == ["OK"] * 5
     assert client.get().generation == 1  # what changes nothing is not counted
     until(lambda: ask(d.target) == CONTROL, 5, "it may call again")
+
+
+def test_users_and_groups_by_name(host, start):
+    """`nobody` is a user, `daemon` (user and group 1) the primary group of one."""
+    d = start("--access-control-uids", "nobody", "--access-read-uids", "@daemon,sys")
+    assert ask(d.target, as_user(65534)) == CONTROL
+    assert ask(d.target, as_user(1)) == READ
+    assert ask(d.target, as_user(3)) == READ
+    assert ask(d.target, as_user(SOMEBODY)) == HEALTH
+    c = host.connect(d)
+    assert c.get().options.access.read_uids.item == ["@daemon", "sys"]
+    config = c.get()
+    config.options.access.read_uids.item.append("no-such-user")
+    with pytest.raises(grpc.RpcError) as e:
+        c.set(config)
+    assert e.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert 'options.access.read_uids: "no-such-user": is no user of this machine' in e.value.details()
+    config.options.access.read_uids.item[-1] = "bin"
+    c.set(config)
+    assert ask(d.target, as_user(2)) == READ

@@ -278,6 +278,13 @@ def test_what_fails_changes_nothing(host, ours):
         assert "holds no certificate" in refused(c, [new], tls_listen=[local()], tls_cert_file=key, tls_key_file=key)
         assert "cannot listen on unix:/proc/s" in refused(c, [f"unix:{path}", "unix:/proc/s"])
         assert "token_file: /does/not/exist" in refused(c, [new], token_file="/does/not/exist")
+        # A dry run reads the same files.
+        bad = with_listeners(c, [new], tls_listen=[local()], tls_cert_file=cert, tls_key_file=other)
+        with pytest.raises(grpc.RpcError) as e:
+            c.set(bad, dry_run=True)
+        assert e.value.code() == Code.FAILED_PRECONDITION and "is not the key" in e.value.details()
+        bad.options.access.tls_key_file = key
+        assert "options.access.tls_listen" in c.set(bad, dry_run=True).changed
         assert ask(new) == NOBODY_IN and not os.path.exists(path)
         assert ask(first) == CONTROL
         polls += stream.polls(2)
@@ -426,7 +433,7 @@ def test_connections_by_tls_count(host, ours):
             try:
                 s = context.wrap_socket(raw, server_hostname=NAME)
                 host.keep(s)
-                s.settimeout(bound(0.5))
+                s.settimeout(1)  # not for long: who does not begin to speak HTTP/2 has to go after ten seconds
                 while s.recv(1000):
                     pass
                 return False
