@@ -51,7 +51,9 @@ struct focus_stats {
     uint64_t ticks;
     uint64_t skipped; /* ticks left out since they came too late */
     uint64_t searches;
-    uint64_t refused; /* streams turned away for focus_streams_max */
+    uint64_t refused;      /* streams turned away for focus_streams_max */
+    uint64_t rate;         /* lookups a second that are promised, of focus_rate_max */
+    uint64_t rate_refused; /* requests turned away for it */
 };
 void focus_stats(struct focus *f, struct focus_stats *out);
 

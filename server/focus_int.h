@@ -231,6 +231,7 @@ struct focus {
     pthread_cond_t search_changed; /* for the finders */
     struct focus_watch **watches;
     uint64_t refused;
+    uint64_t rate_refused;
     size_t n;
     size_t cap;
     uint64_t units; /* of all watches */

@@ -102,6 +102,7 @@ static int put_selection(struct focus *f, struct focus_watch *w, struct focus_se
     int rc = 0;
     pthread_mutex_lock(&f->lock);
     if (f->units - w->units + units > max) {
+        f->rate_refused++;
         rc = err_set(e, ERR_LIMIT,
                      "%u sockets every %lld ms may be %llu lookups a second, of which %llu are left "
                      "(focus_rate_max: %llu)",

@@ -82,7 +82,7 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
-#define LIMITS   4
+#define LIMITS   5
 #define REFUSALS 3
 
 /* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
@@ -100,6 +100,7 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
         {"connections_max", c->connections_max, gate.connections, gate.connections_refused},
         {"subscribers_max", c->subscribers_max, hub.subscribers, hub.refused},
         {"focus_streams_max", c->focus_streams_max, focus.streams, focus.refused},
+        {"focus_rate_max", c->focus_rate_max, focus.rate, focus.rate_refused},
         {"control_calls_max", c->control_calls_max, 0, gate.control_refused},
     };
     const struct status_error_count others[REFUSALS] = {

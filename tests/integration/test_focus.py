@@ -418,6 +418,9 @@ def test_limits(host, pair):
                 refused(third, "focus_streams_max")
             b.request(filter=f, max_sockets=50, interval_ns=50 * MS)  # what it has is given back first
             assert b.info().max_sockets == 50
+            told = {limit.option: (limit.max, limit.current, limit.refused) for limit in c.status().limits}
+            assert told["focus_streams_max"] == (2, 2, 1)
+            assert told["focus_rate_max"] == (3000, 3000, 2)
 
         def again():
             with Watch(c, filter=f, max_sockets=10, interval_ns=20 * MS) as w:
