@@ -10,12 +10,11 @@
 #include <unistd.h>
 
 #include "client/session.h"
+#include "client/top_intake.h"
 #include "client/top_sample.h"
-#include "filter/message.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
-#include "record/unpack.h"
 #include "rpc/client_many.h"
 #include "rpc/msg_stream.h"
 
@@ -47,10 +46,9 @@ struct top_feed {
     struct top_poll *spare;
     struct top_feed_status status;
     /* The thread's own. */
-    struct top_poll *filling;
+    struct top_intake intake;
     struct filter *asked; /* the filter of the stream that is open; NULL: none */
-    struct record_reader reader;
-    bool plain; /* the daemon refused what we asked for: ask for nothing special */
+    bool plain;           /* the daemon refused what we asked for: ask for nothing special */
 };
 
 /* One stream. */
@@ -60,14 +58,9 @@ struct life {
     struct rpc_status status; /* how it ended */
     struct err err;           /* what is wrong with what came, with |broken| */
     bool broken;
-    bool heard;     /* something came */
-    bool told;      /* that the connection stands */
-    bool filters;   /* the daemon evaluates the filter */
-    bool edges;     /* the daemon marks begin and end of polls */
-    bool open;      /* a begin came, its end not yet */
-    uint64_t polls; /* complete ones */
+    bool heard; /* something came */
+    bool told;  /* that the connection stands */
     int64_t heard_ns;
-    struct stream_begin begin;
 };
 
 static void raise_event(int fd)
@@ -97,131 +90,31 @@ static void set_status(struct top_feed *f, enum top_feed_state state, int64_t re
     raise_event(f->news);
 }
 
-/* |filling| is complete. One that was not taken makes room; what it lost is not forgotten. */
-static int publish(struct top_feed *f)
+/* A poll is complete. One that was not taken makes room; what it lost is not forgotten. */
+static int publish(void *context, struct top_poll **poll)
 {
+    struct top_feed *f = context;
+    struct top_poll *done = *poll;
     pthread_mutex_lock(&f->lock);
-    struct top_poll *old = f->ready;
-    if (old)
-        f->filling->head.rows_lost += old->head.rows_lost;
-    f->ready = f->changed ? NULL : f->filling;
-    struct top_poll *next = f->changed ? f->filling : old ? old : f->spare;
-    if (!f->changed && !old)
+    f->status.filter_here = f->asked && !f->intake.filters;
+    if (f->changed) {
+        *poll = done; /* made with another filter */
+    } else if (f->ready) {
+        done->head.rows_lost += f->ready->head.rows_lost;
+        *poll = f->ready;
+        f->ready = done;
+    } else {
+        *poll = f->spare;
         f->spare = NULL;
+        f->ready = done;
+    }
     pthread_mutex_unlock(&f->lock);
-    f->filling = next ? next : top_poll_new();
-    if (!f->filling)
-        return -ENOMEM;
-    top_poll_reset(f->filling);
     raise_event(f->news);
-    return 0;
-}
-
-/* ---- What comes ---- */
-
-static int end_poll(struct life *l)
-{
-    struct top_feed *f = l->feed;
-    l->polls++;
-    pthread_mutex_lock(&f->lock);
-    f->status.filter_here = f->asked && !l->filters;
-    pthread_mutex_unlock(&f->lock);
-    return publish(f);
-}
-
-static int take_row(struct life *l, const uint8_t *row, size_t len)
-{
-    struct top_feed *f = l->feed;
-    struct top_poll_head *head = &f->filling->head;
-    const record_message *m;
-    int rc = record_unpack(&f->reader, row, len, &m);
-    if (rc != 0)
-        return err_set(&l->err, rc, "sent a record that is none: %s", err_name(rc));
-    if (m->event != 0)
-        return 0; /* the end of a socket, not a part of the poll */
-    if (!l->edges && f->filling->n_samples &&
-        (m->timestamp_ns != head->timestamp_ns || m->poll_id != head->poll_id)) {
-        rc = end_poll(l);
-        if (rc != 0)
-            return rc;
-    }
-    if (f->asked && !l->filters && !filter_match_record(f->asked, m))
-        return 0;
-    return top_poll_add(f->filling, m);
-}
-
-static int take_envelope(struct life *l, const struct stream_event *event)
-{
-    const uint8_t *at = event->bytes, *row;
-    size_t len = event->len, row_len;
-    int rc;
-    while ((rc = stream_envelope_next(&at, &len, &row, &row_len)) == 1) {
-        rc = take_row(l, row, row_len);
-        if (rc != 0)
-            return rc;
-    }
-    return rc == 0 ? 0 : err_set(&l->err, rc, "sent an envelope that is none");
-}
-
-static int take_end(struct life *l, const struct stream_end *end)
-{
-    struct top_poll *p = l->feed->filling;
-    bool whole = l->open;
-    l->edges = true;
-    l->open = false;
-    if (!whole) {
-        top_poll_reset(p); /* it was under way when we came */
-        return 0;
-    }
-    p->head.poll_id = end->poll_id;
-    p->head.timestamp_ns = l->begin.timestamp_ns;
-    p->head.duration_ns = end->duration_ns;
-    p->head.interval_ns = l->begin.interval_ns;
-    p->head.rows_lost = end->rows_lost;
-    p->head.namespaces = end->namespaces;
-    p->head.namespaces_failed = end->namespaces_failed;
-    return end_poll(l);
-}
-
-static int take_event(struct life *l, const struct stream_event *event)
-{
-    switch (event->kind) {
-    case STREAM_EVENT_RECORD:
-        return take_row(l, event->bytes, event->len);
-    case STREAM_EVENT_ENVELOPE:
-        return take_envelope(l, event);
-    case STREAM_EVENT_BEGIN:
-        l->edges = l->open = true;
-        l->begin = event->begin;
-        top_poll_reset(l->feed->filling);
-        return 0;
-    case STREAM_EVENT_END:
-        return take_end(l, &event->end);
-    case STREAM_EVENT_INFO:
-        l->filters = event->info.filter && *event->info.filter;
-        return 0;
-    case STREAM_EVENT_NONE:
-        break;
-    }
-    return 0;
-}
-
-static int take_message(struct life *l, const struct rpc_bytes *message)
-{
-    struct stream_event event;
-    l->heard = true;
-    l->heard_ns = clock_mono_ns();
-    int rc = stream_event_decode(message->data, message->len, &event, &l->err);
-    if (rc == 0) {
-        rc = take_event(l, &event);
-        stream_event_free(&event);
-    }
-    if (rc != 0) {
-        l->broken = true;
-        if (!l->err.text[0])
-            err_set(&l->err, rc, "%s", err_name(rc));
-    }
-    return rc;
+    if (*poll)
+        top_poll_reset(*poll);
+    else
+        *poll = top_poll_new();
+    return *poll ? 0 : -ENOMEM;
 }
 
 /* ---- The stream ---- */
@@ -262,7 +155,7 @@ static bool on_silence(struct life *l, int64_t silence_ns)
         l->told = true;
         set_status(l->feed, TOP_FEED_LISTENING, 0, "");
     }
-    return !silence_ns || clock_mono_ns() < silence_ns || end_poll(l) == 0;
+    return !silence_ns || clock_mono_ns() < silence_ns || top_intake_end(&l->feed->intake) == 0;
 }
 
 static bool on_event(struct life *l, struct rpc_many_event *event)
@@ -274,8 +167,11 @@ static bool on_event(struct life *l, struct rpc_many_event *event)
     if (!l->told)
         set_status(l->feed, TOP_FEED_LISTENING, 0, "");
     l->told = true;
-    int rc = take_message(l, &event->message);
+    l->heard = true;
+    l->heard_ns = clock_mono_ns();
+    int rc = top_intake_message(&l->feed->intake, &event->message, &l->err);
     rpc_bytes_free(&event->message);
+    l->broken = rc != 0;
     return rc == 0;
 }
 
@@ -284,11 +180,10 @@ static bool on_event(struct life *l, struct rpc_many_event *event)
 static bool read_stream(struct life *l, uint64_t polls, int64_t deadline_ns)
 {
     struct top_feed *f = l->feed;
-    uint64_t until = l->polls + polls;
-    while (!polls || l->polls < until) {
+    uint64_t until = f->intake.polls + polls;
+    while (!polls || f->intake.polls < until) {
         struct rpc_many_event event = {0};
-        bool unmarked = !l->edges && f->filling->n_samples;
-        int64_t silence = unmarked ? l->heard_ns + SILENCE_END_NS : 0;
+        int64_t silence = top_intake_unmarked(&f->intake) ? l->heard_ns + SILENCE_END_NS : 0;
         int rc = rpc_many_next(f->many, next_look(l, silence, deadline_ns), &event);
         if (rc == ERR_TIMEOUT) {
             if (!on_silence(l, silence))
@@ -338,9 +233,9 @@ static bool run_stream(struct life *l, const char *method, uint64_t count, int64
     session_channel_options(f->client, &how);
     buf_init(&request);
     l->line = NULL;
-    l->edges = l->open = l->heard = l->told = l->filters = false;
+    l->heard = l->told = false;
     l->status = (struct rpc_status){.code = CODE_UNAVAILABLE};
-    top_poll_reset(f->filling);
+    top_intake_begin(&f->intake);
     if (encode_request(f, &request) != 0) {
         l->broken = true;
         err_set(&l->err, -ENOMEM, "out of memory");
@@ -385,6 +280,7 @@ static bool attempt_begin(struct top_feed *f)
         f->many = many;
         filter_unref(f->asked);
         f->asked = f->filter ? filter_ref(f->filter) : NULL;
+        f->intake.filter = f->asked;
         top_poll_free(f->ready);
         f->ready = NULL;
     }
@@ -415,7 +311,7 @@ static void explain(const struct top_feed *f, const struct life *l, bool ever, s
     else if (ever)
         session_explain(out, target, method, &l->status);
     else
-        session_why(out, f->client, method, &l->status, true);
+        session_why(out, f->client, method, &l->status);
 }
 
 /* Tells how an attempt ended and waits. Returns false when there is nothing to be tried again. */
@@ -453,10 +349,11 @@ static void *run(void *arg)
     struct backoff backoff = {0};
     while (attempt_begin(f)) {
         struct life life = {.feed = f};
+        uint64_t polls = f->intake.polls;
         set_status(f, TOP_FEED_CONNECTING, 0, "");
         run_attempt(&life);
         attempt_end(f);
-        if (life.polls)
+        if (f->intake.polls > polls)
             backoff = (struct backoff){0};
         if (called_away(f))
             continue; /* attempt_begin tells what for */
@@ -483,9 +380,9 @@ int top_feed_new(const struct top_feed_options *options, struct top_feed **out)
     pthread_mutex_init(&f->lock, NULL);
     f->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    f->filling = top_poll_new();
+    f->intake = (struct top_intake){.poll = top_poll_new(), .complete = publish, .context = f};
     int rc = f->news < 0 || f->wake < 0 ? -errno : 0;
-    if (rc == 0 && !f->filling)
+    if (rc == 0 && !f->intake.poll)
         rc = -ENOMEM;
     if (rc == 0)
         rc = thread_start(&f->thread, "feed", 0, run, f);
@@ -521,8 +418,8 @@ void top_feed_free(struct top_feed *f)
         close(f->news);
     if (f->wake >= 0)
         close(f->wake);
-    record_reader_free(&f->reader);
-    top_poll_free(f->filling);
+    top_intake_free(&f->intake);
+    top_poll_free(f->intake.poll);
     top_poll_free(f->ready);
     top_poll_free(f->spare);
     pthread_mutex_destroy(&f->lock);

@@ -1,2 +1,3 @@
 xtcp_fuzz_target(fuzz_client_stream SOURCES fuzz_client_stream.c LIBS xtcp_client)
 xtcp_fuzz_target(fuzz_client_settings SOURCES fuzz_client_settings.c LIBS xtcp_client)
+xtcp_fuzz_target(fuzz_client_top SOURCES fuzz_client_top.c LIBS xtcp_client)
