@@ -354,8 +354,8 @@ static void test_request(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(diag_request_extensions(cases[i].groups), cases[i].mask);
-        struct nl_msg *m = diag_request_new(
-            &(struct diag_request){.groups = cases[i].groups, .states = DIAG_STATES_ALL});
+        struct nl_msg *m =
+            diag_request_new(&(struct diag_request){.groups = cases[i].groups, .states = DIAG_STATES_ALL});
         assert_non_null(m);
         const struct nlmsghdr *h = nlmsg_hdr(m);
         const struct inet_diag_req *request = nlmsg_data(h);
