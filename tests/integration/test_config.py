@@ -246,6 +246,17 @@ def test_the_greatest_values_are_accepted(client):
     assert c.poll_timeout.ToNanoseconds() == 604799_500_000_000
 
 
+def test_lengths_count_characters(client):
+    """The same of the widest characters: four bytes each, and records carry them."""
+    wide = "\U0001F600"
+    client.set(label=wide * 40, tag=wide * 40, location=wide * 253, hostname=wide * 253)
+    rows = client.poll().rows
+    assert rows
+    assert {(r.label, r.tag, r.location, r.hostname) for r in rows} == {(wide * 40, wide * 40, wide * 253, wide * 253)}
+    for field, most in (("label", 40), ("tag", 40), ("location", 253), ("hostname", 253)):
+        assert field in refused(lambda f=field, n=most: client.set(**{f: wide * (n + 1)}))
+
+
 def test_log_level(host):
     d = host.daemon("--poll-frequency", "1h")
     c = host.connect(d)
