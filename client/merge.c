@@ -16,7 +16,6 @@
 #define UNMARKED_LATE_NS SESSION_IDLE_NS /* the same where edges are not marked */
 #define UNMARKED_END_NS  (1 * NS_PER_S)  /* silence that ends a poll whose end is not marked */
 #define ANSWER_NS        (30 * NS_PER_S) /* silence after which an answer is given up */
-#define PROBES_NS        (6 * NS_PER_S)  /* that all looks into failed connections may take */
 
 enum { CODE_OK = 0, CODE_UNIMPLEMENTED = 12 }; /* grpc_status_code */
 
@@ -41,6 +40,7 @@ struct feed {
     bool rows;        /* something came since the last poll's end */
     bool ever;        /* it has answered at some time */
     bool lost;        /* told to be unreachable */
+    bool tried;       /* its stream has ended at some time */
     bool trouble;     /* something failed that was asked for and not made good */
     bool again;       /* its stream is not the first one */
     int64_t heard_ns; /* monotonic: last message, or request */
@@ -56,7 +56,6 @@ struct merge {
     size_t n;
     size_t held_bytes;
     bool enough; /* no more is wanted of any node */
-    int64_t probes_ns;
     struct notes notes;
 };
 
@@ -73,7 +72,6 @@ int merge_new(const struct fleet *fleet, const struct merge_user *user, struct m
     m->fleet = fleet;
     m->user = user;
     m->n = fleet->nodes->n;
-    m->probes_ns = PROBES_NS;
     notes_init(&m->notes, fleet->out);
     m->feeds = calloc(m->n, sizeof(*m->feeds));
     if (!m->feeds || rpc_many_new(&m->many) != 0) {
@@ -248,12 +246,10 @@ static void on_message(struct feed *f, struct rpc_bytes *message)
 static void explain(struct feed *f, const struct rpc_status *status, struct buf *why)
 {
     struct merge *m = f->merge;
-    int64_t start = clock_mono_ns();
     if (status->code == CODE_OK)
         buf_printf(why, "%s has ended the stream", f->node->told);
     else
-        session_why(why, &f->node->options, m->user->method, status, m->probes_ns > 0);
-    m->probes_ns -= clock_mono_ns() - start;
+        session_why(why, &f->node->options, m->user->method, status);
 }
 
 static void on_ended(struct feed *f, const struct rpc_status *status)
@@ -269,6 +265,7 @@ static void on_ended(struct feed *f, const struct rpc_status *status)
         return;
     }
     bool retry = session_may_retry(status->code);
+    f->tried = true;
     close_line(f, !retry ? FEED_FAILED : m->user->polls ? FEED_CLOSED : FEED_WAITING);
     f->trouble = true;
     f->retry_ns = clock_mono_ns() + backoff_next(&f->backoff, arc4random());
@@ -337,15 +334,18 @@ static int64_t next_look(const struct merge *m, int64_t until)
 /* Whether there is nothing to wait for. */
 static bool settled(const struct merge *m)
 {
-    bool reached = false, waiting = false;
+    bool reached = false, untried = false, busy = false, waiting = false;
     for (size_t i = 0; i < m->n; i++) {
         const struct feed *f = &m->feeds[i];
-        if (f->state == FEED_BUSY)
-            return false;
-        reached = reached || f->ever;
+        bool open = f->state == FEED_BUSY;
+        busy = busy || open;
+        untried = untried || (open && !f->tried);
+        reached = reached || f->ever || (open && rpc_line_connected(f->line));
         waiting = waiting || f->state == FEED_WAITING;
     }
-    return !waiting || !reached; /* what was never there is not waited for */
+    if (!m->user->polls && !reached)
+        return !untried; /* what was never there is not waited for */
+    return !busy && !waiting;
 }
 
 /* Runs until everything is settled (|until_settled|), or |at|. */

@@ -1,6 +1,7 @@
 #include "client/session.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)
+#define LOOK_MAX_NS      (3 * NS_PER_S)
 #define PATIENCE_NS      (3 * NS_PER_S) /* after which a connection that does not come about is mentioned */
 
 /* The numbers of gRPC that matter here (grpc_status_code). */
@@ -102,6 +104,8 @@ static const struct {
      false},
     {CODE_UNAVAILABLE, "before receiving SETTINGS",
      "%s takes connections, but does not answer as xtcp2 does: --target names another place", false, true},
+    {CODE_UNAVAILABLE, "handshaker shutdown",
+     "%s takes connections, but does not answer as xtcp2 does: --target names another place", false, true},
     {CODE_UNAVAILABLE, "Timeout",
      "%s does not answer: is the host up? (--connect-timeout gives it more time)", true, true},
     {CODE_UNAVAILABLE, "timed out",
@@ -158,17 +162,29 @@ void session_explain(struct buf *b, const char *target, const char *method, cons
     buf_printf(b, " (%s)", rpc_status_name(status->code));
 }
 
-void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status,
-                 bool look)
+/* All looks of the process together: one that brings nothing takes seconds, and there may be many nodes. */
+static _Atomic int64_t looked_ns;
+
+/* Looks into a connection that did not come about; see rpc_client_probe. */
+static bool look_into(struct buf *b, const struct options *o)
 {
     struct rpc_channel_options how;
-    size_t i = meaning_of(status);
+    int64_t start = clock_mono_ns();
+    if (atomic_load(&looked_ns) > LOOK_MAX_NS)
+        return false;
     session_channel_options(o, &how);
+    bool found = rpc_client_probe(o->target, session_address(o), &how, b);
+    atomic_fetch_add(&looked_ns, clock_mono_ns() - start);
+    return found;
+}
+
+void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status)
+{
+    size_t i = meaning_of(status);
     if (i == MEANINGS && o->several)
         buf_printf(b, "%s: ", o->target);
-    if (i < MEANINGS && look && meanings[i].probe && rpc_client_probe(o->target, session_address(o), &how, b))
-        return;
-    session_explain(b, o->target, method, status);
+    if (i == MEANINGS || !meanings[i].probe || !look_into(b, o))
+        session_explain(b, o->target, method, status);
 }
 
 void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status)
@@ -184,7 +200,7 @@ void session_tell_failure(struct session *s, const char *method, const struct rp
     }
     struct buf text;
     buf_init(&text);
-    session_why(&text, s->options, method, status, true);
+    session_why(&text, s->options, method, status);
     output_note(s->out, "%s", buf_cstr(&text));
     buf_free(&text);
 }
@@ -359,7 +375,7 @@ static bool wait_again(struct session *s, struct backoff *backoff, const struct 
         buf_printf(&why, "the connection to %s was lost (%s)", s->options->target,
                    l->status.text[0] ? l->status.text : rpc_status_name(l->status.code));
     else
-        session_why(&why, s->options, l->follow->method, &l->status, true);
+        session_why(&why, s->options, l->follow->method, &l->status);
     output_note(s->out, "%s; trying again in %s", buf_cstr(&why), time);
     buf_free(&why);
     if (s->deadline_ns && clock_mono_ns() + wait > s->deadline_ns)

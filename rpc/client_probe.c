@@ -13,7 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 3 /* for each step */
+#include "lib/clock.h"
+
+#define PATIENCE_NS (3 * NS_PER_S) /* for each step, unless connecting is given less */
 
 struct probe {
     const char *target; /* in words */
@@ -30,9 +32,12 @@ struct probe {
 
 /* ---- The connection ---- */
 
-static int connect_to(int family, const void *address, socklen_t len)
+static int connect_to(const struct probe *p, int family, const void *address, socklen_t len)
 {
-    static const struct timeval patience = {.tv_sec = PATIENCE_S};
+    int64_t ns = p->options->connect_timeout_ns;
+    if (!ns || ns > PATIENCE_NS)
+        ns = PATIENCE_NS;
+    const struct timeval patience = {.tv_sec = ns / NS_PER_S, .tv_usec = ns % NS_PER_S / 1000 + 1};
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
@@ -44,13 +49,13 @@ static int connect_to(int family, const void *address, socklen_t len)
     return -1;
 }
 
-static int connect_unix(const char *path)
+static int connect_unix(const struct probe *p, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
         return -1;
     memcpy(address.sun_path, path, strlen(path));
-    return connect_to(AF_UNIX, &address, sizeof(address));
+    return connect_to(p, AF_UNIX, &address, sizeof(address));
 }
 
 /* Host and port of "HOST:PORT", "[IPV6]:PORT", and these behind "dns:" and the like. */
@@ -85,7 +90,7 @@ static bool open_connection(struct probe *p)
 {
     if (strncmp(p->address, "unix:", 5) == 0) {
         const char *path = p->address + 5;
-        p->fd = connect_unix(strncmp(path, "//", 2) == 0 ? path + 2 : path);
+        p->fd = connect_unix(p, strncmp(path, "//", 2) == 0 ? path + 2 : path);
         return p->fd >= 0;
     }
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -93,7 +98,7 @@ static bool open_connection(struct probe *p)
     if (!split_target(p) || getaddrinfo(p->host, p->port, &hints, &list) != 0)
         return false;
     for (const struct addrinfo *a = list; a && p->fd < 0; a = a->ai_next)
-        p->fd = connect_to(a->ai_family, a->ai_addr, a->ai_addrlen);
+        p->fd = connect_to(p, a->ai_family, a->ai_addr, a->ai_addrlen);
     freeaddrinfo(list);
     return p->fd >= 0;
 }

@@ -256,6 +256,18 @@ def test_unary(daemon):
     assert client(NOBODY, "--target", "127.0.0.1:2", "status").returncode == 1
 
 
+@pytest.mark.parametrize("command", ["status", "poll", "stream"])
+def test_silent_ones_are_waited_for_together(command):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(12)]
+    targets = ",".join(f"127.0.0.1:{s.getsockname()[1]}" for s in sockets)
+    start = time.monotonic()
+    r = client(targets, "--connect-timeout", "1s", command)
+    for s in sockets:
+        s.close()
+    assert r.returncode == 1 and r.stderr.count("does not answer as xtcp2 does") == 12, r.stderr
+    assert time.monotonic() - start < bound(11)
+
+
 def test_errors_name_the_node(daemon):
     class Refusing(st_rpc.StatusServiceServicer):
         def Get(self, request, context):
