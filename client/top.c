@@ -151,6 +151,7 @@ static void change_filter(struct top *t)
         return; /* it was checked before: out of memory */
     top_feed_filter(t->feed, f);
     filter_unref(f);
+    t->view.paused = false; /* who filters wants to see what passes */
 }
 
 static void take_keys(struct top *t)
