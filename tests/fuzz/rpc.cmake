@@ -1,3 +1,3 @@
-foreach(part set request reply focus json)
+foreach(part set request reply focus json draft)
     xtcp_fuzz_target(fuzz_rpc_${part} SOURCES fuzz_rpc_${part}.c LIBS xtcp_rpc_msg)
 endforeach()
