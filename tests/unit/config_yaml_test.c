@@ -245,7 +245,8 @@ static void test_other_front_ends(void **state)
     assert_int_equal(config_builder_set(b, "poll_timeout", "3s", "XTCP2_POLL_TIMEOUT", &e), 0);
     assert_string_equal(config_builder_origin(b, test_option("poll_timeout")), "XTCP2_POLL_TIMEOUT");
     assert_int_equal(config_builder_set(b, "tag", "\n", "XTCP2_TAG", &e), ERR_MALFORMED);
-    assert_string_equal(e.text, "XTCP2_TAG: value \"?\" holds a control character; allowed at most 40 characters");
+    assert_string_equal(e.text,
+                        "XTCP2_TAG: value \"?\" holds a control character; allowed at most 40 characters");
     assert_int_equal(config_builder_set(b, "nope", "1", "XTCP2_NOPE", &e), ERR_UNKNOWN);
     assert_string_equal(e.text, "XTCP2_NOPE: nope: no such option");
     /* a builder stays good for a second configuration */
