@@ -30,23 +30,8 @@ static bool has_scheme(const char *text)
     return false;
 }
 
-/* Whether the |n| bytes at |text| are an IPv6 address, with or without a zone. */
-static bool is_ipv6(const char *text, size_t n)
-{
-    char copy[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    const char *zone = memchr(text, '%', n);
-    if (zone)
-        n = (size_t)(zone - text);
-    if (n >= sizeof(copy))
-        return false;
-    memcpy(copy, text, n);
-    copy[n] = 0;
-    return inet_pton(AF_INET6, copy, &address) == 1;
-}
-
-/* Host names and IPv4 addresses: letters, digits, dots, hyphens and underscores. */
-static bool is_host(const char *text, size_t n)
+/* Letters, digits, dots, hyphens and underscores: host names, IPv4 addresses, names of devices. */
+static bool is_name(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char c = text[i];
@@ -56,6 +41,23 @@ static bool is_host(const char *text, size_t n)
             return false;
     }
     return n > 0 && text[0] != '-';
+}
+
+/* Whether the |n| bytes at |text| are an IPv6 address, with or without a zone. */
+static bool is_ipv6(const char *text, size_t n)
+{
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const char *zone = memchr(text, '%', n);
+    if (zone && !is_name(zone + 1, n - (size_t)(zone + 1 - text)))
+        return false;
+    if (zone)
+        n = (size_t)(zone - text);
+    if (n >= sizeof(copy))
+        return false;
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    return inet_pton(AF_INET6, copy, &address) == 1;
 }
 
 int target_normalize(const char *text, char out[TARGET_MAX], bool *all, struct err *e)
@@ -76,7 +78,7 @@ int target_normalize(const char *text, char out[TARGET_MAX], bool *all, struct e
     }
     const char *close = at[0] == '[' ? strchr(at, ']') : NULL;
     size_t n = close ? (size_t)(close + 1 - at) : strcspn(at, ":");
-    bool host = close ? is_ipv6(at + 1, n - 2) : is_host(at, n);
+    bool host = close ? is_ipv6(at + 1, n - 2) : is_name(at, n);
     if (!host)
         return wrong(text, EXPECTED, e);
     if (!at[n])

@@ -33,9 +33,10 @@ static void test_normalize(void **state)
         {"dns-all:///web.example:1", "web.example:1", true},
     };
     static const char *const bad[] = {
-        "",      ":8889",   "host:",       "host:0",      "host:65536", "host:80x", "http://host:1",
-        "ho st", "[]:1",    "[::1",        "[::1]x",      "[node7]:1",  "-x",       "a:1:2",
-        "unix:", "host:-1", "dns-all://a", "dns-all:///", "[::1%]:1:2", "a/b",      "host\n",
+        "",        ":8889",   "host:",       "host:0",      "host:65536", "host:80x", "http://host:1",
+        "ho st",   "[]:1",    "[::1",        "[::1]x",      "[node7]:1",  "-x",       "a:1:2",
+        "unix:",   "host:-1", "dns-all://a", "dns-all:///", "[::1%]:1:2", "a/b",      "host\n",
+        "::%]x:1", "[::1%]",  "::1%",        "[::1%e/h]:1",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         char out[TARGET_MAX];
