@@ -38,8 +38,9 @@ static void test_explain(void **state)
     check(14, "Socket closed",
           "no connection to 127.0.0.1:8889; if something else than xtcp2 listens there, --target "
           "names another place (Socket closed)");
-    check(14, "tcp handshaker shutdown",
-          "127.0.0.1:8889 takes connections, but does not answer as xtcp2 does: --target names another place");
+    check(
+        14, "tcp handshaker shutdown",
+        "127.0.0.1:8889 takes connections, but does not answer as xtcp2 does: --target names another place");
     check(14, "DNS resolution failed",
           "cannot find the address of 127.0.0.1:8889: is the name right? (DNS resolution failed)");
     check(14, "Trying to connect an http1.x server",
