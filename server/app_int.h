@@ -1,0 +1,66 @@
+/* The running daemon's insides, which app.c, app_loop.c and app_services.c share. Private to them. */
+#ifndef XTCP_SERVER_APP_INT_H
+#define XTCP_SERVER_APP_INT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nswatch/nswatch.h"
+#include "rpc/server.h"
+#include "server/app.h"
+#include "server/reconcile.h"
+
+struct gate_change;
+struct pace;
+struct refresh;
+
+struct app {
+    int64_t start_wall_ns;
+    int64_t start_mono_ns;
+
+    int epoll;
+    int signals; /* signalfd */
+    int timer;   /* timerfd: schedule and poll timeout */
+    int wake;    /* eventfd: something for the loop to look at */
+    int64_t timer_ns;
+    bool stop;
+    bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
+
+    struct gate *gate;
+    struct gate_change *change; /* between prepare and changed */
+    struct refresh *refresh;
+    const char *config_file; /* NULL when there is none */
+
+    struct batch_pool *pool;
+    struct hub *hub;
+    struct poller *poller;
+    struct collectors *collectors;
+    struct inventory *inventory;
+    struct focus *focus;
+    struct nswatch *nswatch;
+    struct health *health;
+    struct reflection *reflection;
+    struct rpc_server *server;
+    _Atomic uint64_t subscribers;
+    _Atomic bool synced;
+
+    struct setup *setup;
+    const struct config *config; /* the one of the start; main's */
+
+    struct pace *pace;
+    struct reconcile reconcile; /* main's */
+    _Atomic bool reconciled;    /* what it asked for has been done */
+};
+
+/* Descriptors and the event loop. Return 0 or a code with |e|. Main. */
+int app_loop_open(struct app *app, struct err *e);
+/* Until app->stop. Main. */
+void app_loop(struct app *app);
+/* Closes what there is. Main. */
+void app_loop_close(struct app *app);
+
+/* Has the loop look at what is due. |arg| is the struct app. Any thread. */
+void app_wake(void *arg);
+
+#endif

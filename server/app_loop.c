@@ -1,0 +1,205 @@
+/* Main's loop: keeps time for the polls, takes signals and connections, reads files again. */
+#include "server/app_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "server/gate.h"
+#include "server/health.h"
+#include "server/pace.h"
+#include "server/refresh.h"
+
+/* The first poll waits for the first full look at the namespaces, but not for ever. */
+#define SYNC_WAIT_NS (2 * NS_PER_S)
+
+void app_wake(void *arg)
+{
+    struct app *app = arg;
+    uint64_t one = 1;
+    ssize_t n = write(app->wake, &one, sizeof(one));
+    (void)n; /* full: the loop is about to wake anyway */
+}
+
+/* ---- Polls ---- */
+
+static void end_poll(struct app *app, const struct config *config)
+{
+    int64_t fan_out = hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server);
+    pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out, config->max_cpu_percent);
+    health_set(app->health, HEALTH_SERVING);
+}
+
+/* Has the namespaces looked at again when it is time. Returns whether a poll has to wait for that. */
+static bool reconcile(struct app *app, const struct config *config, int64_t now)
+{
+    bool ask;
+    bool due = now >= pace_next(app->pace);
+    bool wait = reconcile_step(&app->reconcile, config->reconcile_frequency, config->reconcile_before_poll,
+                               due, atomic_load(&app->reconciled), now, &ask);
+    if (ask) {
+        atomic_store(&app->reconciled, false);
+        nswatch_reconcile(app->nswatch);
+    }
+    return wait;
+}
+
+/* Begins a poll if one is due. */
+static void begin_poll(struct app *app, const struct config *config, int64_t now)
+{
+    struct pace_poll poll;
+    if (!pace_begin(app->pace, now, &poll))
+        return;
+    int rc = poller_start(app->poller, app->inventory, poll.id, poll.trigger, poll.interval_ns, config);
+    if (rc) {
+        log_error("app", "poll %llu: %s", (unsigned long long)poll.id, err_name(rc));
+        pace_abandon(app->pace);
+    }
+}
+
+/* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
+static void run_schedule(struct app *app)
+{
+    const struct config *config = app_config(app);
+    refresh_follow(app->refresh, config);
+    if (poller_check(app->poller, app->inventory))
+        end_poll(app, config);
+    int64_t now = clock_mono_ns();
+    bool open = atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS;
+    if (open)
+        pace_open(app->pace, now);
+    bool wait = reconcile(app, config, now);
+    if (!wait)
+        begin_poll(app, config, now);
+    int64_t next = open ? pace_next(app->pace) : app->start_mono_ns + SYNC_WAIT_NS;
+    int64_t others[] = {poller_deadline(app->poller),
+                        reconcile_next(&app->reconcile, config->reconcile_frequency)};
+    config_unref(config);
+    if (wait)
+        next = INT64_MAX; /* it has come, and waits */
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        next = others[i] < next ? others[i] : next;
+    if (next == app->timer_ns)
+        return;
+    app->timer_ns = next;
+    struct itimerspec when = {0}; /* zero disarms it */
+    if (next != INT64_MAX) {
+        int64_t at = next > 0 ? next : 1;
+        when.it_value = (struct timespec){.tv_sec = at / NS_PER_S, .tv_nsec = at % NS_PER_S};
+    }
+    timerfd_settime(app->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* ---- Events ---- */
+
+/* Reads again what can be read again. */
+static void read_again(struct app *app, bool config_file, bool secrets)
+{
+    if (config_file)
+        setup_reload(app->setup);
+    const struct config *config = app_config(app);
+    if (secrets)
+        gate_refresh(app->gate, config);
+    config_unref(config);
+}
+
+/* Files may have changed. */
+static void on_files(struct app *app)
+{
+    struct refresh_due due = refresh_read(app->refresh);
+    read_again(app, due.config, due.secrets);
+}
+
+static void on_signal(struct app *app)
+{
+    struct signalfd_siginfo info;
+    while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            read_again(app, true, true);
+        } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+            app->stop = true;
+        }
+    }
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof(count));
+    (void)n;
+}
+
+/* Somebody waits at |source|. */
+static void on_visitors(struct app *app, void *source)
+{
+    const struct config *config = app_config(app);
+    gate_serve(app->gate, source, config);
+    config_unref(config);
+}
+
+void app_loop(struct app *app)
+{
+    while (!app->stop) {
+        run_schedule(app);
+        struct epoll_event events[16];
+        int n = epoll_wait(app->epoll, events, 16, -1);
+        for (int i = 0; i < n; i++) {
+            const void *what = events[i].data.ptr;
+            if (what == &app->signals) {
+                on_signal(app);
+            } else if (what == &app->timer) {
+                drain(app->timer);
+                app->timer_ns = 0; /* it has fired: to be set again */
+            } else if (what == &app->wake) {
+                drain(app->wake);
+            } else if (what == app->refresh) {
+                on_files(app);
+            } else {
+                on_visitors(app, events[i].data.ptr);
+            }
+        }
+    }
+}
+
+static int watch_fd(struct app *app, int fd, void *what)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+    return epoll_ctl(app->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int app_loop_open(struct app *app, struct err *e)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    app->epoll = epoll_create1(EPOLL_CLOEXEC);
+    app->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    app->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    app->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (app->epoll < 0 || app->signals < 0 || app->timer < 0 || app->wake < 0)
+        return err_set(e, -errno, "event loop: %s", err_name(-errno));
+    int rc = watch_fd(app, app->signals, &app->signals);
+    if (rc == 0)
+        rc = watch_fd(app, app->timer, &app->timer);
+    if (rc == 0)
+        rc = watch_fd(app, app->wake, &app->wake);
+    return rc ? err_set(e, rc, "event loop: %s", err_name(rc)) : 0;
+}
+
+void app_loop_close(struct app *app)
+{
+    int fds[] = {app->wake, app->timer, app->signals, app->epoll};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}

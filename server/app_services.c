@@ -1,0 +1,105 @@
+/* What the services ask of the running daemon. */
+#include "server/app_int.h"
+
+#include "server/gate.h"
+#include "server/pace.h"
+
+const struct config *app_config(struct app *app)
+{
+    return setup_get(app->setup);
+}
+
+struct setup *app_setup(struct app *app)
+{
+    return app->setup;
+}
+
+void app_config_extra(struct app *app, struct config_msg_extra *extra)
+{
+    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
+}
+
+struct focus *app_focus(struct app *app)
+{
+    return app->focus;
+}
+
+struct hub *app_hub(struct app *app)
+{
+    return app->hub;
+}
+
+struct inventory *app_inventory(struct app *app)
+{
+    return app->inventory;
+}
+
+struct poller *app_poller(struct app *app)
+{
+    return app->poller;
+}
+
+struct health *app_health(struct app *app)
+{
+    return app->health;
+}
+
+const struct reflection *app_reflection(struct app *app)
+{
+    return app->reflection;
+}
+
+void app_cost(struct app *app, struct status_cost *cost)
+{
+    pace_cost(app->pace, cost);
+}
+
+void app_schedule(struct app *app, struct status_schedule *schedule)
+{
+    pace_schedule(app->pace, schedule);
+}
+
+struct gate *app_gate(struct app *app)
+{
+    return app->gate;
+}
+
+struct rpc_server *app_server(struct app *app)
+{
+    return app->server;
+}
+
+void app_batches(struct app *app, struct batch_pool_stats *stats)
+{
+    batch_pool_stats(app->pool, stats);
+}
+
+void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns)
+{
+    *wall_ns = app->start_wall_ns;
+    *mono_ns = app->start_mono_ns;
+}
+
+uint64_t app_next_subscriber(struct app *app)
+{
+    return atomic_fetch_add(&app->subscribers, 1) + 1;
+}
+
+void app_request_poll(struct app *app, struct subscriber *s)
+{
+    pace_request(app->pace, s);
+    app_wake(app);
+}
+
+int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
+{
+    int rc = pace_burst(app->pace, count, interval_ns, replace, e);
+    if (rc == 0)
+        app_wake(app);
+    return rc;
+}
+
+uint32_t app_cancel_burst(struct app *app)
+{
+    return pace_cancel_burst(app->pace);
+}
