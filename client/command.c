@@ -329,11 +329,11 @@ int command_format(const struct command *c, bool terminal, struct options *o, st
     return err_set(e, ERR_USAGE, "--output %s: %s has %s", output_format_names[o->output], c->name, list);
 }
 
-/* "  -n, --count N        text" */
-static void option_help(struct buf *out, const struct option_def *d)
+/* "  -n, --count N        text", without the letter where it means something else. */
+static void option_help(struct buf *out, const struct option_def *d, bool letter)
 {
     size_t start = out->len;
-    if (d->letter)
+    if (d->letter && letter)
         buf_printf(out, "  -%c, --%s", d->letter, d->name);
     else
         buf_printf(out, "      --%s", d->name);
@@ -355,13 +355,16 @@ void command_help_all(struct buf *out)
         buf_printf(out, "  %-12s%s\n", commands[i].name, commands[i].summary);
     buf_str(out, "\noptions, before or behind the command:\n");
     for (const struct option_def *d = options_global; d->name; d++)
-        option_help(out, d);
-    buf_str(out, "\nThe target is " OPTIONS_TARGET_DEFAULT " unless --target or $" OPTIONS_TARGET_ENV
-                 " says otherwise.\n"
-                 "The format is table on a terminal, else jsonl, unless --output says otherwise.\n"
-                 "Data goes to standard output, all else to standard error.\n"
-                 "Exit codes: 0 done, 1 failed, 2 wrong usage. See also: xtcp2client COMMAND --help\n\n"
-                 "example: xtcp2client poll\n");
+        option_help(out, d, true);
+    buf_str(out,
+            "\nBehind stream, poll, snapshot and watch -H is --no-header, as with ss: write --header there.\n"
+            "The target is " OPTIONS_TARGET_DEFAULT " unless --target or $" OPTIONS_TARGET_ENV
+            " says otherwise.\n"
+            "The format is table on a terminal, else jsonl, unless --output says otherwise.\n"
+            "Data goes to standard output, all else to standard error.\n"
+            "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some of several targets failed.\n"
+            "See also: xtcp2client COMMAND --help\n\n"
+            "example: xtcp2client poll\n");
 }
 
 /* Whether |c| has an option of its own called |name|. */
@@ -369,6 +372,15 @@ static bool has_own(const struct command *c, const char *name)
 {
     for (const struct option_def *d = c->options; d && d->name; d++)
         if (strcmp(d->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Whether |letter| is an option of |c|'s own. */
+static bool has_own_letter(const struct command *c, char letter)
+{
+    for (const struct option_def *d = c->options; d && d->name; d++)
+        if (d->letter == letter)
             return true;
     return false;
 }
@@ -382,11 +394,11 @@ void command_help(const struct command *c, struct buf *out)
     if (c->options) {
         buf_str(out, "\noptions:\n");
         for (const struct option_def *d = c->options; d->name; d++)
-            option_help(out, d);
+            option_help(out, d, true);
     }
     buf_str(out, "\noptions of all commands:\n");
     for (const struct option_def *d = options_global; d->name; d++)
         if (!has_own(c, d->name))
-            option_help(out, d);
+            option_help(out, d, !has_own_letter(c, d->letter));
     buf_printf(out, "\nexample: %s\n", c->example);
 }

@@ -1,4 +1,5 @@
 /* The commands of ConfigService: get, apply, frequency, trigger, burst. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -77,7 +78,7 @@ int command_apply(struct session *s)
                                           strcmp(file, "-") == 0 ? "standard input" : file,
                                           s->options->dry_run, &request, &e);
     if (rc != 0) {
-        rc = failed(s, &e);
+        rc = rc == -ENOMEM ? no_memory(s) : usage(s, e.text);
         goto out;
     }
     rc = change_call(s, SERVICE "Set", &request, &config);

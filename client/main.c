@@ -19,7 +19,11 @@ static int print(int fd, struct buf *text)
     int rc = output_flush(&out);
     output_fini(&out);
     buf_free(text);
-    return rc == 0 || rc == -EPIPE ? EXIT_DONE : EXIT_FAILED;
+    if (rc == 0 || rc == -EPIPE)
+        return EXIT_DONE;
+    if (fd != STDERR_FILENO)
+        output_note(NULL, "standard output: %s", err_name(rc));
+    return EXIT_FAILED;
 }
 
 static int print_version(void)

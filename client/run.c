@@ -30,10 +30,11 @@ static int finish(struct output *out, struct stop *stop, int code)
     return code;
 }
 
+/* Before any daemon was asked: what was given is wrong, be it the command line or a file that it names. */
 static int failed(const struct err *e, int rc)
 {
     output_note(NULL, "%s", e->text);
-    return rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+    return rc == -ENOMEM || rc == ERR_UNAVAILABLE ? EXIT_FAILED : EXIT_USAGE;
 }
 
 /* ---- One node ---- */

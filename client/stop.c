@@ -30,12 +30,21 @@ struct stop {
     void (*_Atomic last)(void); /* before the process ends at once; NULL: nothing */
 };
 
+/* A signal that is blocked waits even if it is ignored, so that whom nohup(1) has started must not take it.
+ */
+static bool hangup_counts(void)
+{
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) != 0 || action.sa_handler != SIG_IGN;
+}
+
 static void stop_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
+    if (hangup_counts())
+        sigaddset(set, SIGHUP);
 }
 
 void stop_block_signals(void)

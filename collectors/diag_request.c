@@ -1,5 +1,6 @@
 #include "collectors/diag_request.h"
 
+#include <arpa/inet.h>
 #include <linux/inet_diag.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -48,6 +49,7 @@ struct nl_msg *diag_request_new(const struct diag_request *r)
         .idiag_family = AF_UNSPEC,
         .idiag_ext = diag_request_extensions(r->groups),
         .idiag_states = r->states,
+        .id = {.idiag_sport = htons(r->sport), .idiag_dport = htons(r->dport)},
     };
     struct nl_msg *m =
         nlmsg_alloc_size(nlmsg_total_size(sizeof(request) + (size_t)nla_total_size((int)r->code_len)));

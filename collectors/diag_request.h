@@ -17,7 +17,9 @@ uint8_t diag_request_extensions(groups_t groups);
 /* What a dump is about. */
 struct diag_request {
     groups_t groups;
-    uint32_t states;     /* bits 1 << TCP_X; DIAG_STATES_ALL: all that ss -a shows */
+    uint32_t states; /* bits 1 << TCP_X; DIAG_STATES_ALL: all that ss -a shows */
+    uint16_t sport;  /* local and remote port, in host order; 0: any */
+    uint16_t dport;
     const uint8_t *code; /* bytecode of inet_diag, see filter/filter.h */
     size_t code_len;     /* 0: none */
 };

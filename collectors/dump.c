@@ -75,8 +75,12 @@ int dump_request(struct dump *d, groups_t groups, struct err *e)
 
 int dump_request_filtered(struct dump *d, groups_t groups, const struct filter_kernel *kernel, struct err *e)
 {
-    const struct diag_request r = {
-        .groups = groups, .states = kernel->states, .code = kernel->code, .code_len = kernel->len};
+    const struct diag_request r = {.groups = groups,
+                                   .states = kernel->states,
+                                   .sport = kernel->sport,
+                                   .dport = kernel->dport,
+                                   .code = kernel->code,
+                                   .code_len = kernel->len};
     return dump_request_new(d, &r, e);
 }
 

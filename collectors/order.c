@@ -17,7 +17,7 @@ struct collector_order *collector_order_new(void)
 /* Whether a request for |k| gets less than all sockets. */
 static bool leaves_out(const struct filter_kernel *k)
 {
-    return k->len > 0 || k->states != FILTER_STATES_ALL;
+    return k->len > 0 || k->states != FILTER_STATES_ALL || k->sport || k->dport;
 }
 
 /* What goes into the requests. */

@@ -241,6 +241,8 @@ static struct diag_request request_for(const struct work *w)
     if (!k)
         return r;
     r.states = k->states;
+    r.sport = k->sport;
+    r.dport = k->dport;
     r.code = k->code;
     r.code_len =
         atomic_load(&set->no_code) || (k->privileged && atomic_load(&set->no_privileged_code)) ? 0 : k->len;
@@ -278,7 +280,8 @@ static int dump_once(struct work *w, const struct dump_options *options, struct 
         if (!rc)
             *w->e = (struct err){0};
     }
-    w->result->partial = request.states != DIAG_STATES_ALL || request.code_len;
+    w->result->partial =
+        request.states != DIAG_STATES_ALL || request.sport || request.dport || request.code_len;
     dump_close(&d);
     return rc;
 }

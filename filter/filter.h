@@ -125,6 +125,8 @@ bool filter_match_values(const struct filter *f, filter_get_fn *get, const void 
 /* What an inet_diag request can say of filters. */
 struct filter_kernel {
     uint32_t states; /* idiag_states */
+    uint16_t sport;  /* id.idiag_sport and idiag_dport, in host order: every socket that is wanted has this */
+    uint16_t dport;  /* port. 0: any. The kernel compares them before it gathers what the code looks at */
     bool exact;      /* the kernel passes on what the filters want and nothing else */
     bool privileged; /* the code needs CAP_NET_ADMIN: the kernel refuses it with EPERM without */
     size_t len;      /* bytes of |code|; 0: none */

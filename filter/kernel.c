@@ -1,10 +1,13 @@
-/* What the kernel can do itself: the states of a request, and its bytecode.
+/* What the kernel can do itself: the states and the ports of a request, and its bytecode.
  *
  * The code is made from its end to its begin: then the places that an operation jumps to are known when it is
  * put in front of them. Places are counted from the end, in bytes: 0 accepts the socket, -4 (one operation
  * behind the end) rejects it, as inet_diag_bc_run of the kernel's net/ipv4/inet_diag.c has it. An operation
  * goes on with the one behind it when it is true (`yes` must be its length), and jumps `no` bytes when it is
  * false.
+ *
+ * A port that all wanted sockets have goes into the request, where comparing it costs the kernel least; the
+ * code need not look at that port again.
  *
  * What the kernel cannot evaluate counts as true where that lets more sockets pass: as it stands, and as
  * false below an odd number of negations. So nothing is left out. */
@@ -25,6 +28,8 @@ enum outlook { NEVER, SOMETIMES, ALWAYS };
 
 struct code {
     const struct filter *f;
+    uint16_t sport; /* of every socket that gets to the code; 0: any */
+    uint16_t dport;
     uint8_t *bytes; /* FILTER_CODE_MAX of them, used from the end on */
     int head;       /* how many are used: the place of the operation made last */
     bool full;
@@ -80,9 +85,14 @@ static void test_port(struct code *c, uint8_t code, uint64_t port, int yes, int 
     test(c, code, &argument, sizeof(argument), yes, no);
 }
 
+static bool is_remote_port(const struct node *n)
+{
+    return n->field == &record_fields[FIELD_inet_diag_msg_socket_destination_port];
+}
+
 static void test_ports(struct code *c, const struct node *n, int yes, int no)
 {
-    bool remote = n->field == &record_fields[FIELD_inet_diag_msg_socket_destination_port];
+    bool remote = is_remote_port(n);
     bool low = n->number.low > 0;
     bool high = n->number.high < UINT16_MAX;
     if (n->number.low == n->number.high) {
@@ -118,8 +128,7 @@ static void test_family(struct code *c, const struct node *n, int yes, int no)
 static bool is_port(const struct node *n)
 {
     return n->kind == NODE_NUMBER &&
-           (n->field == &record_fields[FIELD_inet_diag_msg_socket_source_port] ||
-            n->field == &record_fields[FIELD_inet_diag_msg_socket_destination_port]);
+           (n->field == &record_fields[FIELD_inet_diag_msg_socket_source_port] || is_remote_port(n));
 }
 
 static bool is_family(const struct node *n)
@@ -148,6 +157,14 @@ static enum outlook interval(const struct node *n, uint64_t max)
     return n->op == NE && in != SOMETIMES ? (in == ALWAYS ? NEVER : ALWAYS) : in;
 }
 
+static enum outlook port_outlook(const struct code *c, const struct node *n)
+{
+    uint16_t port = is_remote_port(n) ? c->dport : c->sport;
+    if (!port)
+        return interval(n, UINT16_MAX);
+    return (n->number.low <= port && port <= n->number.high) != (n->op == NE) ? ALWAYS : NEVER;
+}
+
 static enum outlook family_outlook(const struct node *n)
 {
     bool in4 = (n->number.low <= AF_INET && AF_INET <= n->number.high) != (n->op == NE);
@@ -171,16 +188,16 @@ static bool known(const struct node *n)
     }
 }
 
-static enum outlook outlook(const struct filter *f, uint16_t node, bool negated)
+static enum outlook outlook(const struct code *c, uint16_t node, bool negated)
 {
-    const struct node *n = &f->nodes[node];
+    const struct node *n = &c->f->nodes[node];
     if (n->kind == NODE_NOT)
-        return (enum outlook)(ALWAYS - outlook(f, n->first, !negated));
+        return (enum outlook)(ALWAYS - outlook(c, n->first, !negated));
     if (n->kind == NODE_AND || n->kind == NODE_OR) {
         enum outlook decides = n->kind == NODE_OR ? ALWAYS : NEVER;
         enum outlook all = (enum outlook)(ALWAYS - decides);
-        for (uint16_t i = n->first; i != NODE_NONE; i = f->nodes[i].next) {
-            enum outlook child = outlook(f, i, negated);
+        for (uint16_t i = n->first; i != NODE_NONE; i = c->f->nodes[i].next) {
+            enum outlook child = outlook(c, i, negated);
             if (child == decides)
                 return decides;
             all = child == SOMETIMES ? SOMETIMES : all;
@@ -190,7 +207,7 @@ static enum outlook outlook(const struct filter *f, uint16_t node, bool negated)
     if (!known(n))
         return negated ? NEVER : ALWAYS;
     if (is_port(n))
-        return interval(n, UINT16_MAX);
+        return port_outlook(c, n);
     if (is_family(n))
         return family_outlook(n);
     return n->kind == NODE_HOST && n->host.family == AF_UNSPEC ? ALWAYS : SOMETIMES;
@@ -224,11 +241,11 @@ static void test_leaf(struct code *c, const struct node *n, int yes, int no)
 }
 
 /* The last child of |n| in front of |end| that is not certain; NODE_NONE when there is none. */
-static uint16_t uncertain_before(const struct filter *f, const struct node *n, bool negated, uint16_t end)
+static uint16_t uncertain_before(const struct code *c, const struct node *n, bool negated, uint16_t end)
 {
     uint16_t found = NODE_NONE;
-    for (uint16_t i = n->first; i != end; i = f->nodes[i].next) {
-        if (outlook(f, i, negated) == SOMETIMES)
+    for (uint16_t i = n->first; i != end; i = c->f->nodes[i].next) {
+        if (outlook(c, i, negated) == SOMETIMES)
             found = i;
     }
     return found;
@@ -241,18 +258,18 @@ static void emit(struct code *c, uint16_t node, bool negated, int yes, int no);
 static void emit_children(struct code *c, const struct node *n, bool negated, int yes, int no)
 {
     bool all = n->kind == NODE_AND;
-    uint16_t child = uncertain_before(c->f, n, negated, NODE_NONE);
+    uint16_t child = uncertain_before(c, n, negated, NODE_NONE);
     for (bool last = true; child != NODE_NONE && !c->full; last = false) {
         int next = c->head;
         emit(c, child, negated, last || !all ? yes : next, last || all ? no : next);
-        child = uncertain_before(c->f, n, negated, child);
+        child = uncertain_before(c, n, negated, child);
     }
 }
 
 static void emit(struct code *c, uint16_t node, bool negated, int yes, int no)
 {
     const struct node *n = &c->f->nodes[node];
-    enum outlook certain = outlook(c->f, node, negated);
+    enum outlook certain = outlook(c, node, negated);
     if (certain != SOMETIMES)
         jump(c, certain == ALWAYS ? yes : no);
     else if (n->kind == NODE_NOT)
@@ -282,6 +299,36 @@ static uint32_t states(const struct filter *f, uint16_t node, bool negated)
         set = all ? set & child : set | child;
     }
     return set;
+}
+
+/* ---- Ports ---- */
+
+/* The port that a socket must have to pass |node|; 0: there may be several. */
+static uint16_t only_port(const struct filter *f, uint16_t node, bool remote)
+{
+    const struct node *n = &f->nodes[node];
+    uint16_t port = 0;
+    if (n->kind == NODE_AND) {
+        for (uint16_t i = n->first; i != NODE_NONE && !port; i = f->nodes[i].next)
+            port = only_port(f, i, remote);
+    } else if (is_port(n) && is_remote_port(n) == remote && n->op != NE && n->number.low == n->number.high &&
+               n->number.low <= UINT16_MAX) {
+        port = (uint16_t)n->number.low;
+    }
+    return port;
+}
+
+/* The same for a socket that passes any of the filters. */
+static uint16_t common_port(const struct filter *const *filters, size_t n, bool remote)
+{
+    uint16_t port = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t mine = filter_is_empty(filters[i]) ? 0 : only_port(filters[i], filters[i]->root, remote);
+        if (!mine || (i && mine != port))
+            return 0;
+        port = mine;
+    }
+    return port;
 }
 
 /* What |node| is made of. */
@@ -341,15 +388,19 @@ static bool all_exact(const struct filter *const *filters, size_t n, uint32_t al
 
 void filter_kernel(const struct filter *const *filters, size_t n, struct filter_kernel *out)
 {
-    struct code c = {.bytes = out->code};
+    struct code c = {
+        .bytes = out->code, .sport = common_port(filters, n, false), .dport = common_port(filters, n, true)};
     bool wanted = n > 0; /* a code */
     out->states = 0;
     for (size_t i = 0; i < n; i++) {
         bool empty = filter_is_empty(filters[i]);
         out->states |= empty ? FILTER_STATES_ALL : states(filters[i], filters[i]->root, false);
-        wanted &= !empty && outlook(filters[i], filters[i]->root, false) != ALWAYS;
+        c.f = filters[i];
+        wanted &= !empty && outlook(&c, filters[i]->root, false) != ALWAYS;
     }
     out->states = out->states == STATES_REAL ? FILTER_STATES_ALL : out->states;
+    out->sport = c.sport;
+    out->dport = c.dport;
     out->exact = all_exact(filters, n, out->states & STATES_REAL);
     if (wanted)
         emit_all(&c, filters, n);

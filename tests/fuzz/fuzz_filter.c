@@ -55,7 +55,8 @@ static void check_kernel(const struct filter *f)
     assert(k.len == 0 || model_audit(k.code, k.len));
     for (size_t i = 0; i < SOCKETS; i++) {
         bool ours = filter_match(f, &sockets[i].source, &context, NULL);
-        bool theirs = (k.states >> sockets[i].msg.idiag_state & 1) && model_run(k.code, k.len, &sockets[i]);
+        bool theirs =
+            model_request(k.states, k.sport, k.dport, &sockets[i]) && model_run(k.code, k.len, &sockets[i]);
         assert(theirs || !ours);
         assert(ours || !theirs || !k.exact);
     }

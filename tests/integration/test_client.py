@@ -140,12 +140,12 @@ def test_apply_a_file(host, daemon):
 ])
 def test_apply_what_is_wrong(host, daemon, text, word):
     before = host.connect(daemon).get()
-    assert word in fails(daemon.target, "apply", "-", stdin=text)
+    assert word in fails(daemon.target, "apply", "-", stdin=text, status=status)
     assert host.connect(daemon).get() == before
 
 
 def test_apply_a_file_that_is_not_there(daemon):
-    assert "/nowhere/x.json" in fails(daemon.target, "apply", "/nowhere/x.json")
+    assert "/nowhere/x.json" in fails(daemon.target, "apply", "/nowhere/x.json", status=2)
 
 
 def test_frequency(host, daemon):

@@ -639,16 +639,16 @@ def test_apply_of_a_wrong_file(config_daemon, tmp_path, text, words):
     path = tmp_path / "wrong.json"
     path.write_text(text)
     r = client(config_daemon.target, "apply", str(path))
-    assert r.returncode == 1 and r.stdout == ""
+    assert r.returncode == 2 and r.stdout == ""
     assert str(path) in r.stderr and words in r.stderr
     assert config_daemon.servicer.requests == []
 
 
 def test_apply_of_a_missing_file(config_daemon, tmp_path):
     r = client(config_daemon.target, "apply", str(tmp_path / "none"))
-    assert r.returncode == 1 and "No such file" in r.stderr
+    assert r.returncode == 2 and "No such file" in r.stderr
     r = client(config_daemon.target, "apply", str(tmp_path))
-    assert r.returncode == 1 and "directory" in r.stderr
+    assert r.returncode == 2 and "directory" in r.stderr
 
 
 def test_frequency(config_daemon):

@@ -301,6 +301,6 @@ def test_nodes_of_the_file(serve, ours, tmp_path):
 def test_wrong_file(tmp_path):
     env = config(tmp_path, "nodes:\n  n1:\n    adress: x\n")
     done = run("status", env=env)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{tmp_path}/xtcp2/client.yaml:3: adress: is not known; did you mean address?" in done.stderr
     assert "/nonexistent.yaml: No such file" in run("status", "--config", "/nonexistent.yaml").stderr

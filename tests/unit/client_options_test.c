@@ -240,6 +240,53 @@ static void test_help_texts(void **state)
     }
 }
 
+/* No letter stands for two options in the help of one command: that of a command's own goes first. */
+static void test_help_letters(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b);
+    command_help(command_called("snapshot"), &b);
+    assert_non_null(strstr(buf_cstr(&b), "\n  -H, --no-header "));
+    assert_non_null(strstr(buf_cstr(&b), "\n      --header HEADER "));
+    for (size_t i = 0; i < n_commands; i++) {
+        bool seen[256] = {false};
+        buf_reset(&b);
+        command_help(&commands[i], &b);
+        for (const char *at = buf_cstr(&b); (at = strstr(at, "\n  -")); at++) {
+            if (at[5] != ',')
+                continue;
+            assert_false(seen[(unsigned char)at[4]]);
+            seen[(unsigned char)at[4]] = true;
+        }
+    }
+    buf_free(&b);
+}
+
+/* The help says behind which commands -H is no header. */
+static void test_help_of_no_header(void **state)
+{
+    (void)state;
+    char names[128] = "Behind ";
+    struct buf b;
+    size_t told = 0, n = 0;
+    for (size_t i = 0; i < n_commands; i++)
+        for (const struct option_def *d = commands[i].options; d && d->name; d++)
+            n += d->letter == 'H';
+    for (size_t i = 0; i < n_commands; i++)
+        for (const struct option_def *d = commands[i].options; d && d->name; d++)
+            if (d->letter == 'H') {
+                strcat(names, told == 0 ? "" : told + 1 == n ? " and " : ", ");
+                strcat(names, commands[i].name);
+                told++;
+            }
+    strcat(names, " -H is --no-header");
+    buf_init(&b);
+    command_help_all(&b);
+    assert_non_null(strstr(buf_cstr(&b), names));
+    buf_free(&b);
+}
+
 /* The example of each command is a command line that parses. */
 static void test_examples(void **state)
 {
@@ -257,11 +304,18 @@ static void test_examples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),       cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_two_timeouts), cmocka_unit_test(test_connection),
-        cmocka_unit_test(test_help),         cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_help_texts),   cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_two_timeouts),
+        cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_help_texts),
+        cmocka_unit_test(test_help_letters),
+        cmocka_unit_test(test_help_of_no_header),
+        cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -364,8 +364,15 @@ static void test_request(void **state)
         assert_int_equal(h->nlmsg_len, sizeof(*h) + sizeof(*request));
         assert_int_equal(request->idiag_ext, cases[i].mask);
         assert_int_equal(request->idiag_states, 0xfff);
+        assert_int_equal(request->id.idiag_sport, 0);
         nlmsg_free(m);
     }
+    struct nl_msg *m = diag_request_new(&(struct diag_request){.states = 2, .sport = 22, .dport = 443});
+    const struct inet_diag_req *request = nlmsg_data(nlmsg_hdr(m));
+    assert_int_equal(request->idiag_states, 2);
+    assert_int_equal(request->id.idiag_sport, htons(22));
+    assert_int_equal(request->id.idiag_dport, htons(443));
+    nlmsg_free(m);
 }
 
 int main(void)

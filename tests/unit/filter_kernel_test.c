@@ -31,7 +31,7 @@ static struct filter *parsed(const char *text)
 
 static bool kernel_passes(const struct filter_kernel *k, const struct model_socket *s)
 {
-    return (k->states >> s->msg.idiag_state & 1) && model_run(k->code, k->len, s);
+    return model_request(k->states, k->sport, k->dport, s) && model_run(k->code, k->len, s);
 }
 
 /* The kernel passes on at least what one of the filters wants; nothing else when it says so. */
@@ -63,7 +63,7 @@ static void test_single(void **state)
         struct filter *f = parsed(text);
         check(&f, 1);
         exact += kernel.exact;
-        filtered += kernel.len > 0 || kernel.states != FILTER_STATES_ALL;
+        filtered += kernel.len > 0 || kernel.states != FILTER_STATES_ALL || kernel.sport || kernel.dport;
         filter_unref(f);
     }
     /* it is worth something: most of what the kernel knows goes there */
@@ -106,9 +106,9 @@ static void test_parts(void **state)
         {"", FILTER_STATES_ALL, false, true, false, ""},
         {"state established", 1 << 1, false, true, false, "k"},
         {"exclude all", 0, false, true, false, "k"},
-        {"state established dport = 22", 1 << 1, true, true, false, "kk"},
+        {"state established dport = 22", 1 << 1, false, true, false, "kk"},
         {"state established and rtt > 50ms", 1 << 1, false, false, false, "kc"},
-        {"dport = 22 and (cong = bbr or sport = 1)", FILTER_STATES_ALL, true, false, false, "kc"},
+        {"dport = 22 and (cong = bbr or sport = 1)", FILTER_STATES_ALL, false, false, false, "kc"},
         {"dport = 22 or rtt > 50ms", FILTER_STATES_ALL, false, false, false, "c"},
         {"state established or dport = 22", FILTER_STATES_ALL, false, false, false, "c"},
         {"(state established dport 22) or (state listening sport 22)", 1 << 1 | 1 << 10, true, false, false,
@@ -142,6 +142,52 @@ static void test_parts(void **state)
     }
 }
 
+/* Ports that all wanted sockets have are in the request and not in the code. */
+static void test_ports(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first;
+        const char *second; /* NULL: there is none */
+        uint16_t sport;
+        uint16_t dport;
+        bool code;
+    } cases[] = {
+        {"dport = 22", NULL, 0, 22, false},
+        {"sport = 22", NULL, 22, 0, false},
+        {"sport = 22 and dport = 80 and state established", NULL, 22, 80, false},
+        {"rtt > 1s and (dport = 22 and src inet:*)", NULL, 0, 22, true},
+        {"dport = 22 and (dport = 22 or src inet:*)", NULL, 0, 22, false},
+        {"dport = 22 and (dport < 22 or src inet:*)", NULL, 0, 22, true},
+        {"dport = 22 and dport = 23", NULL, 0, 22, true},
+        {"dport = 22 and not dport = 22", NULL, 0, 22, true},
+        {"dport = 22 and dport != 22", NULL, 0, 22, true},
+        {"dport = 22 and dport != 23", NULL, 0, 22, false},
+        {"dport = 0", NULL, 0, 0, true},
+        {"dport != 22", NULL, 0, 0, true},
+        {"not dport = 22", NULL, 0, 0, true},
+        {"dport = 22-23", NULL, 0, 0, true},
+        {"dport = 22 or sport = 22", NULL, 0, 0, true},
+        {"dport = 22", "dport = 22 and rtt > 1s", 0, 22, false},
+        {"dport = 22 and sport = 22", "dport = 22 and sport = 23", 0, 22, true},
+        {"dport = 22", "dport = 23", 0, 0, true},
+        {"dport = 22", "rtt > 1s", 0, 0, false},
+        {"dport = 22", "", 0, 0, false},
+        {"", "dport = 22", 0, 0, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t n = cases[i].second ? 2 : 1;
+        struct filter *f[2] = {parsed(cases[i].first), n == 2 ? parsed(cases[i].second) : NULL};
+        check(f, n);
+        if (kernel.sport != cases[i].sport || kernel.dport != cases[i].dport ||
+            (kernel.len > 0) != cases[i].code)
+            fail_msg("%s: sport %u, dport %u, %zu bytes", cases[i].first, kernel.sport, kernel.dport,
+                     kernel.len);
+        filter_unref(f[0]);
+        filter_unref(f[1]);
+    }
+}
+
 /* Together they want more than each alone: no filter may be forgotten. */
 static void test_nobody_and_everybody(void **state)
 {
@@ -154,6 +200,7 @@ static void test_nobody_and_everybody(void **state)
     filter_kernel(both, 2, &kernel);
     assert_int_equal(kernel.states, FILTER_STATES_ALL);
     assert_int_equal(kernel.len, 0);
+    assert_int_equal(kernel.sport, 0);
     filter_unref(all);
     filter_unref(port);
 }
@@ -190,7 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single),   cmocka_unit_test(test_several),
         cmocka_unit_test(test_parts),    cmocka_unit_test(test_nobody_and_everybody),
-        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_too_long), cmocka_unit_test(test_ports),
     };
     return cmocka_run_group_tests(tests, make_sockets, NULL);
 }

@@ -367,6 +367,12 @@ static bool op_is_true(const uint8_t *at, const struct model_socket *s)
     }
 }
 
+bool model_request(uint32_t states, uint16_t sport, uint16_t dport, const struct model_socket *s)
+{
+    return (states >> s->msg.idiag_state & 1) && (!sport || s->msg.id.idiag_sport == htons(sport)) &&
+           (!dport || s->msg.id.idiag_dport == htons(dport));
+}
+
 bool model_run(const uint8_t *code, size_t len, const struct model_socket *s)
 {
     long left = (long)len;

@@ -40,6 +40,10 @@ void model_expression(struct model_random *r, bool ours, char *out, size_t size)
 /* Whether the kernel accepts the code. */
 bool model_audit(const uint8_t *code, size_t len);
 
+/* Whether the socket is one that a request asks for, without its code: as inet_diag_dump_icsk of the same
+ * file. */
+bool model_request(uint32_t states, uint16_t sport, uint16_t dport, const struct model_socket *s);
+
 /* Whether the socket passes it; code without bytes lets everything pass. */
 bool model_run(const uint8_t *code, size_t len, const struct model_socket *s);
 
