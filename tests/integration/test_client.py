@@ -87,6 +87,23 @@ def test_stream_ends_well_with_a_signal(host):
     until(lambda: not client.status().subscribers, 5, "no subscriber")
 
 
+def test_stream_outlives_the_terminal_behind_nohup(host):
+    d = host.daemon("--poll-frequency", "50ms")
+    for nohup in (True, False):
+        p = host.process(paths.CLIENT, "--target", d.target, "-o", "jsonl", "stream", stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL,
+                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL))
+        host.keep(p.stdout)
+        assert json.loads(p.stdout.readline())
+        p.send_signal(signal.SIGHUP)
+        if nohup:
+            for _ in range(100000 // len(p.stdout.readline())):  # more than waited in the pipe
+                assert json.loads(p.stdout.readline())
+            p.send_signal(signal.SIGTERM)
+        p.stdout.read()
+        assert p.wait(bound(5)) == 0
+
+
 def test_stream_through_a_restart(host):
     """The client connects again, and says so."""
     folder = host.folder()
@@ -130,15 +147,15 @@ def test_apply_a_file(host, daemon):
     assert (now.label, now.poll_frequency.seconds) == ("blue", 30)
 
 
-@pytest.mark.parametrize("text, word", [
-    ('{"label": "' + "x" * 41 + '"}', "label"),
-    ('{"lable": "x"}', "lable"),
-    ('{"netlinkers": 2}', "netlinkers"),
-    ("{", "1:1"),
-    ("[]", ""),
-    ("", ""),
+@pytest.mark.parametrize("text, word, status", [
+    ('{"label": "' + "x" * 41 + '"}', "label", 1),  # the daemon refuses these two
+    ('{"netlinkers": 2}', "netlinkers", 1),
+    ('{"lable": "x"}', "lable", 2),
+    ("{", "1:1", 2),
+    ("[]", "", 2),
+    ("", "", 2),
 ])
-def test_apply_what_is_wrong(host, daemon, text, word):
+def test_apply_what_is_wrong(host, daemon, text, word, status):
     before = host.connect(daemon).get()
     assert word in fails(daemon.target, "apply", "-", stdin=text, status=status)
     assert host.connect(daemon).get() == before
@@ -222,11 +239,19 @@ def test_help():
         assert done.returncode == 0 and done.stdout and not done.stderr
 
 
-def test_output_that_cannot_be_written(daemon):
+@pytest.mark.parametrize("arguments", [["-o", "jsonl", "poll"], ["get"], ["--help"], ["--version"],
+                                       ["completion", "bash"]])
+def test_output_that_cannot_be_written(daemon, arguments):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([paths.CLIENT, "--target", daemon.target, "-o", "jsonl", "poll"], stdin=subprocess.DEVNULL,
-                              stdout=full, stderr=subprocess.PIPE, timeout=bound(15))
-    assert done.returncode == 1 and done.stderr
+        done = subprocess.run([paths.CLIENT, "--target", daemon.target, *arguments], stdin=subprocess.DEVNULL,
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=bound(15))
+    assert done.returncode == 1 and "standard output: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--config", "/nowhere/x"], ["--targets-file", "/nowhere/x"],
+                                       ["--cacert", "/nowhere/x"], ["--token-file", "/nowhere/x"]])
+def test_files_that_are_not_there(daemon, arguments):
+    assert "/nowhere/x: No such file" in fails(daemon.target, *arguments, "health", status=2)
 
 
 def test_a_daemon_that_goes_away_in_the_middle(host):

@@ -395,14 +395,16 @@ class Raw(grpc.GenericRpcHandler):
 @pytest.mark.parametrize("payload", [
     b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\x01\x02", b"\xa2\x06\x03\x52\x01\xff", b"\x0b" * 30,
     b"\x0a\x08\xfa\x0c\x05\x0a\x03\x0a\x01", os.urandom(300)])
-def test_garbage(payload):
+def test_garbage(payload, tmp_path):
+    change = tmp_path / "change.json"
+    change.write_text('{"label": "x"}')
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     server.add_generic_rpc_handlers((Raw(payload),))
     target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
         for args in (["stream", "-o", "table"], ["poll"], ["get"], ["status"], ["namespaces"], ["namespaces", "--watch"],
-                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", "-"]):
+                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", str(change)]):
             r = client(target, *args, "--timeout", "400ms", stdin=subprocess.DEVNULL)
             assert r.returncode in (0, 1), (args, r)
             assert "Sanitizer" not in r.stderr

@@ -86,9 +86,9 @@ def status(target, *args, **kwargs):
     return run("--target", target, *args, "status", "-o", "jsonl", **kwargs)
 
 
-def fails(done, text):
+def fails(done, text, code=1):
     """One line on standard error, with |text| in it."""
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
@@ -268,8 +268,8 @@ def test_files_that_are_none(tmp_path):
     missing = tmp_path / "missing"
     text = tmp_path / "text"
     text.write_text("hello\n")
-    fails(status("127.0.0.1:1", "--cacert", str(missing)), f"{missing}: No such file or directory")
-    fails(status("127.0.0.1:1", "--cacert", str(text)), f"{text}: is no PEM file")
+    fails(status("127.0.0.1:1", "--cacert", str(missing)), f"{missing}: No such file or directory", code=2)
+    fails(status("127.0.0.1:1", "--cacert", str(text)), f"{text}: is no PEM file", code=2)
     done = status("127.0.0.1:1", "--cert", str(text))
     assert done.returncode == 2 and "a certificate and its key go together" in done.stderr
 
