@@ -62,10 +62,11 @@ static bool is_family(int family)
 static int refuse_families(scmp_filter_ctx f)
 {
     int rc = 0;
+    /* the kernel takes an int out of the register: what else is in it must not make a difference */
     for (int family = 0; family < AF_MAX && rc == 0; family++) {
         if (!is_family(family))
             rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
+                                  SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)family));
     }
     return rc;
 }
@@ -89,6 +90,9 @@ static int refuse_uses(scmp_filter_ctx f)
                               SCMP_A2(SCMP_CMP_MASKED_EQ, writable_code, writable_code));
     if (rc == 0)
         rc = seccomp_rule_add(f, no, SCMP_SYS(mprotect), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, writable_code, writable_code));
+    if (rc == 0)
+        rc = seccomp_rule_add(f, no, SCMP_SYS(pkey_mprotect), 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, writable_code, writable_code));
     /* signals to others; abort(3) sends one to itself */
     if (rc == 0)
