@@ -35,7 +35,7 @@ struct material {
 
 struct rpc_tls {
     _Atomic unsigned refs;
-    pthread_mutex_t lock; /* guards what follows; a leaf, but for that of another one in rpc_tls_exchange */
+    pthread_mutex_t lock; /* guards what follows; a leaf */
     char *paths[FILES];
     struct stamp stamps[FILES];
     struct material material;
