@@ -110,10 +110,19 @@ static int unknown_option(struct scan *s, const char *given, const char *name)
     const char *gap = s->command ? " " : "";
     if (best)
         return err_set(s->e, ERR_USAGE, "unknown option %s; did you mean --%s?", given, best);
-    for (size_t i = 0; i < s->n_commands; i++)
-        if (find_name(s->commands[i].options, name, strlen(name)))
-            return err_set(s->e, ERR_USAGE, "%s is an option of %s: put it behind that command", given,
-                           s->commands[i].name);
+    const struct command *of = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_commands; i++) {
+        const struct option_def *defs = s->commands[i].options;
+        if (find_name(defs, name, strlen(name)) || (strlen(name) == 1 && find_letter(defs, *name))) {
+            of = of ? of : &s->commands[i];
+            n++;
+        }
+    }
+    if (n > 1 && !s->command)
+        return err_set(s->e, ERR_USAGE, "%s is an option of %zu commands: put it behind one", given, n);
+    if (n)
+        return err_set(s->e, ERR_USAGE, "%s is an option of %s: put it behind that command", given, of->name);
     return err_set(s->e, ERR_USAGE, "unknown option %s; see xtcp2client %s%s--help", given, where, gap);
 }
 

@@ -162,6 +162,9 @@ static void test_unknown(void **state)
     bad("stream --freq=3", "unknown option --freq=3; see xtcp2client stream --help");
     bad("--tagret x get", "unknown option --tagret; did you mean --target?");
     bad("--interval 3s burst", "--interval is an option of burst: put it behind that command");
+    bad("--netns web snapshot", "--netns is an option of 5 commands: put it behind one");
+    bad("-T snapshot", "-T is an option of 4 commands: put it behind one");
+    bad("--=x", "unknown option --=x; see xtcp2client --help");
     bad("get -z", "unknown option -z; see xtcp2client get --help");
 }
 
