@@ -211,6 +211,21 @@ static bool is_number(const struct token *t)
     return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && t->at[0] >= '0' && t->at[0] <= '9';
 }
 
+/* Whether a path leads upwards somewhere: whoever sends a filter must not look around in the daemon's files.
+ */
+static bool goes_up(const struct token *t)
+{
+    const char *end = t->at + t->len;
+    for (const char *at = t->at; at < end;) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        size_t n = (size_t)((slash ? slash : end) - at);
+        if (n == 2 && at[0] == '.' && at[1] == '.')
+            return true;
+        at += n + 1;
+    }
+    return false;
+}
+
 /* `dev` and `cgroup`: a number, or a name that is looked up where the sockets are. */
 static uint16_t parse_lookup(struct parser *p, enum node_kind kind, const char *name, struct lookups *names,
                              const struct record_field *f)
@@ -230,6 +245,8 @@ static uint16_t parse_lookup(struct parser *p, enum node_kind kind, const char *
     } else {
         if (value.len > 4000)
             return parser_fail(p, value.at, ERR_LIMIT, "a name of more than 4000 bytes");
+        if (kind == NODE_CGROUP && goes_up(&value))
+            return parser_fail(p, value.at, ERR_RANGE, "the path of a cgroup must not have .. in it");
         uint8_t i = 0;
         struct text text = pool_text(p, &value);
         while (!p->f->pool.failed && i < names->count &&

@@ -85,6 +85,7 @@ static const struct {
     {"fwmark 1", "fwmark = 0x1"},
     {"fwmark != 0x10/0xff", "not fwmark = 0x10/0xff"},
     {"cgroup /sys/fs/cgroup/a.slice", "cgroup = /sys/fs/cgroup/a.slice"},
+    {"cgroup /a..b/...", "cgroup = /a..b/..."},
     {"cgroup 77", "cgroup_id = 77"},
     {"autobound", "autobound"},
     /* joints */
@@ -196,6 +197,9 @@ static const struct {
     {"dst 10.0.0.1/33", ERR_RANGE, 5, "expected 0 to 32"},
     {"dst [::1/129]", ERR_RANGE, 5, "expected 0 to 128"},
     {"dst [::1", ERR_MALFORMED, 5, "expected ]"},
+    {"cgroup /..", ERR_RANGE, 8, "must not have .. in it"},
+    {"cgroup = ../../etc", ERR_RANGE, 10, "must not have .. in it"},
+    {"cgroup != \"/sys/fs/cgroup/a/../../x\"", ERR_RANGE, 12, "must not have .. in it"},
     {"dst [::1]x", ERR_MALFORMED, 5, "expected a /"},
     {"dst [::1/3]/4", ERR_MALFORMED, 5, "twice"},
     {"dst []", ERR_MALFORMED, 5, "IPv6 address between"},
