@@ -94,6 +94,34 @@ def test_idle_connections(host, daemon):
     until(lambda: len(daemon.fds()) <= before + 3, 10, f"no more than the {before} descriptors from before")
 
 
+def test_dead_peers(host):
+    """Who does not answer when asked for a sign of life is let go; who answers stays, however silent."""
+    d = host.daemon("--poll-frequency", "1h", listen=["127.0.0.1:0", f"unix:{host.folder()}/s"])
+    client = host.connect(d)
+    client.status()
+    tcp = host.keep(socket.create_connection(("127.0.0.1", d.port)))
+    unix = host.keep(socket.socket(socket.AF_UNIX))
+    unix.connect(next(t for t in d.targets if t.startswith("unix:")).removeprefix("unix:"))
+    mute = host.keep(socket.create_connection(("127.0.0.1", d.port)))  # does not even begin
+    begin = time.monotonic()
+    for s in (tcp, unix):
+        s.sendall(PREFACE + frame(4, 0, 0, b"") + frame(4, 1, 0, b""))
+    asked = b""
+    for s in (tcp, unix, mute):
+        s.settimeout(max(1, bound(50) - (time.monotonic() - begin)))
+        try:
+            while data := s.recv(4096):
+                asked += data if s is tcp else b""
+        except ConnectionResetError:
+            pass
+        if s is tcp:
+            assert time.monotonic() - begin > 30, "it was asked before it was let go"
+    assert frame(6, 0, 0, b"")[3:5] in asked, "a ping"
+    with client.edges() as stream:  # by the connection that has been silent for as long
+        client.trigger()
+        assert stream.polls(1)
+
+
 def test_connections_that_come_and_go(host, daemon):
     client = host.connect(daemon)
     before = len(daemon.fds())
