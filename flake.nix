@@ -32,9 +32,12 @@
           packages = with pkgs; [
             cmocka
             iproute2
+            procps
+            tmux
+            strace
             clang_14
             clang-tools_14
-            (python3.withPackages (p: with p; [ grpcio protobuf pytest ]))
+            (python3.withPackages (p: with p; [ grpcio protobuf pytest cryptography ]))
           ];
         };
       });

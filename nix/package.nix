@@ -38,6 +38,9 @@ stdenv.mkDerivation {
   installPhase = ''
     runHook preInstall
     install -D -t $out/bin bin/xtcp2 bin/xtcp2client
+    for page in $NIX_BUILD_TOP/$sourceRoot/man/*; do
+      install -D -m 644 -t $out/share/man/man''${page##*.} $page
+    done
     install -D -m 644 -t $out/lib/systemd/system $NIX_BUILD_TOP/$sourceRoot/deploy/systemd/xtcp2.service
     substituteInPlace $out/lib/systemd/system/xtcp2.service --replace /usr/bin/xtcp2 $out/bin/xtcp2
     runHook postInstall
