@@ -83,7 +83,8 @@ static void repay(struct rpc_queue *q)
     pthread_mutex_lock(&s->lock);
     while (s->owed && !s->stopping) {
         struct rpc_slot *slot = s->owed;
-        if (rpc_call_try_post(s, slot, q))
+        bool has_it = (size_t)(q - s->queues) < slot->face->n_queues;
+        if (rpc_call_try_post(s, slot, has_it ? q : &s->queues[0]))
             break;
         if (--slot->owed == 0)
             settle(s, &s->owed);

@@ -43,6 +43,7 @@ struct rpc_face {
     bool secure;            /* TLS */
     bool verified;          /* TLS, and clients must have shown a certificate */
     void *tls_state;        /* for rpc_tls_release */
+    unsigned n_queues;      /* of the server's, from the first on, that its calls come by */
     struct rpc_slot *slots; /* n_methods + 1 */
     _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
     bool closing;           /* the shutdown has been started; of who handles faces */

@@ -241,6 +241,25 @@ def test_other_certificates_at_the_same_address(host, ours):
         check_whole(stream.polls(2))
 
 
+def test_one_port_at_several_addresses_is_replaced_in_place(host, ours):
+    port = free_port()
+    both = [f"127.0.0.1:{port}", f"127.0.0.2:{port}"]
+    cert, key = ours.issue("server", cn="daemon", sans=[NAME])
+    clients = Authority(host.folder(), "clients")
+    mine = clients.issue("client", cn="whoever")
+    d = host.daemon("--poll-frequency", "1h", "--grpc-tls-listen", ",".join(both), "--tls-cert-file", cert,
+                    "--tls-key-file", key)
+    c = host.connect(d)
+    for _ in range(3):
+        change(c, tls_client_ca_file=clients.path)
+        for target in both:
+            assert ask(target, ca=ours.path) == NOBODY_IN
+            assert ask(target, ca=ours.path, cert=mine[0], key=mine[1]) == READ
+        c.config.Set(config_pb.SetRequest(reset=["options.access.tls_client_ca_file"]), timeout=bound(5))
+        for target in both:
+            assert ask(target, ca=ours.path) == READ
+
+
 def test_mode_and_group_of_a_socket(host):
     path = f"{host.folder()}/s"
     d = host.daemon("--poll-frequency", "1h", listen=(f"unix:{path}", "127.0.0.1:0"))
