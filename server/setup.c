@@ -167,8 +167,6 @@ void setup_reload(struct setup *s)
     state_flush(s->state); /* it is one of the sources */
     int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
     if (rc == 0) {
-        config_unref(s->base);
-        s->base = fresh.base;
         keep_restart_options(s->config, fresh.config);
         if (config_diff(s->config, fresh.config, NULL, 0) == 0) {
             log_info("config", "reloaded: nothing has changed");
@@ -176,6 +174,9 @@ void setup_reload(struct setup *s)
         } else {
             rc = put_in_force(s, fresh.config, "reload", "", &e);
         }
+        /* Sources that are refused are no base: what is in force instead would be kept as changed by hand. */
+        config_unref(rc ? fresh.base : s->base);
+        s->base = rc ? s->base : fresh.base;
     }
     if (rc)
         log_error("config", "not reloaded, everything stays as it is: %s", e.text);

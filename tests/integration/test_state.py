@@ -58,6 +58,33 @@ def test_changes_survive_a_restart(host):
     assert "location" in state_of(path)
 
 
+def test_what_a_refused_file_does_not_change_is_not_kept(host):
+    folder = host.folder()
+    path, state = f"{folder}/xtcp2.yaml", f"{folder}/state"
+
+    def write(*listeners):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(f"poll_frequency: 1h\nstate_file: {state}\ngrpc_listen: {list(listeners)}\n")
+
+    first = f"unix:{folder}/first"
+    write(first)
+    d = host.daemon("--config", path, "--config-watch", "off", listen=())
+    d.allow("not reloaded")
+    c = host.connect(first)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = f"127.0.0.1:{taken.getsockname()[1]}"
+        write(first, second)
+        d.send_signal(signal.SIGHUP)
+        d.wait_log("not reloaded")
+        c.set(label="kept")
+        kept(state, "label", LAST)
+        assert "grpc_listen" not in state_of(state)
+    # Now that it can be had, the file is followed.
+    d.send_signal(signal.SIGHUP)
+    d.wait_log(f"listening on {second}")
+    assert c.get().label == "kept"
+
+
 def test_print_config_tells_it(host):
     folder = host.folder()
     path = f"{folder}/state"
