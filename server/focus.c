@@ -12,9 +12,6 @@
 #include "lib/netns.h"
 #include "server/focus_int.h"
 
-/* A search may take up a hundredth of a CPU: the next one comes so many times its CPU time later at least. */
-#define SEARCH_PAUSE 100
-
 /* ---- The threads focus and focus/abroad ---- */
 
 static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t when_ns)
@@ -229,15 +226,17 @@ static struct focus_watch *next_search(struct focus *f, struct focus_selection *
     return w;
 }
 
-/* Hands what was found to the tickers, unless something else is asked for by now. */
+/* Hands what was found in |cpu_ns| to the tickers, unless something else is asked for by now. */
 static void deliver(struct focus *f, struct focus_watch *w, const struct focus_selection *s,
-                    struct focus_found *found, int64_t next_ns)
+                    struct focus_found *found, int64_t cpu_ns)
 {
+    int64_t now = clock_mono_ns();
     struct focus_found *old = found;
     pthread_mutex_lock(&f->lock);
     w->searching = false;
+    w->rested_ns = focus_search_rest(now, cpu_ns, 0);
     if (w->asked == s) {
-        w->search_ns = next_ns;
+        w->search_ns = focus_search_rest(now, cpu_ns, s->request.lookup_interval_ns);
         if (found) {
             old = w->found;
             w->found = found;
@@ -247,6 +246,8 @@ static void deliver(struct focus *f, struct focus_watch *w, const struct focus_s
             w->due_ns = 0;
             pthread_cond_broadcast(&f->tick_changed);
         }
+    } else if (w->search_ns < w->rested_ns) {
+        w->search_ns = w->rested_ns;
     }
     pthread_cond_signal(&f->search_changed);
     pthread_mutex_unlock(&f->lock);
@@ -262,12 +263,9 @@ static void *finder_run(void *arg)
         const struct config *config = f->options.config(f->options.arg);
         int64_t cpu = clock_thread_cpu_ns();
         struct focus_found *found = focus_search(finder, s, config);
-        int64_t pause = SEARCH_PAUSE * (clock_thread_cpu_ns() - cpu);
-        if (pause < s->request.lookup_interval_ns)
-            pause = s->request.lookup_interval_ns;
         config_unref(config);
         atomic_fetch_add(&f->searches, 1);
-        deliver(f, w, s, found, clock_mono_ns() + pause);
+        deliver(f, w, s, found, clock_thread_cpu_ns() - cpu);
         focus_selection_unref(s);
         focus_watch_unref(w);
     }

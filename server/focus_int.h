@@ -95,6 +95,10 @@ struct focus_found {
 };
 void focus_found_free(struct focus_found *f);
 
+/* When the next search may begin after one that took |cpu_ns| and ended at |now_ns|: of the same selection,
+ * which wants one every |interval_ns|, or (0) of a new one. */
+int64_t focus_search_rest(int64_t now_ns, int64_t cpu_ns, int64_t interval_ns);
+
 /* What a finder works with. */
 struct focus_finder {
     struct focus *focus;
@@ -162,6 +166,7 @@ struct focus_watch {
     bool abroad;       /* some of it is in other namespaces: which ticker it is for */
     int64_t due_ns;    /* the next tick; INT64_MAX: none */
     int64_t search_ns; /* the next search; INT64_MAX: none */
+    int64_t rested_ns; /* no search before, whatever is asked for */
     uint64_t units;    /* lookups a second that are reserved for it */
     uint32_t sockets;  /* that are watched */
 

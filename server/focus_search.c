@@ -14,6 +14,11 @@
 #define NAMESPACE_NS (2 * NS_PER_S)
 #define SEARCH_NS    (20 * NS_PER_S)
 
+/* A search may take up a hundredth of a CPU: the next one comes so many times its CPU time later at least.
+ * One for another selection, somebody may be waiting for; but who changes it all the time gets a tenth. */
+#define PAUSE       100
+#define PAUSE_FRESH 10
+
 /* Slots of the set of cookies that stay allocated between dumps. */
 #define KEEP_SLOTS 4096
 
@@ -183,6 +188,12 @@ static void search_here(struct search *s, struct focus_ns *where)
     }
     f->where[f->n_where++] = (struct focus_found_ns){.where = *where, .first = first, .n = f->n_hits - first};
     *where = (struct focus_ns){0}; /* it is the list's now */
+}
+
+int64_t focus_search_rest(int64_t now_ns, int64_t cpu_ns, int64_t interval_ns)
+{
+    int64_t pause = (interval_ns ? PAUSE : PAUSE_FRESH) * cpu_ns;
+    return now_ns + (pause > interval_ns ? pause : interval_ns);
 }
 
 struct focus_found *focus_search(struct focus_finder *finder, const struct focus_selection *selection,

@@ -119,7 +119,7 @@ static int put_selection(struct focus *f, struct focus_watch *w, struct focus_se
         w->found = NULL;
         w->waiting = false;
         w->due_ns = 0;
-        w->search_ns = s->filter ? 0 : INT64_MAX;
+        w->search_ns = s->filter ? w->rested_ns : INT64_MAX;
         pthread_cond_broadcast(&f->tick_changed);
         pthread_cond_signal(&f->search_changed);
     }

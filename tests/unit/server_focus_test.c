@@ -149,20 +149,27 @@ static void test_ends_and_errors_are_kept(void **state)
 
 /* ---- What a search adds ---- */
 
-static struct focus_watch *watch_new(uint32_t max_sockets)
+/* As a client would send it. */
+static struct focus_request requested(const char *filter, uint32_t max_sockets)
 {
-    struct focus_watch *w = calloc(1, sizeof(*w));
     struct buf b;
     struct focus_request r;
     struct err e = {0};
     buf_init(&b);
     assert_int_equal(
-        focus_request_encode(&(struct focus_request){.filter = "dport = 1", .max_sockets = max_sockets}, &b),
-        0);
+        focus_request_encode(&(struct focus_request){.filter = filter, .max_sockets = max_sockets}, &b), 0);
     assert_int_equal(focus_request_decode(b.data, b.len, &r, &e), 0);
+    buf_free(&b);
+    return r;
+}
+
+static struct focus_watch *watch_new(uint32_t max_sockets)
+{
+    struct focus_watch *w = calloc(1, sizeof(*w));
+    struct focus_request r = requested("dport = 1", max_sockets);
+    struct err e = {0};
     assert_int_equal(focus_selection_new(&r, &w->current, &e), 0);
     assert_null(r.memory); /* it is the selection's now */
-    buf_free(&b);
     focus_slot_init(&w->slot);
     return w;
 }
@@ -246,6 +253,49 @@ static void test_empty_places_are_left(void **state)
     watch_free(w);
 }
 
+/* ---- When to search ---- */
+
+static void test_searches_rest(void **state)
+{
+    (void)state;
+    assert_int_equal(focus_search_rest(1000, 5, 3000), 4000);
+    assert_int_equal(focus_search_rest(1000, 50, 3000), 6000); /* a hundredth of a CPU */
+    assert_int_equal(focus_search_rest(1000, 50, 0), 1500);    /* another selection: a tenth */
+}
+
+static const struct config *same_config(void *arg)
+{
+    return config_ref(arg);
+}
+
+/* A client that asks for something else all the time does not get a search for each request. */
+static void test_requests_do_not_hurry_searches(void **state)
+{
+    (void)state;
+    struct config *config;
+    struct err e = {0};
+    assert_int_equal(config_defaults(&config), 0);
+    struct focus f = {.options = {.config = same_config, .arg = config}};
+    struct focus_watch *w = watch_new(5);
+    pthread_mutex_init(&f.lock, NULL);
+    pthread_cond_init(&f.tick_changed, NULL);
+    pthread_cond_init(&f.search_changed, NULL);
+    w->focus = &f;
+    struct focus_request r = requested("dport = 2", 5);
+    assert_int_equal(focus_select(w, &r, &e), 0);
+    assert_int_equal(w->search_ns, 0); /* the first one at once */
+    w->rested_ns = 12345;
+    r = requested("dport = 3", 5);
+    assert_int_equal(focus_select(w, &r, &e), 0);
+    assert_int_equal(w->search_ns, 12345);
+    focus_selection_unref(w->asked);
+    watch_free(w);
+    pthread_cond_destroy(&f.search_changed);
+    pthread_cond_destroy(&f.tick_changed);
+    pthread_mutex_destroy(&f.lock);
+    config_unref(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +304,8 @@ int main(void)
         cmocka_unit_test(test_a_search_adds_what_is_new),
         cmocka_unit_test(test_what_has_ended_does_not_come_back),
         cmocka_unit_test(test_empty_places_are_left),
+        cmocka_unit_test(test_searches_rest),
+        cmocka_unit_test(test_requests_do_not_hurry_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
