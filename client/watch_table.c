@@ -266,6 +266,15 @@ static void put_flow(const struct watch_table *t, struct table *table, const str
     table_cell_str(table, any ? top_limit_names[rates.limit] : "");
 }
 
+/* The name of a state; of one that has none, its number. */
+static void put_state(struct table *table, unsigned state)
+{
+    char number[16];
+    const char *name = record_state_name(state);
+    snprintf(number, sizeof(number), "%u", state);
+    table_cell_str(table, name ? name : number);
+}
+
 static void put_row(const struct watch_table *t, struct table *table, const struct kept *k)
 {
     const struct top_sample *s = &k->now;
@@ -288,7 +297,7 @@ static void put_row(const struct watch_table *t, struct table *table, const stru
         table_cell(table, text + TIME_AT, TIME_LENGTH);
     }
     table_cell(table, name->data, name->len);
-    table_cell_str(table, record_state_name(s->state));
+    put_state(table, s->state);
     sockets_address(s->family, s->local, sizeof(s->local), s->local_port, address);
     table_cell_str(table, address);
     sockets_address(s->family, s->peer, sizeof(s->peer), s->peer_port, address);

@@ -25,6 +25,7 @@ from xtcp_config.v1 import xtcp_config_pb2 as cfg
 from xtcp_config.v1 import xtcp_config_pb2_grpc as cfg_rpc
 from xtcp_flat_record.v1 import xtcp_flat_record_pb2 as rec
 from xtcp_flat_record.v1 import xtcp_flat_record_pb2_grpc as rec_rpc
+from xtcp_focus.v1 import xtcp_focus_pb2 as focus
 from xtcp_namespace.v1 import xtcp_namespace_pb2 as ns
 from xtcp_namespace.v1 import xtcp_namespace_pb2_grpc as ns_rpc
 from xtcp_status.v1 import xtcp_status_pb2 as st
@@ -392,6 +393,21 @@ class Raw(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(lambda request, context: self.payload)
 
 
+@pytest.mark.parametrize("arguments", [[], ["--columns", "state,local"]])
+def test_watch_of_a_state_without_a_name(arguments):
+    tick = focus.WatchResponse(tick=1, sockets=2, rows=rec.Envelope(row=[record()]))
+    tick.rows.row[0].inet_diag_msg_state = 99
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((Raw(tick.SerializeToString()),))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        r = client(target, "watch", "-o", "table", "--count", "1", *arguments, "sport = 1000")
+        assert r.returncode == 0 and "99" in r.stdout.split() and "192.0.2.1:1000" in r.stdout
+    finally:
+        server.stop(None)
+
+
 @pytest.mark.parametrize("payload", [
     b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\x01\x02", b"\xa2\x06\x03\x52\x01\xff", b"\x0b" * 30,
     b"\x0a\x08\xfa\x0c\x05\x0a\x03\x0a\x01", os.urandom(300)])
@@ -404,7 +420,8 @@ def test_garbage(payload, tmp_path):
     server.start()
     try:
         for args in (["stream", "-o", "table"], ["poll"], ["get"], ["status"], ["namespaces"], ["namespaces", "--watch"],
-                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", str(change)]):
+                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", str(change)],
+                         ["watch", "-o", "table", "sport = 1"]):
             r = client(target, *args, "--timeout", "400ms", stdin=subprocess.DEVNULL)
             assert r.returncode in (0, 1), (args, r)
             assert "Sanitizer" not in r.stderr
