@@ -18,8 +18,8 @@
 #define TLS_PORTS_MAX 16
 
 struct connection {
-    int fd;
     uint64_t cookie; /* SO_COOKIE */
+    int fd;
 };
 
 /* Cookies of connections by TLS, sorted. */
@@ -110,20 +110,29 @@ void connections_expect_tls(struct connections *c)
     atomic_fetch_add(&c->arrived, 1);
 }
 
-static bool is_secure(const struct connections *c, const struct rpc_own_socket *s)
-{
-    for (size_t i = 0; i < c->n_ports && !s->listens; i++) {
-        if (c->ports[i] == s->port)
-            return true;
-    }
-    return false;
-}
-
 static int compare(const void *a, const void *b)
 {
     const uint64_t *x = a;
     const uint64_t *y = b;
     return *x < *y ? -1 : *x > *y;
+}
+
+static int compare_connections(const void *a, const void *b)
+{
+    const struct connection *x = a;
+    const struct connection *y = b;
+    return compare(&x->cookie, &y->cookie);
+}
+
+/* Whether |s| came by TLS. Another address may have a plaintext listener at the same port. The plaintext ones
+ * are sorted. */
+static bool is_secure(const struct connections *c, const struct rpc_own_socket *s)
+{
+    const struct connection key = {.cookie = s->cookie};
+    bool at_port = false;
+    for (size_t i = 0; i < c->n_ports && !s->listens && !at_port; i++)
+        at_port = c->ports[i] == s->port;
+    return at_port && !(c->n > 0 && bsearch(&key, c->items, c->n, sizeof(*c->items), compare_connections));
 }
 
 static bool have(const struct cookies *list, uint64_t cookie)
@@ -172,7 +181,8 @@ static size_t look(struct connections *c, size_t max)
     int64_t began = clock_mono_ns();
     struct visit v = {.c = c};
     size_t closed = 0;
-    connections_count(c);
+    if (connections_count(c) > 0)
+        qsort(c->items, c->n, sizeof(*c->items), compare_connections);
     atomic_store(&c->arrived, 0);
     int rc = c->n_ports ? rpc_own_sockets(collect, &v) : 0;
     if (rc || v.found.failed)

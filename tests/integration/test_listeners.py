@@ -474,6 +474,25 @@ def test_connections_by_tls_count(host, ours):
         assert ask(tls, ca=ours.path) == READ
 
 
+def test_plaintext_beside_tls_at_one_port_counts_once(host, ours):
+    cert, key = ours.issue("server", cn="daemon", sans=[NAME])
+    port = free_port()
+    host.daemon("--poll-frequency", "1h", "--connections-max", "10", "--grpc-tls-listen", f"127.0.0.2:{port}",
+                "--tls-cert-file", cert, "--tls-key-file", key, listen=(f"127.0.0.1:{port}",))
+    plain = [socket.create_connection(("127.0.0.1", port), timeout=bound(5)) for _ in range(6)]
+    for s in plain:
+        host.keep(s)
+        assert s.recv(1000)  # its settings
+    assert ask(f"127.0.0.2:{port}", ca=ours.path) == READ
+    assert ask(f"127.0.0.1:{port}") == CONTROL
+    for s in plain:
+        s.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            while s.recv(1000):
+                pass
+            pytest.fail("it was closed")
+
+
 def test_turning_away_costs_little(host):
     """Those who come in vain do not have the daemon look at all the others each time."""
     d = host.daemon("--poll-frequency", "1h", "--connections-max", "2000")
