@@ -8,6 +8,7 @@
 
 #define NAMES_MAX 32
 #define TOKEN_MAX 1024
+#define WHO_MAX   72
 
 /* The names that the peer's certificate carries, into |out|. The context owns them. */
 static size_t certificate_names(const grpc_auth_context *context, const char *out[NAMES_MAX])
@@ -47,8 +48,21 @@ static bool find_token(const grpc_metadata_array *metadata, char out[TOKEN_MAX])
     return false;
 }
 
-/* The role of a call that comes with more than its connection. */
-static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, struct err *e)
+/* What tells the caller from others at its address: the first name of its certificate, and that it has a
+ * token. Of the name only visible ASCII stays what it is: with a space it could go on as somebody else. */
+static void describe(const struct rpc_caller *caller, char out[WHO_MAX])
+{
+    char name[WHO_MAX - 16] = "";
+    if (caller->n_names)
+        snprintf(name, sizeof(name), "%s", caller->names[0]);
+    for (char *p = name; *p; p++)
+        *p = *p > ' ' && *p <= '~' ? *p : '?';
+    snprintf(out, WHO_MAX, "%s%s%s", *name ? " name=" : "", name, caller->token ? " token" : "");
+}
+
+/* The role of a call that comes with more than its connection, and who it is. */
+static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, char who[WHO_MAX],
+                    struct err *e)
 {
     const struct rpc_face *f = c->slot->face;
     const struct rpc_server_options *o = &c->server->options;
@@ -59,7 +73,20 @@ static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, 
     if (context)
         caller.n_names = certificate_names(context, names);
     int rc = o->role(o->app, &caller, role, e);
+    describe(&caller, who);
     grpc_auth_context_release(context);
+    return rc;
+}
+
+/* Whether a call that may be made may be made now; tells who makes it, in the peer. */
+static int admit(struct rpc_call *c, const struct rpc_method *m, const char *who, struct err *e)
+{
+    const struct rpc_server_options *o = &c->server->options;
+    if (m->needs != RPC_ROLE_CONTROL)
+        return 0;
+    int rc = o->admit ? o->admit(o->app, c->peer, e) : 0;
+    size_t n = strlen(c->peer);
+    snprintf(c->peer + n, sizeof(c->peer) - n, "%s", who);
     return rc;
 }
 
@@ -68,17 +95,16 @@ int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e
     const struct rpc_face *f = c->slot->face;
     enum rpc_role role = f->role;
     char token[TOKEN_MAX];
+    char who[WHO_MAX] = "";
     bool has_token = !f->fixed && find_token(&c->metadata, token);
     if (!f->fixed && c->server->options.role && (f->secure || has_token)) {
-        int rc = ask_role(c, has_token ? token : NULL, &role, e);
+        int rc = ask_role(c, has_token ? token : NULL, &role, who, e);
         explicit_bzero(token, sizeof(token));
         if (rc)
             return rc;
     }
-    if (role >= m->needs) {
-        const struct rpc_server_options *o = &c->server->options;
-        return m->needs == RPC_ROLE_CONTROL && o->admit ? o->admit(o->app, c->peer, e) : 0;
-    }
+    if (role >= m->needs)
+        return admit(c, m, who, e);
     atomic_fetch_add(&c->server->denied, 1);
     return err_set(e, ERR_PERMISSION,
                    "%s needs the role %s, this caller has %s: connect as root, or see access_%s_uids, "

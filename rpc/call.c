@@ -6,20 +6,18 @@
  * only reliable sign that the client has gone; a status without initial metadata never reaches the client, so
  * every call sends it, a stream as soon as it is open: its arrival tells a client that it has not missed
  * anything from then on; nothing may be started after the close, but a completion may come after it. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/alloc.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "lib/log.h"
 #include "lib/tsan.h"
+#include "rpc/peer.h"
 #include "rpc/server_int.h"
 #include "rpc/status.h"
 
@@ -156,29 +154,21 @@ static int peer_fd(const char *core)
     return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
 }
 
-/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. */
+/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. Of
+ * those who want to change something, the user too. */
 static void describe_peer(struct rpc_call *c)
 {
     char *core = grpc_call_get_peer(c->call);
     int fd = peer_fd(core);
-    union {
-        struct sockaddr sa;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_storage storage;
-    } a = {0};
-    socklen_t len = sizeof(a);
-    char host[INET6_ADDRSTRLEN];
     snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
-    if (fd >= 0 && getpeername(fd, &a.sa, &len) == 0) {
-        struct ucred cred = {0};
-        socklen_t cred_len = sizeof(cred);
-        if (a.sa.sa_family == AF_INET && inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host)))
-            snprintf(c->peer, sizeof(c->peer), "%s:%u", host, ntohs(a.in.sin_port));
-        else if (a.sa.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host)))
-            snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(a.in6.sin6_port));
-        else if (a.sa.sa_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0)
-            snprintf(c->peer, sizeof(c->peer), "unix pid=%d uid=%u", (int)cred.pid, (unsigned)cred.uid);
+    if (fd >= 0) {
+        struct rpc_peer_finder *finder = NULL;
+        struct rpc_peer peer;
+        if (c->slot->spec && c->slot->spec->needs == RPC_ROLE_CONTROL)
+            (void)rpc_peer_finder_new(&finder); /* without one it is the address alone */
+        rpc_peer_find(finder, fd, &peer);
+        rpc_peer_finder_free(finder);
+        snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
     }
     gpr_free(core);
 }

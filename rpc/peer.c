@@ -184,9 +184,9 @@ void rpc_peer_find(struct rpc_peer_finder *f, int fd, struct rpc_peer *out)
         find_unix(fd, out);
         return;
     }
-    if (is_loopback(&peer.address))
-        find_tcp(f, fd, &peer.address, out);
-    else
+    if (!is_loopback(&peer.address))
         out->kind = RPC_PEER_REMOTE;
+    else if (f)
+        find_tcp(f, fd, &peer.address, out);
     describe_tcp(&peer.address, out);
 }

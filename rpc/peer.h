@@ -24,7 +24,8 @@ struct rpc_peer {
 int rpc_peer_finder_new(struct rpc_peer_finder **out);
 void rpc_peer_finder_free(struct rpc_peer_finder *f);
 
-/* Fills |out| with the peer of the connection |fd|, which has just been accepted.
+/* Fills |out| with the peer of the connection |fd|, which has just been accepted. Later, |out->text| alone is
+ * of use: it tells as much as can still be known. |f| NULL: nobody is asked for the owners of TCP sockets.
  *
  * A unix socket: the user who called connect(2) (SO_PEERCRED). TCP from a loopback address: the owner of the
  * peer's own socket, of which the kernel is asked by its four-tuple; only a socket that is ESTABLISHED and

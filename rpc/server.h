@@ -141,8 +141,9 @@ void *rpc_call_user(const struct rpc_call *call);
 
 const char *rpc_call_method(const struct rpc_call *call);
 
-/* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. Never an
- * identity. */
+/* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. For a
+ * method that needs RPC_ROLE_CONTROL it also says as whom: "127.0.0.1:4711 uid=0", "ipv4:10.0.0.7:4711
+ * name=ops.example token". Never an identity. */
 const char *rpc_call_peer(const struct rpc_call *call);
 
 /* There may be something for `next`: sends it if the call can take it. Not from within `next`. */

@@ -1,5 +1,6 @@
 """The change log of the configuration, in StatusService.Get."""
 
+import re
 import signal
 import time
 
@@ -32,7 +33,7 @@ def test_changes_are_told(host):
         tcp.set(tag="x" * 41)
     first, second = tcp.status().changes
     assert (first.origin, first.generation) == ("Set", 2)
-    assert first.peer.startswith("127.0.0.1:"), first.peer
+    assert re.fullmatch(r"127\.0\.0\.1:\d+ uid=0", first.peer), first.peer
     assert options(first) == {"tag": ("", "x"), "location": ("", "y")}
     assert begin <= first.timestamp_ns <= second.timestamp_ns <= time.time_ns()
     assert (second.origin, second.generation) == ("SetPollFrequency", 3)

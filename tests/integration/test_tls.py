@@ -269,6 +269,34 @@ def test_tokens_with_certificates(host, start, ours, clients):
     assert ask(tls_target(d), ca=ours.path, token=CONTROL_TOKEN) == NOBODY_IN  # a token is no certificate
 
 
+def test_changes_tell_who_made_them(host, start, ours, clients):
+    """The address and what is more: the name in the certificate, the user, that there was a token."""
+    d = start(*with_tls(ours, "--tls-client-ca-file", clients.path, "--access-control-names", "*",
+                        "--token-file", token_file(host)))
+
+    def set_label(target, label, *options, wrapper=()):
+        subprocess.run([*wrapper, paths.CLIENT, "--target", target, *options, "set", f"label={label}"], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=bound(20))
+
+    certificates = [clients.issue("client", cn="x", sans=["a.ops.example"]), clients.issue("odd", cn="\u00e9: \n" + "y" * 60)]
+    for i, (cert, key) in enumerate(certificates):
+        set_label(tls_target(d), f"tls{i}", "--cacert", ours.path, "--servername", NAME, "--cert", cert, "--key", key)
+    token = f"{host.folder()}/token"
+    with open(token, "w", encoding="utf-8") as f:
+        f.write(CONTROL_TOKEN)
+    os.chmod(os.path.dirname(token), 0o755)
+    os.chmod(token, 0o644)
+    set_label(d.target, "token", "--token-file", token, wrapper=("env", "-u", "HOME", *as_user(SOMEBODY)))
+    set_label(d.target, "user")
+    peers = [c.peer for c in host.connect(d).status().changes]
+    remote = r"ipv4:127\.0\.0\.1:\d+ "
+    expected = [remote + r"name=a\.ops\.example", remote + r"name=\?\?:\?\?y+", rf"127\.0\.0\.1:\d+ uid={SOMEBODY} token",
+                r"127\.0\.0\.1:\d+ uid=0"]
+    assert len(peers) == len(expected)
+    for peer, pattern in zip(peers, expected):
+        assert re.fullmatch(pattern, peer), peer
+
+
 def test_tokens_do_not_open_a_health_listener(host, start):
     d = start("--token-file", token_file(host), "--grpc-health-listen", "127.0.0.1:0")
     target = d.wait_log(r"listening on (\S+) \(health only\)")[1]
