@@ -53,6 +53,7 @@ struct focus_about {
     uint8_t state; /* when it was last seen; 0: never */
     bool named;    /* in the request */
     bool answered; /* to an exact request */
+    bool twice;    /* another entry is the same socket: to be removed, and nothing is told */
     uint8_t ended; /* enum focus_end_reason: to be told and removed */
 };
 

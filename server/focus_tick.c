@@ -38,6 +38,19 @@ static enum focus_end_reason why_not_there(const struct focus_about *about)
     return about->state == FOCUS_LISTEN ? FOCUS_END_UNREACHABLE : FOCUS_END_CLOSED;
 }
 
+/* Whether |p| has the socket |i|, which has just been found out, a second time: who names a socket without
+ * its cookie does not know that a search found it too. */
+static bool is_twice(const struct focus_place *p, size_t i)
+{
+    const uint32_t *cookie = p->ids[i].id.idiag_cookie;
+    for (size_t k = 0; k < p->n; k++) {
+        const uint32_t *other = p->ids[k].id.idiag_cookie;
+        if (k != i && other[0] == cookie[0] && other[1] == cookie[1] && !p->about[k].twice)
+            return true;
+    }
+    return false;
+}
+
 static void put_row(struct asking *a, const struct record_source *s, size_t index)
 {
     struct buf *rows = &a->ticker->rows;
@@ -73,6 +86,9 @@ static void on_answer(void *arg, size_t index, const struct record_source *s, in
     uint8_t state = s->data[PART_MSG][offsetof(struct inet_diag_msg, idiag_state)];
     if (!knows_cookie(&a->place->ids[index]))
         a->place->ids[index] = id;
+    about->twice = about->named && !about->answered && is_twice(a->place, index);
+    if (about->twice)
+        return;
     bool over = state == FOCUS_TIME_WAIT && !a->watch->current->time_wait &&
                 about->state != FOCUS_TIME_WAIT && about->state != 0;
     about->answered = true;
@@ -187,6 +203,8 @@ static int take_out(struct focus_watch *w, struct focus_place *p, int64_t timest
     int rc = 0;
     size_t kept = 0;
     for (size_t i = 0; i < p->n; i++) {
+        if (p->about[i].twice)
+            continue;
         if (!p->about[i].ended) {
             p->ids[kept] = p->ids[i];
             p->about[kept++] = p->about[i];

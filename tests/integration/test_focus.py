@@ -123,6 +123,17 @@ def test_values_change_with_traffic(client, pair):
             w.next_that(lambda t: any(r.tcp_info_bytes_acked == sent + 1 for r in t.rows.row))
 
 
+def test_named_and_found_is_one(client, pair):
+    address = socket.inet_aton("127.0.0.1")
+    near = focus_pb.SocketId(family=socket.AF_INET, source=address, source_port=pair.near_port, destination=address,
+                             destination_port=pair.port)
+    with Watch(client, filter=f"sport = {pair.near_port}", sockets=[near, near], interval_ns=20 * MS) as w:
+        w.info()
+        for _ in range(5):
+            t = w.next()
+            assert len(t.rows.row) == 1 and t.sockets == 1 and not t.ended
+
+
 @pytest.mark.parametrize("family", (socket.AF_INET, socket.AF_INET6))
 def test_sockets_that_are_named(host, client, family):
     p = host.keep(Pair(family))
