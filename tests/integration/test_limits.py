@@ -1,6 +1,7 @@
 """What the status tells beside records: when polls happen, how near the bounds are, what was refused, what would help."""
 
 import pathlib
+import re
 import socket
 import time
 
@@ -44,6 +45,17 @@ def test_the_next_poll(host):
     s = c.status()
     assert s.schedule.frequency_ns == 2 * HOUR * S
     assert abs(s.schedule.next_poll_ns - (s.last_poll.timestamp_ns + 2 * HOUR * S)) < S
+
+
+def test_another_time_of_day_moves_no_poll(host):
+    """Every timer of the daemon is one of the monotonic clock, which nobody can set."""
+    d = host.daemon("--poll-frequency", "1h")
+    clocks = []
+    for fd, target in d.fds().items():
+        if "timerfd" in target:
+            text = pathlib.Path(f"/proc/{d.pid}/fdinfo/{fd}").read_text(encoding="ascii")
+            clocks.append(int(re.search(r"^clockid: (\d+)$", text, re.MULTILINE)[1]))
+    assert len(clocks) >= 2 and set(clocks) == {time.CLOCK_MONOTONIC}
 
 
 def test_no_more_polls(host):
