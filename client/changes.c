@@ -5,11 +5,9 @@
 
 #include "client/command.h"
 #include "client/json.h"
+#include "client/status.h"
 #include "client/table.h"
 #include "lib/clock.h"
-#include "rpc/msg_status.h"
-
-#define METHOD "/xtcp_status.v1.StatusService/Get"
 
 static const struct table_column columns[] = {
     {.title = "WHEN", .least = 24},
@@ -93,19 +91,11 @@ static int show_json(struct session *s, const struct status_msg *m)
 
 int command_changes(struct session *s)
 {
-    struct rpc_bytes reply = {0};
     struct status_msg m;
     void *memory = NULL;
-    struct err e = {0};
-    int rc = session_call(s, METHOD, NULL, &reply);
-    if (rc != 0)
+    int rc = status_ask(s, &m, &memory);
+    if (rc != EXIT_DONE)
         return rc;
-    rc = status_msg_decode(reply.data, reply.len, &m, &memory, &e);
-    rpc_bytes_free(&reply);
-    if (rc != 0) {
-        output_note(s->out, "%s: %s", s->options->target, e.text);
-        return EXIT_FAILED;
-    }
     if (m.n_changes == 0)
         output_note(s->out, "the configuration is as it was at the start of the daemon");
     rc = s->options->output == OUTPUT_TABLE ? show_table(s, &m) : show_json(s, &m);

@@ -1,4 +1,6 @@
 /* The command of StatusService. */
+#include "client/status.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,7 +9,6 @@
 #include "client/text.h"
 #include "client/units.h"
 #include "lib/clock.h"
-#include "rpc/msg_status.h"
 
 #define METHOD "/xtcp_status.v1.StatusService/Get"
 
@@ -60,12 +61,12 @@ static void show_poll(struct buf *out, const struct status_poll *p)
 static void when(struct buf *out, int64_t wall_ns)
 {
     char text[UNITS_TEXT_MAX];
-    int64_t left = wall_ns - clock_wall_ns();
-    if (left <= 0) {
+    int64_t now = clock_wall_ns();
+    if (wall_ns <= now) {
         buf_str(out, "now");
         return;
     }
-    units_time((uint64_t)left, text);
+    units_time((uint64_t)wall_ns - (uint64_t)now, text);
     buf_printf(out, "in %s", text);
 }
 
@@ -146,9 +147,9 @@ static void show_subscribers(struct buf *out, const struct status_msg *m)
 }
 
 /* |part| of |whole| in percent. */
-static unsigned share(uint64_t part, uint64_t whole)
+static double share(uint64_t part, uint64_t whole)
 {
-    return whole ? (unsigned)(100.0 * (double)part / (double)whole + 0.5) : 0;
+    return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
 static void show_cost(struct buf *out, const struct status_cost *c)
@@ -163,7 +164,7 @@ static void show_cost(struct buf *out, const struct status_cost *c)
                c->cpu_percent, rss, c->threads, poll, socket);
     name(out, "");
     uint64_t user = c->collect_cpu_ns > c->collect_kernel_ns ? c->collect_cpu_ns - c->collect_kernel_ns : 0;
-    buf_printf(out, "%u%% kernel, %u%% parsing and encoding, %u%% passing on\n",
+    buf_printf(out, "%.0f%% kernel, %.0f%% parsing and encoding, %.0f%% passing on\n",
                share(c->collect_kernel_ns, c->cpu_ns), share(user, c->cpu_ns),
                share(c->fan_out_cpu_ns, c->cpu_ns));
     if (c->stretched) {
@@ -392,26 +393,32 @@ static void show_json(struct buf *out, const struct status_msg *m, bool canonica
     buf_char(out, '\n');
 }
 
-int command_status(struct session *s)
+int status_ask(struct session *s, struct status_msg *out, void **memory)
 {
     struct rpc_bytes reply = {0};
-    struct status_msg m;
-    void *memory = NULL;
     struct err e = {0};
     int rc = session_call(s, METHOD, NULL, &reply);
     if (rc != 0)
         return rc;
-    rc = status_msg_decode(reply.data, reply.len, &m, &memory, &e);
-    if (rc == 0) {
-        if (s->options->output == OUTPUT_TABLE)
-            show_text(&s->out->data, &m);
-        else
-            show_json(&s->out->data, &m, s->options->output == OUTPUT_PROTOJSON);
-        status_msg_free(memory);
-    } else {
-        output_note(s->out, "%s: %s", s->options->target, e.text);
-        rc = EXIT_FAILED;
-    }
+    rc = status_msg_decode(reply.data, reply.len, out, memory, &e);
     rpc_bytes_free(&reply);
-    return rc;
+    if (rc == 0)
+        return EXIT_DONE;
+    output_note(s->out, "%s: %s", s->options->target, e.text);
+    return EXIT_FAILED;
+}
+
+int command_status(struct session *s)
+{
+    struct status_msg m;
+    void *memory = NULL;
+    int rc = status_ask(s, &m, &memory);
+    if (rc != EXIT_DONE)
+        return rc;
+    if (s->options->output == OUTPUT_TABLE)
+        show_text(&s->out->data, &m);
+    else
+        show_json(&s->out->data, &m, s->options->output == OUTPUT_PROTOJSON);
+    status_msg_free(memory);
+    return EXIT_DONE;
 }

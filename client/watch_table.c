@@ -151,7 +151,8 @@ static int keep(struct watch_table *t, const struct top_sample *s)
         t->kept[place] = (struct kept){.base = *s, .next = *s};
     }
     struct kept *k = &t->kept[place];
-    if (s->timestamp_ns - k->next.timestamp_ns >= RATE_STEP_US * NS_PER_US) {
+    /* A clock that was set back counts as well: what is before it says nothing any more. */
+    if ((uint64_t)s->timestamp_ns - (uint64_t)k->next.timestamp_ns >= RATE_STEP_US * NS_PER_US) {
         k->base = k->next;
         k->next = *s;
     }
@@ -201,44 +202,15 @@ static void forget_old(struct watch_table *t)
 
 /* ---- Rows ---- */
 
-static void put_count(const struct watch_table *t, struct table *table, uint64_t n)
+/* A number, as it is or as |in_units| writes it. */
+static void put_number(const struct watch_table *t, struct table *table, uint64_t n,
+                       void (*in_units)(uint64_t n, char *out))
 {
-    char text[24];
+    char text[UNITS_TEXT_MAX];
     if (t->view->numeric)
         snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
     else
-        units_count(n, text);
-    table_cell_str(table, text);
-}
-
-static void put_rate(const struct watch_table *t, struct table *table, float rate)
-{
-    char text[24];
-    uint64_t n = (uint64_t)(rate + 0.5F);
-    if (t->view->numeric)
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
-    else
-        units_rate(n, text);
-    table_cell_str(table, text);
-}
-
-static void put_rtt(const struct watch_table *t, struct table *table, uint32_t us)
-{
-    char text[24] = "";
-    if (us && t->view->numeric)
-        snprintf(text, sizeof(text), "%u", us);
-    else if (us)
-        units_time_us(us, text);
-    table_cell_str(table, text);
-}
-
-static void put_bytes(const struct watch_table *t, struct table *table, uint64_t n)
-{
-    char text[24];
-    if (t->view->numeric)
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
-    else
-        units_bytes(n, text);
+        in_units(n, text);
     table_cell_str(table, text);
 }
 
@@ -248,19 +220,22 @@ static void put_flow(const struct watch_table *t, struct table *table, const str
     const struct top_sample *s = &k->now;
     bool any = top_rates_between(&k->base, s, &rates);
     if (any) {
-        put_rate(t, table, rates.sent);
-        put_rate(t, table, rates.received);
+        put_number(t, table, (uint64_t)(rates.sent + 0.5F), units_rate);
+        put_number(t, table, (uint64_t)(rates.received + 0.5F), units_rate);
     } else {
         table_cell_str(table, "");
         table_cell_str(table, "");
     }
-    put_rtt(t, table, s->rtt_us);
-    put_count(t, table, s->cwnd);
-    put_count(t, table, s->unacked);
-    put_bytes(t, table, top_sample_queue(s));
-    put_count(t, table, s->total_retrans);
+    if (s->rtt_us)
+        put_number(t, table, s->rtt_us, units_time_us);
+    else
+        table_cell_str(table, "");
+    put_number(t, table, s->cwnd, units_count);
+    put_number(t, table, s->unacked, units_count);
+    put_number(t, table, top_sample_queue(s), units_bytes);
+    put_number(t, table, s->total_retrans, units_count);
     if (any)
-        put_count(t, table, (uint64_t)(rates.retrans + 0.5F));
+        put_number(t, table, (uint64_t)(rates.retrans + 0.5F), units_count);
     else
         table_cell_str(table, "");
     table_cell_str(table, any ? top_limit_names[rates.limit] : "");
