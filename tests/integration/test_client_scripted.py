@@ -408,6 +408,34 @@ def test_watch_of_a_state_without_a_name(arguments):
         server.stop(None)
 
 
+def test_numbers_at_their_ends():
+    """No difference or share of such numbers fits into what they are computed with."""
+    least, most = -2**63, 2**64 - 1
+    reply = st.GetResponse(
+        schedule=st.Schedule(next_poll_ns=least, burst=st.Burst(left=1, next_poll_ns=least)),
+        cost=st.Cost(cpu_ns=1, collect_cpu_ns=most, collect_kernel_ns=most, fan_out_cpu_ns=most, cpu_percent=1e300))
+    ticks = [focus.WatchResponse(tick=i + 1, sockets=1, timestamp_ns=t, rows=rec.Envelope(row=[record(0, t)]))
+             for i, t in enumerate((2**63 - 1, least, 2**63 - 1))]
+
+    class Ends(Raw):
+        def service(self, details):
+            if "Watch" in details.method:
+                return grpc.stream_stream_rpc_method_handler(
+                    lambda requests, context: iter([t.SerializeToString() for t in ticks]))
+            return super().service(details)
+
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((Ends(reply.SerializeToString()),))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        for arguments in (["status"], ["watch", "--count", "3", "sport = 1000"]):
+            r = client(target, "-o", "table", *arguments)
+            assert r.returncode == 0 and r.stderr == "", r
+    finally:
+        server.stop(None)
+
+
 @pytest.mark.parametrize("payload", [
     b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\x01\x02", b"\xa2\x06\x03\x52\x01\xff", b"\x0b" * 30,
     b"\x0a\x08\xfa\x0c\x05\x0a\x03\x0a\x01", os.urandom(300)])
