@@ -146,6 +146,19 @@ static int find_group(const char *name, struct entry *y, struct group *out, stru
     return found ? 0 : err_set(e, ERR_UNKNOWN, "is no group of this machine; " EXPECTED);
 }
 
+int users_group(const char *name, gid_t *out, struct err *e)
+{
+    if (is_number(name))
+        return parse_number(name, out, e);
+    struct entry y = {0};
+    struct group group;
+    int rc = find_group(name, &y, &group, e);
+    if (rc == 0)
+        *out = group.gr_gid;
+    free(y.memory);
+    return rc;
+}
+
 static int resolve_group(const char *name, struct users *out, struct err *e)
 {
     struct entry y = {0};

@@ -22,6 +22,10 @@ struct users {
  * or -ENOMEM with |e| saying what is wrong, without naming |text|. */
 int users_add(struct users *u, const char *text, struct err *e);
 
+/* The group called |name|, or with that number, which nobody needs to have. Returns 0 and it in |out|,
+ * ERR_UNKNOWN, ERR_RANGE or -ENOMEM with |e| saying what is wrong, without naming |name|. */
+int users_group(const char *name, gid_t *out, struct err *e);
+
 /* Whether two texts that users_add accepts are the same, but for the spelling of a number. */
 bool users_same(const char *a, const char *b);
 

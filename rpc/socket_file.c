@@ -2,16 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/users.h"
 
 /* Others may take away what we are about to use: the folder, the lock file. They have done so only when they
  * ended in that moment, so it does not go on. */
@@ -105,24 +105,15 @@ int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path)
 
 int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
 {
-    char memory[4096];
-    struct group group;
-    struct group *found = NULL;
     *out = (gid_t)-1;
     if (!*name)
         return 0;
-    if (strspn(name, "0123456789") == strlen(name)) {
-        errno = 0;
-        unsigned long number = strtoul(name, NULL, 10);
-        if (errno || number >= (gid_t)-1)
-            return err_set(e, ERR_RANGE, "unix_socket_group: %s is no number of a group", name);
-        *out = (gid_t)number;
-        return 0;
-    }
-    if (getgrnam_r(name, &group, memory, sizeof(memory), &found) != 0 || !found)
-        return err_set(e, ERR_UNKNOWN, "unix_socket_group: there is no group %s", name);
-    *out = group.gr_gid;
-    return 0;
+    int rc = users_group(name, out, e);
+    if (rc == ERR_RANGE)
+        return err_set(e, rc, "unix_socket_group: %s is no number of a group", name);
+    if (rc == ERR_UNKNOWN)
+        return err_set(e, rc, "unix_socket_group: there is no group %s", name);
+    return rc;
 }
 
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group)

@@ -274,6 +274,18 @@ def test_mode_and_group_of_a_socket(host):
     assert (mode_of(path), os.stat(path).st_gid) == (0o600, 7)
 
 
+def test_a_group_with_many_members(host):
+    folder = host.folder()
+    with open("/etc/group", encoding="utf-8") as f:
+        groups = f.read()
+    with open(f"{folder}/group", "w", encoding="utf-8") as f:
+        f.write(groups + "xtcp2-many:x:61234:" + ",".join(f"user-number-{i}" for i in range(5000)) + "\n")
+    path = f"{folder}/s"
+    host.daemon("--poll-frequency", "1h", "--unix-socket-group", "xtcp2-many", listen=(f"unix:{path}",),
+                wrapper=("unshare", "-m", "sh", "-c", f'mount --bind {folder}/group /etc/group && exec "$@"', "sh"))
+    assert os.stat(path).st_gid == 61234
+
+
 # ---- What fails ----
 
 def test_what_fails_changes_nothing(host, ours):
