@@ -132,7 +132,9 @@ struct focus_slot {
 
 void focus_slot_init(struct focus_slot *s);
 void focus_slot_fini(struct focus_slot *s);
-/* Begins anew: what waits of an earlier selection is dropped. |info| is copied. Returns 0 or -ENOMEM. */
+/* Drops what waits of an earlier selection. */
+void focus_slot_drop(struct focus_slot *s);
+/* What the new one has come to, to be told before its first tick. |info| is copied. Returns 0 or -ENOMEM. */
 int focus_slot_info(struct focus_slot *s, const struct focus_info *info);
 /* A tick's |rows| (exchanged with those of the slot) take the place of those that wait. */
 void focus_slot_tick(struct focus_slot *s, const struct focus_tick *tick, struct buf *rows, uint64_t n_rows);

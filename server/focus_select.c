@@ -270,6 +270,7 @@ static void add_named(struct focus_watch *w, const struct focus_socket *s, struc
 void focus_watch_begin(struct focus_watch *w, struct focus_selection *s, struct inventory *inventory)
 {
     focus_watch_clear(w);
+    focus_slot_drop(&w->slot);
     focus_selection_unref(w->current);
     w->current = s;
     w->started = false;

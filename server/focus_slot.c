@@ -41,13 +41,21 @@ void focus_slot_fini(struct focus_slot *s)
     pthread_mutex_destroy(&s->lock);
 }
 
+void focus_slot_drop(struct focus_slot *s)
+{
+    pthread_mutex_lock(&s->lock);
+    forget_lists(s);
+    buf_reset(&s->info);
+    s->full = false;
+    s->tick = (struct focus_tick){0};
+    pthread_mutex_unlock(&s->lock);
+}
+
 int focus_slot_info(struct focus_slot *s, const struct focus_info *info)
 {
     pthread_mutex_lock(&s->lock);
     buf_reset(&s->info);
     int rc = focus_info_encode(&s->info, info);
-    s->full = false;
-    s->tick = (struct focus_tick){0};
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

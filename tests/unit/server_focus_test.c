@@ -253,6 +253,35 @@ static void test_empty_places_are_left(void **state)
     watch_free(w);
 }
 
+/* Nothing of an earlier selection comes after the info of the next. */
+static void test_another_selection_begins_with_nothing(void **state)
+{
+    (void)state;
+    struct focus_event event;
+    bool more;
+    struct exact_socket id = socket_with(7);
+    struct focus_about about = {.state = 1, .ended = FOCUS_END_CLOSED};
+    struct focus_place p = {.where = {.name = (char *)"blue"}, .ids = &id, .about = &about, .n = 1};
+    struct focus_watch *w = watch_new(5);
+    assert_int_equal(focus_slot_ended(&w->slot, &p, 0, 1), 0);
+    put_tick(&w->slot, 1, "old", 1, 5);
+    focus_watch_begin(w, focus_selection_ref(w->current), NULL);
+    assert_empty(&w->slot);
+    focus_watch_start(w, NULL);
+    put_tick(&w->slot, 1, "new", 1, 0);
+    uint8_t *bytes = take(&w->slot, &event, &more);
+    assert_non_null(event.info);
+    focus_event_free(&event);
+    free(bytes);
+    bytes = take(&w->slot, &event, &more);
+    assert_memory_equal(event.rows, "new", 3);
+    assert_int_equal(event.tick.n_ended, 0);
+    assert_int_equal(event.tick.ticks_skipped, 0);
+    focus_event_free(&event);
+    free(bytes);
+    watch_free(w);
+}
+
 /* ---- When to search ---- */
 
 static void test_searches_rest(void **state)
@@ -301,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_newest_tick_waits),
         cmocka_unit_test(test_ends_and_errors_are_kept),
+        cmocka_unit_test(test_another_selection_begins_with_nothing),
         cmocka_unit_test(test_a_search_adds_what_is_new),
         cmocka_unit_test(test_what_has_ended_does_not_come_back),
         cmocka_unit_test(test_empty_places_are_left),
