@@ -318,16 +318,18 @@ static void begin_anew(struct watch_table *t)
     t->sockets = NULL;
 }
 
-/* Cuts |b| after |max| lines; returns how many there are. */
-static size_t cut_lines(struct buf *b, size_t max)
+/* Appends the first |max| lines of |b|, each cut to |width| columns: one that is wrapped would be two.
+ * Returns how many. */
+static size_t put_lines(struct buf *out, const struct buf *b, size_t max, size_t width)
 {
     size_t lines = 0;
-    for (size_t i = 0; i < b->len; i++) {
-        if (b->data[i] != '\n')
-            continue;
-        lines++;
-        if (lines == max)
-            b->len = i + 1;
+    for (size_t at = 0; at < b->len && lines < max; lines++) {
+        const char *line = b->data + at;
+        const char *end = memchr(line, '\n', b->len - at);
+        size_t n = end ? (size_t)(end - line) : b->len - at;
+        text_clean(out, line, n, width);
+        buf_char(out, '\n');
+        at += n + 1;
     }
     return lines;
 }
@@ -344,13 +346,12 @@ static int draw(struct watch_table *t, const char *caption)
 {
     size_t height = output_height(t->out);
     buf_reset(&t->drawn);
-    text_clean(&t->drawn, caption, strlen(caption), output_width(t->out));
+    buf_str(&t->drawn, caption);
     buf_char(&t->drawn, '\n');
     int rc = t->view->chosen ? lay_out_chosen(t, &t->drawn) : lay_out_own(t, &t->drawn);
     begin_anew(t);
     watch_table_hide(t);
-    t->lines = cut_lines(&t->drawn, height > 2 ? height - 1 : SIZE_MAX);
-    buf_bytes(&t->out->data, t->drawn.data, t->drawn.len);
+    t->lines = put_lines(&t->out->data, &t->drawn, height > 2 ? height - 1 : SIZE_MAX, output_width(t->out));
     return rc;
 }
 

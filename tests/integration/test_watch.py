@@ -198,12 +198,13 @@ def test_on_a_terminal_it_stays_in_its_place(host, daemon, pair):
     assert t.process.returncode == 0
 
 
-def test_a_small_terminal(host, daemon, pair):
-    """What does not fit is left out: it never scrolls."""
+@pytest.mark.parametrize("columns", [[], ["--columns", "netns,rtt,cwnd,min_rtt,bytes_acked,unacked,snd_mss,rto"]])
+def test_a_small_terminal(host, daemon, pair, columns):
+    """What does not fit is left out: it never scrolls, and no line is wrapped."""
     for _ in range(20):
         host.keep(socket.create_connection(("127.0.0.1", pair.port)))
         pair.listener.accept()
-    t = host.keep(Terminal(host, 40, 10, command(daemon, "--rate", "20", f"dport = {pair.port}")))
+    t = host.keep(Terminal(host, 40, 10, command(daemon, "--rate", "20", *columns, f"dport = {pair.port}")))
     back = "\033[9A\r\033[J"
     until(lambda: t.read().count(back) >= 3, 10, "it is drawn again and again")
     frames = t.text.split(back)
