@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Compares the compiled protos with the recorded contract in tests/data/wire/*.tsv.
 
-usage: wire_contract.py PROTOSET DIRECTORY
+usage: wire_contract.py PROTOSET DIRECTORY DOCUMENT
 
 Both ways: what the tables say must be in the descriptors exactly so, and what the descriptors have must be in a table.
+DOCUMENT, docs/api.md, has to list each field of additions.tsv with its number.
 """
 import pathlib
 import sys
@@ -66,12 +67,21 @@ def descriptor_rows(path):
             yield from service_rows(service, file.package)
 
 
-def table_rows(directory):
-    for path in sorted(directory.glob("*.tsv")):
+def table_rows(directory, pattern="*.tsv"):
+    for path in sorted(directory.glob(pattern)):
         for line in path.read_text().splitlines():
             if not line.startswith("#"):
                 cells = line.split("\t")
                 yield tuple(cells + [""] * (6 - len(cells)))
+
+
+def documented_fields(directory):
+    """The rows that the document has for the fields of ours."""
+    messages = {}
+    for kind, parent, name, number, *_ in table_rows(directory, "additions.tsv"):
+        if kind == "field":
+            messages.setdefault(parent.split(".", 2)[2], []).append(f"`{name}` {number}")
+    return [f"| `{message}` | {', '.join(fields)} |" for message, fields in messages.items()]
 
 
 def main():
@@ -83,8 +93,12 @@ def main():
         print("in the tables, not in the protos:", *row)
     for row in sorted(compiled - recorded):
         print("in the protos, not in the tables:", *row)
+    text = pathlib.Path(sys.argv[3]).read_text(encoding="utf-8").splitlines()
+    missing = [row for row in documented_fields(pathlib.Path(sys.argv[2])) if row not in text]
+    for row in missing:
+        print(f"not in {sys.argv[3]}:", row)
     print(f"{len(recorded & compiled)} rows agree")
-    sys.exit(compiled != recorded)
+    sys.exit(compiled != recorded or bool(missing))
 
 
 if __name__ == "__main__":
