@@ -141,6 +141,26 @@ static int tick(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
     return rc;
 }
 
+/* Has the call of |w|, if it is still there, take what waits in the slot; or ends it, for |code|. */
+static void call_up(const struct focus_ticker *t, struct focus_watch *w, int code)
+{
+    struct focus *f = t->focus;
+    struct rpc_call *call = NULL;
+    pthread_mutex_lock(&f->lock);
+    if (w->call && code)
+        hub_abort(f->options.hub, w->call, ERR_LIMIT,
+                  "the client reads too slowly: too many ended sockets wait for it");
+    else if (w->call && t->abroad)
+        hub_kick(f->options.hub, w->call);
+    else if (w->call)
+        call = rpc_call_ref(w->call);
+    pthread_mutex_unlock(&f->lock);
+    if (!call)
+        return;
+    rpc_call_kick(call); /* gRPC, on the thread that never leaves home, and without the lock */
+    rpc_call_unref(call);
+}
+
 /* Returns 0, or ERR_CANCELLED: the thread is not at home any more. */
 static int serve(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
 {
@@ -154,14 +174,10 @@ static int serve(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
     if (hand_over(t, w, due_ns))
         return 0;
     int rc = tick(t, w, due_ns);
-    if (rc == 0 && !t->abroad)
-        rpc_call_kick(w->call);
-    else if (rc == 0)
-        hub_kick(f->options.hub, w->call);
-    else if (rc != ERR_CANCELLED)
-        hub_abort(f->options.hub, w->call, ERR_LIMIT,
-                  "the client reads too slowly: too many ended sockets wait for it");
-    return rc == ERR_CANCELLED ? rc : 0;
+    if (rc == ERR_CANCELLED)
+        return rc;
+    call_up(t, w, rc);
+    return 0;
 }
 
 /* The thread is in a wrong namespace and must not do anything any more. */

@@ -157,10 +157,10 @@ struct focus_gone {
 struct focus_watch {
     _Atomic uint32_t refs;
     struct focus *focus;
-    struct rpc_call *call;
     struct focus_slot slot;
 
     /* Under focus.lock. */
+    struct rpc_call *call;         /* NULL once it is closed: no thread of ours lets the last reference go */
     struct focus_selection *asked; /* the newest */
     struct focus_found *found;     /* what a search for it gave, until the next tick takes it */
     bool searching;

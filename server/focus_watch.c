@@ -19,7 +19,8 @@ void focus_watch_unref(struct focus_watch *w)
     focus_selection_unref(w->current);
     focus_found_free(w->found);
     focus_slot_fini(&w->slot);
-    rpc_call_unref(w->call);
+    if (w->call)
+        rpc_call_unref(w->call);
     free(w);
 }
 
@@ -71,6 +72,8 @@ void focus_close(struct focus_watch *w)
     struct focus *f = w->focus;
     bool found = false;
     pthread_mutex_lock(&f->lock);
+    struct rpc_call *call = w->call;
+    w->call = NULL;
     w->closed = true;
     f->units -= w->units;
     w->units = 0;
@@ -80,6 +83,7 @@ void focus_close(struct focus_watch *w)
             f->watches[i] = f->watches[--f->n];
     }
     pthread_mutex_unlock(&f->lock);
+    rpc_call_unref(call);
     if (found)
         focus_watch_unref(w);
     focus_watch_unref(w);
