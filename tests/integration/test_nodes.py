@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 from concurrent import futures
@@ -10,6 +11,7 @@ from concurrent import futures
 import grpc
 import pytest
 
+from harness import paths
 from harness.waiting import bound
 from test_client_scripted import (LIMIT, Daemon, Records, client, daemon, marked_poll, rec, rec_rpc, record,  # noqa: F401
                                   records_daemon, running, st, st_rpc)
@@ -311,6 +313,25 @@ def test_all_addresses(daemon):
     else:  # nobody listens at ::1
         assert r.returncode == 3 and json.loads(r.stdout)["node"] == a.target
     assert client(f"localhost:{a.port}", "--all-addresses", "-o", "jsonl", "status").stdout == r.stdout
+
+
+def test_a_name_of_several_addresses(daemon, tmp_path):
+    """Each address is a node of its own, those where nobody listens too."""
+    a = status_daemon(daemon, "1")
+    other = grpc.server(futures.ThreadPoolExecutor(max_workers=2), options=[("grpc.so_reuseport", 0)])
+    st_rpc.add_StatusServiceServicer_to_server(Status("2"), other)
+    assert other.add_insecure_port(f"127.0.0.2:{a.port}") == a.port
+    other.start()
+    hosts = tmp_path / "hosts"
+    hosts.write_text("".join(f"127.0.0.{i} several.test\n" for i in (1, 2, 3)), encoding="ascii")
+    r = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/hosts; shift; exec "$@"', "sh", hosts,
+                        paths.CLIENT, "--target", f"several.test:{a.port}", "--all-addresses", "-o", "jsonl", "status"],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    other.stop(0).wait(LIMIT)
+    assert r.returncode == 3, r.stderr
+    rows = [json.loads(x) for x in r.stdout.splitlines()]
+    assert sorted((x["node"], x["version"]) for x in rows) == [(f"127.0.0.{i}:{a.port}", str(i)) for i in (1, 2)]
+    assert f"nothing listens at 127.0.0.3:{a.port}" in r.stderr
 
 
 # ---- Many ----
