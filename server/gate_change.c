@@ -87,11 +87,12 @@ static mode_t socket_mode(const struct config *c)
     return modes[c->unix_socket_mode];
 }
 
-/* Certificates: read now, when they are other files than those in use. */
+/* Certificates: read now, unless these files are in use. */
 static int prepare_tls(const struct gate *g, struct gate_change *ch, struct err *e)
 {
     const struct rpc_tls_files files = gate_tls_files(ch->config);
-    return g->tls && rpc_tls_same_files(g->tls, &files) ? 0 : gate_read_tls(ch->config, &ch->tls, e);
+    bool in_use = g->tls && g->config->grpc_tls_listen.n > 0 && rpc_tls_same_files(g->tls, &files);
+    return in_use ? 0 : gate_read_tls(ch->config, &ch->tls, e);
 }
 
 /* Finds the doors that stay. |plan| i gets ch->next[i], NULL when it is to be opened. */

@@ -323,6 +323,23 @@ def test_what_fails_changes_nothing(host, ours):
     check_whole(polls)
 
 
+def test_certificates_are_read_when_tls_comes_back(host, ours):
+    tls = local()
+    cert, key = ours.issue("server", cn="daemon", sans=[NAME])
+    d = host.daemon("--poll-frequency", "1h", "--config-watch", "off", "--grpc-tls-listen", tls, "--tls-cert-file",
+                    cert, "--tls-key-file", key)
+    c = host.connect(d)
+    change(c, tls_listen=[])
+    with open(cert, "r+b") as f:
+        good = f.read()
+        f.truncate(0)
+        assert "holds no certificate" in refused(c, tls_listen=[tls])
+        f.seek(0)
+        f.write(good)
+    change(c, tls_listen=[tls])
+    assert ask(tls, ca=ours.path) == READ
+
+
 def test_a_failing_reload_names_the_listener(host):
     path = f"{host.folder()}/xtcp2.yaml"
     first = local()
