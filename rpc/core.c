@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -52,9 +51,6 @@ void rpc_core_init(void)
     setenv("GRPC_DNS_RESOLVER", "native", 0);
     gpr_set_log_function(log_line);
     grpc_init();
-    const char *verbosity = getenv("GRPC_VERBOSITY");
-    if (verbosity && strcasecmp(verbosity, "NONE") == 0)
-        gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR); /* the end of a listener is told there alone */
 }
 
 void rpc_core_fini(void)

@@ -216,10 +216,9 @@ def test_a_port_that_is_taken(host, start, ours):
 
 
 def test_a_listener_that_has_died_comes_back(host, ours):
-    """Without a descriptor gRPC's listener stops for good; ours is made anew, and streams go on. What gRPC logs is how the
-    daemon learns of it, whatever the environment says about that log."""
+    """Without a descriptor gRPC's listener stops for good; ours is made anew, and streams go on."""
     d = host.daemon("--poll-frequency", "200ms", "--poll-timeout", "100ms", "--log-level", "debug", *with_tls(ours),
-                    wrapper=("env", "GRPC_VERBOSITY=NONE", "prlimit", "--nofile=60:60"))
+                    wrapper=("prlimit", "--nofile=60:60"))
     d.allow("no descriptor", "Too many open files", "turned away", "trying again", "is made anew")
     target = tls_target(d)
     address, port = target.rsplit(":", 1)
