@@ -99,12 +99,23 @@ static const char *const bash_actions[] = {
     [VALUES_OTHER] = ":",
 };
 
+/* Whether |letter| before a command is an option with a value. */
+static bool is_global_with_value(char letter)
+{
+    for (const struct option_def *d = options_global; d->name; d++)
+        if (d->letter == letter && letter && d->value)
+            return true;
+    return false;
+}
+
 /* A branch of a case for each option of |defs| with a value, behind the command |name| (*: any). */
 static void bash_values(struct buf *out, const char *name, const struct option_def *defs)
 {
     for (const struct option_def *d = defs; d && d->name; d++) {
         enum values values = values_called(d->value);
         char prefix[64];
+        if (values == VALUES_NONE && is_global_with_value(d->letter))
+            buf_printf(out, "    %s/-%c) ;;\n", name, d->letter); /* a flag here */
         if (values == VALUES_NONE)
             continue;
         snprintf(prefix, sizeof(prefix), "%s/", name);

@@ -394,6 +394,8 @@ def test_bash(scripts):
     assert complete(script, "completion", "b") == ["bash"]
     assert str(scripts / "zsh") in complete(script, "apply", str(scripts / "z"))
     assert complete(script, "burst", "-n", "") == []
+    assert complete(script, "stream", "-H", "--col") == ["--columns"]  # no value
+    assert complete(script, "status", "-H", "--out") == []
 
 
 @pytest.mark.parametrize("shell, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])])
