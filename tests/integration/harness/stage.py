@@ -130,7 +130,8 @@ class Stage:
         settings.mkdir(parents=True)
         (settings / "client.yaml").write_text(SETTINGS)
         self.environment = {"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}", "LANG": "C.UTF-8",
-                            "COLUMNS": "100", "TERM": "xterm-256color"}
+                            "COLUMNS": "100", "TERM": "xterm-256color",
+                            **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def run(self, command):
         """What |command| prints on both outputs, run by a shell on host web1."""
