@@ -90,9 +90,9 @@ def test_stream_ends_well_with_a_signal(host):
 def test_stream_outlives_the_terminal_behind_nohup(host):
     d = host.daemon("--poll-frequency", "50ms")
     for nohup in (True, False):
-        p = host.process(paths.CLIENT, "--target", d.target, "-o", "jsonl", "stream", stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL,
-                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL))
+        how = "trap '' HUP; " if nohup else ""
+        p = host.process("/bin/sh", "-c", how + 'exec "$@"', "sh", paths.CLIENT, "--target", d.target, "-o", "jsonl",
+                         "stream", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         host.keep(p.stdout)
         assert json.loads(p.stdout.readline())
         p.send_signal(signal.SIGHUP)
