@@ -176,9 +176,9 @@ class Terminal:
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         environment = {**os.environ, "TERM": "xterm", **(env or {})}
         environment.pop("COLUMNS", None)
-        self.process = subprocess.Popen(command, stdin=side, stdout=side, stderr=errors or side, env=environment,
-                                        start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        # setsid(1) and no preexec_fn: that would fork, which the threads of gRPC in here may block.
+        self.process = subprocess.Popen(["setsid", "--ctty", *command], stdin=side, stdout=side, stderr=errors or side,
+                                        env=environment)
         os.close(side)
         self.text = ""
 
