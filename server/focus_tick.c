@@ -39,13 +39,16 @@ static enum focus_end_reason why_not_there(const struct focus_about *about)
 }
 
 /* Whether |p| has the socket |i|, which has just been found out, a second time: who names a socket without
- * its cookie does not know that a search found it too. */
+ * its cookie does not know that a search found it too. An entry with its cookie but other ports is none: a
+ * name that nobody has. */
 static bool is_twice(const struct focus_place *p, size_t i)
 {
-    const uint32_t *cookie = p->ids[i].id.idiag_cookie;
+    const struct inet_diag_sockid *id = &p->ids[i].id;
     for (size_t k = 0; k < p->n; k++) {
-        const uint32_t *other = p->ids[k].id.idiag_cookie;
-        if (k != i && other[0] == cookie[0] && other[1] == cookie[1] && !p->about[k].twice)
+        const struct inet_diag_sockid *other = &p->ids[k].id;
+        if (k != i && other->idiag_cookie[0] == id->idiag_cookie[0] &&
+            other->idiag_cookie[1] == id->idiag_cookie[1] && other->idiag_sport == id->idiag_sport &&
+            other->idiag_dport == id->idiag_dport && !p->about[k].twice)
             return true;
     }
     return false;

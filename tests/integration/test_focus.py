@@ -144,7 +144,7 @@ def test_sockets_that_are_named(host, client, family):
         focus_pb.SocketId(family=family, source=host_bytes, source_port=p.port, netns="default",
                           cookie=cookie_of(p.listener)),
         focus_pb.SocketId(family=family, source=host_bytes, source_port=p.port, destination=host_bytes,
-                          destination_port=p.near_port, cookie=cookie_of(p.far) + 1),
+                          destination_port=p.near_port, cookie=cookie_of(p.listener)),  # another one's
         focus_pb.SocketId(family=family, source=host_bytes, source_port=p.port, netns="nowhere"),
     ]
     with Watch(client, sockets=named, interval_ns=20 * MS) as w:
