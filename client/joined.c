@@ -7,7 +7,6 @@
 #include "client/join.h"
 #include "client/join_show.h"
 #include "client/merge.h"
-#include "client/reader.h"
 #include "lib/clock.h"
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
@@ -40,41 +39,12 @@ static int take_record(void *context, const record_message *m, const char *node)
     return join_add(&d->join, d->node, m);
 }
 
-static int on_request(void *context, size_t i, struct buf *request)
-{
-    struct joined *d = context;
-    return reader_request(&d->readers[i], request);
-}
-
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
     struct joined *d = context;
     d->node = i;
     int rc = reader_message(&d->readers[i], message, e);
     return rc == -ENOMEM ? err_set(e, rc, "more sockets than fit into memory") : rc;
-}
-
-static void on_end(void *context, size_t i)
-{
-    struct joined *d = context;
-    reader_end(&d->readers[i]);
-}
-
-static void on_idle(void *context, size_t i)
-{
-    (void)context, (void)i; /* nothing is shown before all is there */
-}
-
-static void on_again(void *context, size_t i)
-{
-    struct joined *d = context;
-    reader_again(&d->readers[i]);
-}
-
-static bool on_refused(void *context, size_t i)
-{
-    struct joined *d = context;
-    return reader_refused(&d->readers[i]);
 }
 
 static int open_join(struct joined *d, struct err *e)
@@ -165,16 +135,9 @@ int fleet_join(struct fleet *fleet)
     struct joined d = {.fleet = fleet};
     struct merge *m = NULL;
     struct err e = {0};
-    const struct merge_user user = {.method = METHOD,
-                                    .polls = true,
-                                    .context = &d,
-                                    .request = on_request,
-                                    .message = on_message,
-                                    .end = on_end,
-                                    .idle = on_idle,
-                                    .again = on_again,
-                                    .refused = on_refused};
     int rc = open_join(&d, &e);
+    const struct merge_user user = {
+        .method = METHOD, .polls = true, .readers = d.readers, .context = &d, .message = on_message};
     if (rc == 0 && (rc = merge_new(fleet, &user, &m)) != 0)
         err_set(&e, rc, "out of memory");
     if (rc == 0) {

@@ -139,13 +139,13 @@ static void open_line(struct feed *f)
                                        .half_close = !m->user->polls};
     buf_init(&request);
     if (f->again)
-        m->user->again(m->user->context, f->i);
+        reader_again(&m->user->readers[f->i]);
     f->again = true;
     f->edges = f->rows = false;
     f->heard_ns = clock_mono_ns();
     f->state = FEED_BUSY;
     session_channel_options(&f->node->options, &how);
-    int rc = m->user->request(m->user->context, f->i, &request);
+    int rc = reader_request(&m->user->readers[f->i], &request);
     if (rc == 0)
         rc = rpc_line_open(m->many, &call, f, &f->line, &e);
     else
@@ -259,7 +259,7 @@ static void on_ended(struct feed *f, const struct rpc_status *status)
         connected(f);
     if (!pass_on(f))
         return;
-    if (status->code == CODE_UNIMPLEMENTED && m->user->refused(m->user->context, f->i)) {
+    if (status->code == CODE_UNIMPLEMENTED && reader_refused(&m->user->readers[f->i])) {
         close_line(f, FEED_CLOSED);
         open_line(f);
         return;
@@ -306,10 +306,10 @@ static void on_time(struct feed *f, int64_t now)
     if (f->state == FEED_WAITING) {
         open_line(f);
     } else if (f->n_held) {
-        if (pass_on(f))
-            m->user->idle(m->user->context, f->i);
+        if (pass_on(f) && m->user->idle)
+            m->user->idle(m->user->context);
     } else if (!f->edges && f->rows) {
-        m->user->end(m->user->context, f->i);
+        reader_end(&m->user->readers[f->i]);
         poll_complete(f);
     } else {
         notes_add(&m->notes, "no answer from %s within 30s", f->node->told);
@@ -394,7 +394,7 @@ static void ask(struct feed *f)
     f->state = FEED_BUSY;
     f->heard_ns = clock_mono_ns();
     /* When sending fails the call has ended, and an event tells how. */
-    if (m->user->request(m->user->context, f->i, &request) == 0)
+    if (reader_request(&m->user->readers[f->i], &request) == 0)
         rpc_line_send(f->line, request.data, request.len);
     buf_free(&request);
 }

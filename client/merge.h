@@ -9,6 +9,7 @@
 
 #include "client/nodes.h"
 #include "client/output.h"
+#include "client/reader.h"
 #include "client/stop.h"
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -26,24 +27,18 @@ struct fleet {
 struct merge;
 struct feed; /* the stream of one node */
 
-/* What is done with the messages. |i| is the node's number. */
+/* Who reads the messages, and what is done with them. |i| is the node's number. */
 struct merge_user {
     const char *method;
     bool polls; /* a bidirectional stream on which each request is a poll; else one that only listens */
+    struct reader *readers; /* one for each node: what it is asked for, and where its stream is */
     void *context;
-    /* Makes |request| what node |i| is asked for. Returns 0 or -ENOMEM. */
-    int (*request)(void *context, size_t i, struct buf *request);
     /* A message of node |i|. Those of one poll come together. Returns 0, 1 when no more is wanted of this
      * node, 2 when no more is wanted of any, or a negative error with |e|: the stream is given up. */
     int (*message)(void *context, size_t i, const struct rpc_bytes *message, struct err *e);
-    /* A poll of a node that marks no edges is over. */
-    void (*end)(void *context, size_t i);
-    /* What has come so far may be shown: the rest of the poll is late. */
-    void (*idle)(void *context, size_t i);
-    /* The node's stream begins anew. */
-    void (*again)(void *context, size_t i);
-    /* The node does not know what it is asked for. Returns true when a new request asks for less. */
-    bool (*refused)(void *context, size_t i);
+    /* What has come so far may be shown: the rest of a poll is late. NULL: nothing is shown before its end.
+     */
+    void (*idle)(void *context);
 };
 
 /* Returns 0 and the streams in |out|, none of them open, or -ENOMEM. What it is given must outlive it. */

@@ -6,7 +6,6 @@
 
 #include "client/command.h"
 #include "client/merge.h"
-#include "client/reader.h"
 #include "client/show.h"
 #include "lib/clock.h"
 
@@ -20,12 +19,6 @@ struct merged {
     bool limited;
     uint64_t max_polls; /* of each node; 0: no limit */
 };
-
-static int on_request(void *context, size_t i, struct buf *request)
-{
-    struct merged *d = context;
-    return reader_request(&d->readers[i], request);
-}
 
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
@@ -43,38 +36,20 @@ static int on_message(void *context, size_t i, const struct rpc_bytes *message, 
     return d->max_polls && r->n_polls >= d->max_polls;
 }
 
-static void on_end(void *context, size_t i)
+static void on_idle(void *context)
 {
     struct merged *d = context;
-    reader_end(&d->readers[i]);
-}
-
-static void on_idle(void *context, size_t i)
-{
-    struct merged *d = context;
-    (void)i;
     records_flush(d->show.records);
 }
 
-static void on_again(void *context, size_t i)
-{
-    struct merged *d = context;
-    reader_again(&d->readers[i]);
-}
-
-static bool on_refused(void *context, size_t i)
-{
-    struct merged *d = context;
-    return reader_refused(&d->readers[i]);
-}
-
 /* Each node's reader; the records of all go to one place. */
-static int open_readers(struct merged *d)
+static int open_readers(struct merged *d, struct merge_user *user)
 {
     const struct nodes *nodes = d->fleet->nodes;
     d->readers = calloc(nodes->n, sizeof(*d->readers));
     if (!d->readers)
         return -ENOMEM;
+    user->readers = d->readers;
     for (size_t i = 0; i < nodes->n; i++) {
         struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
         reader_init(&d->readers[i], &as, d->show.records, d->show.query);
@@ -130,22 +105,18 @@ static int run(struct fleet *fleet, bool polls, uint64_t count)
 {
     struct merged d = {.fleet = fleet};
     struct merge *m = NULL;
-    const struct merge_user user = {.method = polls ? SERVICE "PollFlatRecords" : SERVICE "FlatRecords",
-                                    .polls = polls,
-                                    .context = &d,
-                                    .request = on_request,
-                                    .message = on_message,
-                                    .end = on_end,
-                                    .idle = on_idle,
-                                    .again = on_again,
-                                    .refused = on_refused};
+    struct merge_user user = {.method = polls ? SERVICE "PollFlatRecords" : SERVICE "FlatRecords",
+                              .polls = polls,
+                              .context = &d,
+                              .message = on_message,
+                              .idle = on_idle};
     if (!polls) {
         d.left = fleet->options->count;
         d.limited = d.left != 0;
         d.max_polls = fleet->options->polls;
     }
     int rc = show_open(&d.show, fleet->options, fleet->out, true);
-    if (rc == EXIT_DONE && (open_readers(&d) != 0 || merge_new(fleet, &user, &m) != 0)) {
+    if (rc == EXIT_DONE && (open_readers(&d, &user) != 0 || merge_new(fleet, &user, &m) != 0)) {
         output_note(fleet->out, "out of memory");
         rc = EXIT_FAILED;
     } else if (rc == EXIT_DONE) {

@@ -41,20 +41,12 @@ static bool on_refused(void *context)
 
 static int exit_code(struct session *s, const struct stream *st, enum follow_end end)
 {
-    switch (end) {
-    case FOLLOW_DONE:
-    case FOLLOW_STOPPED:
-        return EXIT_DONE;
-    case FOLLOW_FAILED:
-        return EXIT_FAILED;
-    case FOLLOW_TIMEOUT:
-        break;
-    }
-    if (!s->options->count && !s->options->polls)
-        return EXIT_DONE; /* it was asked to listen so long */
-    output_note(s->out, "the time is over, with %" PRIu64 " records of %" PRIu64 " complete polls",
-                st->reader.n_records, st->reader.n_polls);
-    return EXIT_FAILED;
+    /* With nothing else to end it, it was asked to listen so long. */
+    bool early = end == FOLLOW_TIMEOUT && (s->options->count || s->options->polls);
+    if (early)
+        output_note(s->out, "the time is over, with %" PRIu64 " records of %" PRIu64 " complete polls",
+                    st->reader.n_records, st->reader.n_polls);
+    return early || end == FOLLOW_FAILED ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int follow(struct session *s, struct stream *st)

@@ -259,19 +259,11 @@ static void on_again(void *context)
 
 static int exit_code(struct watch *w, enum follow_end end)
 {
-    switch (end) {
-    case FOLLOW_DONE:
-    case FOLLOW_STOPPED:
-        return EXIT_DONE;
-    case FOLLOW_FAILED:
-        return EXIT_FAILED;
-    case FOLLOW_TIMEOUT:
-        break;
-    }
-    if (!w->max_ticks)
-        return EXIT_DONE; /* it was asked to listen so long */
-    output_note(w->out, "the time is over, after %" PRIu64 " ticks", w->ticks);
-    return EXIT_FAILED;
+    /* With nothing else to end it, it was asked to listen so long. */
+    bool early = end == FOLLOW_TIMEOUT && w->max_ticks;
+    if (early)
+        output_note(w->out, "the time is over, after %" PRIu64 " ticks", w->ticks);
+    return early || end == FOLLOW_FAILED ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(struct watch *w)
