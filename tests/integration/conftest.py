@@ -19,6 +19,7 @@ TETHER = ("setpriv", "--pdeathsig", "KILL")
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("skipped: network namespaces need root", returncode=77)
+    netns.leave_host()
 
 
 class Host:

@@ -199,7 +199,8 @@ def test_time_wait_is_an_end(client, pair):
         for _ in range(30):
             assert not w.next().ended
     # Unless the filter asks for it.
-    with Watch(client, filter=f"state time-wait and dport = {pair.port}", interval_ns=10 * MS) as w:
+    filtered = f"state time-wait and sport = {pair.near_port} and dport = {pair.port}"
+    with Watch(client, filter=filtered, interval_ns=10 * MS) as w:
         assert w.info().sockets == 1
         assert w.next().rows.row[0].inet_diag_msg_state == TIME_WAIT
 
