@@ -27,6 +27,7 @@ struct exact {
     int fd;     /* -1: left */
     int own_fd; /* kept open: the daemon's own namespace is not let go anyway. -1: none yet */
     uint64_t cookie;
+    uint64_t own_cookie; /* of own_fd's namespace */
     uint64_t inode;
     uint32_t seq;
     uint8_t requests[BATCH * EXACT_REQUEST_SIZE];
@@ -200,12 +201,12 @@ static int open_socket(void *arg, struct err *e)
 {
     const struct opening *o = arg;
     struct exact *x = o->x;
-    x->fd = o->own ? x->own_fd : -1;
-    if (x->fd < 0)
-        x->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+    bool kept = o->own && x->own_fd >= 0; /* a socket stays in its namespace, so its cookie is known */
+    x->cookie = kept ? x->own_cookie : 0;
+    x->fd = kept ? x->own_fd : socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
     if (x->fd < 0)
         return err_set(e, -errno, "cannot open a NETLINK_SOCK_DIAG socket: %s", err_name(-errno));
-    int rc = netns_cookie(x->fd, &x->cookie);
+    int rc = kept ? 0 : netns_cookie(x->fd, &x->cookie);
     if (rc == 0 && o->want && x->cookie != o->want)
         rc = err_set(e, ERR_GONE, "another namespace is in its place: cookie %llu, expected %llu",
                      (unsigned long long)x->cookie, (unsigned long long)o->want);
@@ -221,10 +222,12 @@ int exact_enter(struct exact *x, const struct collector_ns *ns, struct err *e)
     struct opening o = {.x = x, .want = ns->cookie, .own = ns->own};
     exact_leave(x);
     int rc = exact_inside(x->home_fd, ns, open_socket, &o, &x->inode, e);
-    if (rc)
+    if (rc) {
         exact_leave(x);
-    else if (ns->own)
+    } else if (ns->own) {
         x->own_fd = x->fd;
+        x->own_cookie = x->cookie;
+    }
     return rc;
 }
 
