@@ -28,6 +28,11 @@ static void on_recv(struct rpc_event *event, bool ok);
 static void on_send(struct rpc_event *event, bool ok);
 static void on_status(struct rpc_event *event, bool ok);
 
+static bool is_prompt(const struct rpc_slot *slot)
+{
+    return slot->spec && slot->spec->stream && slot->spec->stream->prompt;
+}
+
 static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
 {
     struct rpc_call *c = calloc(1, sizeof(*c));
@@ -49,6 +54,11 @@ static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, st
     c->on_recv = (struct rpc_event){.fn = on_recv, .call = c};
     c->on_send = (struct rpc_event){.fn = on_send, .call = c};
     c->on_status = (struct rpc_event){.fn = on_status, .call = c};
+    if (is_prompt(slot)) {
+        struct rpc_event *events[] = {&c->on_initial, &c->on_close, &c->on_recv, &c->on_send, &c->on_status};
+        for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+            rpc_callbacks_prepare(events[i]);
+    }
     return c;
 }
 
@@ -114,8 +124,9 @@ int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_qu
     tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
+        grpc_completion_queue *cq = is_prompt(slot) ? s->callbacks.cq : queue->cq;
         grpc_server_request_registered_call(slot->face->core, slot->registered, &c->call, &c->deadline,
-                                            &c->metadata, payload, queue->cq, queue->cq, &c->on_new);
+                                            &c->metadata, payload, cq, queue->cq, &c->on_new);
     } else {
         grpc_server_request_call(slot->face->core, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
                                  &c->on_new);
@@ -220,11 +231,31 @@ static void pump(struct rpc_call *c)
     }
 }
 
+/* A message has been sent, or could not be; the lock is held. */
+static void sent(struct rpc_call *c, bool ok)
+{
+    c->sending = false;
+    if (!ok)
+        c->dead = true;
+    pump(c);
+}
+
 void rpc_call_kick(struct rpc_call *call)
 {
+    bool ok;
+    uint32_t over = 0; /* operations that ended here */
+    rpc_callbacks_expect(&call->on_send);
     pthread_mutex_lock(&call->lock);
     pump(call);
+    for (; rpc_callbacks_arrived(&ok); over++)
+        sent(call, ok);
     pthread_mutex_unlock(&call->lock);
+    rpc_callbacks_expect(NULL);
+    struct rpc_server *s = call->server;
+    for (; over; over--) {
+        rpc_call_unref(call);
+        rpc_server_operation_done(s);
+    }
 }
 
 void rpc_call_finish(struct rpc_call *call, int code, const char *text)
@@ -457,10 +488,7 @@ static void on_send(struct rpc_event *event, bool ok)
 {
     struct rpc_call *c = event->call;
     pthread_mutex_lock(&c->lock);
-    c->sending = false;
-    if (!ok)
-        c->dead = true;
-    pump(c);
+    sent(c, ok);
     pthread_mutex_unlock(&c->lock);
     rpc_call_unref(c);
 }

@@ -82,18 +82,18 @@ int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct r
     struct rpc_face *f = calloc(1, sizeof(*f));
     if (!f)
         return err_set(e, -ENOMEM, "out of memory");
-    /* With SO_REUSEPORT, gRPC opens the port once more for each further queue when it is started, and aborts
-     * the process where that fails (clone_port in its tcp_server_posix.cc): without a descriptor, or since
-     * the port is no longer shared by then. */
-    *f = (struct rpc_face){
-        .server = s, .role = role, .n_queues = beside ? 1 : s->n_queues, .shut.fn = on_shutdown};
+    *f = (struct rpc_face){.server = s, .role = role, .shut.fn = on_shutdown};
     f->slots = calloc(s->options.n_methods + 1, sizeof(*f->slots));
     if (!f->slots) {
         free(f);
         return err_set(e, -ENOMEM, "out of memory");
     }
     f->core = core_server_new(&s->options, beside);
-    for (unsigned i = 0; i < f->n_queues; i++)
+    /* One queue with sockets, not more: with SO_REUSEPORT, gRPC opens the port once more for each further one
+     * when it is started, and aborts the process where that fails (clone_port in its tcp_server_posix.cc):
+     * without a descriptor, or since the port is no longer shared by then. */
+    grpc_server_register_completion_queue(f->core, s->poller.cq, NULL);
+    for (unsigned i = 0; i < s->n_queues; i++)
         grpc_server_register_completion_queue(f->core, s->queues[i].cq, NULL);
     int rc = register_methods(f, e);
     if (rc) {
@@ -113,7 +113,7 @@ void rpc_face_start(struct rpc_face *f)
     pthread_mutex_unlock(&s->lock);
     f->next = s->faces;
     s->faces = f;
-    for (unsigned i = 0; i < f->n_queues; i++) {
+    for (unsigned i = 0; i < s->n_queues; i++) {
         for (size_t m = 0; m <= s->options.n_methods; m++) {
             for (int n = 0; n < POSTED; n++)
                 rpc_call_post(s, &f->slots[m], &s->queues[i]);

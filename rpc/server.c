@@ -22,6 +22,8 @@
 
 void rpc_server_init(void)
 {
+    /* With the other engine, each queue has to be polled, or nothing happens on its connections. */
+    setenv("GRPC_POLL_STRATEGY", "epoll1", 1);
     rpc_core_init();
 }
 
@@ -31,7 +33,7 @@ void rpc_server_fini(void)
 }
 
 /* An operation's handler has returned. It may have started others, but these have been counted by then. */
-static void operation_done(struct rpc_server *s)
+void rpc_server_operation_done(struct rpc_server *s)
 {
     if (atomic_fetch_sub(&s->operations, 1) != 1)
         return;
@@ -83,8 +85,7 @@ static void repay(struct rpc_queue *q)
     pthread_mutex_lock(&s->lock);
     while (s->owed && !s->stopping) {
         struct rpc_slot *slot = s->owed;
-        bool has_it = (size_t)(q - s->queues) < slot->face->n_queues;
-        if (rpc_call_try_post(s, slot, has_it ? q : &s->queues[0]))
+        if (rpc_call_try_post(s, slot, q))
             break;
         if (--slot->owed == 0)
             settle(s, &s->owed);
@@ -112,8 +113,32 @@ static void *queue_run(void *arg)
         bool counted = e->call != NULL;
         e->fn(e, event.success != 0); /* which may free it */
         if (counted)
-            operation_done(q->server);
+            rpc_server_operation_done(q->server);
     }
+}
+
+/* Reads what comes, writes what had to wait: nothing else is done in this thread but what gRPC does inside.
+ */
+static void *poll_run(void *arg)
+{
+    struct rpc_queue *q = arg;
+    while (grpc_completion_queue_next(q->cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
+           GRPC_QUEUE_SHUTDOWN)
+        continue;
+    return NULL;
+}
+
+static grpc_completion_queue *queue_new(grpc_cq_polling_type polling)
+{
+    const grpc_completion_queue_attributes a = {
+        .version = GRPC_CQ_CURRENT_VERSION, .cq_completion_type = GRPC_CQ_NEXT, .cq_polling_type = polling};
+    return grpc_completion_queue_create(grpc_completion_queue_factory_lookup(&a), &a, NULL);
+}
+
+static int start_thread(struct rpc_queue *q, const char *name, void *(*run)(void *arg), struct err *e)
+{
+    int rc = thread_start(&q->thread, name, 0, run, q);
+    return rc ? err_set(e, rc, "thread %s: %s", name, err_name(rc)) : 0;
 }
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e)
@@ -136,19 +161,25 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
     s->insecure = grpc_insecure_server_credentials_create();
     for (unsigned i = 0; i < options->threads; i++, s->n_queues++) {
         s->queues[i].server = s;
-        s->queues[i].cq = grpc_completion_queue_create_for_next(NULL);
+        s->queues[i].cq = queue_new(GRPC_CQ_NON_POLLING);
     }
+    s->poller = (struct rpc_queue){.server = s, .cq = queue_new(GRPC_CQ_DEFAULT_POLLING)};
+    int rc = start_thread(&s->poller, "rpc/poll", poll_run, e);
+    if (rc == 0)
+        rc = rpc_callbacks_start(&s->callbacks, s, e);
+    if (rc)
+        return rc;
     /* The first face shows whether our own table is good; most clients that come have this role. */
-    int rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, &s->plain[RPC_ROLE_CONTROL], e);
+    rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, &s->plain[RPC_ROLE_CONTROL], e);
     if (rc)
         return rc; /* a mistake in the table: the program ends */
     rpc_face_start(s->plain[RPC_ROLE_CONTROL]);
     for (unsigned i = 0; i < s->n_queues; i++) {
         char name[16];
         snprintf(name, sizeof(name), "rpc/%u", i);
-        rc = thread_start(&s->queues[i].thread, name, 0, queue_run, &s->queues[i]);
+        rc = start_thread(&s->queues[i], name, queue_run, e);
         if (rc)
-            return err_set(e, rc, "thread %s: %s", name, err_name(rc));
+            return rc;
     }
     *out = s;
     return 0;
@@ -191,7 +222,7 @@ int64_t rpc_server_cpu_ns(const struct rpc_server *s)
     int64_t sum = 0;
     for (unsigned i = 0; i < s->n_queues; i++)
         sum += thread_cpu_ns(&s->queues[i].thread);
-    return sum;
+    return sum + thread_cpu_ns(&s->callbacks.thread) + thread_cpu_ns(&s->poller.thread);
 }
 
 void rpc_server_enter(struct rpc_call *call)
@@ -283,6 +314,9 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
         grpc_completion_queue_shutdown(s->queues[i].cq);
     for (unsigned i = 0; i < s->n_queues; i++)
         thread_join(&s->queues[i].thread);
+    rpc_callbacks_stop(&s->callbacks);
+    grpc_completion_queue_shutdown(s->poller.cq);
+    thread_join(&s->poller.thread);
     while (s->faces) {
         struct rpc_face *next = s->faces->next;
         rpc_face_free(s->faces);
@@ -290,6 +324,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     }
     for (unsigned i = 0; i < s->n_queues; i++)
         grpc_completion_queue_destroy(s->queues[i].cq);
+    grpc_completion_queue_destroy(s->poller.cq);
     grpc_server_credentials_release(s->insecure);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);

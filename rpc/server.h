@@ -5,9 +5,9 @@
  * bound and its policy are the subscriber's. So a slow client costs what its own queue holds and nothing
  * else.
  *
- * Threads: "rpc/N" run all handlers, one completion queue each; `next` also runs on the thread that calls
- * rpc_call_kick. No thread that has ever been in another network namespace may call anything here: gRPC
- * starts threads from the thread that calls it. */
+ * Threads: "rpc/N" run all handlers, one completion queue each ("rpc/callback" those of the streams that are
+ * `prompt`); `next` also runs on the thread that calls rpc_call_kick. No thread that has ever been in another
+ * network namespace may call anything here: gRPC starts threads from the thread that calls it. */
 #ifndef XTCP_RPC_SERVER_H
 #define XTCP_RPC_SERVER_H
 
@@ -52,6 +52,9 @@ struct rpc_stream_ops {
     /* Requests are questions (bidirectional calls only): the next one is read when the answers to the last
      * one have been sent, so a client that does not read is not listened to either. */
     bool answers;
+    /* Its messages are few and stand alone: the thread that calls rpc_call_kick also sees to the end of the
+     * send, when that is at once, and its events are handled on the thread rpc/callback. */
+    bool prompt;
 };
 
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };

@@ -9,17 +9,55 @@
 #include "rpc/core.h"
 #include "rpc/server.h"
 
-/* A tag of the completion queue: what to do with the event. |ok| is gRPC's success flag. */
+/* A tag of a completion queue: what to do with the event. |ok| is gRPC's success flag. */
 struct rpc_event {
+    grpc_completion_queue_functor functor; /* first: what gRPC calls when the queue is the one of callbacks */
+    struct rpc_event *next;                /* of those that wait for the thread rpc/callback, */
+    bool ok;                               /* and what gRPC said */
     void (*fn)(struct rpc_event *event, bool ok);
     struct rpc_call *call; /* the reference that this operation holds; NULL for the server's own tags */
 };
 
+/* Two kinds. One queue, the poller, has the sockets and no events: its thread does the reading. The events
+ * come on the others, which have no sockets, so an event wakes the one thread that handles it: a thread that
+ * waits for both would have to be interrupted, and would hand the sockets over to another each time, which
+ * costs two wake-ups more. */
 struct rpc_queue {
     struct rpc_server *server;
     grpc_completion_queue *cq;
     struct thread thread;
 };
+
+/* The completion queue of the streams that are |prompt|. gRPC does not hand its events to a thread that
+ * waits, it calls the event's functor, at the end of whatever call of its API it is in, on whatever thread,
+ * and perhaps with locks of ours held. So that only puts the event down here, for a thread of our own; save
+ * for one that the thread waits for by itself: the end of the send that it has started (rpc_call_kick). Then
+ * no thread is woken for it. */
+struct rpc_callbacks {
+    struct rpc_server *server;
+    grpc_completion_queue *cq;
+    grpc_completion_queue_functor shut;
+    struct thread thread;
+    pthread_mutex_t lock; /* a leaf; guards what follows */
+    pthread_cond_t changed;
+    struct rpc_event *first;
+    struct rpc_event **last;
+    bool down;
+};
+
+/* Returns 0 or an error with |e|; ends it, once all its operations have ended. */
+int rpc_callbacks_start(struct rpc_callbacks *b, struct rpc_server *s, struct err *e);
+void rpc_callbacks_stop(struct rpc_callbacks *b);
+
+/* Makes |event| one whose tag can be given to the queue. */
+void rpc_callbacks_prepare(struct rpc_event *event);
+
+/* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that.
+ */
+void rpc_callbacks_expect(struct rpc_event *event);
+
+/* Whether it has come since; |ok| then tells what gRPC said. */
+bool rpc_callbacks_arrived(bool *ok);
 
 /* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
 struct rpc_slot {
@@ -43,7 +81,6 @@ struct rpc_face {
     bool secure;            /* TLS */
     bool verified;          /* TLS, and clients must have shown a certificate */
     void *tls_state;        /* for rpc_tls_release */
-    unsigned n_queues;      /* of the server's, from the first on, that its calls come by */
     struct rpc_slot *slots; /* n_methods + 1 */
     _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
     bool closing;           /* the shutdown has been started; of who handles faces */
@@ -56,8 +93,10 @@ struct rpc_face {
 struct rpc_server {
     struct rpc_server_options options;
     grpc_server_credentials *insecure;
+    struct rpc_queue poller;
     struct rpc_queue *queues;
     unsigned n_queues;
+    struct rpc_callbacks callbacks;
     struct rpc_face *faces;                  /* of who handles faces, as is what follows */
     struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
     _Atomic uint64_t denied;                 /* calls whose caller had not the role for them */
@@ -140,6 +179,9 @@ void rpc_face_reap(struct rpc_server *s);
 
 /* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
+
+/* The handler of an operation's event has returned. */
+void rpc_server_operation_done(struct rpc_server *s);
 
 /* |call| has come, before its handler runs; it is over. */
 void rpc_server_enter(struct rpc_call *call);

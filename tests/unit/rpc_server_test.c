@@ -1,4 +1,4 @@
-/* rpc/server.c where memory runs out, and at its end. */
+/* rpc/server.c where memory runs out, and at its end; streams that are prompt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,9 +55,68 @@ static void closed(void *app, struct rpc_call *call)
 
 static const struct rpc_stream_ops stream = {.open = open_stream, .closed = closed};
 
+/* A prompt stream: |left| messages of |size| bytes wait to be sent, the last one has the number 1. */
+static struct {
+    _Atomic(struct rpc_call *) call;
+    _Atomic unsigned left;
+    _Atomic unsigned size;
+    _Atomic unsigned here; /* of them, taken on the thread |sender| */
+    pthread_t sender;
+    _Atomic bool called_back; /* the thread rpc/callback saw the request */
+} prompt;
+
+static void open_prompt(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
+{
+    (void)app, (void)request, (void)len;
+    atomic_store(&prompt.call, rpc_call_ref(call));
+}
+
+static void prompt_message(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
+{
+    (void)app, (void)request;
+    assert_int_equal(len, 5);
+    char name[16];
+    assert_int_equal(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+    atomic_store(&prompt.called_back, strcmp(name, "rpc/callback") == 0);
+    atomic_store(&prompt.size, 8);
+    atomic_store(&prompt.left, 1);
+    rpc_call_kick(call);
+}
+
+static void prompt_half_closed(void *app, struct rpc_call *call)
+{
+    (void)app;
+    rpc_call_finish(call, 0, NULL);
+}
+
+static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *out)
+{
+    (void)app, (void)call;
+    unsigned left = atomic_load(&prompt.left);
+    if (!left)
+        return false;
+    uint8_t *data = calloc(1, prompt.size);
+    assert_non_null(data);
+    memcpy(data, &left, sizeof(left));
+    *out = rpc_message_copy(data, prompt.size, false);
+    free(data);
+    if (pthread_equal(pthread_self(), prompt.sender))
+        atomic_fetch_add(&prompt.here, 1);
+    atomic_store(&prompt.left, left - 1);
+    return true;
+}
+
+static const struct rpc_stream_ops prompt_stream = {.open = open_prompt,
+                                                    .message = prompt_message,
+                                                    .half_closed = prompt_half_closed,
+                                                    .next = prompt_next,
+                                                    .closed = closed,
+                                                    .prompt = true};
+
 static const struct rpc_method methods[] = {
     {.path = "/test.Test/Echo", .kind = RPC_UNARY, .unary = echo},
     {.path = "/test.Test/Wait", .kind = RPC_SERVER_STREAM, .stream = &stream},
+    {.path = "/test.Test/Prompt", .kind = RPC_BIDI, .stream = &prompt_stream},
 };
 
 struct fixture {
@@ -69,7 +128,7 @@ struct fixture {
 static void start(struct fixture *f)
 {
     const struct rpc_server_options options = {
-        .methods = methods, .n_methods = 2, .threads = 1, .request_max = 1000, .streams_max = 100};
+        .methods = methods, .n_methods = 3, .threads = 1, .request_max = 1000, .streams_max = 100};
     char where[64];
     snprintf(where, sizeof(where), "unix-abstract:xtcp2-rpc-server-test-%d", (int)getpid());
     assert_int_equal(rpc_server_new(&options, &f->server, NULL), 0);
@@ -140,13 +199,6 @@ static struct rpc_stream *wait_on(const struct fixture *f, const char *request)
     return s;
 }
 
-static void *stop_it(void *arg)
-{
-    struct fixture *f = arg;
-    assert_int_equal(rpc_server_stop(f->server, 5 * NS_PER_S, 20 * NS_PER_S), 0);
-    return NULL;
-}
-
 static void check_end(struct rpc_stream *s, int code)
 {
     struct rpc_bytes none;
@@ -155,6 +207,72 @@ static void check_end(struct rpc_stream *s, int code)
     rpc_stream_status(s, &status);
     assert_int_equal(status.code, code);
     rpc_stream_free(s);
+}
+
+/* Reads |n| messages of the stream, numbered down to 1. */
+static void read_all(struct rpc_stream *s, unsigned n, size_t size)
+{
+    for (; n; n--) {
+        struct rpc_bytes message;
+        unsigned number;
+        assert_int_equal(rpc_stream_recv(s, clock_mono_ns() + 20 * NS_PER_S, &message), 1);
+        assert_int_equal(message.len, size);
+        memcpy(&number, message.data, sizeof(number));
+        assert_int_equal(number, n);
+        rpc_bytes_free(&message);
+    }
+}
+
+static void send_prompt(unsigned n, unsigned size)
+{
+    atomic_store(&prompt.size, size);
+    atomic_store(&prompt.left, n);
+    rpc_call_kick(prompt.call);
+}
+
+static void test_prompt_streams_see_to_their_sends(void **state)
+{
+    (void)state;
+    struct fixture f;
+    prompt.sender = pthread_self();
+    start(&f);
+    const struct rpc_call_options options = {.timeout_ns = 60 * NS_PER_S};
+    struct rpc_stream *s;
+    assert_int_equal(rpc_stream_open(f.channel, "/test.Test/Prompt", &options, &s, NULL), 0);
+    assert_int_equal(rpc_stream_send(s, "hello", 5), 0);
+    read_all(s, 1, 8);
+    assert_true(atomic_load(&prompt.called_back));
+    /* Small ones are sent at once: by who kicks, one after the other, but where gRPC was busy with what the
+     * client has just sent. */
+    atomic_store(&prompt.here, 0);
+    for (int i = 0; i < 200; i++) {
+        send_prompt(5, 8);
+        read_all(s, 5, 8);
+    }
+    assert_in_range(atomic_load(&prompt.here), 200 + 1, 200 * 5);
+    /* These do not fit into what the client has room for: the rest follows when it reads. */
+    send_prompt(100, 60000);
+    read_all(s, 100, 60000);
+    /* And what nobody reads ends with the call. */
+    send_prompt(100, 60000);
+    rpc_stream_free(s);
+    rpc_call_unref(prompt.call);
+    atomic_store(&prompt.left, 0);
+    /* A good end. */
+    assert_int_equal(rpc_stream_open(f.channel, "/test.Test/Prompt", &options, &s, NULL), 0);
+    assert_int_equal(rpc_stream_send(s, "hello", 5), 0);
+    read_all(s, 1, 8);
+    assert_int_equal(rpc_stream_half_close(s), 0);
+    check_end(s, GRPC_STATUS_OK);
+    rpc_call_unref(prompt.call);
+    stop(&f);
+}
+
+static void *stop_it(void *arg)
+{
+    struct fixture *f = arg;
+    assert_int_equal(rpc_server_stop(f->server, 5 * NS_PER_S, 20 * NS_PER_S), 0);
+    return NULL;
 }
 
 static void test_streams_end_as_they_have_said(void **state)
@@ -178,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_wait_for_memory),
         cmocka_unit_test(test_streams_end_as_they_have_said),
+        cmocka_unit_test(test_prompt_streams_see_to_their_sends),
     };
     log_set(LOG_ERROR, LOG_TEXT);
     rpc_server_init();
