@@ -37,6 +37,8 @@ static grpc_server *core_server_new(const struct rpc_server_options *o, bool bes
         {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
         {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000},
         {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS},
+        {GRPC_ARG_ENABLE_CHANNELZ, 0},                /* nobody asks for it */
+        {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0}, /* of answers; requests may be */
     };
     enum { N = sizeof(settings) / sizeof(settings[0]) };
     grpc_arg args[N];

@@ -52,9 +52,9 @@ class Host:
                 until(lambda: probe.health() == "SERVING", 5, "first poll")
         return d
 
-    def connect(self, d):
-        """A client of |d| (or of a target) on a connection of its own."""
-        c = Client(d if isinstance(d, str) else d.target)
+    def connect(self, d, *options):
+        """A client of |d| (or of a target) on a connection of its own, with these arguments of its channel."""
+        c = Client(d if isinstance(d, str) else d.target, *options)
         self._stack.callback(c.close)
         return c
 

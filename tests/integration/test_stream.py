@@ -264,3 +264,11 @@ def test_the_length_of_a_message_is_not_bounded_by_the_daemon(client):
     """The whole poll in one message where the batch allows it; nothing is cut."""
     poll = client.poll(batch_rows=2**31)
     check_poll(poll)
+
+
+def test_compressed_requests_are_understood(host, daemon):
+    """As some clients send them for all of a channel: gzip, with a request long enough for it to be done."""
+    gzip = host.connect(daemon, ("grpc.default_compression_algorithm", 2))
+    assert gzip.set(dry_run=True, tag="x" * 40, label="y" * 40).config.tag == "x" * 40
+    with gzip.stream(filter="state all" + " " * 2000) as stream:
+        assert stream.next().stream_info.filter == "state all"
