@@ -53,16 +53,13 @@ int focus_info_encode(struct buf *out, const struct focus_info *info)
     return rc;
 }
 
-static int put_tick(xtcp_focus_v1_WatchResponse *m, const struct focus_tick *t, upb_Arena *arena)
+static uint8_t *put_number(uint8_t *at, uint32_t field, uint64_t value)
 {
-    RESPONSE(set_tick)(m, t->tick);
-    RESPONSE(set_timestamp_ns)(m, t->timestamp_ns);
-    RESPONSE(set_late_ns)(m, t->late_ns);
-    RESPONSE(set_sockets)(m, t->sockets);
-    RESPONSE(set_left_out)(m, t->left_out);
-    RESPONSE(set_ticks_skipped)(m, t->ticks_skipped);
-    RESPONSE(set_ticks_dropped)(m, t->ticks_dropped);
-    RESPONSE(set_rows_dropped)(m, t->rows_dropped);
+    return value ? varint_put(varint_put(at, WIRE_TAG(field, WIRE_VARINT)), value) : at;
+}
+
+static int put_lists(xtcp_focus_v1_WatchResponse *m, const struct focus_tick *t, upb_Arena *arena)
+{
     for (size_t i = 0; i < t->n_ended; i++) {
         xtcp_focus_v1_SocketEnd *to = RESPONSE(add_ended)(m, arena);
         xtcp_focus_v1_SocketId *id = to ? ENDED(mutable_socket)(to, arena) : NULL;
@@ -82,16 +79,39 @@ static int put_tick(xtcp_focus_v1_WatchResponse *m, const struct focus_tick *t, 
     return 0;
 }
 
-int focus_tick_encode(struct buf *out, const struct focus_tick *tick)
+/* Appends the fields that are messages, which few ticks have. */
+static int append_lists(struct buf *out, const struct focus_tick *tick)
 {
     upb_Arena *arena = upb_Arena_New();
     xtcp_focus_v1_WatchResponse *m = arena ? RESPONSE(new)(arena) : NULL;
-    int rc = m ? put_tick(m, tick, arena) : -ENOMEM;
+    int rc = m ? put_lists(m, tick, arena) : -ENOMEM;
     if (rc == 0)
         rc = msg_upb_encode(m, &RESPONSE(msginit), arena, out);
     if (arena)
         upb_Arena_Free(arena);
     return rc;
+}
+
+int focus_tick_encode(struct buf *out, const struct focus_tick *tick)
+{
+    /* A hundred times a second, mostly on a CPU that was idle and has forgotten everything: numbers alone are
+     * not worth waking upb for. */
+    const struct {
+        uint32_t field;
+        uint64_t value;
+    } numbers[] = {
+        {2, tick->tick},           {3, (uint64_t)tick->timestamp_ns},
+        {4, tick->late_ns},        {7, tick->sockets},
+        {8, tick->left_out},       {9, tick->ticks_skipped},
+        {10, tick->ticks_dropped}, {11, tick->rows_dropped},
+    };
+    enum { N = sizeof(numbers) / sizeof(numbers[0]) };
+    uint8_t bytes[N * 2 * VARINT_MAX];
+    uint8_t *end = bytes;
+    for (size_t i = 0; i < N; i++)
+        end = put_number(end, numbers[i].field, numbers[i].value);
+    buf_bytes(out, bytes, (size_t)(end - bytes));
+    return tick->n_ended || tick->n_errors ? append_lists(out, tick) : out->failed ? -ENOMEM : 0;
 }
 
 void focus_put_rows(struct buf *out, size_t len)

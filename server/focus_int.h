@@ -119,6 +119,7 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
 struct focus_slot {
     pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
     struct buf info;      /* a whole response; empty: none */
+    struct buf head;      /* of the response that is made */
     bool full;            /* a tick waits */
     struct focus_tick tick;
     struct buf rows;

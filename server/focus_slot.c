@@ -16,6 +16,7 @@ void focus_slot_init(struct focus_slot *s)
     *s = (struct focus_slot){0};
     pthread_mutex_init(&s->lock, NULL);
     buf_init(&s->info);
+    buf_init(&s->head);
     buf_init(&s->rows);
 }
 
@@ -37,6 +38,7 @@ void focus_slot_fini(struct focus_slot *s)
     free(s->ended);
     free(s->errors);
     buf_free(&s->info);
+    buf_free(&s->head);
     buf_free(&s->rows);
     pthread_mutex_destroy(&s->lock);
 }
@@ -137,29 +139,29 @@ int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const st
     return rc;
 }
 
-/* The tick that waits, as a message of two slices. The lock is held. */
+/* The tick that waits, as a message. The lock is held. */
 static bool take_tick(struct focus_slot *s, struct rpc_message *out)
 {
-    struct buf head;
-    buf_init(&head);
+    struct buf *head = &s->head;
+    buf_reset(head);
     s->tick.ended = s->ended;
     s->tick.n_ended = s->n_ended;
     s->tick.errors = s->errors;
     s->tick.n_errors = s->n_errors;
-    int rc = focus_tick_encode(&head, &s->tick);
+    int rc = focus_tick_encode(head, &s->tick);
     if (rc == 0 && s->rows.len)
-        focus_put_rows(&head, s->rows.len);
-    if (rc == 0 && !head.failed) {
-        *out = (struct rpc_message){.slices = {grpc_slice_from_copied_buffer(head.data, head.len)}, .n = 1};
-        if (s->rows.len)
-            out->slices[out->n++] = grpc_slice_from_copied_buffer(s->rows.data, s->rows.len);
-        forget_lists(s);
-        s->tick = (struct focus_tick){0};
-        s->full = false;
-    }
-    bool taken = !s->full;
-    buf_free(&head);
-    return taken;
+        focus_put_rows(head, s->rows.len);
+    if (rc || head->failed)
+        return false;
+    grpc_slice message = grpc_slice_malloc(head->len + s->rows.len);
+    memcpy(GRPC_SLICE_START_PTR(message), head->data, head->len);
+    if (s->rows.len)
+        memcpy(GRPC_SLICE_START_PTR(message) + head->len, s->rows.data, s->rows.len);
+    *out = (struct rpc_message){.slices = {message}, .n = 1};
+    forget_lists(s);
+    s->tick = (struct focus_tick){0};
+    s->full = false;
+    return true;
 }
 
 bool focus_slot_next(struct focus_slot *s, struct rpc_message *out)
