@@ -67,7 +67,8 @@ def expected(p):
     keys = {"bare.cpu", "collect.cpu", "stage.parse", "stage.encode", "collect.ratio", "filter.kernel",
             "filter.few", "filter.all", "ss.cpu", "collect.ss",
             f"fanout.batch.{p.many_subscribers}", f"fanout.single.{p.many_subscribers}",
-            "focus.cpu", "focus.rate", "focus.late", "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
+            "focus.bare", "focus.cpu", "focus.ratio", "focus.rate", "focus.late",
+            "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
     for kind in [f"batch.{n}" for n in p.subscribers] + [f"single.{p.subscribers[0]}"]:
         keys |= {f"{kind}.cpu", f"{kind}.ratio", f"fanout.{kind}"}
     return keys | {f"ns{n}.{name}" for n in p.namespaces for name in per_ns}

@@ -1,6 +1,7 @@
 """Following ten sockets among many, a hundred times a second: what the daemon needs in all, messages included."""
 
 import contextlib
+import statistics
 import subprocess
 import time
 
@@ -26,21 +27,33 @@ def _ports(netns, count):
     return alone[:count]
 
 
+def _bare(bench, netns, ports, seconds):
+    """CPU in percent of a loop that does no more than the lookups and sends something as long."""
+    with Job(bench.tool, "bare-lookups", INTERVAL_MS, ",".join(map(str, ports)), netns=netns) as loop:
+        if loop.ready[0] != len(ports):
+            raise Failed(f"{loop.ready[0]} sockets instead of {len(ports)}")
+        used, wall = loop.ask(max(1, int(seconds * 1000 / INTERVAL_MS)))
+        return used / wall * 100
+
+
 def measure(report, bench, p):
-    """A watch over five windows of time, all of it counted: ticks, searches, sending."""
+    """A watch over five windows of time, all of it counted: ticks, searches, sending. The bare loop runs before and
+    after it: beside it, each would keep the CPU warm for the other."""
     report.section(f"following {WATCHED} of {p.sockets} sockets every {INTERVAL_MS} ms")
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(Job(bench.tool, "sockets", p.sockets))
         netns = f"/proc/{holder.pid}/ns/net"
         daemon = stack.enter_context(Daemon(bench, netns))
         ports = _ports(netns, WATCHED)
+        window = p.focus_seconds / WINDOWS
+        bare = [_bare(bench, netns, ports, window)]
         watch = stack.enter_context(Job(bench.tool, "watch", daemon.target, INTERVAL_MS,
                                         " or ".join(f"sport = {port}" for port in ports)))
         until(lambda: watch.ask(0)[0] == WATCHED, "the first tick")
         cpu, rate, late = [], [], []
         for _ in range(WINDOWS):
             begin, start, before = time.monotonic(), daemon.cpu_ns(), watch.ask(0)
-            time.sleep(p.focus_seconds / WINDOWS)
+            time.sleep(window)
             after, used, seconds = watch.ask(0), daemon.cpu_ns() - start, time.monotonic() - begin
             ticks = after[1] - before[1]
             if not ticks or after[2] - before[2] != ticks * WATCHED:
@@ -48,6 +61,10 @@ def measure(report, bench, p):
             cpu.append(used / seconds / 1e7)
             rate.append(ticks / seconds)
             late.append((after[4] - before[4]) / ticks / 1000)
+        watch.end()
+        bare.append(_bare(bench, netns, ports, window))
+    report.add("focus.bare", "bare loop: the same lookups, a message as long", "%", bare)
     report.add("focus.cpu", "CPU of the daemon, in all", "%", cpu, BOUND)
+    report.add("focus.ratio", "the same / the bare loop", "x", [value / statistics.mean(bare) for value in cpu])
     report.add("focus.rate", "ticks", "/s", rate, 1000 / INTERVAL_MS * 0.9, atleast=True)
     report.add("focus.late", "how much after its time a tick begins", "us", late)

@@ -1,17 +1,22 @@
-/* The jobs bare and bare-all: what the kernel's own work costs. They ask for what a collector asks for and
- * receive the answers, without a look at them. */
+/* The jobs bare, bare-all and bare-lookups: what the kernel's own work costs. They ask for what a collector,
+ * or a watch, asks for and receive the answers, without a look at them. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collectors/diag_request.h"
 #include "collectors/dump.h"
+#include "collectors/exact.h"
 #include "lib/clock.h"
 #include "lib/netns.h"
 #include "tests/bench/tool/tool.h"
@@ -176,5 +181,119 @@ int job_bare_all(int argc, char **argv)
         free(names.path[i]);
     free(names.path);
     close(home);
+    return 0;
+}
+
+/* ---- Chosen sockets, again and again ---- */
+
+#define LOOKUPS_MAX 100
+#define ANSWER_MAX  1000
+#define MESSAGE     3000 /* about what ten records are */
+
+struct lookups {
+    int diag;
+    int reader;
+    size_t n;
+    uint8_t requests[LOOKUPS_MAX * EXACT_REQUEST_SIZE];
+    uint8_t answers[LOOKUPS_MAX][ANSWER_MAX];
+    struct iovec vectors[LOOKUPS_MAX];
+    struct mmsghdr messages[LOOKUPS_MAX];
+};
+
+/* Whether the list of numbers |ports| ("1,2") has |port|. */
+static bool listed(const char *ports, uint16_t port)
+{
+    for (const char *at = ports; *at; at += strcspn(at, ","), at += *at == ',') {
+        if (strtoul(at, NULL, 10) == port)
+            return true;
+    }
+    return false;
+}
+
+/* Makes a request for each socket with one of the local |ports|. */
+static void find_sockets(struct lookups *l, const char *ports)
+{
+    size_t n;
+    ask(l->diag);
+    do {
+        n = receive(l->diag);
+        int left = (int)n;
+        for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            struct inet_diag_msg m;
+            if (h->nlmsg_type != TCPDIAG_GETSOCK || l->n == LOOKUPS_MAX)
+                continue;
+            memcpy(&m, NLMSG_DATA(h), sizeof(m));
+            if (!listed(ports, ntohs(m.id.idiag_sport)))
+                continue;
+            exact_put_request(l->requests + l->n * EXACT_REQUEST_SIZE,
+                              &(struct exact_socket){.family = m.idiag_family, .id = m.id},
+                              diag_request_extensions(GROUPS_DEFAULT), (uint32_t)l->n);
+            l->vectors[l->n] = (struct iovec){.iov_base = l->answers[l->n], .iov_len = ANSWER_MAX};
+            l->messages[l->n].msg_hdr = (struct msghdr){.msg_iov = &l->vectors[l->n], .msg_iovlen = 1};
+            l->n++;
+        }
+    } while (!is_end(n));
+}
+
+/* A process that reads what it is sent, as a client does, and ends with this one. */
+static int start_reader(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        die("socketpair");
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0)
+        die("fork");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(pair[1]);
+        while (getppid() == parent && read(pair[0], buffer, sizeof(buffer)) > 0)
+            continue;
+        _exit(0);
+    }
+    close(pair[0]);
+    return pair[1];
+}
+
+static void look_up(struct lookups *l)
+{
+    static const uint8_t message[MESSAGE];
+    if (send(l->diag, l->requests, l->n * EXACT_REQUEST_SIZE, 0) < 0)
+        die("cannot ask");
+    for (size_t got = 0; got < l->n;) {
+        int n = recvmmsg(l->diag, l->messages + got, (unsigned)(l->n - got), 0, NULL);
+        if (n <= 0)
+            die("cannot receive");
+        got += (size_t)n;
+    }
+    if (write(l->reader, message, sizeof(message)) != sizeof(message))
+        die("cannot send");
+}
+
+/* bare-lookups INTERVAL_MS PORTS: the sockets with these local ports. Says: ready SOCKETS. Each line N: asks
+ * for all of them N times, one interval apart, and sends as much as their records to a process, says: CPU_NS
+ * WALL_NS. */
+int job_bare_lookups(int argc, char **argv)
+{
+    (void)argc;
+    static struct lookups l;
+    char line[32];
+    int64_t interval = (int64_t)number(argv[0], 1) * NS_PER_MS;
+    l.diag = open_diag();
+    l.reader = start_reader();
+    find_sockets(&l, argv[1]);
+    say("ready %zu", l.n);
+    while (next_line(line, sizeof(line))) {
+        uint64_t rounds = number(line, 1);
+        int64_t cpu = clock_thread_cpu_ns(), wall = clock_mono_ns();
+        for (uint64_t i = 1; i <= rounds; i++) {
+            int64_t due = wall + (int64_t)i * interval;
+            struct timespec t = {.tv_sec = due / NS_PER_S, .tv_nsec = due % NS_PER_S};
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+            look_up(&l);
+        }
+        say("%lld %lld", (long long)(clock_thread_cpu_ns() - cpu), (long long)(clock_mono_ns() - wall));
+    }
     return 0;
 }

@@ -16,6 +16,7 @@ static const struct {
     {"namespaces", 3, job_namespaces, "namespaces DIRECTORY COUNT SOCKETS"},
     {"bare", 0, job_bare, "bare"},
     {"bare-all", 1, job_bare_all, "bare-all DIRECTORY"},
+    {"bare-lookups", 2, job_bare_lookups, "bare-lookups INTERVAL_MS PORTS"},
     {"stages", 0, job_stages, "stages"},
     {"control", 1, job_control, "control TARGET"},
     {"readers", 3, job_readers, "readers TARGET COUNT BATCH_ROWS"},

@@ -13,6 +13,7 @@ int job_sockets(int argc, char **argv);
 int job_namespaces(int argc, char **argv);
 int job_bare(int argc, char **argv);
 int job_bare_all(int argc, char **argv);
+int job_bare_lookups(int argc, char **argv);
 int job_stages(int argc, char **argv);
 int job_control(int argc, char **argv);
 int job_readers(int argc, char **argv);
