@@ -149,7 +149,8 @@ const char *rpc_call_method(const struct rpc_call *call);
  * name=ops.example token". Never an identity. */
 const char *rpc_call_peer(const struct rpc_call *call);
 
-/* There may be something for `next`: sends it if the call can take it. Not from within `next`. */
+/* There may be something for `next`: sends it if the call can take it. Not from within `next`; of a prompt
+ * stream not beside rpc_server_stop. */
 void rpc_call_kick(struct rpc_call *call);
 
 /* Ends the call with |code| (0 or one of lib/err.h) once `next` has nothing more. The first finish counts. */
