@@ -328,10 +328,37 @@ static void put_zsh(struct buf *out)
 
 /* ---- fish ---- */
 
+/* The option of |c| with the letter or the name of |global|, or NULL. */
+static const struct option_def *own_option(const struct command *c, const struct option_def *global)
+{
+    for (const struct option_def *d = c->options; d && d->name; d++) {
+        if ((global->letter && d->letter == global->letter) || strcmp(d->name, global->name) == 0)
+            return d;
+    }
+    return NULL;
+}
+
+/* When the option |d| is offered: behind the command |c|, or (NULL) anywhere but behind commands that have
+ * another one of that letter or name. */
+static void fish_condition(struct buf *out, const struct option_def *d, const struct command *c)
+{
+    bool any = false;
+    buf_str(out, " -n '");
+    if (c)
+        buf_printf(out, "__fish_seen_subcommand_from %s", c->name);
+    for (size_t i = 0; !c && i < n_commands; i++) {
+        if (own_option(&commands[i], d)) {
+            buf_printf(out, "%s %s", any ? "" : "not __fish_seen_subcommand_from", commands[i].name);
+            any = true;
+        }
+    }
+    buf_str(out, !c && !any ? "true'" : "'");
+}
+
 static void fish_option(struct buf *out, const struct option_def *d, const struct command *c)
 {
-    buf_printf(out, "complete -c " PROGRAM " -n '%s%s'", c ? "__fish_seen_subcommand_from " : "true",
-               c ? c->name : "");
+    buf_str(out, "complete -c " PROGRAM);
+    fish_condition(out, d, c);
     if (d->letter)
         buf_printf(out, " -s %c", d->letter);
     buf_printf(out, " -l %s", d->name);
@@ -357,6 +384,18 @@ static void fish_option(struct buf *out, const struct option_def *d, const struc
     buf_str(out, "'\n");
 }
 
+/* The options of all commands that behind |c| have only their name, since the letter is another one's. */
+static void fish_names(struct buf *out, const struct command *c)
+{
+    for (const struct option_def *d = options_global; d->name; d++) {
+        const struct option_def *own = own_option(c, d);
+        struct option_def name = *d;
+        name.letter = 0;
+        if (own && strcmp(own->name, d->name) != 0)
+            fish_option(out, &name, c);
+    }
+}
+
 static void put_fish(struct buf *out)
 {
     buf_str(out, "# Completion of " PROGRAM " for fish: " PROGRAM " completion fish | source\n"
@@ -370,6 +409,7 @@ static void put_fish(struct buf *out)
         buf_str(out, "'\n");
         for (const struct option_def *d = c->options; d && d->name; d++)
             fish_option(out, d, c);
+        fish_names(out, c);
         enum values values = values_called(c->argument);
         if (values == VALUES_FILES)
             buf_printf(out, "complete -c " PROGRAM " -n '__fish_seen_subcommand_from %s' -F\n", c->name);

@@ -407,6 +407,24 @@ def test_scripts_are_read(scripts, shell, check):
     assert done.returncode == 0 and done.stdout == "", done.stdout
 
 
+def test_fish(scripts):
+    """Its word for -H is the one of the command, where the command has one."""
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+
+    def complete_fish(line):
+        done = subprocess.run(["fish", "-c", f"source {scripts / 'fish'}; complete -C '{line}'"], stdout=subprocess.PIPE,
+                              check=True, text=True, timeout=LIMIT)
+        return dict(x.split("\t", 1) for x in done.stdout.splitlines())
+
+    assert "snapshot" in complete_fish("xtcp2client sna")
+    stream = complete_fish("xtcp2client stream -")
+    assert "titles" in stream["-H"] and "NAME: VALUE" in stream["--header"]
+    assert "NAME: VALUE" in complete_fish("xtcp2client status -")["-H"]
+    assert complete_fish("xtcp2client watch --time").keys() == {"--time", "--timeout"}
+    assert {"table", "csv"} <= complete_fish("xtcp2client stream -o ").keys()
+
+
 def test_an_unknown_shell():
     done = subprocess.run([paths.CLIENT, "completion", "csh"], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 2 and "bash, zsh or fish" in done.stderr
