@@ -1,14 +1,49 @@
-/* Whether a call may be made. */
+/* Who makes a call, and whether it may be made. */
+#include <errno.h>
 #include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "rpc/peer.h"
 #include "rpc/server_int.h"
 
 #define NAMES_MAX 32
 #define TOKEN_MAX 1024
 #define WHO_MAX   72
+
+/* N of a peer that gRPC calls "fd:N", -1 for any other. */
+static int peer_fd(const char *core)
+{
+    if (!core || strncmp(core, "fd:", 3) != 0)
+        return -1;
+    char *end;
+    errno = 0;
+    long fd = strtol(core + 3, &end, 10);
+    return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
+}
+
+/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. Of
+ * those who want to change something, the user too. */
+void rpc_call_describe_peer(struct rpc_call *c)
+{
+    char *core = grpc_call_get_peer(c->call);
+    int fd = peer_fd(core);
+    snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
+    if (fd >= 0) {
+        struct rpc_peer_finder *finder = NULL;
+        struct rpc_peer peer;
+        if (c->slot->spec && c->slot->spec->needs == RPC_ROLE_CONTROL)
+            (void)rpc_peer_finder_new(&finder); /* without one it is the address alone */
+        rpc_peer_find(finder, fd, &peer);
+        rpc_peer_finder_free(finder);
+        snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
+    }
+    gpr_free(core);
+}
 
 /* The names that the peer's certificate carries, into |out|. The context owns them. */
 static size_t certificate_names(const grpc_auth_context *context, const char *out[NAMES_MAX])

@@ -9,15 +9,12 @@
 #include <errno.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
-#include <grpc/support/alloc.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/log.h"
 #include "lib/tsan.h"
-#include "rpc/peer.h"
 #include "rpc/server_int.h"
 #include "rpc/status.h"
 
@@ -115,6 +112,17 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
         rpc_server_owe(s, slot);
 }
 
+/* The queue for the events of a call that comes by |queue|. Streams live long: they take turns. */
+static grpc_completion_queue *events_of(struct rpc_server *s, const struct rpc_slot *slot,
+                                        const struct rpc_queue *queue)
+{
+    if (!slot->spec->stream)
+        return queue->cq;
+    if (is_prompt(slot))
+        return s->callbacks.cq;
+    return s->queues[atomic_fetch_add(&s->streams, 1) % s->n_queues].cq;
+}
+
 int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
 {
     struct rpc_call *c = call_new(s, slot, queue);
@@ -124,7 +132,7 @@ int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_qu
     tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
-        grpc_completion_queue *cq = is_prompt(slot) ? s->callbacks.cq : queue->cq;
+        grpc_completion_queue *cq = events_of(s, slot, queue);
         grpc_server_request_registered_call(slot->face->core, slot->registered, &c->call, &c->deadline,
                                             &c->metadata, payload, cq, queue->cq, &c->on_new);
     } else {
@@ -152,36 +160,6 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
 static bool is_stream(const struct rpc_call *c)
 {
     return c->slot->spec && c->slot->spec->kind != RPC_UNARY;
-}
-
-/* N of a peer that gRPC calls "fd:N", -1 for any other. */
-static int peer_fd(const char *core)
-{
-    if (!core || strncmp(core, "fd:", 3) != 0)
-        return -1;
-    char *end;
-    errno = 0;
-    long fd = strtol(core + 3, &end, 10);
-    return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
-}
-
-/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. Of
- * those who want to change something, the user too. */
-static void describe_peer(struct rpc_call *c)
-{
-    char *core = grpc_call_get_peer(c->call);
-    int fd = peer_fd(core);
-    snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
-    if (fd >= 0) {
-        struct rpc_peer_finder *finder = NULL;
-        struct rpc_peer peer;
-        if (c->slot->spec && c->slot->spec->needs == RPC_ROLE_CONTROL)
-            (void)rpc_peer_finder_new(&finder); /* without one it is the address alone */
-        rpc_peer_find(finder, fd, &peer);
-        rpc_peer_finder_free(finder);
-        snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
-    }
-    gpr_free(core);
 }
 
 /* Ends the call with a status; the lock is held and nothing is being sent. */
@@ -419,7 +397,7 @@ static void on_new(struct rpc_event *event, bool ok)
     }
     rpc_call_post(c->server, c->slot, c->queue);
     rpc_server_enter(c);
-    describe_peer(c);
+    rpc_call_describe_peer(c);
     log_trace("rpc", "%s: call from %s", rpc_call_method(c), c->peer);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
                      .data.recv_close_on_server.cancelled = &c->cancelled};

@@ -79,7 +79,8 @@ static int register_methods(struct rpc_face *f, struct err *e)
     return 0;
 }
 
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct rpc_face **out, struct err *e)
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
+                 struct err *e)
 {
     struct rpc_face *f = calloc(1, sizeof(*f));
     if (!f)
@@ -95,8 +96,9 @@ int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct r
      * when it is started, and aborts the process where that fails (clone_port in its tcp_server_posix.cc):
      * without a descriptor, or since the port is no longer shared by then. */
     grpc_server_register_completion_queue(f->core, s->poller.cq, NULL);
+    /* Of the others, a connection that gRPC was handed prefers the one that was registered first. */
     for (unsigned i = 0; i < s->n_queues; i++)
-        grpc_server_register_completion_queue(f->core, s->queues[i].cq, NULL);
+        grpc_server_register_completion_queue(f->core, s->queues[(first + i) % s->n_queues].cq, NULL);
     int rc = register_methods(f, e);
     if (rc) {
         rpc_face_free(f);

@@ -135,9 +135,10 @@ static grpc_completion_queue *queue_new(grpc_cq_polling_type polling)
     return grpc_completion_queue_create(grpc_completion_queue_factory_lookup(&a), &a, NULL);
 }
 
-static int start_thread(struct rpc_queue *q, const char *name, void *(*run)(void *arg), struct err *e)
+static int start_thread(struct thread *t, const char *name, void *(*run)(void *arg), struct rpc_queue *q,
+                        struct err *e)
 {
-    int rc = thread_start(&q->thread, name, 0, run, q);
+    int rc = thread_start(t, name, 0, run, q);
     return rc ? err_set(e, rc, "thread %s: %s", name, err_name(rc)) : 0;
 }
 
@@ -154,7 +155,10 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
     pthread_cond_init(&s->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     s->queues = calloc(options->threads, sizeof(*s->queues));
-    if (!s->queues) {
+    s->plain = calloc((size_t)options->threads * RPC_FACES_PLAIN, sizeof(struct rpc_face *));
+    if (!s->queues || !s->plain) {
+        free(s->queues);
+        free(s->plain);
         free(s);
         return err_set(e, -ENOMEM, "out of memory");
     }
@@ -164,39 +168,52 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         s->queues[i].cq = queue_new(GRPC_CQ_NON_POLLING);
     }
     s->poller = (struct rpc_queue){.server = s, .cq = queue_new(GRPC_CQ_DEFAULT_POLLING)};
-    int rc = start_thread(&s->poller, "rpc/poll", poll_run, e);
+    /* The first face shows whether our own table is good; most clients that come have this role. */
+    struct rpc_face **first = &s->plain[RPC_ROLE_CONTROL * s->n_queues];
+    int rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, 0, first, e);
     if (rc == 0)
         rc = rpc_callbacks_start(&s->callbacks, s, e);
     if (rc)
-        return rc;
-    /* The first face shows whether our own table is good; most clients that come have this role. */
-    rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, &s->plain[RPC_ROLE_CONTROL], e);
-    if (rc)
         return rc; /* a mistake in the table: the program ends */
-    rpc_face_start(s->plain[RPC_ROLE_CONTROL]);
-    for (unsigned i = 0; i < s->n_queues; i++) {
+    rpc_face_start(*first);
+    rc = start_thread(&s->poller.thread, "rpc/poll", poll_run, &s->poller, e);
+    for (unsigned i = 0; i < s->n_queues && rc == 0; i++) {
         char name[16];
         snprintf(name, sizeof(name), "rpc/%u", i);
-        rc = start_thread(&s->queues[i], name, queue_run, e);
-        if (rc)
-            return rc;
+        rc = start_thread(&s->queues[i].thread, name, queue_run, &s->queues[i], e);
     }
-    *out = s;
-    return 0;
+    if (rc == 0)
+        *out = s;
+    return rc;
+}
+
+int rpc_server_poll_too(struct rpc_server *s, struct err *e)
+{
+    pthread_mutex_lock(&s->lock);
+    int rc = s->poller_too.running ? 0 : start_thread(&s->poller_too, "rpc/poll+", poll_run, &s->poller, e);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+unsigned rpc_server_turn(struct rpc_server *s)
+{
+    return s->turn++ % s->n_queues;
 }
 
 static void adopt(struct rpc_server *s, int fd, unsigned plain, enum rpc_role role)
 {
     struct err e;
-    struct rpc_face *f = s->plain[plain];
+    unsigned first = rpc_server_turn(s);
+    struct rpc_face **at = &s->plain[plain * s->n_queues + first];
+    struct rpc_face *f = *at;
     if (!f) {
-        if (rpc_face_new(s, role, false, &f, &e)) {
+        if (rpc_face_new(s, role, false, first, &f, &e)) {
             log_limited(LOG_ERROR, "rpc", "a connection is turned away: %s", e.text);
             close(fd);
             return;
         }
         f->fixed = plain == RPC_ROLES;
-        s->plain[plain] = f;
+        *at = f;
         rpc_face_start(f);
     }
     grpc_server_add_channel_from_fd(f->core, fd, s->insecure);
@@ -217,12 +234,15 @@ uint64_t rpc_server_denied(const struct rpc_server *s)
     return atomic_load(&s->denied);
 }
 
-int64_t rpc_server_cpu_ns(const struct rpc_server *s)
+int64_t rpc_server_cpu_ns(struct rpc_server *s)
 {
-    int64_t sum = 0;
+    int64_t sum = thread_cpu_ns(&s->callbacks.thread) + thread_cpu_ns(&s->poller.thread);
     for (unsigned i = 0; i < s->n_queues; i++)
         sum += thread_cpu_ns(&s->queues[i].thread);
-    return sum + thread_cpu_ns(&s->callbacks.thread) + thread_cpu_ns(&s->poller.thread);
+    pthread_mutex_lock(&s->lock);
+    sum += thread_cpu_ns(&s->poller_too);
+    pthread_mutex_unlock(&s->lock);
+    return sum;
 }
 
 void rpc_server_enter(struct rpc_call *call)
@@ -317,6 +337,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     rpc_callbacks_stop(&s->callbacks);
     grpc_completion_queue_shutdown(s->poller.cq);
     thread_join(&s->poller.thread);
+    thread_join(&s->poller_too);
     while (s->faces) {
         struct rpc_face *next = s->faces->next;
         rpc_face_free(s->faces);
@@ -329,6 +350,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s->queues);
+    free(s->plain);
     free(s);
     return 0;
 }

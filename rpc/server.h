@@ -128,7 +128,7 @@ void rpc_server_adopt_probe(struct rpc_server *s, int fd);
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
 
 /* CPU time of the server's own threads, in ns. Main thread. */
-int64_t rpc_server_cpu_ns(const struct rpc_server *s);
+int64_t rpc_server_cpu_ns(struct rpc_server *s);
 
 /* Calls that were refused since their caller had not the role for them. Any thread. */
 uint64_t rpc_server_denied(const struct rpc_server *s);

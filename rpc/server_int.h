@@ -30,9 +30,9 @@ struct rpc_queue {
 
 /* The completion queue of the streams that are |prompt|. gRPC does not hand its events to a thread that
  * waits, it calls the event's functor, at the end of whatever call of its API it is in, on whatever thread,
- * and perhaps with locks of ours held. So that only puts the event down here, for a thread of our own; save
- * for one that the thread waits for by itself: the end of the send that it has started (rpc_call_kick). Then
- * no thread is woken for it. */
+ * and perhaps with locks of ours held (the poller's thread leaves it to one of gRPC's executor). So that only
+ * puts the event down here, for a thread of our own; save for one that the thread waits for by itself: the
+ * end of the send that it has started (rpc_call_kick). Then no thread is woken for it. */
 struct rpc_callbacks {
     struct rpc_server *server;
     grpc_completion_queue *cq;
@@ -97,12 +97,15 @@ struct rpc_server {
     struct rpc_queue *queues;
     unsigned n_queues;
     struct rpc_callbacks callbacks;
-    struct rpc_face *faces;                  /* of who handles faces, as is what follows */
-    struct rpc_face *plain[RPC_FACES_PLAIN]; /* made when the first connection comes that needs it */
-    _Atomic uint64_t denied;                 /* calls whose caller had not the role for them */
-    _Atomic size_t operations;               /* of calls: started, and their handlers have not returned */
-    pthread_mutex_t lock;                    /* guards what follows; taken before a call's lock */
+    struct rpc_face *faces;  /* of who handles faces, as is what follows */
+    struct rpc_face **plain; /* |n_queues| of each kind, made when the first connection comes that needs it */
+    unsigned turn;           /* the queue that comes first for the next connection or listener */
+    _Atomic uint64_t denied; /* calls whose caller had not the role for them */
+    _Atomic unsigned streams;  /* that were waited for: they take the queues in turn */
+    _Atomic size_t operations; /* of calls: started, and their handlers have not returned */
+    pthread_mutex_t lock;      /* guards what follows; taken before a call's lock */
     pthread_cond_t changed;
+    struct thread poller_too; /* the second one that reads */
     bool stopping;
     size_t up;              /* faces whose shutdown tag has not come */
     struct rpc_slot *owed;  /* those with requests to be posted again */
@@ -160,10 +163,19 @@ void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face);
 /* Posts a request for one more call. Returns 0 or -ENOMEM. */
 int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
+/* The number of the queue that comes first for what is made now: each in turn. Of who handles faces. */
+unsigned rpc_server_turn(struct rpc_server *s);
+
+/* Starts a second thread that reads, if there is none: gRPC makes handshakes with TLS, files included, in the
+ * thread that reads, and the others are not to wait for that. Two threads cost a wake-up more each time.
+ * Returns 0 or an error with |e|. Of who handles faces. */
+int rpc_server_poll_too(struct rpc_server *s, struct err *e);
+
 /* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
- * rpc/listener.h). Returns 0 and it in |out|, or a code with |e|. This and what follows about faces: one
- * thread at a time. */
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, struct rpc_face **out, struct err *e);
+ * rpc/listener.h); |first|: the queue that its calls come by, as long as that has a request posted. Returns 0
+ * and it in |out|, or a code with |e|. This and what follows about faces: one thread at a time. */
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
+                 struct err *e);
 
 /* Starts it: calls come from now on. */
 void rpc_face_start(struct rpc_face *f);
@@ -176,6 +188,9 @@ void rpc_face_free(struct rpc_face *f);
 
 /* Frees those that have been shut down and are not needed any more. */
 void rpc_face_reap(struct rpc_server *s);
+
+/* Sets |c|'s peer. In access.c. */
+void rpc_call_describe_peer(struct rpc_call *c);
 
 /* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);

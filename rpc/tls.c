@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "lib/log.h"
+#include "lib/tsan.h"
 #include "rpc/file.h"
 
 enum { CERT, KEY, CLIENT_CA, FILES };
@@ -286,6 +287,7 @@ static void tell_handshake(void)
 static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out)
 {
     struct port *p = arg;
+    tsan_acquire(p);
     struct rpc_tls *t = p->tls;
     grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     tell_handshake();
@@ -311,6 +313,7 @@ grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, bool ask_clients
         return NULL;
     p->tls = rpc_tls_ref(t);
     *state = p;
+    tsan_release(p);
     return grpc_ssl_server_credentials_create_with_options(
         grpc_ssl_server_credentials_create_options_using_config_fetcher(
             ask_clients ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY

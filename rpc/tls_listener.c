@@ -53,7 +53,9 @@ static int bind_face(struct rpc_tls_listener *l, bool beside, struct err *e)
     int rc = try_bind(&l->where, beside);
     if (rc)
         return err_set(e, rc, "cannot listen on %s (TLS): %s", l->text, err_name(rc));
-    rc = rpc_face_new(l->server, RPC_ROLE_HEALTH, beside, &f, e);
+    rc = rpc_server_poll_too(l->server, e);
+    if (rc == 0)
+        rc = rpc_face_new(l->server, RPC_ROLE_HEALTH, beside, rpc_server_turn(l->server), &f, e);
     if (rc)
         return rc;
     f->secure = true;
