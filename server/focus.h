@@ -73,6 +73,10 @@ bool focus_selected(struct focus_watch *w);
 /* For rpc_stream_ops.next. */
 bool focus_next(struct focus_watch *w, struct rpc_message *out);
 
+/* The stream is about to be ended: from now on |w| counts for no limit, and nothing happens to it. So a
+ * client that is told of the end can open another one. */
+void focus_dismiss(struct focus_watch *w);
+
 /* The stream is over; |w| must not be used any more. */
 void focus_close(struct focus_watch *w);
 

@@ -67,7 +67,7 @@ int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out,
     return 0;
 }
 
-void focus_close(struct focus_watch *w)
+void focus_dismiss(struct focus_watch *w)
 {
     struct focus *f = w->focus;
     bool found = false;
@@ -83,9 +83,15 @@ void focus_close(struct focus_watch *w)
             f->watches[i] = f->watches[--f->n];
     }
     pthread_mutex_unlock(&f->lock);
-    rpc_call_unref(call);
+    if (call)
+        rpc_call_unref(call);
     if (found)
         focus_watch_unref(w);
+}
+
+void focus_close(struct focus_watch *w)
+{
+    focus_dismiss(w);
     focus_watch_unref(w);
 }
 
@@ -105,7 +111,9 @@ static int put_selection(struct focus *f, struct focus_watch *w, struct focus_se
     uint64_t units = units_of(&s->request);
     int rc = 0;
     pthread_mutex_lock(&f->lock);
-    if (f->units - w->units + units > max) {
+    if (w->closed) {
+        rc = err_set(e, ERR_CANCELLED, "the stream is about to end");
+    } else if (f->units - w->units + units > max) {
         f->rate_refused++;
         rc = err_set(e, ERR_LIMIT,
                      "%u sockets every %lld ms may be %llu lookups a second, of which %llu are left "

@@ -19,6 +19,12 @@ static void focus_stream_open(void *arg, struct rpc_call *call, const uint8_t *d
     rpc_call_finish(call, rc, e.text);
 }
 
+static void end(struct rpc_call *call, struct focus_watch *w, int code, const char *text)
+{
+    focus_dismiss(w);
+    rpc_call_finish(call, code, text);
+}
+
 static void focus_stream_message(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
     (void)arg;
@@ -33,7 +39,7 @@ static void focus_stream_message(void *arg, struct rpc_call *call, const uint8_t
     if (rc == ERR_LIMIT)
         log_limited(LOG_WARN, "focus", "a request is refused: %s", e.text);
     if (rc)
-        rpc_call_finish(call, rc, e.text);
+        end(call, w, rc, e.text);
 }
 
 /* No further requests: what was asked for goes on. */
@@ -42,7 +48,7 @@ static void focus_stream_half_closed(void *arg, struct rpc_call *call)
     (void)arg;
     struct focus_watch *w = rpc_call_user(call);
     if (w && !focus_selected(w))
-        rpc_call_finish(call, ERR_MALFORMED, "there was no request");
+        end(call, w, ERR_MALFORMED, "there was no request");
 }
 
 static bool focus_stream_next(void *arg, struct rpc_call *call, struct rpc_message *out)
