@@ -25,11 +25,6 @@ static void on_recv(struct rpc_event *event, bool ok);
 static void on_send(struct rpc_event *event, bool ok);
 static void on_status(struct rpc_event *event, bool ok);
 
-static bool is_prompt(const struct rpc_slot *slot)
-{
-    return slot->spec && slot->spec->stream && slot->spec->stream->prompt;
-}
-
 static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue)
 {
     struct rpc_call *c = calloc(1, sizeof(*c));
@@ -45,17 +40,12 @@ static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, st
     pthread_mutex_init(&c->lock, NULL);
     grpc_metadata_array_init(&c->metadata);
     grpc_call_details_init(&c->details);
-    c->on_new = (struct rpc_event){.fn = on_new, .call = c};
-    c->on_initial = (struct rpc_event){.fn = on_initial, .call = c};
-    c->on_close = (struct rpc_event){.fn = on_close, .call = c};
-    c->on_recv = (struct rpc_event){.fn = on_recv, .call = c};
-    c->on_send = (struct rpc_event){.fn = on_send, .call = c};
-    c->on_status = (struct rpc_event){.fn = on_status, .call = c};
-    if (is_prompt(slot)) {
-        struct rpc_event *events[] = {&c->on_initial, &c->on_close, &c->on_recv, &c->on_send, &c->on_status};
-        for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-            rpc_callbacks_prepare(events[i]);
-    }
+    c->on_new = rpc_call_event(c, on_new);
+    c->on_initial = rpc_call_event(c, on_initial);
+    c->on_close = rpc_call_event(c, on_close);
+    c->on_recv = rpc_call_event(c, on_recv);
+    c->on_send = rpc_call_event(c, on_send);
+    c->on_status = rpc_call_event(c, on_status);
     return c;
 }
 
@@ -118,7 +108,7 @@ static grpc_completion_queue *events_of(struct rpc_server *s, const struct rpc_s
 {
     if (!slot->spec->stream)
         return queue->cq;
-    if (is_prompt(slot))
+    if (slot->spec->stream->prompt)
         return s->callbacks.cq;
     return s->queues[atomic_fetch_add(&s->streams, 1) % s->n_queues].cq;
 }
@@ -220,13 +210,12 @@ static void sent(struct rpc_call *c, bool ok)
 
 void rpc_call_kick(struct rpc_call *call)
 {
-    bool ok;
     uint32_t over = 0; /* operations that ended here */
     rpc_callbacks_expect(&call->on_send);
     pthread_mutex_lock(&call->lock);
     pump(call);
-    for (; rpc_callbacks_arrived(&ok); over++)
-        sent(call, ok);
+    for (; rpc_callbacks_arrived(); over++)
+        sent(call, call->on_send.ok);
     pthread_mutex_unlock(&call->lock);
     rpc_callbacks_expect(NULL);
     struct rpc_server *s = call->server;

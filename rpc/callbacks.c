@@ -8,20 +8,18 @@
 static _Thread_local struct {
     const struct rpc_event *event;
     bool arrived;
-    bool ok;
 } expected;
 
-void rpc_callbacks_expect(struct rpc_event *event)
+void rpc_callbacks_expect(const struct rpc_event *event)
 {
     expected.event = event;
     expected.arrived = false;
 }
 
-bool rpc_callbacks_arrived(bool *ok)
+bool rpc_callbacks_arrived(void)
 {
     bool arrived = expected.arrived;
     expected.arrived = false;
-    *ok = expected.ok;
     return arrived;
 }
 
@@ -57,12 +55,10 @@ static void on_event(grpc_completion_queue_functor *functor, int ok)
     struct rpc_event *event = (struct rpc_event *)functor;
     tsan_acquire(event);
     event->ok = ok != 0;
-    if (expected.event == event) {
+    if (expected.event == event)
         expected.arrived = true;
-        expected.ok = event->ok;
-    } else {
+    else
         put(&event->call->server->callbacks, event);
-    }
 }
 
 static void on_down(grpc_completion_queue_functor *functor, int ok)
@@ -86,9 +82,9 @@ static void *callbacks_run(void *arg)
     return NULL;
 }
 
-void rpc_callbacks_prepare(struct rpc_event *event)
+struct rpc_event rpc_call_event(struct rpc_call *call, void (*fn)(struct rpc_event *event, bool ok))
 {
-    event->functor = (grpc_completion_queue_functor){.functor_run = on_event, .inlineable = 1};
+    return (struct rpc_event){.functor = {.functor_run = on_event, .inlineable = 1}, .fn = fn, .call = call};
 }
 
 int rpc_callbacks_start(struct rpc_callbacks *b, struct rpc_server *s, struct err *e)

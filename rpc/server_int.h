@@ -49,15 +49,15 @@ struct rpc_callbacks {
 int rpc_callbacks_start(struct rpc_callbacks *b, struct rpc_server *s, struct err *e);
 void rpc_callbacks_stop(struct rpc_callbacks *b);
 
-/* Makes |event| one whose tag can be given to the queue. */
-void rpc_callbacks_prepare(struct rpc_event *event);
+/* An event of |call| that |fn| handles; its tag can be given to a queue of either kind. */
+struct rpc_event rpc_call_event(struct rpc_call *call, void (*fn)(struct rpc_event *event, bool ok));
 
 /* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that.
  */
-void rpc_callbacks_expect(struct rpc_event *event);
+void rpc_callbacks_expect(const struct rpc_event *event);
 
-/* Whether it has come since; |ok| then tells what gRPC said. */
-bool rpc_callbacks_arrived(bool *ok);
+/* Whether it has come since: |event|.ok tells what gRPC said. */
+bool rpc_callbacks_arrived(void);
 
 /* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
 struct rpc_slot {
