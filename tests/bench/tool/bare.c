@@ -78,17 +78,34 @@ static void dump(int fd)
         ;
 }
 
-static uint64_t count_sockets(int fd)
+/* Dumps once, and shows |fn| each socket. */
+static void each_socket(int fd, void (*fn)(void *arg, const struct inet_diag_msg *m), void *arg)
 {
-    uint64_t count = 0;
     size_t n;
     ask(fd);
     do {
         n = receive(fd);
         int left = (int)n;
-        for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
-            count += h->nlmsg_type == TCPDIAG_GETSOCK;
+        for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            struct inet_diag_msg m;
+            if (h->nlmsg_type != TCPDIAG_GETSOCK)
+                continue;
+            memcpy(&m, NLMSG_DATA(h), sizeof(m));
+            fn(arg, &m);
+        }
     } while (!is_end(n));
+}
+
+static void count_one(void *arg, const struct inet_diag_msg *m)
+{
+    (void)m;
+    ++*(uint64_t *)arg;
+}
+
+static uint64_t count_sockets(int fd)
+{
+    uint64_t count = 0;
+    each_socket(fd, count_one, &count);
     return count;
 }
 
@@ -191,6 +208,7 @@ int job_bare_all(int argc, char **argv)
 #define MESSAGE     3000 /* about what ten records are */
 
 struct lookups {
+    const char *ports;
     int diag;
     int reader;
     size_t n;
@@ -210,29 +228,18 @@ static bool listed(const char *ports, uint16_t port)
     return false;
 }
 
-/* Makes a request for each socket with one of the local |ports|. */
-static void find_sockets(struct lookups *l, const char *ports)
+/* Makes a request for the socket, if it has one of the local ports. */
+static void add_lookup(void *arg, const struct inet_diag_msg *m)
 {
-    size_t n;
-    ask(l->diag);
-    do {
-        n = receive(l->diag);
-        int left = (int)n;
-        for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            struct inet_diag_msg m;
-            if (h->nlmsg_type != TCPDIAG_GETSOCK || l->n == LOOKUPS_MAX)
-                continue;
-            memcpy(&m, NLMSG_DATA(h), sizeof(m));
-            if (!listed(ports, ntohs(m.id.idiag_sport)))
-                continue;
-            exact_put_request(l->requests + l->n * EXACT_REQUEST_SIZE,
-                              &(struct exact_socket){.family = m.idiag_family, .id = m.id},
-                              diag_request_extensions(GROUPS_DEFAULT), (uint32_t)l->n);
-            l->vectors[l->n] = (struct iovec){.iov_base = l->answers[l->n], .iov_len = ANSWER_MAX};
-            l->messages[l->n].msg_hdr = (struct msghdr){.msg_iov = &l->vectors[l->n], .msg_iovlen = 1};
-            l->n++;
-        }
-    } while (!is_end(n));
+    struct lookups *l = arg;
+    if (l->n == LOOKUPS_MAX || !listed(l->ports, ntohs(m->id.idiag_sport)))
+        return;
+    exact_put_request(l->requests + l->n * EXACT_REQUEST_SIZE,
+                      &(struct exact_socket){.family = m->idiag_family, .id = m->id},
+                      diag_request_extensions(GROUPS_DEFAULT), (uint32_t)l->n);
+    l->vectors[l->n] = (struct iovec){.iov_base = l->answers[l->n], .iov_len = ANSWER_MAX};
+    l->messages[l->n].msg_hdr = (struct msghdr){.msg_iov = &l->vectors[l->n], .msg_iovlen = 1};
+    l->n++;
 }
 
 /* A process that reads what it is sent, as a client does, and ends with this one. */
@@ -282,7 +289,8 @@ int job_bare_lookups(int argc, char **argv)
     int64_t interval = (int64_t)number(argv[0], 1) * NS_PER_MS;
     l.diag = open_diag();
     l.reader = start_reader();
-    find_sockets(&l, argv[1]);
+    l.ports = argv[1];
+    each_socket(l.diag, add_lookup, &l);
     say("ready %zu", l.n);
     while (next_line(line, sizeof(line))) {
         uint64_t rounds = number(line, 1);
