@@ -91,9 +91,11 @@ static void prompt_half_closed(void *app, struct rpc_call *call)
 
 static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *out)
 {
-    (void)app, (void)call;
+    (void)app;
+    /* A call that was given up may still ask for a moment: it takes nothing from the next one. */
     unsigned left = atomic_load(&prompt.left);
-    if (!left)
+    if (!left || call != atomic_load(&prompt.call) ||
+        !atomic_compare_exchange_strong(&prompt.left, &left, left - 1))
         return false;
     uint8_t *data = calloc(1, prompt.size);
     assert_non_null(data);
@@ -102,7 +104,6 @@ static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *ou
     free(data);
     if (pthread_equal(pthread_self(), prompt.sender))
         atomic_fetch_add(&prompt.here, 1);
-    atomic_store(&prompt.left, left - 1);
     return true;
 }
 
