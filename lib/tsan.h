@@ -14,11 +14,14 @@
 #endif
 
 #if defined(XTCP_TSAN)
+/* A function whose own accesses to memory are not looked at. */
+#define TSAN_IGNORED __attribute__((no_sanitize("thread")))
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 #define tsan_acquire(p) __tsan_acquire(p)
 #define tsan_release(p) __tsan_release(p)
 #else
+#define TSAN_IGNORED
 #define tsan_acquire(p) ((void)(p))
 #define tsan_release(p) ((void)(p))
 #endif
