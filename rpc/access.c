@@ -8,12 +8,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rpc/guard.h"
 #include "rpc/peer.h"
 #include "rpc/server_int.h"
 
 #define NAMES_MAX 32
 #define TOKEN_MAX 1024
 #define WHO_MAX   72
+#define USER_MAX  320
 
 /* N of a peer that gRPC calls "fd:N", -1 for any other. */
 static int peer_fd(const char *core)
@@ -26,21 +28,38 @@ static int peer_fd(const char *core)
     return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
 }
 
-/* The peer as text. gRPC calls the connections that it was handed "fd:N"; the socket itself knows more. Of
- * those who want to change something, the user too. */
+/* gRPC's "ipv6:%5B::1%5D:4711" as rpc_peer has addresses: "[::1]:4711". */
+static void address_of(const char *core, char out[RPC_ADDRESS_MAX])
+{
+    const char *colon = strchr(core, ':');
+    size_t n = 0;
+    for (const char *p = colon ? colon + 1 : core; *p && n < RPC_ADDRESS_MAX - 1; p++) {
+        bool bracket = p[0] == '%' && p[1] == '5' && (p[2] == 'B' || p[2] == 'D');
+        out[n++] = bracket ? (p[2] == 'B' ? '[' : ']') : *p;
+        p += bracket ? 2 : 0;
+    }
+    out[n] = '\0';
+}
+
+/* The peer as text, and the user of its connection. gRPC calls the connections that it was handed "fd:N"; the
+ * socket itself knows more. Of those who want to change something, the user too. */
 void rpc_call_describe_peer(struct rpc_call *c)
 {
     char *core = grpc_call_get_peer(c->call);
-    int fd = peer_fd(core);
+    c->fd = peer_fd(core);
     snprintf(c->peer, sizeof(c->peer), "%s", core ? core : "unknown");
-    if (fd >= 0) {
+    if (c->fd >= 0) {
         struct rpc_peer_finder *finder = NULL;
         struct rpc_peer peer;
         if (c->slot->spec && c->slot->spec->needs == RPC_ROLE_CONTROL)
             (void)rpc_peer_finder_new(&finder); /* without one it is the address alone */
-        rpc_peer_find(finder, fd, &peer);
+        rpc_peer_find(finder, c->fd, &peer);
         rpc_peer_finder_free(finder);
         snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
+        c->quota = rpc_guard_user(c->fd, &c->rank);
+    } else if (core && c->slot->face->secure) {
+        address_of(core, c->address);
+        c->quota = rpc_guard_tls_user(c->address, &c->rank);
     }
     gpr_free(core);
 }
@@ -83,19 +102,38 @@ static bool find_token(const grpc_metadata_array *metadata, char out[TOKEN_MAX])
     return false;
 }
 
+/* Of a name only visible ASCII stays what it is: with a space it could go on as somebody else. */
+static void make_visible(char *name)
+{
+    for (char *p = name; *p; p++)
+        *p = *p > ' ' && *p <= '~' ? *p : '?';
+}
+
 /* What tells the caller from others at its address: the first name of its certificate, and that it has a
- * token. Of the name only visible ASCII stays what it is: with a space it could go on as somebody else. */
+ * token. */
 static void describe(const struct rpc_caller *caller, char out[WHO_MAX])
 {
     char name[WHO_MAX - 16] = "";
     if (caller->n_names)
         snprintf(name, sizeof(name), "%s", caller->names[0]);
-    for (char *p = name; *p; p++)
-        *p = *p > ' ' && *p <= '~' ? *p : '?';
+    make_visible(name);
     snprintf(out, WHO_MAX, "%s%s%s", *name ? " name=" : "", name, caller->token ? " token" : "");
 }
 
-/* The role of a call that comes with more than its connection, and who it is. */
+/* From now on |c| is accounted to the user called |kind| |name|. */
+static void account_to(struct rpc_call *c, const char *kind, const char *name)
+{
+    char text[USER_MAX];
+    snprintf(text, sizeof(text), "%s %s", kind, name);
+    make_visible(text + strlen(kind) + 1);
+    struct quota_user *u = c->server->options.quota ? quota_user(c->server->options.quota, text) : NULL;
+    if (!u)
+        return;
+    quota_user_unref(c->quota);
+    c->quota = u;
+}
+
+/* The role of a call that comes with more than its connection, who it is, and whom it is accounted to. */
 static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, char who[WHO_MAX],
                     struct err *e)
 {
@@ -104,13 +142,35 @@ static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, 
     const char *names[NAMES_MAX];
     struct rpc_caller caller = {
         .role = f->role, .secure = f->secure, .verified = f->verified, .token = token, .names = names};
+    struct rpc_grant grant = {.role = *role};
+    char number[16];
     grpc_auth_context *context = f->verified ? grpc_call_auth_context(c->call) : NULL;
     if (context)
         caller.n_names = certificate_names(context, names);
-    int rc = o->role(o->app, &caller, role, e);
+    int rc = o->role(o->app, &caller, &grant, e);
+    *role = grant.role;
     describe(&caller, who);
+    snprintf(number, sizeof(number), "%u", grant.token);
+    if (rc == 0 && grant.token)
+        account_to(c, "token", number);
+    else if (rc == 0 && caller.n_names)
+        account_to(c, "name", names[0]);
     grpc_auth_context_release(context);
     return rc;
+}
+
+/* The rank that |c| has with quotas: a role that comes with a token or a certificate brings its budgets, too.
+ */
+static void set_rank(struct rpc_call *c, enum rpc_role role)
+{
+    if (role != RPC_ROLE_CONTROL) {
+        c->rank =
+            c->rank == QUOTA_CONTROL ? QUOTA_REMOTE : c->rank; /* of another call by the same connection */
+        return;
+    }
+    if (c->rank != QUOTA_CONTROL)
+        rpc_guard_promote(c->fd, c->fd < 0 ? c->address : NULL);
+    c->rank = QUOTA_CONTROL;
 }
 
 /* Whether a call that may be made may be made now; tells who makes it, in the peer. */
@@ -138,6 +198,7 @@ int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e
         if (rc)
             return rc;
     }
+    set_rank(c, role);
     if (role >= m->needs)
         return admit(c, m, who, e);
     atomic_fetch_add(&c->server->denied, 1);

@@ -15,6 +15,7 @@
 
 #include "lib/log.h"
 #include "lib/tsan.h"
+#include "rpc/inflate.h"
 #include "rpc/server_int.h"
 #include "rpc/status.h"
 
@@ -61,6 +62,7 @@ void rpc_call_unref(struct rpc_call *call)
         return;
     if (call->received)
         grpc_byte_buffer_destroy(call->received);
+    quota_user_unref(call->quota);
     grpc_call_details_destroy(&call->details);
     grpc_metadata_array_destroy(&call->metadata);
     if (call->call)
@@ -88,6 +90,13 @@ const char *rpc_call_method(const struct rpc_call *call)
 const char *rpc_call_peer(const struct rpc_call *call)
 {
     return call->peer;
+}
+
+struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank)
+{
+    if (rank)
+        *rank = call->rank;
+    return call->quota;
 }
 
 struct rpc_message rpc_message_copy(const void *data, size_t len, bool more)
@@ -121,10 +130,9 @@ int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_qu
     atomic_fetch_add(&s->operations, 1);
     tsan_release(&c->on_new);
     if (slot->spec) {
-        grpc_byte_buffer **payload = slot->spec->kind == RPC_BIDI ? NULL : &c->received;
         grpc_completion_queue *cq = events_of(s, slot, queue);
         grpc_server_request_registered_call(slot->face->core, slot->registered, &c->call, &c->deadline,
-                                            &c->metadata, payload, cq, queue->cq, &c->on_new);
+                                            &c->metadata, NULL, cq, queue->cq, &c->on_new);
     } else {
         grpc_server_request_call(slot->face->core, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
                                  &c->on_new);
@@ -150,6 +158,13 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
 static bool is_stream(const struct rpc_call *c)
 {
     return c->slot->spec && c->slot->spec->kind != RPC_UNARY;
+}
+
+/* Nobody else knows the call, or the lock is held. */
+static void send_initial(struct rpc_call *c)
+{
+    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    start(c, &op, 1, &c->on_initial);
 }
 
 /* Ends the call with a status; the lock is held and nothing is being sent. */
@@ -261,44 +276,43 @@ void rpc_call_abort(struct rpc_call *call, int code, const char *text)
     grpc_call_cancel_with_status(call->call, (grpc_status_code)rpc_status_from_error(code), text, NULL);
 }
 
-/* The bytes of the message in c->received, in one piece: |slice| must be released with grpc_slice_unref. */
-static bool take_received(struct rpc_call *c, grpc_slice *slice)
+/* |slice| in one piece, decompressed if need be: the reference is the caller's. */
+static int read_received(const struct rpc_call *c, grpc_slice *slice, struct err *e)
 {
-    if (!c->received)
-        return false;
     grpc_byte_buffer_reader reader;
-    bool ok = grpc_byte_buffer_reader_init(&reader, c->received) != 0;
-    if (ok) {
-        *slice = grpc_byte_buffer_reader_readall(&reader);
-        grpc_byte_buffer_reader_destroy(&reader);
-    }
-    grpc_byte_buffer_destroy(c->received);
-    c->received = NULL;
-    return ok;
+    if (!grpc_byte_buffer_reader_init(&reader, c->received))
+        return err_set(e, ERR_MALFORMED, "the call carries no readable request");
+    *slice = grpc_byte_buffer_reader_readall(&reader);
+    grpc_byte_buffer_reader_destroy(&reader);
+    if (!rpc_is_compressed(c->received))
+        return 0;
+    grpc_slice packed = *slice;
+    int rc = rpc_inflate(c->received, packed, c->server->options.request_max, slice, e);
+    grpc_slice_unref(packed);
+    return rc;
 }
 
-/* Runs a unary handler and sends its message and the status. Nobody else knows the call, so no lock is
- * needed. */
-static void answer_unary(struct rpc_call *c)
+/* The bytes of the message in c->received: |slice| must be released with grpc_slice_unref. Returns 0 or a
+ * code with |e|. */
+static int take_received(struct rpc_call *c, grpc_slice *slice, struct err *e)
 {
-    struct buf reply;
-    struct err e = {0};
-    grpc_slice request;
-    buf_init(&reply);
-    int rc =
-        take_received(c, &request) ? 0 : err_set(&e, ERR_MALFORMED, "the call carries no readable request");
-    if (rc == 0) {
-        const struct rpc_request asked = {GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request), c};
-        rc = c->slot->spec->unary(c->server->options.app, &asked, &reply, &e);
-        grpc_slice_unref(request);
-    }
-    if (rc == 0 && reply.failed)
-        rc = err_set(&e, -ENOMEM, "out of memory");
+    if (!c->received)
+        return err_set(e, ERR_MALFORMED, "the call carries no readable request");
+    int rc = read_received(c, slice, e);
+    grpc_byte_buffer_destroy(c->received);
+    c->received = NULL;
+    return rc;
+}
+
+/* Sends the message of a unary call and its status. The lock is held. */
+static void send_answer(struct rpc_call *c, int rc, const struct buf *reply, const struct err *e)
+{
+    send_initial(c);
     c->finishing = true;
     c->finish_code = rc;
-    snprintf(c->finish_text, sizeof(c->finish_text), "%s", rc ? (e.text[0] ? e.text : err_name(rc)) : "");
+    snprintf(c->finish_text, sizeof(c->finish_text), "%s", rc ? (e->text[0] ? e->text : err_name(rc)) : "");
     if (rc == 0) {
-        struct rpc_message m = rpc_message_copy(reply.data, reply.len, true);
+        struct rpc_message m = rpc_message_copy(reply->data, reply->len, true);
         grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(m.slices, m.n);
         grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
                       .flags = GRPC_WRITE_BUFFER_HINT, /* the status follows at once */
@@ -308,32 +322,51 @@ static void answer_unary(struct rpc_call *c)
         grpc_slice_unref(m.slices[0]);
     }
     send_status(c); /* a status may be started behind a message that is on its way */
-    buf_free(&reply);
 }
 
-/* Nobody else knows the call, or the lock is held. */
-static void send_initial(struct rpc_call *c)
+/* Runs a unary handler and sends what it answers. */
+static void answer_unary(struct rpc_call *c)
 {
-    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
-    start(c, &op, 1, &c->on_initial);
+    struct buf reply;
+    struct err e = {0};
+    grpc_slice request;
+    buf_init(&reply);
+    int rc = take_received(c, &request, &e);
+    if (rc == 0) {
+        const struct rpc_request asked = {GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request), c};
+        rc = c->slot->spec->unary(c->server->options.app, &asked, &reply, &e);
+        grpc_slice_unref(request);
+    }
+    if (rc == 0 && reply.failed)
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    pthread_mutex_lock(&c->lock);
+    if (!c->closed)
+        send_answer(c, rc, &reply, &e);
+    pthread_mutex_unlock(&c->lock);
+    buf_free(&reply);
 }
 
 static void open_stream(struct rpc_call *c)
 {
     const struct rpc_method *m = c->slot->spec;
     grpc_slice request = grpc_empty_slice();
-    bool readable = m->kind == RPC_BIDI || take_received(c, &request);
-    if (readable)
+    struct err e = {0};
+    int rc = m->kind == RPC_BIDI ? 0 : take_received(c, &request, &e);
+    if (rc == 0) {
+        c->entered = true;
         m->stream->open(c->server->options.app, c, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request));
-    else
-        rpc_call_finish(c, ERR_MALFORMED, "the call carries no readable request");
-    grpc_slice_unref(request);
+        grpc_slice_unref(request);
+    } else {
+        rpc_call_finish(c, rc, e.text);
+    }
     pthread_mutex_lock(&c->lock);
-    send_initial(c);
-    c->opened = true;
-    pump(c);
-    if (m->kind == RPC_BIDI)
-        start_recv(c);
+    if (!c->closed) {
+        send_initial(c);
+        c->opened = true;
+        pump(c);
+        if (m->kind == RPC_BIDI)
+            start_recv(c);
+    }
     pthread_mutex_unlock(&c->lock);
     rpc_server_opened(c);
 }
@@ -368,15 +401,39 @@ static void over(struct rpc_call *c)
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     pthread_mutex_unlock(&c->lock);
+    rpc_server_expect_no_more(c);
     log_trace("rpc", "%s: call from %s is over%s", rpc_call_method(c), c->peer,
               c->cancelled ? " (cancelled)" : "");
-    if (is_stream(c) && !c->refused)
+    if (c->entered)
         c->slot->spec->stream->closed(c->server->options.app, c);
+    if (c->counted)
+        quota_give(c->quota, QUOTA_CALLS, 1, 1);
     rpc_server_leave(c);
 }
 
-/* A client has called. RECV_CLOSE last: a stream must not be closed before it is
- * open. */
+/* Whether one more call may be under way for the user of |c|. */
+static int count(struct rpc_call *c, struct err *e)
+{
+    const struct rpc_server_options *o = &c->server->options;
+    struct quota_bound bound;
+    if (!o->quota)
+        return 0;
+    if (!c->quota) /* closed already, or memory is short; or gRPC has let somebody in by itself */
+        return err_set(e, ERR_UNAVAILABLE, "the connection of this call is not known any more");
+    o->calls_bound(o->app, &bound);
+    int rc = quota_take(c->quota, c->rank, QUOTA_CALLS, 1, 1, &bound, e);
+    c->counted = rc == 0;
+    return rc;
+}
+
+/* Waits for the one request of a call that is not bidirectional; the lock is held. */
+static void expect_request(struct rpc_call *c)
+{
+    rpc_server_expect(c);
+    start_recv(c);
+}
+
+/* A client has called. Its request may still be on its way. A bidirectional call may begin with silence. */
 static void on_new(struct rpc_event *event, bool ok)
 {
     struct rpc_call *c = event->call;
@@ -391,23 +448,35 @@ static void on_new(struct rpc_event *event, bool ok)
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
                      .data.recv_close_on_server.cancelled = &c->cancelled};
     struct err why = {0};
-    bool allowed = c->slot->spec && rpc_call_check(c, c->slot->spec, &why) == 0;
-    if (!allowed || !is_stream(c))
+    bool allowed = c->slot->spec && rpc_call_check(c, c->slot->spec, &why) == 0 && count(c, &why) == 0;
+    if (!allowed)
         send_initial(c);
     if (!c->slot->spec)
         refuse_unknown(c);
     else if (!allowed)
         refuse(c, &why);
-    else if (is_stream(c))
+    else if (c->slot->spec->kind == RPC_BIDI)
         open_stream(c);
-    else
-        answer_unary(c);
     pthread_mutex_lock(&c->lock);
+    /* RECV_CLOSE last: a stream must not be closed before it is open. Of the others the request comes next.
+     */
     bool watched = start(c, &close, 1, &c->on_close);
+    if (watched && allowed && c->slot->spec->kind != RPC_BIDI)
+        expect_request(c);
     pthread_mutex_unlock(&c->lock);
     if (!watched)
         over(c);
     rpc_call_unref(c);
+}
+
+/* The request of a call that is not bidirectional is there, or there will be none. */
+static void on_request(struct rpc_call *c)
+{
+    rpc_server_expect_no_more(c);
+    if (is_stream(c))
+        open_stream(c);
+    else
+        answer_unary(c);
 }
 
 static void on_initial(struct rpc_event *event, bool ok)
@@ -431,11 +500,18 @@ static void on_recv(struct rpc_event *event, bool ok)
     pthread_mutex_lock(&c->lock);
     bool closed = c->closed;
     pthread_mutex_unlock(&c->lock);
-    if (closed) {
+    struct err e = {0};
+    if (closed || c->slot->spec->kind != RPC_BIDI) {
+        if (!closed)
+            on_request(c);
         rpc_call_unref(c);
         return;
     }
-    if (ok && take_received(c, &request)) {
+    bool message = ok && c->received;
+    int rc = message ? take_received(c, &request, &e) : 0;
+    if (rc) {
+        rpc_call_finish(c, rc, e.text);
+    } else if (message) {
         ops->message(c->server->options.app, c, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request));
         grpc_slice_unref(request);
         pthread_mutex_lock(&c->lock);

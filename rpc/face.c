@@ -37,8 +37,12 @@ static grpc_server *core_server_new(const struct rpc_server_options *o, bool bes
         {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
         {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000},
         {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS},
-        {GRPC_ARG_ENABLE_CHANNELZ, 0},                /* nobody asks for it */
-        {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0}, /* of answers; requests may be */
+        {GRPC_ARG_ENABLE_CHANNELZ, 0},                  /* nobody asks for it */
+        {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0},   /* of answers; requests may be, */
+        {GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0}, /* but see rpc/inflate.h */
+        /* gRPC's own measure would close a connection at the third PING that is too many; to come back costs
+         * more than the guard takes for PINGs. */
+        {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0},
     };
     enum { N = sizeof(settings) / sizeof(settings[0]) };
     grpc_arg args[N];
@@ -67,11 +71,8 @@ static int register_methods(struct rpc_face *f, struct err *e)
     f->slots[o->n_methods].face = f;
     for (size_t i = 0; i < o->n_methods; i++) {
         const struct rpc_method *m = &o->methods[i];
-        /* A bidirectional call may begin with silence; the others cannot do anything without their one
-         * request. */
-        void *registered = grpc_server_register_method(
-            f->core, m->path, NULL,
-            m->kind == RPC_BIDI ? GRPC_SRM_PAYLOAD_NONE : GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
+        /* A call is told before its request is there: those that nobody may make do not wait inside gRPC. */
+        void *registered = grpc_server_register_method(f->core, m->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
         if (!registered)
             return err_set(e, ERR_DUPLICATE, "gRPC method %s cannot be registered", m->path);
         f->slots[i] = (struct rpc_slot){.face = f, .spec = m, .registered = registered};

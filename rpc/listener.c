@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -189,6 +190,12 @@ void rpc_listener_set_hops(struct rpc_listener *l, unsigned ipv4_ttl, unsigned i
         log_warn("rpc", "listener %s: cannot limit hops to %u: %s", l->text, wanted, err_name(-errno));
 }
 
+/* accept4 of the C library is gRPC's way in (rpc/hook.c). */
+static int accept_own(int fd, int flags)
+{
+    return (int)syscall(SYS_accept4, fd, NULL, NULL, flags);
+}
+
 /* No descriptor is left: without accepting, the listener would stay readable and the loop would spin. So the
  * reserve is given up for a moment, the caller is let in and shown out. Another thread may snatch it away in
  * that moment: until there is one again, at least nobody spins. */
@@ -199,7 +206,7 @@ static void turn_away(struct rpc_listener *l)
         return;
     }
     close(l->reserve);
-    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept_own(l->fd, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     keep_reserve(l);
@@ -207,7 +214,7 @@ static void turn_away(struct rpc_listener *l)
 
 int rpc_listener_accept(struct rpc_listener *l)
 {
-    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept_own(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         int rc = -errno;
         if (rc == -EMFILE || rc == -ENFILE) {

@@ -26,10 +26,8 @@ static bool describe(int fd, struct rpc_own_socket *out)
         struct sockaddr_in6 in6;
     } a = {0};
     socklen_t len = sizeof(a);
-    socklen_t cookie_len = sizeof(out->cookie);
     *out = (struct rpc_own_socket){.fd = fd};
-    if (option(fd, SO_PROTOCOL) != IPPROTO_TCP || getsockname(fd, &a.any, &len) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_COOKIE, &out->cookie, &cookie_len) != 0)
+    if (option(fd, SO_PROTOCOL) != IPPROTO_TCP || getsockname(fd, &a.any, &len) != 0)
         return false;
     out->port = ntohs(a.any.sa_family == AF_INET6 ? a.in6.sin6_port : a.in4.sin_port);
     out->listens = option(fd, SO_ACCEPTCONN) == 1;

@@ -8,10 +8,9 @@
 
 /* A TCP socket of ours. */
 struct rpc_own_socket {
-    int fd;          /* valid during the visit; whatever happens to the process's own, it means this socket */
-    uint16_t port;   /* its own, host order */
-    bool listens;    /* else it is a connection */
-    uint64_t cookie; /* SO_COOKIE */
+    int fd;        /* valid during the visit; whatever happens to the process's own, it means this socket */
+    uint16_t port; /* its own, host order */
+    bool listens;  /* else it is a connection */
 };
 
 /* Calls |visit| for each TCP socket of the process that is bound to a port. Returns 0, or -errno when the

@@ -56,6 +56,16 @@ static bool is_loopback(const union address *a)
     return a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
+/* IPv4 that came by a socket for both families is told, and looked for, as IPv4. */
+static void unmap(union address *a)
+{
+    if (a->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+        return;
+    struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = a->in6.sin6_port};
+    memcpy(&in4.sin_addr, &a->in6.sin6_addr.s6_addr[12], sizeof(in4.sin_addr));
+    a->in4 = in4;
+}
+
 /* The peer's socket seen from its own side: what is the peer's address to us is its source. A socket of the
  * family AF_INET6 that carries IPv4 is found by its IPv4 addresses. */
 static struct inet_diag_sockid sockid_of(const union address *peer, const union address *own)
@@ -133,7 +143,10 @@ static void find_tcp(struct rpc_peer_finder *f, int fd, const union address *pee
     union address own = {0};
     socklen_t len = sizeof(own);
     struct inet_diag_msg found = {0};
-    if (getsockname(fd, &own.any, &len) != 0 || own.any.sa_family != peer->any.sa_family)
+    if (getsockname(fd, &own.any, &len) != 0)
+        return;
+    unmap(&own);
+    if (own.any.sa_family != peer->any.sa_family)
         return;
     struct inet_diag_sockid id = sockid_of(peer, &own);
     /* Without a match of the four-tuple the kernel goes on to listeners of the port: hence the state. */
@@ -147,16 +160,42 @@ static void find_tcp(struct rpc_peer_finder *f, int fd, const union address *pee
     out->uid = found.idiag_uid;
 }
 
+/* Whoever has one address of an IPv6 network of 64 bits can have all of them. */
+static void describe_host(const union address *a, struct rpc_peer *out)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (a->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a->in4.sin_addr, host, sizeof(host));
+        snprintf(out->user, sizeof(out->user), "address %s", host);
+        return;
+    }
+    struct in6_addr network = a->in6.sin6_addr;
+    memset(&network.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &network, host, sizeof(host));
+    snprintf(out->user, sizeof(out->user), "network %s/64", host);
+}
+
+static void describe_user(struct rpc_peer *out)
+{
+    snprintf(out->user, sizeof(out->user), "uid %u", (unsigned)out->uid);
+}
+
 static void describe_tcp(const union address *a, struct rpc_peer *out)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     bool v6 = a->any.sa_family == AF_INET6;
     inet_ntop(a->any.sa_family, v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in4.sin_addr, host,
               sizeof(host));
-    int n = snprintf(out->text, sizeof(out->text), v6 ? "[%s]:%u" : "%s:%u", host,
-                     ntohs(v6 ? a->in6.sin6_port : a->in4.sin_port));
-    if (out->kind == RPC_PEER_USER)
-        snprintf(out->text + n, sizeof(out->text) - (size_t)n, " uid=%u", (unsigned)out->uid);
+    snprintf(out->address, sizeof(out->address), v6 ? "[%s]:%u" : "%s:%u", host,
+             ntohs(v6 ? a->in6.sin6_port : a->in4.sin_port));
+    if (out->kind == RPC_PEER_USER) {
+        describe_user(out);
+        snprintf(out->text, sizeof(out->text), "%s uid=%u", out->address, (unsigned)out->uid);
+        return;
+    }
+    if (out->kind == RPC_PEER_REMOTE)
+        describe_host(a, out);
+    snprintf(out->text, sizeof(out->text), "%s", out->address);
 }
 
 static void find_unix(int fd, struct rpc_peer *out)
@@ -167,6 +206,7 @@ static void find_unix(int fd, struct rpc_peer *out)
         return;
     out->kind = RPC_PEER_USER;
     out->uid = cred.uid;
+    describe_user(out);
     snprintf(out->text, sizeof(out->text), "unix pid=%d uid=%u", (int)cred.pid, (unsigned)cred.uid);
 }
 
@@ -177,13 +217,15 @@ void rpc_peer_find(struct rpc_peer_finder *f, int fd, struct rpc_peer *out)
         struct sockaddr_storage storage;
     } peer = {0};
     socklen_t len = sizeof(peer);
-    *out = (struct rpc_peer){.text = "unknown"};
+    *out = (struct rpc_peer){.text = "unknown", .user = "unknown"};
     if (getpeername(fd, &peer.address.any, &len) != 0)
         return; /* reset already: what it has sent is still there, but nobody stands behind it */
     if (peer.address.any.sa_family == AF_UNIX) {
+        out->local = true;
         find_unix(fd, out);
         return;
     }
+    unmap(&peer.address);
     if (!is_loopback(&peer.address))
         out->kind = RPC_PEER_REMOTE;
     else if (f)

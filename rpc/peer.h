@@ -3,7 +3,11 @@
 #ifndef XTCP_RPC_PEER_H
 #define XTCP_RPC_PEER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
+
+/* "[2001:db8::1]:4711" */
+#define RPC_ADDRESS_MAX 64
 
 struct rpc_peer_finder;
 
@@ -16,7 +20,10 @@ enum rpc_peer_kind {
 struct rpc_peer {
     enum rpc_peer_kind kind;
     uid_t uid;
-    char text[64]; /* for people: "127.0.0.1:4711 uid=1000", "unix pid=12 uid=0" */
+    bool local;                    /* by a unix socket */
+    char text[80];                 /* for people: "127.0.0.1:4711 uid=1000", "unix pid=12 uid=0" */
+    char address[RPC_ADDRESS_MAX]; /* "127.0.0.1:4711", "[::1]:4711"; "" for a unix socket */
+    char user[64]; /* whom what it uses is accounted to: see rpc_call_quota; "unknown" for NOBODY */
 };
 
 /* Returns 0 and the finder in |out|, or -errno. It works for connections of the namespace that the calling

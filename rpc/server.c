@@ -20,6 +20,10 @@
 /* Between two attempts to post what could not be posted. */
 #define REPAY_MS 100
 
+/* A request follows its call at once; how long it may take, and how often that is looked at. */
+#define REQUEST_NS (10 * NS_PER_S)
+#define LOOK_NS    (1 * NS_PER_S)
+
 void rpc_server_init(void)
 {
     /* With the other engine, each queue has to be polled, or nothing happens on its connections. */
@@ -93,16 +97,63 @@ static void repay(struct rpc_queue *q)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* ---- Requests that do not come ---- */
+
+void rpc_server_expect(struct rpc_call *call)
+{
+    atomic_store(&call->due_ns, clock_mono_ns() + REQUEST_NS);
+    atomic_fetch_add(&call->server->expected, 1);
+}
+
+void rpc_server_expect_no_more(struct rpc_call *call)
+{
+    if (atomic_exchange(&call->due_ns, 0))
+        atomic_fetch_sub(&call->server->expected, 1);
+}
+
+/* Ends calls whose request has not come in time; the rest of very many at the next look. */
+static void look_for_late(struct rpc_server *s)
+{
+    struct rpc_call *late[64];
+    size_t n = 0;
+    int64_t now = clock_mono_ns();
+    int64_t due = atomic_load(&s->look_ns);
+    if (now < due || !atomic_compare_exchange_strong(&s->look_ns, &due, now + LOOK_NS))
+        return;
+    pthread_mutex_lock(&s->lock);
+    for (struct rpc_call *c = s->calls; c && n < sizeof(late) / sizeof(late[0]); c = c->next) {
+        int64_t until = atomic_load(&c->due_ns);
+        if (until && until < now)
+            late[n++] = rpc_call_ref(c);
+    }
+    pthread_mutex_unlock(&s->lock);
+    while (n > 0) {
+        rpc_call_abort(late[--n], ERR_TIMEOUT, "the request did not come in time");
+        rpc_call_unref(late[n]);
+    }
+}
+
+/* Until when a thread waits for events at most. */
+static gpr_timespec wait_until(int64_t ms)
+{
+    return ms ? gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN))
+              : gpr_inf_future(GPR_CLOCK_REALTIME);
+}
+
 static void *queue_run(void *arg)
 {
     struct rpc_queue *q = arg;
     for (;;) {
-        bool owing = atomic_load(&q->server->owing);
-        gpr_timespec until = gpr_inf_future(GPR_CLOCK_REALTIME);
-        if (owing) {
-            repay(q);
-            until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(REPAY_MS, GPR_TIMESPAN));
+        int64_t ms = 0;
+        if (atomic_load(&q->server->expected)) {
+            look_for_late(q->server);
+            ms = LOOK_NS / NS_PER_MS;
         }
+        if (atomic_load(&q->server->owing)) {
+            repay(q);
+            ms = REPAY_MS;
+        }
+        gpr_timespec until = wait_until(ms);
         grpc_event event = grpc_completion_queue_next(q->cq, until, NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;

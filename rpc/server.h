@@ -18,6 +18,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "lib/quota.h"
 #include "rpc/role.h"
 
 struct rpc_server;
@@ -75,6 +76,12 @@ struct rpc_method {
     enum rpc_role needs; /* who has less is answered with PERMISSION_DENIED; nothing above runs then */
 };
 
+/* What a caller may do, and by what. */
+struct rpc_grant {
+    enum rpc_role role;
+    unsigned token; /* the line of its token in the token file; 0: it has shown none that counts */
+};
+
 /* Who calls, as far as it is not settled by the connection alone. Valid during the call of |role|. */
 struct rpc_caller {
     enum rpc_role role; /* that the connection has been given; of TLS: RPC_ROLE_HEALTH */
@@ -93,10 +100,13 @@ struct rpc_server_options {
     unsigned threads;     /* completion queues and their threads, at least 1 */
     size_t request_max;   /* bytes of one request message */
     unsigned streams_max; /* concurrent calls on one connection */
+    struct quota *quota;  /* of the users that calls are accounted to; lives longer than the server */
+    /* How many calls may be under way (QUOTA_CALLS). Any thread, must not block. */
+    void (*calls_bound)(void *app, struct quota_bound *out);
     /* The role of a call; asked only where there is more to it than the role of the connection: with TLS and
      * where a token was sent. Returns 0 and the role in |out|, or a code with |e| that the call is ended
      * with. Any thread, must not block. */
-    int (*role)(void *app, const struct rpc_caller *caller, enum rpc_role *out, struct err *e);
+    int (*role)(void *app, const struct rpc_caller *caller, struct rpc_grant *out, struct err *e);
     /* Whether a call that needs RPC_ROLE_CONTROL, and may be made, comes too soon after others from |peer|
      * (as rpc_call_peer tells). Returns 0, or a code with |e|. May be NULL. Any thread, must not block. */
     int (*admit)(void *app, const char *peer, struct err *e);
@@ -148,6 +158,13 @@ const char *rpc_call_method(const struct rpc_call *call);
  * method that needs RPC_ROLE_CONTROL it also says as whom: "127.0.0.1:4711 uid=0", "ipv4:10.0.0.7:4711
  * name=ops.example token". Never an identity. */
 const char *rpc_call_peer(const struct rpc_call *call);
+
+/* The user that |call| is accounted to, and in |rank| (may be NULL) the rank that it has there. The reference
+ * is the call's. By a unix socket and from a loopback address it is the user of this machine ("uid 1000"), of
+ * a certificate its first name ("name ops.example"), of a token its line in the token file ("token 2"), else
+ * the address
+ * ("address 192.0.2.7"; of IPv6 the network: "network 2001:db8::/64"). */
+struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank);
 
 /* There may be something for `next`: sends it if the call can take it. Not from within `next`; of a prompt
  * stream not beside rpc_server_stop. */

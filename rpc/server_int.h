@@ -7,6 +7,7 @@
 
 #include "lib/thread.h"
 #include "rpc/core.h"
+#include "rpc/peer.h"
 #include "rpc/server.h"
 
 /* A tag of a completion queue: what to do with the event. |ok| is gRPC's success flag. */
@@ -103,6 +104,8 @@ struct rpc_server {
     _Atomic uint64_t denied; /* calls whose caller had not the role for them */
     _Atomic unsigned streams;  /* that were waited for: they take the queues in turn */
     _Atomic size_t operations; /* of calls: started, and their handlers have not returned */
+    _Atomic unsigned expected; /* calls whose request is not there */
+    _Atomic int64_t look_ns;   /* when to look for those that wait too long, monotonic */
     pthread_mutex_t lock;      /* guards what follows; taken before a call's lock */
     pthread_cond_t changed;
     struct thread poller_too; /* the second one that reads */
@@ -125,9 +128,16 @@ struct rpc_call {
     grpc_byte_buffer *received;
     _Atomic(void *) user;
     char peer[112];
-    int cancelled;         /* from RECV_CLOSE */
-    bool refused;          /* its handler has not seen it and shall not */
-    struct rpc_call *next; /* in the server's list of calls; under the server's lock */
+    int fd;                        /* of the connection, when it came; -1 by TLS, */
+    char address[RPC_ADDRESS_MAX]; /* then its address as rpc_peer has it */
+    struct quota_user *quota;      /* a reference; NULL: not known */
+    enum quota_rank rank;
+    bool counted;           /* in QUOTA_CALLS */
+    bool entered;           /* the stream's open has been called; of the thread that handles its events */
+    _Atomic int64_t due_ns; /* until when its request has to be there, monotonic; 0: none is waited for */
+    int cancelled;          /* from RECV_CLOSE */
+    bool refused;           /* its handler has not seen it and shall not */
+    struct rpc_call *next;  /* in the server's list of calls; under the server's lock */
     struct rpc_call *previous;
 
     pthread_mutex_t lock; /* guards what follows and serialises the sending batches */
@@ -201,6 +211,10 @@ void rpc_server_operation_done(struct rpc_server *s);
 /* |call| has come, before its handler runs; it is over. */
 void rpc_server_enter(struct rpc_call *call);
 void rpc_server_leave(struct rpc_call *call);
+
+/* |call| waits for its request from now on, a while at most; no longer. */
+void rpc_server_expect(struct rpc_call *call);
+void rpc_server_expect_no_more(struct rpc_call *call);
 
 /* The stream |call| is open: if the server stops already, it is finished now. */
 void rpc_server_opened(struct rpc_call *call);

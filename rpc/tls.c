@@ -263,26 +263,6 @@ void rpc_tls_refresh(struct rpc_tls *t)
 
 /* ---- For gRPC ---- */
 
-static pthread_mutex_t handshake_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
-static void (*on_handshake)(void *arg);
-static void *on_handshake_arg;
-
-void rpc_tls_on_handshake(void (*fn)(void *arg), void *arg)
-{
-    pthread_mutex_lock(&handshake_lock);
-    on_handshake = fn;
-    on_handshake_arg = arg;
-    pthread_mutex_unlock(&handshake_lock);
-}
-
-static void tell_handshake(void)
-{
-    pthread_mutex_lock(&handshake_lock);
-    if (on_handshake)
-        on_handshake(on_handshake_arg);
-    pthread_mutex_unlock(&handshake_lock);
-}
-
 /* Asked before each handshake, and once when the port is added. */
 static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out)
 {
@@ -290,7 +270,6 @@ static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_serve
     tsan_acquire(p);
     struct rpc_tls *t = p->tls;
     grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
-    tell_handshake();
     pthread_mutex_lock(&t->lock);
     refresh(t);
     if (p->generation != t->generation) {

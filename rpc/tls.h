@@ -44,10 +44,6 @@ void rpc_tls_refresh(struct rpc_tls *t);
  * certificate that a CA in client_ca has signed. */
 grpc_server_credentials *rpc_tls_credentials(struct rpc_tls *t, bool ask_clients, void **state);
 
-/* Calls |fn| at each handshake, before it begins; NULL ends that. |fn| runs on any thread and must not call
- * gRPC. */
-void rpc_tls_on_handshake(void (*fn)(void *arg), void *arg);
-
 /* Frees what rpc_tls_credentials gave as |state|, after the server with these credentials. */
 void rpc_tls_release(void *state);
 

@@ -64,19 +64,21 @@ static enum rpc_role certificate_role(const struct config *c, const struct rpc_c
 }
 
 int access_call_role(const struct config *c, struct tokens *tokens, const struct rpc_caller *caller,
-                     enum rpc_role *out, struct err *e)
+                     struct rpc_grant *out, struct err *e)
 {
     enum rpc_role role = caller->role;
     if (caller->secure)
         role = caller->verified ? certificate_role(c, caller) : (enum rpc_role)c->access_anonymous_role;
-    *out = role;
+    *out = (struct rpc_grant){.role = role};
     /* Without a token_file, whatever is in "authorization" is meant for somebody else. */
     if (!caller->token || !*c->token_file)
         return 0;
-    if (!tokens_find(tokens, c->token_file, caller->token, &role))
+    struct rpc_grant by_token = {.role = RPC_ROLE_HEALTH};
+    if (!tokens_find(tokens, c->token_file, caller->token, &by_token))
         return err_set(e, ERR_UNAUTHENTICATED,
                        "the token of this call is none of those in the daemon's token_file");
-    if (role > *out)
-        *out = role;
+    out->token = by_token.token;
+    if (by_token.role > out->role)
+        out->role = by_token.role;
     return 0;
 }

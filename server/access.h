@@ -26,6 +26,6 @@ enum rpc_role access_peer_role(const struct config *c, const struct access_users
 /* The role of a call that comes by TLS, brings a token, or both. Returns 0 and it in |out|, or
  * ERR_UNAUTHENTICATED with |e| when the token is none of ours. Any thread. */
 int access_call_role(const struct config *c, struct tokens *tokens, const struct rpc_caller *caller,
-                     enum rpc_role *out, struct err *e);
+                     struct rpc_grant *out, struct err *e);
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/duration.h"
 #include "lib/log.h"
+#include "rpc/guard.h"
 #include "rpc/reflection.h"
 #include "server/gate.h"
 #include "server/health.h"
@@ -41,6 +42,11 @@ static struct nswatch_options watch_options(const struct config *c)
                                     .proc_interval_ns = c->proc_scan_interval};
 }
 
+static struct rpc_guard_limits guard_limits(const struct config *c)
+{
+    return (struct rpc_guard_limits){.connections = {c->connections_max, 50, 10}, .calls_rate = 2000};
+}
+
 static int check(void *arg, const struct config *new, struct err *e)
 {
     return gate_try(((struct app *)arg)->gate, new, e);
@@ -65,6 +71,8 @@ static void changed(void *arg, const struct config *old, const struct config *ne
 {
     struct app *app = arg;
     gate_commit(app->gate, app->change);
+    const struct rpc_guard_limits limits = guard_limits(new);
+    rpc_guard_set(&limits);
     log_set(new->log_level, new->log_format);
     collectors_set_threads_max(app->collectors, new->collector_threads_max);
     inventory_select(app->inventory, new);
@@ -204,7 +212,7 @@ static void drop_queues(void *arg)
 }
 
 /* The role of a call that is not settled by its connection. Any thread. */
-static int call_role(void *arg, const struct rpc_caller *caller, enum rpc_role *out, struct err *e)
+static int call_role(void *arg, const struct rpc_caller *caller, struct rpc_grant *out, struct err *e)
 {
     struct app *app = arg;
     const struct config *config = app_config(app);
@@ -223,9 +231,34 @@ static int admit(void *arg, const char *peer, struct err *e)
     return rc;
 }
 
+static void calls_bound(void *arg, struct quota_bound *out)
+{
+    (void)arg;
+    *out = (struct quota_bound){2048, 50, 10};
+}
+
+/* The guard stands before the first server; whether it works is found out before anybody is let in. */
+static int start_guard(struct app *app, struct err *e)
+{
+    const struct rpc_guard_limits limits = guard_limits(app->config);
+    return rpc_guard_start(app->quota, &limits, e);
+}
+
+static void prove_guard(struct app *app)
+{
+    struct err why;
+    if (rpc_guard_prove(app->server, &why))
+        log_error("app",
+                  "the guard against floods does not work here: %s; there are listeners for users of this "
+                  "machine alone",
+                  why.text);
+}
+
 static int start_threads(struct app *app, struct err *e)
 {
     struct rpc_server_options options = {.app = app,
+                                         .quota = app->quota,
+                                         .calls_bound = calls_bound,
                                          .threads = RPC_THREADS,
                                          .request_max = REQUEST_MAX,
                                          .streams_max = app->config->connection_calls_max,
@@ -233,9 +266,12 @@ static int start_threads(struct app *app, struct err *e)
                                          .admit = admit,
                                          .hurry = drop_queues};
     options.methods = services_methods(&options.n_methods);
-    int rc = rpc_server_new(&options, &app->server, e);
+    int rc = start_guard(app, e);
+    if (rc == 0)
+        rc = rpc_server_new(&options, &app->server, e);
     if (rc)
         return rc;
+    prove_guard(app);
     rc = setup_start(app->setup, e);
     if (rc)
         return rc;
@@ -258,7 +294,8 @@ static int start(struct app *app, struct err *e)
     limit_malloc();
     rpc_server_init();
     app->pace = pace_new(app->config, app->start_mono_ns);
-    int rc = app->pace ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
+    app->quota = quota_new();
+    int rc = app->pace && app->quota ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = refresh_new(app->config_file, app->epoll, &app->refresh, e);
     if (rc == 0)
@@ -314,6 +351,7 @@ static void stop(struct app *app)
     }
     hub_free(app->hub);
     rpc_server_fini();
+    rpc_guard_stop();
     gate_free(app->gate);
     refresh_free(app->refresh);
     nswatch_free(app->nswatch);
@@ -328,6 +366,7 @@ static void stop(struct app *app)
     app_loop_close(app);
     config_unref(app->config);
     setup_free(app->setup);
+    quota_free(app->quota);
 }
 
 int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg)

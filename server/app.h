@@ -51,6 +51,7 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 uint32_t app_cancel_burst(struct app *app);
 
 struct focus *app_focus(struct app *app);
+struct quota *app_quota(struct app *app);
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
 struct poller *app_poller(struct app *app);

@@ -19,6 +19,11 @@ void app_config_extra(struct app *app, struct config_msg_extra *extra)
     *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
 }
 
+struct quota *app_quota(struct app *app)
+{
+    return app->quota;
+}
+
 struct focus *app_focus(struct app *app)
 {
     return app->focus;

@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "rpc/guard.h"
 #include "server/access.h"
 #include "server/gate_int.h"
 
@@ -52,15 +53,13 @@ int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e
     g->own = geteuid();
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
-    int rc = connections_new(&g->connections);
-    if (rc == 0)
-        rc = rate_new(&g->rate);
+    int rc = rate_new(&g->rate);
     if (rc == 0)
         rc = rpc_peer_finder_new(&g->finder);
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
     if (rc == 0)
-        rc = tls_gate_new(epoll, g->connections, &g->tls_gate, e);
+        rc = tls_gate_new(epoll, &g->tls_gate, e);
     if (rc == 0)
         rc = tokens_new(c->token_file, &g->tokens, e);
     if (rc) {
@@ -115,7 +114,6 @@ void gate_free(struct gate *g)
     rpc_tls_unref(g->tls);
     tokens_free(g->tokens);
     rpc_peer_finder_free(g->finder);
-    connections_free(g->connections);
     rate_free(g->rate);
     access_users_clear(&g->users);
     config_unref(g->config);
@@ -126,28 +124,33 @@ void gate_free(struct gate *g)
 
 /* ---- Those who come ---- */
 
+static enum quota_rank rank_of(const struct rpc_peer *peer, enum rpc_role role)
+{
+    if (role == RPC_ROLE_CONTROL)
+        return QUOTA_CONTROL;
+    return peer->local ? QUOTA_LOCAL : QUOTA_REMOTE;
+}
+
 /* Lets the connection |fd| in, or shows it out. */
 static void let_in(struct gate *g, const struct door *door, int fd, const struct config *c)
 {
     struct rpc_peer peer;
-    if (!connections_add(g->connections, fd, c->connections_max, clock_mono_ns())) {
-        log_limited(LOG_WARN, "gate",
-                    "listener %s: a connection is turned away: there are %u of them, which is "
-                    "connections_max",
-                    rpc_listener_text(door->plain), c->connections_max);
-        g->connections_refused++;
+    struct err e;
+    rpc_peer_find(g->finder, fd, &peer);
+    bool probe = door->kind == DOOR_PROBE;
+    enum rpc_role role = probe ? RPC_ROLE_HEALTH : access_peer_role(c, &g->users, &peer, g->own);
+    if (rpc_guard_open(fd, &peer, rank_of(&peer, role), &e)) {
+        log_limited(LOG_WARN, "gate", "listener %s: a connection is turned away: %s",
+                    rpc_listener_text(door->plain), e.text);
         close(fd);
         return;
     }
-    if (door->kind == DOOR_PROBE) {
-        rpc_server_adopt_probe(g->server, fd);
-        return;
-    }
-    rpc_peer_find(g->finder, fd, &peer);
-    enum rpc_role role = access_peer_role(c, &g->users, &peer, g->own);
     log_debug("gate", "%s: connection from %s: role %s", rpc_listener_text(door->plain), peer.text,
               rpc_role_names[role]);
-    rpc_server_adopt(g->server, fd, role);
+    if (probe)
+        rpc_server_adopt_probe(g->server, fd);
+    else
+        rpc_server_adopt(g->server, fd, role);
 }
 
 void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget)
@@ -176,14 +179,14 @@ void gate_serve(struct gate *g, const void *source, const struct config *c)
     pthread_mutex_lock(&g->lock);
     const struct door *door = find_door(g, source);
     if (source == g->tls_gate)
-        g->connections_refused += tls_gate_serve(g->tls_gate, g->doors, g->n, c->connections_max);
+        tls_gate_serve(g->tls_gate, g->doors, g->n);
     else if (door)
         gate_let_in(g, door, c, BUDGET);
     pthread_mutex_unlock(&g->lock);
 }
 
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
-                   enum rpc_role *out, struct err *e)
+                   struct rpc_grant *out, struct err *e)
 {
     int rc = access_call_role(c, g->tokens, caller, out, e);
     if (rc == ERR_UNAUTHENTICATED)
@@ -207,8 +210,6 @@ void gate_stats(struct gate *g, struct gate_stats *out)
     *out = (struct gate_stats){.control_refused = atomic_load(&g->control_refused),
                                .tokens_refused = atomic_load(&g->tokens_refused)};
     pthread_mutex_lock(&g->lock);
-    out->connections = connections_count(g->connections);
-    out->connections_refused = g->connections_refused;
     out->no_descriptor = g->no_descriptor;
     pthread_mutex_unlock(&g->lock);
 }

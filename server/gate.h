@@ -57,17 +57,15 @@ void gate_refresh(struct gate *g, const struct config *c);
 
 /* The role of a call (rpc_server_options.role). |c| is in force. */
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
-                   enum rpc_role *out, struct err *e);
+                   struct rpc_grant *out, struct err *e);
 
 /* Whether a call that changes something may be made now (rpc_server_options.admit). */
 int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e);
 
 struct gate_stats {
-    size_t connections;           /* open now, plaintext */
-    uint64_t connections_refused; /* turned away for connections_max since the start */
-    uint64_t no_descriptor;       /* the same for want of a descriptor */
-    uint64_t control_refused;     /* calls, for control_calls_max */
-    uint64_t tokens_refused;      /* calls, with a token that nobody has */
+    uint64_t no_descriptor;   /* connections turned away for want of a descriptor since the start */
+    uint64_t control_refused; /* calls, for control_calls_max */
+    uint64_t tokens_refused;  /* calls, with a token that nobody has */
 };
 void gate_stats(struct gate *g, struct gate_stats *out);
 

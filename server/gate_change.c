@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "lib/log.h"
+#include "rpc/guard.h"
 #include "server/gate_int.h"
 
 /* Those who wait at a listener that is closed are let in first, at most so many. */
@@ -127,6 +128,17 @@ static bool share(const struct gate_change *ch, uint16_t port, bool on)
     return any;
 }
 
+/* Without the guard strangers could bring the daemon down: there are listeners for users of this machine
+ * alone. */
+static int check_guard(const struct door_plan *plan, struct err *e)
+{
+    if (rpc_guard_works() || (plan->kind == DOOR_PLAIN && config_listen_is_local(&plan->where)))
+        return 0;
+    return err_set(e, ERR_UNSUPPORTED,
+                   "cannot listen on %s: the guard against floods does not work here (%s)", plan->text,
+                   rpc_guard_failure());
+}
+
 static int open_door(const struct gate *g, struct gate_change *ch, const struct door_plan *plan,
                      struct door **out, struct err *e)
 {
@@ -134,8 +146,11 @@ static int open_door(const struct gate *g, struct gate_change *ch, const struct 
                                      .tls = g->tls ? g->tls : ch->tls,
                                      .socket_mode = socket_mode(ch->config),
                                      .socket_group = ch->config->unix_socket_group};
+    int rc = check_guard(plan, e);
+    if (rc)
+        return rc;
     bool beside = share(ch, plan->where.port, true);
-    int rc = door_open(plan, &means, beside, out, e);
+    rc = door_open(plan, &means, beside, out, e);
     if (beside)
         share(ch, plan->where.port, false);
     if (rc || !(*out)->plain)
@@ -351,20 +366,15 @@ static void open_up(const struct gate *g, struct door *d)
 }
 
 /* What others are told about the doors. */
-static void note_ports(struct gate *g)
+static void note_port(struct gate *g)
 {
     uint16_t first = 0;
-    uint16_t secure[CONFIG_LISTEN_MAX];
-    size_t n = 0;
     for (size_t i = 0; i < g->n; i++) {
         const struct door *d = g->doors[i];
-        if (d->tls)
-            secure[n++] = door_port(d);
-        else if (d->kind == DOOR_PLAIN && first == 0)
+        if (d->kind == DOOR_PLAIN && first == 0)
             first = door_port(d);
     }
     atomic_store(&g->port, first);
-    connections_tls_ports(g->connections, secure, n);
 }
 
 static void commit_doors(struct gate *g, struct gate_change *ch)
@@ -384,7 +394,7 @@ static void commit_doors(struct gate *g, struct gate_change *ch)
         g->doors[i] = d;
     }
     g->n = ch->n;
-    note_ports(g);
+    note_port(g);
 }
 
 void gate_commit(struct gate *g, struct gate_change *ch)

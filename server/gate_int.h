@@ -8,7 +8,6 @@
 #include "rpc/peer.h"
 #include "rpc/tls.h"
 #include "server/access.h"
-#include "server/connections.h"
 #include "server/door.h"
 #include "server/gate.h"
 #include "server/rate.h"
@@ -34,8 +33,7 @@ struct gate {
     struct rpc_tls *tls;         /* NULL until there is a door with TLS, then to the end */
     struct tls_gate *tls_gate;
     struct rpc_peer_finder *finder;
-    struct connections *connections;
-    uint64_t connections_refused, no_descriptor;
+    uint64_t no_descriptor;
     bool closed;   /* it is over: nothing changes any more */
     bool changing; /* between prepare and its commit or abort */
     pthread_cond_t changed;

@@ -7,6 +7,7 @@
 
 #include "lib/clock.h"
 #include "nswatch/nswatch.h"
+#include "rpc/guard.h"
 #include "rpc/msg_health.h"
 #include "rpc/msg_status.h"
 #include "rpc/msg_wire.h"
@@ -83,7 +84,7 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
 }
 
 #define LIMITS   5
-#define REFUSALS 3
+#define REFUSALS (4 + RPC_GUARD_REASONS)
 
 /* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
  */
@@ -97,17 +98,24 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
     hub_stats(app_hub(app), &hub);
     focus_stats(app_focus(app), &focus);
     const struct status_limit bounds[LIMITS] = {
-        {"connections_max", c->connections_max, gate.connections, gate.connections_refused},
+        {"connections_max", c->connections_max, quota_total(app_quota(app), QUOTA_CONNECTIONS),
+         quota_refused(app_quota(app), QUOTA_CONNECTIONS)},
         {"subscribers_max", c->subscribers_max, hub.subscribers, hub.refused},
         {"focus_streams_max", c->focus_streams_max, focus.streams, focus.refused},
         {"focus_rate_max", c->focus_rate_max, focus.rate, focus.rate_refused},
         {"control_calls_max", c->control_calls_max, 0, gate.control_refused},
     };
-    const struct status_error_count others[REFUSALS] = {
+    struct rpc_guard_stats guard;
+    rpc_guard_stats(&guard);
+    struct status_error_count others[REFUSALS] = {
         {"call without the role that it needs", rpc_server_denied(app_server(app))},
         {"call with an unknown token", gate.tokens_refused},
         {"connection for want of a descriptor", gate.no_descriptor},
+        {"connection not read for a while: it sends too much", guard.throttled},
     };
+    for (int i = 0; i < RPC_GUARD_REASONS; i++)
+        others[4 + i] =
+            (struct status_error_count){rpc_guard_reason_text((enum rpc_guard_reason)i), guard.closed[i]};
     memcpy(limits, bounds, sizeof(bounds));
     size_t n = 0;
     for (size_t i = 0; i < REFUSALS; i++) {

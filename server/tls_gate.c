@@ -10,7 +10,6 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "rpc/tls.h"
 #include "rpc/tls_listener.h"
 
 /* A listener is made anew only when so many descriptors can be had, or it would stop as the last one did;
@@ -18,15 +17,9 @@
 #define SPARE_DESCRIPTORS 8
 #define REBUILD_NS        (200 * NS_PER_MS)
 
-/* From a handshake to the look at how many connections there are: those of many at once are looked at once.
- */
-#define LOOK_NS (5 * NS_PER_MS)
-
 struct tls_gate {
-    struct connections *connections;
-    int timer;            /* timerfd: time to look */
-    _Atomic bool lost;    /* some listener has stopped */
-    _Atomic bool arrived; /* somebody has come since the last look */
+    int timer;         /* timerfd: time to look */
+    _Atomic bool lost; /* some listener has stopped */
 };
 
 static void serve_in(struct tls_gate *g, int64_t ns)
@@ -35,7 +28,7 @@ static void serve_in(struct tls_gate *g, int64_t ns)
     timerfd_settime(g->timer, 0, &when, NULL);
 }
 
-/* On a thread of gRPC's, as the next one. */
+/* On a thread of gRPC's. */
 static void on_loss(void *arg)
 {
     struct tls_gate *g = arg;
@@ -43,20 +36,11 @@ static void on_loss(void *arg)
     serve_in(g, REBUILD_NS);
 }
 
-static void on_handshake(void *arg)
-{
-    struct tls_gate *g = arg;
-    connections_expect_tls(g->connections);
-    if (!atomic_exchange(&g->arrived, true))
-        serve_in(g, LOOK_NS);
-}
-
-int tls_gate_new(int epoll, struct connections *connections, struct tls_gate **out, struct err *e)
+int tls_gate_new(int epoll, struct tls_gate **out, struct err *e)
 {
     struct tls_gate *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
-    *g = (struct tls_gate){.connections = connections};
     g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
     if (g->timer < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0) {
@@ -65,7 +49,6 @@ int tls_gate_new(int epoll, struct connections *connections, struct tls_gate **o
         return rc;
     }
     rpc_tls_on_loss(on_loss, g);
-    rpc_tls_on_handshake(on_handshake, g);
     *out = g;
     return 0;
 }
@@ -75,7 +58,6 @@ void tls_gate_free(struct tls_gate *g)
     if (!g)
         return;
     rpc_tls_on_loss(NULL, NULL);
-    rpc_tls_on_handshake(NULL, NULL);
     if (g->timer >= 0)
         close(g->timer);
     free(g);
@@ -128,29 +110,10 @@ static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
         serve_in(g, REBUILD_NS);
 }
 
-/* ---- Connections beyond the bound ---- */
-
-/* Shows out those that came last, when there are more than |max|. Returns how many. */
-static size_t bound(struct tls_gate *g, size_t max)
-{
-    size_t closed = 0;
-    int64_t later = connections_bound_tls(g->connections, max, clock_mono_ns(), &closed);
-    if (closed)
-        log_limited(LOG_WARN, "gate",
-                    "%zu connections by TLS are turned away: there are %zu of all kinds, which is "
-                    "connections_max",
-                    closed, max);
-    if (later > 0 && !atomic_exchange(&g->arrived, true))
-        serve_in(g, later);
-    return closed;
-}
-
-size_t tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n, size_t max)
+void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n)
 {
     uint64_t count;
     ssize_t got = read(g->timer, &count, sizeof(count));
     (void)got;
-    size_t closed = atomic_exchange(&g->arrived, false) ? bound(g, max) : 0;
     mend(g, doors, n);
-    return closed;
 }

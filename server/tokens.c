@@ -154,7 +154,7 @@ void tokens_refresh(struct tokens *t, const char *path)
     pthread_mutex_unlock(&t->lock);
 }
 
-bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role)
+bool tokens_find(struct tokens *t, const char *path, const char *token, struct rpc_grant *out)
 {
     unsigned char padded[TOKEN_LENGTH_MAX + 1] = {0};
     size_t len = strlen(token);
@@ -166,8 +166,9 @@ bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc
     refresh(t, path);
     for (size_t i = 0; i < t->table.n; i++) { /* all of them, also after the right one */
         unsigned same = same_text(padded, t->table.items[i].text);
-        unsigned better = same && (!found || t->table.items[i].role > *role);
-        *role = better ? t->table.items[i].role : *role;
+        unsigned better = same && (!found || t->table.items[i].role > out->role);
+        out->role = better ? t->table.items[i].role : out->role;
+        out->token = better ? t->table.items[i].line : out->token;
         found |= same;
     }
     pthread_mutex_unlock(&t->lock);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "lib/err.h"
-#include "rpc/role.h"
+#include "rpc/server.h"
 #include "server/token_table.h"
 
 struct tokens;
@@ -19,8 +19,8 @@ void tokens_free(struct tokens *t);
  * logged, once for each change, and what was read before counts. */
 void tokens_refresh(struct tokens *t, const char *path);
 
-/* Looks for |token| and puts its role into |role|. Begins with tokens_refresh.
+/* Looks for |token| and puts what it grants into |out|. Begins with tokens_refresh.
  * How long this takes tells nothing about the tokens. */
-bool tokens_find(struct tokens *t, const char *path, const char *token, enum rpc_role *role);
+bool tokens_find(struct tokens *t, const char *path, const char *token, struct rpc_grant *out);
 
 #endif

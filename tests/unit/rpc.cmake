@@ -1,6 +1,12 @@
 foreach(part stream focus config_table config_set config_requests options json control reflection)
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_msg)
 endforeach()
+xtcp_unit_test(rpc_meter_test SOURCES rpc_meter_test.c LIBS xtcp_rpc)
+# Once as gRPC reads by the C library, once as it reads through the guard.
+xtcp_unit_test(rpc_guard_test SOURCES rpc_guard_test.c LIBS xtcp_rpc)
+xtcp_unit_test(rpc_guard_hooked_test SOURCES rpc_guard_test.c $<TARGET_OBJECTS:xtcp_rpc_hook> LIBS xtcp_rpc)
+target_compile_definitions(rpc_guard_hooked_test PRIVATE XTCP_HOOKED=1)
+xtcp_unit_test(rpc_inflate_test SOURCES rpc_inflate_test.c LIBS xtcp_rpc)
 xtcp_unit_test(rpc_client_test SOURCES rpc_client_test.c LIBS xtcp_rpc)
 xtcp_unit_test(rpc_server_test SOURCES rpc_server_test.c LIBS xtcp_rpc)
 target_link_options(rpc_server_test PRIVATE -Wl,--wrap=calloc)

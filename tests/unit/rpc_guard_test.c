@@ -1,0 +1,497 @@
+/* The guard without gRPC: connections and their users, budgets, pauses and ends, TLS. This is linked without
+ * rpc/hook.c, so it also shows what the guard makes of a program in which gRPC does not read through it; with
+ * XTCP_HOOKED, the proof is that it does. */
+#include "rpc_test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "rpc/guard_int.h"
+#include "rpc/server.h"
+
+#define RATE 2000
+
+#ifndef XTCP_HOOKED
+#define XTCP_HOOKED 0
+#endif
+
+static struct quota *quota;
+
+static const struct rpc_peer alice = {.kind = RPC_PEER_USER, .uid = 7, .local = true, .user = "uid 7"};
+static const struct rpc_peer bob = {
+    .kind = RPC_PEER_USER, .uid = 8, .user = "uid 8", .address = "127.0.0.1:4711"};
+
+static void begin(size_t connections)
+{
+    const struct rpc_guard_limits limits = {.connections = {connections, 50, 10}, .calls_rate = RATE};
+    quota = quota_new();
+    assert_int_equal(rpc_guard_start(quota, &limits, NULL), 0);
+}
+
+static void end(void)
+{
+    rpc_guard_stop();
+    for (int k = 0; k < QUOTA_KINDS; k++)
+        assert_int_equal(quota_total(quota, (enum quota_kind)k), 0);
+    quota_free(quota);
+}
+
+/* A connected pair; the second end is guarded. */
+struct pair {
+    int fds[2];
+    struct guard_conn *conn;
+};
+
+static struct pair open_pair(const struct rpc_peer *peer, enum quota_rank rank)
+{
+    struct pair p;
+    struct err e;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p.fds), 0);
+    if (rpc_guard_open(p.fds[1], peer, rank, &e))
+        fail_msg("%s", e.text);
+    p.conn = guard_find(p.fds[1]);
+    assert_non_null(p.conn);
+    return p;
+}
+
+static void close_pair(const struct pair *p)
+{
+    guard_closing(p->fds[1]); /* what the hook does */
+    assert_null(guard_find(p->fds[1]));
+    close(p->fds[0]);
+    close(p->fds[1]);
+}
+
+/* As if |n| bytes had been read. */
+static int take(struct guard_conn *c, const void *data, size_t n)
+{
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = n};
+    return guard_after_read(c, &iov, n);
+}
+
+static int take_frames(struct guard_conn *c, uint8_t type, size_t n)
+{
+    const uint8_t frame[H2_HEADER_SIZE] = {0, 0, 0, type};
+    int rc = 0;
+    if (c->meter.preface == 0)
+        rc = take(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", H2_PREFACE_SIZE);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = take(c, frame, sizeof(frame));
+    return rc;
+}
+
+static int may_read(struct guard_conn *c)
+{
+    size_t room;
+    return guard_before_read(c, &room);
+}
+
+/* ---- Connections and users ---- */
+
+static void test_shares(void **state)
+{
+    (void)state;
+    enum { MAX = 10 };
+    begin(MAX);
+    struct pair a[MAX / 2];
+    struct err e;
+    for (size_t i = 0; i < MAX / 2; i++)
+        a[i] = open_pair(&alice, QUOTA_LOCAL);
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(rpc_guard_open(fds[1], &alice, QUOTA_LOCAL, &e), ERR_LIMIT);
+    assert_says(e, "uid 7");
+    assert_says(e, "user_share_percent");
+    close(fds[0]);
+    close(fds[1]);
+    struct pair b = open_pair(&bob, QUOTA_REMOTE);
+    enum quota_rank rank;
+    struct quota_user *u = rpc_guard_user(b.fds[1], &rank);
+    assert_string_equal(quota_user_name(u), "uid 8");
+    assert_int_equal(rank, QUOTA_REMOTE);
+    quota_user_unref(u);
+    rpc_guard_promote(b.fds[1], NULL);
+    u = rpc_guard_user(b.fds[1], &rank);
+    assert_int_equal(rank, QUOTA_CONTROL);
+    quota_user_unref(u);
+    assert_null(rpc_guard_user(b.fds[0], &rank));
+    for (size_t i = 0; i < MAX / 2; i++)
+        close_pair(&a[i]);
+    close_pair(&b);
+    end();
+}
+
+/* Where close() does not come through the guard, connections that are gone are found when there seem to be
+ * too many. */
+static void test_sweep(void **state)
+{
+    (void)state;
+    begin(4);
+    struct pair p[2] = {open_pair(&alice, QUOTA_LOCAL), open_pair(&alice, QUOTA_LOCAL)};
+    struct err e;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(rpc_guard_open(fds[1], &alice, QUOTA_LOCAL, &e), ERR_LIMIT);
+    /* The descriptor is in use again, but what it leads to is another socket. */
+    assert_int_equal(dup2(STDERR_FILENO, p[0].fds[1]), p[0].fds[1]);
+    assert_int_equal(rpc_guard_open(fds[1], &alice, QUOTA_LOCAL, &e), 0);
+    assert_int_equal(quota_total(quota, QUOTA_CONNECTIONS), 2);
+    /* One under a number that is known: the old one has gone. */
+    assert_int_equal(dup2(fds[0], p[1].fds[1]), p[1].fds[1]);
+    assert_int_equal(rpc_guard_open(p[1].fds[1], &bob, QUOTA_REMOTE, &e), 0);
+    assert_int_equal(quota_total(quota, QUOTA_CONNECTIONS), 2);
+    end();
+    for (size_t i = 0; i < 2; i++) {
+        close(p[i].fds[0]);
+        close(p[i].fds[1]);
+        close(fds[i]);
+    }
+}
+
+/* Connections of a user that come and go fast are turned away after a while; those of others, and of the role
+ * control, are not. A new connection brings no new budget. */
+static void test_connects(void **state)
+{
+    (void)state;
+    begin(1000);
+    struct err e = {0};
+    int fds[2];
+    int rc = 0;
+    size_t n = 0;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    for (; n < 5 * RATE && rc == 0; n++) {
+        rc = rpc_guard_open(fds[1], &alice, QUOTA_LOCAL, &e);
+        if (rc == 0)
+            guard_closing(fds[1]);
+    }
+    assert_int_equal(rc, ERR_LIMIT);
+    assert_in_range(n, RATE / 5, 4 * RATE);
+    assert_says(e, "too fast");
+    assert_int_equal(rpc_guard_open(fds[1], &bob, QUOTA_REMOTE, &e), 0);
+    assert_int_equal(rpc_guard_open(fds[1], &alice, QUOTA_CONTROL, &e), 0);
+    struct rpc_guard_stats stats;
+    rpc_guard_stats(&stats);
+    assert_int_equal(stats.closed[RPC_GUARD_CONNECTS], 1);
+    close(fds[0]);
+    close(fds[1]);
+    end();
+}
+
+/* ---- Budgets ---- */
+
+/* Beyond its budget a connection is not read, and gRPC's registration is repeated when it may be again. */
+static void test_pause(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = 4711};
+    assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, p.fds[1], &event), 0);
+    guard_watched(p.conn, epoll, &event);
+    struct epoll_event found = {0};
+    assert_int_equal(epoll_wait(epoll, &found, 1, 1000), 1); /* writable: the first edge */
+    assert_int_equal(epoll_wait(epoll, &found, 1, 0), 0);
+    assert_int_equal(may_read(p.conn), 0);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, RATE / 2 + 20), 0);
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    assert_int_equal(epoll_wait(epoll, &found, 1, 10000), 1);
+    assert_int_equal(found.data.u64, 4711);
+    struct rpc_guard_stats stats;
+    rpc_guard_stats(&stats);
+    assert_int_equal(stats.throttled, 1);
+    /* The user's other connection is not read either; another user's is. */
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, 100), 0);
+    struct pair other = open_pair(&alice, QUOTA_LOCAL);
+    struct pair of_bob = open_pair(&bob, QUOTA_REMOTE);
+    assert_int_equal(may_read(other.conn), -EAGAIN);
+    assert_int_equal(may_read(of_bob.conn), 0);
+    /* The role control has budgets of its own. */
+    rpc_guard_promote(p.fds[1], NULL);
+    assert_int_equal(may_read(p.conn), 0);
+    close_pair(&other);
+    close_pair(&of_bob);
+    close_pair(&p);
+    close(epoll);
+    end();
+}
+
+/* How much may be read at once follows from the calls that there is budget for. */
+static void test_room(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    size_t full;
+    size_t little;
+    assert_int_equal(guard_before_read(p.conn, &full), 0);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, RATE / 2 - 50), 0);
+    p.conn->turn = 0;
+    assert_int_equal(guard_before_read(p.conn, &little), 0);
+    assert_true(little < full);
+    assert_in_range(little, 256, 256 + 12 * 100);
+    close_pair(&p);
+    end();
+}
+
+/* Others have a turn after a while, without a pause. */
+static void test_turns(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    assert_int_equal(take_frames(p.conn, H2_DATA, 700), 0);
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    assert_false(p.conn->paused);
+    assert_int_equal(may_read(p.conn), 0);
+    close_pair(&p);
+    end();
+}
+
+static void assert_closed(const struct pair *p, enum rpc_guard_reason reason)
+{
+    char byte;
+    struct rpc_guard_stats stats;
+    rpc_guard_stats(&stats);
+    for (int i = 0; i < RPC_GUARD_REASONS; i++)
+        assert_int_equal(stats.closed[i], i == (int)reason);
+    assert_int_equal(recv(p->fds[0], &byte, 1, MSG_DONTWAIT), 0);
+    assert_int_equal(may_read(p->conn), -ECONNRESET);
+}
+
+static void test_resets(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    assert_int_equal(take_frames(p.conn, H2_RST_STREAM, 1000), 0);
+    assert_int_equal(take_frames(p.conn, H2_RST_STREAM, 100), -ECONNRESET);
+    assert_closed(&p, RPC_GUARD_RESETS);
+    close_pair(&p);
+    /* never for the role control */
+    p = open_pair(&alice, QUOTA_CONTROL);
+    assert_int_equal(take_frames(p.conn, H2_RST_STREAM, 5000), 0);
+    close_pair(&p);
+    end();
+}
+
+/* Over its budget for long and with much waiting in the socket: closed. One that waits for its answers, so
+ * that little is in the socket, is not. */
+static void test_closed_when_it_goes_on(void **state)
+{
+    (void)state;
+    begin(10);
+    char much[20000] = {0};
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, 10 * RATE), 0);
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    p.conn->hot_ns -= 3 * NS_PER_S;
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    assert_int_equal(send(p.fds[0], much, sizeof(much), 0), sizeof(much));
+    assert_int_equal(may_read(p.conn), -ECONNRESET);
+    shutdown(p.fds[0], SHUT_WR);
+    assert_closed(&p, RPC_GUARD_CALLS);
+    close_pair(&p);
+    end();
+}
+
+/* While answers cannot be written, few frames that ask for one are read; what is sent earns more of them. */
+static void test_unread(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    guard_after_send(p.conn, 100, 50);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, 299), 0);
+    p.conn->turn = 0;
+    assert_int_equal(may_read(p.conn), 0);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, 2), 0);
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    guard_after_send(p.conn, 100000, 10000);
+    assert_int_equal(may_read(p.conn), 0);
+    assert_int_equal(take_frames(p.conn, H2_HEADERS, 20), 0);
+    assert_int_equal(may_read(p.conn), -EAGAIN);
+    p.conn->stuck_ns -= 30 * NS_PER_S;
+    assert_int_equal(may_read(p.conn), -ECONNRESET);
+    assert_closed(&p, RPC_GUARD_UNREAD);
+    close_pair(&p);
+    assert_true(guard.stuck == 0);
+    /* All is written: nothing is counted any more. */
+    p = open_pair(&alice, QUOTA_LOCAL);
+    guard_after_send(p.conn, 100, 50);
+    assert_int_equal(take_frames(p.conn, H2_PING, 10), 0);
+    assert_true(p.conn->stuck == 10);
+    guard_after_send(p.conn, 50, 50);
+    (void)may_read(p.conn);
+    assert_true(p.conn->stuck == 0);
+    close_pair(&p);
+    end();
+}
+
+/* A reader of a stream sends WINDOW_UPDATEs for what it is sent: these cost nothing. */
+static void test_reader(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    for (int i = 0; i < 100; i++) {
+        guard_after_send(p.conn, 2000000, 2000000);
+        p.conn->turn = 0;
+        assert_int_equal(may_read(p.conn), 0);
+        assert_int_equal(take_frames(p.conn, H2_WINDOW_UPDATE, 900), 0);
+    }
+    assert_true(p.conn->own.have[BUDGET_FRAMES] > 3.9 * RATE);
+    close_pair(&p);
+    end();
+}
+
+/* ---- TLS ---- */
+
+/* A ClientHello that begins with the record header, with |first| in its random bytes. */
+static void make_hello(uint8_t out[600], uint8_t first)
+{
+    static const uint8_t head[TLS_RANDOM_AT] = {22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3};
+    memset(out, first, 600);
+    memcpy(out, head, sizeof(head));
+}
+
+static struct pair open_tls(const struct rpc_peer *peer)
+{
+    struct pair p = open_pair(peer, QUOTA_REMOTE);
+    p.conn->tls = true; /* as gRPC's own accept makes it */
+    return p;
+}
+
+static void test_tls(void **state)
+{
+    (void)state;
+    begin(10);
+    uint8_t hello[600];
+    struct pair p[2] = {open_tls(&alice), open_tls(&bob)};
+    for (uint8_t i = 0; i < 2; i++) {
+        make_hello(hello, (uint8_t)(100 + i));
+        for (size_t at = 0; at < sizeof(hello); at += 7) /* in pieces */
+            assert_int_equal(take(p[i].conn, hello + at, sizeof(hello) - at < 7 ? sizeof(hello) - at : 7), 0);
+    }
+    uint8_t random[TLS_RANDOM_SIZE];
+    memset(random, 101, sizeof(random));
+    static const uint8_t plain[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\1\0\0\0\0\1";
+    guard_decrypted(random, plain, sizeof(plain) - 1);
+    assert_int_equal(p[0].conn->meter.preface, 0);
+    assert_int_equal(p[1].conn->meter.preface, H2_PREFACE_SIZE);
+    assert_true(p[1].conn->own.have[BUDGET_CALLS] == RATE / 2.0 - 1);
+    memset(random, 99, sizeof(random));
+    guard_decrypted(random, plain, sizeof(plain) - 1); /* nobody's */
+    for (size_t i = 0; i < 2; i++)
+        close_pair(&p[i]);
+    end();
+}
+
+/* What does not begin with a ClientHello in one piece, has the random bytes of another connection, or stays
+ * dark, is closed. */
+static void test_tls_blind(void **state)
+{
+    (void)state;
+    uint8_t hello[600];
+    char dark[8192] = {0};
+    begin(10);
+    struct pair p = open_tls(&alice);
+    assert_int_equal(take(p.conn, "PRI * HTTP/2.0\r\n\r\n", 18), 0); /* no TLS: OpenSSL sees to that */
+    close_pair(&p);
+    make_hello(hello, 1);
+    hello[5] = 2; /* another message first */
+    p = open_tls(&alice);
+    assert_int_equal(take(p.conn, hello, sizeof(hello)), -ECONNRESET);
+    assert_closed(&p, RPC_GUARD_BLIND);
+    close_pair(&p);
+    end();
+
+    begin(10);
+    make_hello(hello, 1);
+    hello[3] = 0;
+    hello[4] = 20; /* the record ends before the random bytes do */
+    p = open_tls(&alice);
+    assert_int_equal(take(p.conn, hello, sizeof(hello)), -ECONNRESET);
+    close_pair(&p);
+    struct pair first = open_tls(&alice);
+    struct pair second = open_tls(&bob);
+    make_hello(hello, 2);
+    assert_int_equal(take(first.conn, hello, sizeof(hello)), 0);
+    assert_int_equal(take(second.conn, hello, sizeof(hello)), -ECONNRESET);
+    int rc = 0;
+    for (size_t n = 0; n < 65536 && rc == 0; n += sizeof(dark))
+        rc = take(first.conn, dark, sizeof(dark));
+    assert_int_equal(rc, -ECONNRESET);
+    close_pair(&first);
+    close_pair(&second);
+    end();
+}
+
+static void test_address(void **state)
+{
+    (void)state;
+    begin(10);
+    struct pair p = open_pair(&bob, QUOTA_REMOTE);
+    enum quota_rank rank;
+    assert_null(rpc_guard_tls_user("127.0.0.1:4711", &rank)); /* not by TLS */
+    close_pair(&p);
+    end();
+}
+
+/* ---- gRPC ---- */
+
+static int echo(void *app, const struct rpc_request *request, struct buf *reply, struct err *e)
+{
+    (void)app;
+    (void)e;
+    buf_bytes(reply, request->data, request->len);
+    return 0;
+}
+
+static const struct rpc_method methods[] = {{.path = "/test.Test/Echo", .kind = RPC_UNARY, .unary = echo}};
+
+static void test_proof(void **state)
+{
+    (void)state;
+    begin(10);
+    const struct rpc_server_options options = {
+        .methods = methods, .n_methods = 1, .threads = 1, .request_max = 1000, .streams_max = 100};
+    struct rpc_server *server;
+    struct err e = {0};
+    assert_int_equal(rpc_server_new(&options, &server, NULL), 0);
+    assert_false(rpc_guard_works());
+    int rc = rpc_guard_prove(server, &e);
+    if (XTCP_HOOKED) {
+        assert_int_equal(rc, 0);
+        assert_string_equal(rpc_guard_failure(), "");
+        assert_int_equal(quota_total(quota, QUOTA_CONNECTIONS), 0);
+    } else {
+        assert_int_equal(rc, ERR_UNSUPPORTED);
+        assert_string_equal(rpc_guard_failure(),
+                            "gRPC does not read by the program's recvmsg, sendmsg and epoll_ctl");
+    }
+    assert_int_equal(rpc_guard_works(), XTCP_HOOKED);
+    assert_int_equal(rpc_server_stop(server, NS_PER_S, 20 * NS_PER_S), 0);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shares),   cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_connects), cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_room),     cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_resets),   cmocka_unit_test(test_closed_when_it_goes_on),
+        cmocka_unit_test(test_unread),   cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_tls),      cmocka_unit_test(test_tls_blind),
+        cmocka_unit_test(test_address),  cmocka_unit_test(test_proof),
+    };
+    rpc_server_init();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rpc_server_fini();
+    return failed;
+}
