@@ -199,6 +199,7 @@ int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e
             return rc;
     }
     set_rank(c, role);
+    c->role = role;
     if (role >= m->needs)
         return admit(c, m, who, e);
     atomic_fetch_add(&c->server->denied, 1);

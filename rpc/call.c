@@ -99,6 +99,11 @@ struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *
     return call->quota;
 }
 
+enum rpc_role rpc_call_role(const struct rpc_call *call)
+{
+    return call->role;
+}
+
 struct rpc_message rpc_message_copy(const void *data, size_t len, bool more)
 {
     return (struct rpc_message){
@@ -376,7 +381,6 @@ static void refuse(struct rpc_call *c, const struct err *why)
 {
     log_limited(LOG_INFO, "rpc", "%s is refused: %s", c->peer, why->text);
     pthread_mutex_lock(&c->lock);
-    c->refused = true;
     c->finishing = true;
     c->finish_code = why->code;
     snprintf(c->finish_text, sizeof(c->finish_text), "%s", why->text);

@@ -166,6 +166,9 @@ const char *rpc_call_peer(const struct rpc_call *call);
  * ("address 192.0.2.7"; of IPv6 the network: "network 2001:db8::/64"). */
 struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank);
 
+/* The role of whoever makes the call: that of the connection, or what its certificate or token gives. */
+enum rpc_role rpc_call_role(const struct rpc_call *call);
+
 /* There may be something for `next`: sends it if the call can take it. Not from within `next`; of a prompt
  * stream not beside rpc_server_stop. */
 void rpc_call_kick(struct rpc_call *call);

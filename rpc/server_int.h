@@ -135,8 +135,8 @@ struct rpc_call {
     bool counted;           /* in QUOTA_CALLS */
     bool entered;           /* the stream's open has been called; of the thread that handles its events */
     _Atomic int64_t due_ns; /* until when its request has to be there, monotonic; 0: none is waited for */
+    enum rpc_role role;     /* from rpc_call_check */
     int cancelled;          /* from RECV_CLOSE */
-    bool refused;           /* its handler has not seen it and shall not */
     struct rpc_call *next;  /* in the server's list of calls; under the server's lock */
     struct rpc_call *previous;
 
