@@ -198,6 +198,7 @@ int stream_encode_begin(struct buf *out, const struct stream_begin *begin)
     BEGIN(set_trigger)(m, (int32_t)begin->trigger);
     BEGIN(set_namespaces)(m, begin->namespaces);
     BEGIN(set_interval_ns)(m, begin->interval_ns);
+    BEGIN(set_deferred_ns)(m, begin->deferred_ns);
     return response_end(&r, 0, out);
 }
 

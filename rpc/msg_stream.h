@@ -83,6 +83,7 @@ struct stream_begin {
     uint32_t trigger;     /* enum stream_trigger, or what a newer daemon has besides it */
     uint32_t namespaces;  /* about to be polled */
     uint64_t interval_ns; /* between regular polls */
+    uint64_t deferred_ns; /* how long a poll on request was held back by max_cpu_percent */
 };
 
 /* A namespace that a poll did not get completely. */

@@ -65,6 +65,7 @@ static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *
         .trigger = (uint32_t)BEGIN(trigger)(m),
         .namespaces = BEGIN(namespaces)(m),
         .interval_ns = BEGIN(interval_ns)(m),
+        .deferred_ns = BEGIN(deferred_ns)(m),
     };
     return 0;
 }

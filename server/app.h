@@ -41,7 +41,8 @@ void app_config_extra(struct app *app, struct config_msg_extra *extra);
 /* Where it is changed. */
 struct setup *app_setup(struct app *app);
 
-/* Asks for a poll. With |s|, that subscriber gets its records; whichever way, all streams do. */
+/* Asks for a poll. With |s|, that subscriber gets its records, and the poll waits while max_cpu_percent is
+ * used up if its options say so; whichever way, all streams get them. */
 void app_request_poll(struct app *app, struct subscriber *s);
 
 /* Starts a burst. Returns 0, or ERR_LIMIT when one is running and |replace| is not set. */

@@ -29,10 +29,10 @@ void app_wake(void *arg)
 
 /* ---- Polls ---- */
 
-static void end_poll(struct app *app, const struct config *config)
+static void end_poll(struct app *app)
 {
     int64_t fan_out = hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server);
-    pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out, config->max_cpu_percent);
+    pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out);
     health_set(app->health, HEALTH_SERVING);
 }
 
@@ -53,13 +53,13 @@ static bool reconcile(struct app *app, const struct config *config, int64_t now)
 /* Begins a poll if one is due. */
 static void begin_poll(struct app *app, const struct config *config, int64_t now)
 {
-    struct pace_poll poll;
-    if (!pace_begin(app->pace, now, &poll))
+    struct stream_begin begin;
+    if (!pace_begin(app->pace, now, &begin))
         return;
-    int rc = poller_start(app->poller, app->inventory, poll.id, poll.trigger, poll.interval_ns, config);
+    int rc = poller_start(app->poller, app->inventory, &begin, config);
     if (rc) {
-        log_error("app", "poll %llu: %s", (unsigned long long)poll.id, err_name(rc));
-        pace_abandon(app->pace);
+        log_error("app", "poll %llu: %s", (unsigned long long)begin.poll_id, err_name(rc));
+        pace_abandon(app->pace, now);
     }
 }
 
@@ -69,7 +69,7 @@ static void run_schedule(struct app *app)
     const struct config *config = app_config(app);
     refresh_follow(app->refresh, config);
     if (poller_check(app->poller, app->inventory))
-        end_poll(app, config);
+        end_poll(app);
     int64_t now = clock_mono_ns();
     bool open = atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS;
     if (open)

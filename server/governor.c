@@ -3,7 +3,7 @@
 /* Weight of the latest poll: a peak of one poll does not change the rhythm much, five of them do. */
 #define WEIGHT 0.3
 
-int64_t governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns, uint32_t max_percent)
+void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns)
 {
     if (g->last_ns) {
         double cpu = (double)(cpu_ns - g->last_cpu_ns);
@@ -14,9 +14,11 @@ int64_t governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns, uint32
     }
     g->last_ns = now_ns;
     g->last_cpu_ns = cpu_ns;
-    if (max_percent == 0)
-        return 0;
-    return (int64_t)(g->cycle_cpu_ns * 100 / max_percent);
+}
+
+int64_t governor_least(const struct governor *g, uint32_t max_percent)
+{
+    return max_percent ? (int64_t)(g->cycle_cpu_ns * 100 / max_percent) : 0;
 }
 
 double governor_percent(const struct governor *g)

@@ -1,4 +1,4 @@
-/* The governor: how far apart regular polls must be for the daemon to stay within its share of a CPU. Pure:
+/* The governor: how far apart polls must be for the daemon to stay within its share of a CPU. Pure:
  * the caller passes clocks in ns and serialises. */
 #ifndef XTCP_SERVER_GOVERNOR_H
 #define XTCP_SERVER_GOVERNOR_H
@@ -12,9 +12,12 @@ struct governor {
     double cycle_ns;     /* the time itself, smoothed */
 };
 
-/* After each poll: |now_ns| is the monotonic clock, |cpu_ns| the CPU time of the process so far. Returns the
- * least interval between polls that keeps within |max_percent| of one CPU, 0 when |max_percent| is 0. */
-int64_t governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns, uint32_t max_percent);
+/* After each poll: |now_ns| is the monotonic clock, |cpu_ns| the CPU time of the process so far. */
+void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
+
+/* The least interval between polls, in ns, that keeps within |max_percent| of one CPU; 0 when that is 0, and
+ * before the second poll. */
+int64_t governor_least(const struct governor *g, uint32_t max_percent);
 
 /* What the daemon uses, in percent of one CPU, over the last polls; 0 before the second one. */
 double governor_percent(const struct governor *g);

@@ -182,7 +182,8 @@ static void run_poll(struct once *o, struct poller *poller, const struct config 
     while (!o->synced && clock_mono_ns() < deadline)
         wait_until(o, deadline);
     pthread_mutex_unlock(&o->lock);
-    int rc = poller_start(poller, o->inventory, 1, STREAM_TRIGGER_START, 0, config);
+    const struct stream_begin begin = {.poll_id = 1, .trigger = STREAM_TRIGGER_START};
+    int rc = poller_start(poller, o->inventory, &begin, config);
     if (rc) {
         p->rc = rc;
         return;

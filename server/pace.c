@@ -12,9 +12,10 @@
 #include "server/subscriber.h"
 
 struct pace {
-    pthread_mutex_t schedule_lock; /* guards the schedule; taken before a subscriber's lock */
+    pthread_mutex_t schedule_lock; /* guards the next three; taken before a subscriber's lock */
     struct schedule schedule;
-    struct governor governor;  /* main's */
+    struct governor governor;
+    uint32_t max_cpu_percent;  /* in force; 0: no limit */
     pthread_mutex_t cost_lock; /* guards the figures; a leaf */
     struct status_cost cost;
 };
@@ -29,6 +30,7 @@ struct pace *pace_new(const struct config *config, int64_t now_ns)
     schedule_init(&p->schedule, config->poll_frequency, (uint64_t)now_ns ^ (uint64_t)getpid() << 32);
     schedule_set_jitter(&p->schedule, config->poll_jitter_pct);
     schedule_set_loops(&p->schedule, config->max_loops);
+    p->max_cpu_percent = config->max_cpu_percent;
     return p;
 }
 
@@ -44,7 +46,9 @@ void pace_free(struct pace *p)
 void pace_request(struct pace *p, struct subscriber *s)
 {
     pthread_mutex_lock(&p->schedule_lock);
-    uint64_t id = schedule_request(&p->schedule);
+    bool held = s && subscriber_options(s)->held;
+    uint64_t id =
+        held ? schedule_request_held(&p->schedule, clock_mono_ns()) : schedule_request(&p->schedule);
     if (s)
         subscriber_want(s, id); /* under the lock: that poll cannot begin before */
     pthread_mutex_unlock(&p->schedule_lock);
@@ -73,8 +77,9 @@ uint32_t pace_cancel_burst(struct pace *p)
 void pace_change(struct pace *p, const struct config *old, const struct config *new)
 {
     pthread_mutex_lock(&p->schedule_lock);
+    p->max_cpu_percent = new->max_cpu_percent;
     if (new->max_cpu_percent != old->max_cpu_percent)
-        schedule_stretch(&p->schedule, 0); /* until the next poll has been accounted for */
+        schedule_stretch(&p->schedule, governor_least(&p->governor, new->max_cpu_percent));
     if (new->poll_frequency != old->poll_frequency || new->max_cpu_percent != old->max_cpu_percent)
         schedule_set_frequency(&p->schedule, new->poll_frequency, clock_mono_ns());
     if (new->poll_jitter_pct != old->poll_jitter_pct)
@@ -99,55 +104,54 @@ int64_t pace_next(struct pace *p)
     return next;
 }
 
-bool pace_begin(struct pace *p, int64_t now_ns, struct pace_poll *out)
+bool pace_begin(struct pace *p, int64_t now_ns, struct stream_begin *begin)
 {
     pthread_mutex_lock(&p->schedule_lock);
-    bool begin = schedule_begin(&p->schedule, now_ns, &out->id, &out->trigger);
-    out->interval_ns = schedule_interval(&p->schedule);
+    bool due = schedule_begin(&p->schedule, now_ns, begin);
     pthread_mutex_unlock(&p->schedule_lock);
-    return begin;
+    return due;
 }
 
-void pace_abandon(struct pace *p)
+void pace_abandon(struct pace *p, int64_t now_ns)
 {
     pthread_mutex_lock(&p->schedule_lock);
-    schedule_end(&p->schedule);
+    schedule_end(&p->schedule, now_ns);
     pthread_mutex_unlock(&p->schedule_lock);
 }
 
-static void log_stretch(const struct pace *p, bool stretched, int64_t interval, uint32_t max_percent)
+static void log_stretch(const struct status_cost *c)
 {
     char text[DURATION_TEXT_MAX];
-    duration_format(interval / NS_PER_MS * NS_PER_MS, text);
-    if (stretched)
+    duration_format((int64_t)c->interval_ns / NS_PER_MS * NS_PER_MS, text);
+    if (c->stretched)
         log_limited(LOG_INFO, "pace",
                     "polls come every %s for now: the daemon uses %.1f %% of a CPU, max_cpu_percent is %u",
-                    text, governor_percent(&p->governor), max_percent);
+                    text, c->cpu_percent, c->max_cpu_percent);
     else
         log_limited(LOG_INFO, "pace", "polls come every %s again", text);
 }
 
-void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns, uint32_t max_cpu_percent)
+void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns)
 {
-    int64_t least = governor_step(&p->governor, now_ns, cpu_ns, max_cpu_percent);
     pthread_mutex_lock(&p->schedule_lock);
-    schedule_end(&p->schedule);
-    bool was = p->schedule.stretch_ns > p->schedule.frequency_ns;
-    schedule_stretch(&p->schedule, least);
-    bool is = p->schedule.stretch_ns > p->schedule.frequency_ns;
-    int64_t interval = schedule_interval(&p->schedule);
-    uint64_t late = p->schedule.late;
+    struct schedule *s = &p->schedule;
+    governor_step(&p->governor, now_ns, cpu_ns);
+    schedule_end(s, now_ns);
+    bool was = s->stretch_ns > s->frequency_ns;
+    schedule_stretch(s, governor_least(&p->governor, p->max_cpu_percent));
+    bool is = s->stretch_ns > s->frequency_ns;
+    struct status_cost cost = {.cpu_ns = (uint64_t)cpu_ns,
+                               .fan_out_cpu_ns = (uint64_t)fan_out_ns,
+                               .cpu_percent = governor_percent(&p->governor),
+                               .max_cpu_percent = p->max_cpu_percent,
+                               .interval_ns = (uint64_t)schedule_interval(s),
+                               .stretched = is,
+                               .late_polls = s->late};
     pthread_mutex_unlock(&p->schedule_lock);
     if (is != was)
-        log_stretch(p, is, interval, max_cpu_percent);
+        log_stretch(&cost);
     pthread_mutex_lock(&p->cost_lock);
-    p->cost = (struct status_cost){.cpu_ns = (uint64_t)cpu_ns,
-                                   .fan_out_cpu_ns = (uint64_t)fan_out_ns,
-                                   .cpu_percent = governor_percent(&p->governor),
-                                   .max_cpu_percent = max_cpu_percent,
-                                   .interval_ns = (uint64_t)interval,
-                                   .stretched = is,
-                                   .late_polls = late};
+    p->cost = cost;
     pthread_mutex_unlock(&p->cost_lock);
 }
 

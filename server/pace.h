@@ -22,7 +22,8 @@ void pace_free(struct pace *p);
 /* ---- Asking for polls; any thread. Main must look at the schedule afterwards. ---- */
 
 /* Asks for a poll as soon as possible. |s|, unless NULL, wants its records: that poll cannot begin before
- * |s| knows its number. */
+ * |s| knows its number. If the requests of |s| are held back, the poll waits while |max_cpu_percent| is used
+ * up. */
 void pace_request(struct pace *p, struct subscriber *s);
 
 /* Starts a burst of |count| polls |interval_ns| apart. Returns 0, or ERR_LIMIT when one is running and
@@ -44,22 +45,16 @@ void pace_open(struct pace *p, int64_t now_ns);
  * pace_open. */
 int64_t pace_next(struct pace *p);
 
-/* A poll that begins. */
-struct pace_poll {
-    uint64_t id;
-    enum stream_trigger trigger;
-    int64_t interval_ns; /* between regular polls */
-};
-
-/* Begins a poll if one is due and none is running: returns true and fills |out|. */
-bool pace_begin(struct pace *p, int64_t now_ns, struct pace_poll *out);
+/* Begins a poll if one is due and none is running: returns true and fills |begin|, without the time and the
+ * namespaces. */
+bool pace_begin(struct pace *p, int64_t now_ns, struct stream_begin *begin);
 
 /* The poll could not be started after all. */
-void pace_abandon(struct pace *p);
+void pace_abandon(struct pace *p, int64_t now_ns);
 
 /* The poll is over. |cpu_ns|: CPU time of the process so far, |fan_out_ns|: of it, for passing records on.
  * Notes the cost, and stretches the interval when it exceeds |max_cpu_percent| of a CPU (0: no limit). */
-void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns, uint32_t max_cpu_percent);
+void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns);
 
 /* ---- The figures; any thread ---- */
 

@@ -289,13 +289,13 @@ static bool plan_has(const void *plan, const char *name, uint64_t inode)
     return plan_wants_netns(plan, name, inode);
 }
 
-int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
-                 int64_t interval_ns, const struct config *config)
+int poller_start(struct poller *p, struct inventory *r, const struct stream_begin *begin,
+                 const struct config *config)
 {
-    struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, id) : NULL;
+    struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, begin->poll_id) : NULL;
     if (p->ops.plan && !plan)
         return -ENOMEM;
-    struct collector_order *order = make_order(id, config, take_capture(p));
+    struct collector_order *order = make_order(begin->poll_id, config, take_capture(p));
     if (order && add_filters(order, plan) < 0) {
         collector_order_unref(order);
         order = NULL;
@@ -313,12 +313,10 @@ int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream
     p->now->n_failures = 0;
     p->now->timeouts = p->now->no_turn = 0;
     p->now->timeout_ns = config->poll_timeout;
-    p->now->begin = (struct stream_begin){.poll_id = id,
-                                          .timestamp_ns = order->timestamp_ns,
-                                          .trigger = trigger,
-                                          .namespaces = (uint32_t)expected,
-                                          .interval_ns = (uint64_t)interval_ns};
-    p->now->end.poll_id = id;
+    p->now->begin = *begin;
+    p->now->begin.timestamp_ns = order->timestamp_ns;
+    p->now->begin.namespaces = (uint32_t)expected;
+    p->now->end.poll_id = begin->poll_id;
     p->inventory = r;
     p->order = order;
     p->issued = false;

@@ -41,11 +41,11 @@ struct collector_sink poller_sink(struct poller *p);
  */
 void poller_capture(struct poller *p, uint32_t polls);
 
-/* |interval_ns|: between regular polls, told in the begin of the poll.
- * Begins poll |id| of the namespaces in |r|: of all of them, unless everybody who takes part wants some only.
- * None may be running. Main thread. Returns 0 or -ENOMEM (no poll then). */
-int poller_start(struct poller *p, struct inventory *r, uint64_t id, enum stream_trigger trigger,
-                 int64_t interval_ns, const struct config *config);
+/* Begins the poll |begin|, whose time and number of namespaces are filled in here, of the namespaces in |r|:
+ * of all of them, unless everybody who takes part wants some only. None may be running. Main thread. Returns
+ * 0 or -ENOMEM (no poll then). */
+int poller_start(struct poller *p, struct inventory *r, const struct stream_begin *begin,
+                 const struct config *config);
 
 /* Ends the running poll if all have reported, or if the time is up and somebody is stuck. Returns true when
  * it has ended one. Main thread. */

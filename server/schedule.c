@@ -85,6 +85,31 @@ uint64_t schedule_request(struct schedule *s)
     return s->last_id + 1;
 }
 
+uint64_t schedule_request_held(struct schedule *s, int64_t now_ns)
+{
+    if (!s->held)
+        s->held_ns = now_ns;
+    s->held = true;
+    return s->last_id + 1;
+}
+
+/* When the requests that are held back are due; INT64_MAX: there are none. */
+static int64_t held_due_ns(const struct schedule *s)
+{
+    return s->held ? s->begun_ns + s->stretch_ns : INT64_MAX;
+}
+
+/* The requests that were held back are served now. Returns for how long they were: 0 when the poll could not
+ * have begun earlier. */
+static int64_t release(struct schedule *s, int64_t now)
+{
+    int64_t since = s->held_ns > s->ended_ns ? s->held_ns : s->ended_ns;
+    int64_t deferred = s->deferred ? now - since : 0;
+    s->deferred_polls += deferred > 0;
+    s->held = s->deferred = false;
+    return deferred;
+}
+
 bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, bool replace, int64_t now_ns)
 {
     if (s->burst_left && !replace)
@@ -116,35 +141,47 @@ static void advance(struct schedule *s, int64_t now)
     draw_delay(s);
 }
 
-bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum stream_trigger *trigger)
+/* Why the poll that begins is made, whose part of a burst it is if |burst| is set. It serves everything that
+ * waits; the most specific reason is told. */
+static enum stream_trigger reason(const struct schedule *s, bool burst)
 {
+    if (s->requested || s->held)
+        return STREAM_TRIGGER_REQUEST;
+    if (burst)
+        return STREAM_TRIGGER_BURST;
+    return s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
+}
+
+bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *begin)
+{
+    if (s->running || !s->opened)
+        return false;
     bool regular = now_ns >= regular_ns(s);
     bool burst = s->burst_left && now_ns >= s->burst_due_ns;
-    if (s->running || !s->opened || !(regular || burst || s->requested))
+    if (!regular && !burst && !s->requested && now_ns < held_due_ns(s)) {
+        s->deferred = s->held;
         return false;
-    /* The most specific reason is told; the poll serves all of them. */
-    if (s->requested)
-        *trigger = STREAM_TRIGGER_REQUEST;
-    else if (burst)
-        *trigger = STREAM_TRIGGER_BURST;
-    else
-        *trigger = s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
+    }
+    *begin = (struct stream_begin){.poll_id = s->last_id + 1, .trigger = reason(s, burst)};
     if (regular)
         advance(s, now_ns);
     if (burst) {
         s->burst_left--;
         s->burst_due_ns = s->burst_left ? now_ns + s->burst_interval_ns : INT64_MAX;
     }
+    begin->interval_ns = (uint64_t)schedule_interval(s);
+    begin->deferred_ns = (uint64_t)release(s, now_ns);
     s->requested = false;
     s->running = true;
     s->begun_ns = now_ns;
-    *id = ++s->last_id;
+    s->last_id = begin->poll_id;
     return true;
 }
 
-void schedule_end(struct schedule *s)
+void schedule_end(struct schedule *s, int64_t now_ns)
 {
     s->running = false;
+    s->ended_ns = now_ns;
 }
 
 int64_t schedule_next(const struct schedule *s)
@@ -153,5 +190,6 @@ int64_t schedule_next(const struct schedule *s)
         return INT64_MAX;
     if (s->requested)
         return 0;
-    return s->burst_due_ns < regular_ns(s) ? s->burst_due_ns : regular_ns(s);
+    int64_t next = s->burst_due_ns < regular_ns(s) ? s->burst_due_ns : regular_ns(s);
+    return held_due_ns(s) < next ? held_due_ns(s) : next;
 }

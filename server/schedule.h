@@ -21,15 +21,20 @@ struct schedule {
     bool limited;
     int64_t stretch_ns;   /* the governor's least interval, 0: none */
     int64_t begun_ns;     /* when the last poll began */
+    int64_t ended_ns;     /* and ended */
     uint64_t last_id;     /* of the poll that was begun last */
     bool opened;          /* the first poll may happen */
     bool running;         /* a poll is under way */
-    bool requested;       /* a request waits */
+    bool requested;       /* a request waits that nothing holds back */
+    bool held;            /* a request waits that the governor's least interval holds back */
+    bool deferred;        /* it did: without that interval the poll would have begun */
+    int64_t held_ns;      /* when the first of these requests came */
     uint32_t burst_left;  /* polls of the burst that are still to begin */
     uint32_t burst_polls; /* of the burst in all */
     int64_t burst_interval_ns;
     int64_t burst_due_ns;
     uint64_t late; /* regular polls that could not begin in time since another one was still running */
+    uint64_t deferred_polls; /* polls that served requests which were held back */
 };
 
 /* |seed|: anything; the delays that jitter makes follow from it. */
@@ -49,9 +54,9 @@ void schedule_set_jitter(struct schedule *s, unsigned percent);
 /* |count| more regular polls from now on; 0: no limit. */
 void schedule_set_loops(struct schedule *s, uint32_t count);
 
-/* The governor's word: regular polls are to be at least |interval_ns| apart from now on, 0: as far as the
- * frequency says. Requests and bursts, which somebody asked for, are not held back. Returns whether that
- * changes the interval. */
+/* The governor's word: regular polls, and polls by schedule_request_held, are to begin at least |interval_ns|
+ * after the poll before from now on, 0: as the frequency says, and as soon as possible. Bursts and
+ * schedule_request are not held back. Returns whether that changes the interval of regular polls. */
 bool schedule_stretch(struct schedule *s, int64_t interval_ns);
 
 /* The interval in force: the frequency, or what the governor has stretched it to. */
@@ -61,6 +66,11 @@ int64_t schedule_interval(const struct schedule *s);
  * not begun. */
 uint64_t schedule_request(struct schedule *s);
 
+/* Asks for a poll as soon as the governor's least interval since the begin of the last poll is over, also
+ * where that is shorter than the frequency. A poll that begins earlier for another reason serves the request
+ * too. Returns the id of the poll that will serve it: one that has not begun. */
+uint64_t schedule_request_held(struct schedule *s, int64_t now_ns);
+
 /* Asks for |count| polls |interval_ns| apart, the first at once. Returns false, and changes nothing, when a
  * burst is running and |replace| is not set. */
 bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, bool replace, int64_t now_ns);
@@ -68,11 +78,13 @@ bool schedule_burst(struct schedule *s, uint32_t count, int64_t interval_ns, boo
 /* Ends a burst. Returns how many of its polls will not happen. */
 uint32_t schedule_cancel_burst(struct schedule *s);
 
-/* Begins a poll if one is due and none is running: returns true with its |id| and |trigger|. */
-bool schedule_begin(struct schedule *s, int64_t now_ns, uint64_t *id, enum stream_trigger *trigger);
+/* Begins a poll if one is due and none is running: returns true and fills |begin|, without the time and the
+ * namespaces. Its deferred_ns tells how long the oldest request that was held back has waited since the poll
+ * could have begun without the governor. */
+bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *begin);
 
 /* The running poll is over. */
-void schedule_end(struct schedule *s);
+void schedule_end(struct schedule *s, int64_t now_ns);
 
 /* When to call schedule_begin again: INT64_MAX while a poll is running or nothing is due ever, else a time,
  * which may have passed. */

@@ -5,8 +5,9 @@
 #define FOCUS      "/xtcp_focus.v1.FocusService/"
 #define NAMESPACES "/xtcp_namespace.v1.NamespaceService/"
 
-/* PollFlatRecords is for readers although it makes the daemon poll: what comes while a poll runs shares the
- * next one, so readers cost one poll after the other at most, and they change nothing that others rely on. */
+/* PollFlatRecords is for readers although it makes the daemon poll: requests that come while a poll runs
+ * share the next one, so all readers together cost one poll after the other at most, and no more than
+ * max_cpu_percent when that is set; and they change nothing that others rely on. */
 static const struct rpc_method methods[] = {
     {RECORDS "FlatRecords", RPC_SERVER_STREAM, NULL, &svc_flat_records, RPC_ROLE_READ},
     {RECORDS "PollFlatRecords", RPC_BIDI, NULL, &svc_poll_flat_records, RPC_ROLE_READ},

@@ -229,6 +229,8 @@ bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bo
         s->left_out = !item;
         if (item) {
             *item = (struct item){.kind = ITEM_BEGIN, .begin = *begin};
+            if (s->options.on_demand && !s->options.held)
+                item->begin.deferred_ns = 0;
             s->marks++;
             *news = true;
         }

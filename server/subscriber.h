@@ -21,6 +21,7 @@ struct subscriber_options {
     uint32_t batch_rows; /* 0: one record per message */
     bool markers;
     bool on_demand;      /* gets only the polls that it asked for (subscriber_want) */
+    bool held;           /* these wait while max_cpu_percent is used up */
     uint32_t queue_rows; /* bound of the queue */
     struct selection *selection;
 };
@@ -52,7 +53,8 @@ bool subscriber_tell(struct subscriber *s, const void *message, size_t len);
 
 /* ---- The hub puts in, from polls that |s| has joined. Hub thread. ---- */
 
-/* Returns false when the stream is over. |news|: there is something to send. */
+/* Returns false when the stream is over. |news|: there is something to send. To an on-demand subscriber whose
+ * requests are not held back, |begin| tells no deferred_ns: that is of somebody else's request. */
 bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news);
 /* Rows |row| up to |row_end| of |f|. Returns whether there is something to send, as subscriber_end does. */
 bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, uint32_t row_end);

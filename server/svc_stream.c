@@ -63,6 +63,7 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
         .batch_rows = wish->batch_rows,
         .markers = wish->markers,
         .on_demand = on_demand,
+        .held = on_demand && rpc_call_role(call) < RPC_ROLE_CONTROL,
         .queue_rows = config->queue_rows,
         .selection = wish->selection,
     };

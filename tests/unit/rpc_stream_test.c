@@ -252,8 +252,12 @@ static void test_envelope_rows(void **state)
 static void test_begin(void **state)
 {
     (void)state;
-    struct stream_begin in = {
-        .poll_id = UINT64_MAX, .timestamp_ns = -1, .trigger = STREAM_TRIGGER_BURST, .namespaces = 7};
+    struct stream_begin in = {.poll_id = UINT64_MAX,
+                              .timestamp_ns = -1,
+                              .trigger = STREAM_TRIGGER_BURST,
+                              .namespaces = 7,
+                              .interval_ns = 8,
+                              .deferred_ns = 9};
     struct buf b;
     struct stream_event event;
     buf_init(&b);
@@ -263,6 +267,7 @@ static void test_begin(void **state)
     assert_true(event.begin.poll_id == UINT64_MAX && event.begin.timestamp_ns == -1);
     assert_int_equal(event.begin.trigger, STREAM_TRIGGER_BURST);
     assert_int_equal(event.begin.namespaces, 7);
+    assert_true(event.begin.interval_ns == 8 && event.begin.deferred_ns == 9);
     assert_string_equal(stream_trigger_name(event.begin.trigger), "burst");
     assert_string_equal(stream_trigger_name(99), "unknown");
     stream_event_free(&event);

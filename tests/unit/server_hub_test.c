@@ -44,7 +44,7 @@ static struct batch *make_batch(struct batch_pool *pool, uint64_t id, unsigned r
 
 struct received {
     unsigned begins, ends, records, envelopes, rows;
-    uint64_t last_sent, last_lost, last_poll;
+    uint64_t last_sent, last_lost, last_poll, last_deferred;
     bool more; /* of the last message */
 };
 
@@ -69,6 +69,7 @@ static void take_all(struct subscriber *s, struct received *r, unsigned max)
         switch (event.kind) {
         case STREAM_EVENT_BEGIN:
             r->begins++;
+            r->last_deferred = event.begin.deferred_ns;
             break;
         case STREAM_EVENT_END:
             r->ends++;
@@ -283,6 +284,36 @@ static void test_on_demand_gets_its_polls_and_is_finished(void **state)
     assert_int_equal(r.rows, 20);
     assert_true(atomic_load(&f.call.finished));
     teardown(&f, s);
+}
+
+/* A stream whose own requests nothing holds back is not told how long those of others were. */
+static void test_held_back_is_told_to_those_it_concerns(void **state)
+{
+    (void)state;
+    const struct subscriber_options options[] = {
+        {.queue_rows = 1000, .markers = true},
+        {.queue_rows = 1000, .markers = true, .on_demand = true},
+        {.queue_rows = 1000, .markers = true, .on_demand = true, .held = true}};
+    const uint64_t told[] = {70, 0, 70};
+    struct subscriber *s[3];
+    struct fixture f;
+    setup(&f);
+    for (int i = 0; i < 3; i++) {
+        s[i] = subscribe(&f, options[i]);
+        subscriber_want(s[i], 1);
+    }
+    begin(&f, &(struct stream_begin){.poll_id = 1, .deferred_ns = 70});
+    hub_end(f.hub, &(struct stream_end){.poll_id = 1});
+    run_hub(&f);
+    for (int i = 0; i < 3; i++) {
+        struct received r = {0};
+        take_all(s[i], &r, UINT32_MAX);
+        assert_true(r.begins == 1 && r.ends == 1);
+        assert_int_equal(r.last_deferred, told[i]);
+        hub_unsubscribe(f.hub, s[i]);
+        subscriber_unref(s[i]);
+    }
+    teardown(&f, NULL);
 }
 
 /* The hub is behind: polls that are over still wait in its queue when further ones are asked for. */
@@ -588,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_a_full_queue_loses_the_newest_and_says_so),
         cmocka_unit_test(test_a_subscriber_begins_with_a_whole_poll),
         cmocka_unit_test(test_on_demand_gets_its_polls_and_is_finished),
+        cmocka_unit_test(test_held_back_is_told_to_those_it_concerns),
         cmocka_unit_test(test_on_demand_while_the_hub_is_behind),
         cmocka_unit_test(test_on_demand_further_behind_than_it_can_note),
         cmocka_unit_test(test_a_poll_that_did_not_come_about),
