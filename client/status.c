@@ -177,6 +177,11 @@ static void show_cost(struct buf *out, const struct status_cost *c)
         count(out, c->late_polls, "poll");
         buf_str(out, " left out since the one before was still running\n");
     }
+    if (c->deferred_polls) {
+        name(out, "");
+        count(out, c->deferred_polls, "poll");
+        buf_str(out, " on request held back by max_cpu_percent\n");
+    }
 }
 
 static void show_text(struct buf *out, const struct status_msg *m)
@@ -348,6 +353,7 @@ static void put_cost(struct json *j, const struct status_cost *c)
     json_u32(j, "threads", c->threads);
     json_u64(j, "batch_bytes", c->batch_bytes);
     json_u64(j, "late_polls", c->late_polls);
+    json_u64(j, "deferred_polls", c->deferred_polls);
     json_object_end(j);
 }
 

@@ -61,6 +61,7 @@ static int put_cost(xtcp_status_v1_Cost *m, const struct status_cost *c)
     COST(set_threads)(m, c->threads);
     COST(set_batch_bytes)(m, c->batch_bytes);
     COST(set_late_polls)(m, c->late_polls);
+    COST(set_deferred_polls)(m, c->deferred_polls);
     return 0;
 }
 
@@ -237,6 +238,7 @@ static const struct status_cost *get_cost(const xtcp_status_v1_Cost *m, upb_Aren
         .threads = COST(threads)(m),
         .batch_bytes = COST(batch_bytes)(m),
         .late_polls = COST(late_polls)(m),
+        .deferred_polls = COST(deferred_polls)(m),
     };
     return cost;
 }

@@ -84,6 +84,7 @@ struct status_cost {
     uint32_t threads;
     uint64_t batch_bytes;
     uint64_t late_polls;
+    uint64_t deferred_polls;
 };
 
 /* Values as text, see config_option_print. */

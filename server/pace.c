@@ -146,7 +146,8 @@ void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns
                                .max_cpu_percent = p->max_cpu_percent,
                                .interval_ns = (uint64_t)schedule_interval(s),
                                .stretched = is,
-                               .late_polls = s->late};
+                               .late_polls = s->late,
+                               .deferred_polls = s->deferred_polls};
     pthread_mutex_unlock(&p->schedule_lock);
     if (is != was)
         log_stretch(&cost);

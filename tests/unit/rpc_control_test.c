@@ -156,7 +156,8 @@ static const struct status_cost cost = {.cpu_ns = 1,
                                         .rss_bytes = 10,
                                         .threads = 11,
                                         .batch_bytes = 12,
-                                        .late_polls = 13};
+                                        .late_polls = 13,
+                                        .deferred_polls = 14};
 static const struct status_schedule schedule = {.frequency_ns = 1,
                                                 .interval_ns = 2,
                                                 .next_poll_ns = 3,
@@ -234,6 +235,7 @@ static void check_cost(const struct status_cost *c)
     assert_true(c->last_poll_cpu_ns == 5 && c->last_socket_cpu_ns == 6 && c->cpu_percent == 7.5);
     assert_true(c->max_cpu_percent == 8 && c->interval_ns == 9 && c->stretched && c->rss_bytes == 10);
     assert_true(c->threads == 11 && c->batch_bytes == 12 && c->late_polls == 13);
+    assert_int_equal(c->deferred_polls, 14);
 }
 
 static void test_status(void **state)
