@@ -112,11 +112,11 @@ static void put_sockets(const struct reader *r, const struct stream_end *end, st
     buf_printf(line, "%" PRIu64 "%s socket%s", n, some ? " matching" : "", n == 1 ? "" : "s");
 }
 
-/* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost" */
+/* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost; held back 180ms by max_cpu_percent" */
 static void tell_end(struct reader *r, const struct stream_end *end)
 {
     struct buf line;
-    char took[UNITS_TEXT_MAX];
+    char took[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
     bool trouble = end->rows_lost || end->namespaces_failed || end->dumps_interrupted;
     if (r->quiet && !trouble)
         return;
@@ -130,6 +130,10 @@ static void tell_end(struct reader *r, const struct stream_end *end)
                end->namespaces == 1 ? "" : "s", took, end->rows_lost);
     if (end->rows_lost)
         buf_str(&line, " (this client was too slow)");
+    if (r->deferred_ns) {
+        units_time(r->deferred_ns, held);
+        buf_printf(&line, "; held back %s by max_cpu_percent", held);
+    }
     if (end->namespaces_failed)
         buf_printf(&line, "; %" PRIu32 " namespace%s failed", end->namespaces_failed,
                    end->namespaces_failed == 1 ? "" : "s");
@@ -183,6 +187,7 @@ int reader_message(struct reader *r, const struct rpc_bytes *message, struct err
         break;
     case STREAM_EVENT_BEGIN:
         r->edges = r->open = true;
+        r->deferred_ns = event.begin.deferred_ns;
         r->n_last = 0;
         break;
     case STREAM_EVENT_END:

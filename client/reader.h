@@ -30,6 +30,7 @@ struct reader {
     uint64_t n_polls;         /* complete ones */
     bool edges;               /* the daemon marks begin and end of polls */
     bool open;                /* a begin came, its end not yet */
+    uint64_t deferred_ns;     /* of that poll, how long it was held back */
     struct records_poll last; /* of the last record */
     uint64_t n_last;          /* records of that poll that were shown */
     bool any_last;            /* it has records, shown or not */

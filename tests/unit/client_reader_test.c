@@ -96,15 +96,20 @@ static int feed_rows(struct bench *b, uint64_t poll_id, int64_t timestamp, size_
     return rc;
 }
 
-static int feed_begin(struct bench *b, uint64_t poll_id)
+static int feed_deferred(struct bench *b, uint64_t poll_id, uint64_t deferred_ns)
 {
+    struct stream_begin begin = {.poll_id = poll_id, .namespaces = 2, .deferred_ns = deferred_ns};
     struct buf message;
     buf_init(&message);
-    assert_int_equal(
-        stream_encode_begin(&message, &(struct stream_begin){.poll_id = poll_id, .namespaces = 2}), 0);
+    assert_int_equal(stream_encode_begin(&message, &begin), 0);
     int rc = feed(b, &message);
     buf_free(&message);
     return rc;
+}
+
+static int feed_begin(struct bench *b, uint64_t poll_id)
+{
+    return feed_deferred(b, poll_id, 0);
 }
 
 static int feed_end(struct bench *b, const struct stream_end *end)
@@ -146,6 +151,21 @@ static void test_edges(void **state)
     bench_end(b, out, errors);
     assert_int_equal(lines(out), 6); /* titles once */
     assert_string_equal(errors, "poll 7: 3 sockets in 2 namespaces, 3.1ms; 0 lost\n");
+}
+
+static void test_held_back(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct bench *b = bench_new(OUTPUT_JSONL);
+    assert_int_equal(feed_deferred(b, 1, 180000000), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .duration_ns = 1000000}), 0);
+    assert_int_equal(feed_begin(b, 2), 0);
+    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 2, .duration_ns = 1000000}), 0);
+    bench_end(b, out, errors);
+    assert_string_equal(errors, "poll 1: 0 sockets in 0 namespaces, 1ms; 0 lost; held back 180ms by "
+                                "max_cpu_percent\n"
+                                "poll 2: 0 sockets in 0 namespaces, 1ms; 0 lost\n");
 }
 
 static void test_trouble(void **state)
@@ -347,10 +367,12 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),  cmocka_unit_test(test_sorted),    cmocka_unit_test(test_list),
-        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_choice), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_edges),  cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
-        cmocka_unit_test(test_limit),  cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_rates),     cmocka_unit_test(test_sorted),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_choice), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_edges),     cmocka_unit_test(test_held_back),
+        cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
+        cmocka_unit_test(test_limit),     cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
