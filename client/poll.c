@@ -26,6 +26,13 @@ struct poll_run {
     bool dirty;       /* something came since the last flush */
 };
 
+/* Whether the end of a poll may have to be told from silence. A daemon that tells what it makes of a request
+ * marks the edges of polls, and may hold the first one back for long. */
+static bool is_unmarked(const struct reader *r)
+{
+    return !r->edges && !r->informed;
+}
+
 /* When to look up from waiting. */
 static int64_t next_deadline(const struct poll_run *p)
 {
@@ -33,7 +40,7 @@ static int64_t next_deadline(const struct poll_run *p)
     int64_t until = 0;
     if (p->dirty)
         until = clock_mono_ns() + SESSION_IDLE_NS;
-    else if (!r->edges)
+    else if (is_unmarked(r))
         until = p->heard_ns + (r->any_last ? SILENCE_END_NS : SILENCE_FAIL_NS);
     int64_t end = p->session->deadline_ns;
     if (end && (!until || end < until))
@@ -60,7 +67,7 @@ static enum poll_end on_silence(struct poll_run *p)
 {
     struct session *s = p->session;
     int64_t now = clock_mono_ns();
-    bool unmarked = !p->reader.edges;
+    bool unmarked = is_unmarked(&p->reader);
     if (p->dirty) {
         records_flush(p->reader.records);
         p->dirty = false;
