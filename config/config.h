@@ -73,6 +73,10 @@ struct config {
     uint32_t connections_max;      /* of all listeners together */
     uint32_t connection_calls_max; /* on one connection at the same time */
     uint32_t control_calls_max;    /* of one peer in a second */
+    uint32_t calls_max;            /* under way at the same time */
+    uint32_t calls_rate_max;       /* begun in a second by one user */
+    uint32_t user_share_percent;   /* of each bound, for one user */
+    uint32_t reserved_percent;     /* of each bound: for unix sockets, and as much for the role control */
 
     /* Access */
     enum config_socket_mode unix_socket_mode;
@@ -165,7 +169,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 53
+#define CONFIG_OPTION_COUNT 57
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

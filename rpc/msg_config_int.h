@@ -108,6 +108,7 @@ struct config_view {
     XtcpConfig__V1__NamespaceDirectories directories;
     XtcpConfig__V1__Limits limits;
     XtcpConfig__V1__CpuBudget cpu;
+    XtcpConfig__V1__Reserve reserve;
     XtcpConfig__V1__Log log;
     XtcpConfig__V1__State state;
     XtcpConfig__V1__Process process;
@@ -169,7 +170,7 @@ struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 34
+#define CONFIG_OPTION_PATHS 38
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

@@ -31,6 +31,10 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.limits.focus_streams_max", "focus_streams_max"},
     {"options.limits.focus_sockets_max", "focus_sockets_max"},
     {"options.limits.focus_rate_max", "focus_rate_max"},
+    {"options.limits.calls_max", "calls_max"},
+    {"options.limits.calls_rate_max", "calls_rate_max"},
+    {"options.limits.user_share_percent", "user_share_percent"},
+    {"options.limits.reserve.percent", "reserved_percent"},
     {"options.limits.cpu.max_percent", "max_cpu_percent"},
     {"options.limits.collector_threads_max", "collector_threads_max"},
     {"options.state.file", "state_file"},
@@ -79,6 +83,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     xtcp_config__v1__namespace_directories__init(&v->directories);
     xtcp_config__v1__limits__init(&v->limits);
     xtcp_config__v1__cpu_budget__init(&v->cpu);
+    xtcp_config__v1__reserve__init(&v->reserve);
     xtcp_config__v1__log__init(&v->log);
     xtcp_config__v1__state__init(&v->state);
     xtcp_config__v1__process__init(&v->process);
@@ -100,6 +105,11 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->limits.focus_streams_max = c->focus_streams_max;
     v->limits.focus_sockets_max = c->focus_sockets_max;
     v->limits.focus_rate_max = c->focus_rate_max;
+    v->limits.calls_max = c->calls_max;
+    v->limits.calls_rate_max = c->calls_rate_max;
+    v->limits.user_share_percent = c->user_share_percent;
+    v->reserve.percent = c->reserved_percent;
+    v->limits.reserve = &v->reserve;
     v->cpu.max_percent = c->max_cpu_percent;
     v->limits.cpu = &v->cpu;
     v->log.level = (char *)(uintptr_t)log_level_names[c->log_level];
@@ -156,23 +166,28 @@ static int apply_number(struct config_apply *a, const char *name, uint32_t value
 
 static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *limits)
 {
-    int rc = apply_number(a, "queue_rows", limits->queue_rows);
-    if (rc == 0)
-        rc = apply_number(a, "subscribers_max", limits->subscribers_max);
-    if (rc == 0)
-        rc = apply_number(a, "collector_threads_max", limits->collector_threads_max);
-    if (rc == 0)
-        rc = apply_number(a, "connections_max", limits->connections_max);
-    if (rc == 0)
-        rc = apply_number(a, "connection_calls_max", limits->connection_calls_max);
-    if (rc == 0)
-        rc = apply_number(a, "control_calls_max", limits->control_calls_max);
-    if (rc == 0)
-        rc = apply_number(a, "focus_streams_max", limits->focus_streams_max);
-    if (rc == 0)
-        rc = apply_number(a, "focus_sockets_max", limits->focus_sockets_max);
-    if (rc == 0)
-        rc = apply_number(a, "focus_rate_max", limits->focus_rate_max);
+    const struct {
+        const char *option;
+        uint32_t value;
+    } numbers[] = {
+        {"queue_rows", limits->queue_rows},
+        {"subscribers_max", limits->subscribers_max},
+        {"collector_threads_max", limits->collector_threads_max},
+        {"connections_max", limits->connections_max},
+        {"connection_calls_max", limits->connection_calls_max},
+        {"control_calls_max", limits->control_calls_max},
+        {"focus_streams_max", limits->focus_streams_max},
+        {"focus_sockets_max", limits->focus_sockets_max},
+        {"focus_rate_max", limits->focus_rate_max},
+        {"calls_max", limits->calls_max},
+        {"calls_rate_max", limits->calls_rate_max},
+        {"user_share_percent", limits->user_share_percent},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && rc == 0; i++)
+        rc = apply_number(a, numbers[i].option, numbers[i].value);
+    if (rc == 0 && limits->reserve)
+        rc = apply_uint(a, "reserved_percent", limits->reserve->percent);
     if (rc == 0 && limits->cpu)
         rc = apply_uint(a, "max_cpu_percent", limits->cpu->max_percent);
     return rc;

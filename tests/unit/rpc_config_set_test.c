@@ -168,6 +168,7 @@ static void test_every_hot_field_can_be_changed(void **state)
     XtcpConfig__V1__XtcpConfig change = *m;
     XtcpConfig__V1__DaemonOptions options = *m->options;
     XtcpConfig__V1__Limits limits = *options.limits;
+    XtcpConfig__V1__Reserve reserve = XTCP_CONFIG__V1__RESERVE__INIT; /* nothing */
     XtcpConfig__V1__Log log = *options.log;
     XtcpConfig__V1__Namespaces namespaces = *options.namespaces;
     XtcpConfig__V1__NamespaceDirectories none = XTCP_CONFIG__V1__NAMESPACE_DIRECTORIES__INIT;
@@ -183,6 +184,10 @@ static void test_every_hot_field_can_be_changed(void **state)
     m->enabled_deserializers->enabled[1]->value = false;
     limits.queue_rows = 2048;
     limits.subscribers_max = 3;
+    limits.calls_max = 16;
+    limits.calls_rate_max = 10;
+    limits.user_share_percent = 100;
+    limits.reserve = &reserve;
     log.level = (char *)"debug";
     log.format = (char *)"json";
     namespaces.directories = &none;
@@ -208,6 +213,10 @@ static void test_every_hot_field_can_be_changed(void **state)
                                           "options.namespaces.proc_scan_interval",
                                           "options.limits.queue_rows",
                                           "options.limits.subscribers_max",
+                                          "options.limits.calls_max",
+                                          "options.limits.calls_rate_max",
+                                          "options.limits.user_share_percent",
+                                          "options.limits.reserve.percent",
                                           "options.log.level",
                                           "options.log.format"};
     assert_int_equal(out.n_changed, sizeof(changed) / sizeof(changed[0]));
@@ -221,6 +230,8 @@ static void test_every_hot_field_can_be_changed(void **state)
     assert_int_equal(n->netns_dirs.n, 0);
     assert_int_equal(n->proc_scan_interval, 0);
     assert_int_equal(n->queue_rows, 2048);
+    assert_true(n->calls_max == 16 && n->calls_rate_max == 10);
+    assert_true(n->user_share_percent == 100 && n->reserved_percent == 0);
     assert_int_equal(n->log_level, LOG_DEBUG);
     assert_int_equal(n->debug_level, 100);
     assert_int_equal(n->log_format, LOG_JSON);
@@ -234,7 +245,7 @@ static void test_every_hot_field_can_be_changed(void **state)
     assert_int_equal(config_reply_decode(b.data, b.len, &told, NULL), 0);
     const char *const *names = config_reply_changed(told, &n_told);
     assert_int_equal(n_told, out.n_changed);
-    assert_string_equal(names[13], "options.log.format");
+    assert_string_equal(names[n_told - 1], "options.log.format");
     assert_true(config_reply_poll_frequency(told) == n->poll_frequency);
     assert_true(config_reply_poll_timeout(told) == n->poll_timeout);
     assert_int_equal(config_reply_generation(told), 5);
