@@ -155,7 +155,7 @@ static int refuse(const struct quota_user *u, enum quota_kind kind, uint64_t own
 {
     const char *option = kinds[kind].option ? kinds[kind].option : "a fixed bound";
     const unsigned long long max = b->max;
-    if (u->used[kind] + amount > own)
+    if (own < b->max && u->used[kind] + amount > own)
         return err_set(
             e, ERR_LIMIT,
             "%s: %s has %llu and asks for %llu, its share is %llu of %llu (%s, user_share_percent %u)",
