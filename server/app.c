@@ -44,7 +44,9 @@ static struct nswatch_options watch_options(const struct config *c)
 
 static struct rpc_guard_limits guard_limits(const struct config *c)
 {
-    return (struct rpc_guard_limits){.connections = {c->connections_max, 50, 10}, .calls_rate = 2000};
+    struct bounds bounds;
+    bounds_read(c, &bounds);
+    return (struct rpc_guard_limits){.connections = bounds.of[QUOTA_CONNECTIONS], .calls_rate = c->calls_rate_max};
 }
 
 static int check(void *arg, const struct config *new, struct err *e)
@@ -231,10 +233,12 @@ static int admit(void *arg, const char *peer, struct err *e)
     return rc;
 }
 
+/* How many calls may be under way. Any thread. */
 static void calls_bound(void *arg, struct quota_bound *out)
 {
-    (void)arg;
-    *out = (struct quota_bound){2048, 50, 10};
+    struct bounds bounds;
+    app_bounds(arg, &bounds);
+    *out = bounds.of[QUOTA_CALLS];
 }
 
 /* The guard stands before the first server; whether it works is found out before anybody is let in. */
@@ -257,11 +261,11 @@ static void prove_guard(struct app *app)
 static int start_threads(struct app *app, struct err *e)
 {
     struct rpc_server_options options = {.app = app,
-                                         .quota = app->quota,
-                                         .calls_bound = calls_bound,
                                          .threads = RPC_THREADS,
                                          .request_max = REQUEST_MAX,
                                          .streams_max = app->config->connection_calls_max,
+                                         .quota = app->quota,
+                                         .calls_bound = calls_bound,
                                          .role = call_role,
                                          .admit = admit,
                                          .hurry = drop_queues};
@@ -293,9 +297,9 @@ static int start(struct app *app, struct err *e)
     raise_descriptor_limit();
     limit_malloc();
     rpc_server_init();
-    app->pace = pace_new(app->config, app->start_mono_ns);
     app->quota = quota_new();
-    int rc = app->pace && app->quota ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
+    app->pace = pace_new(app->config, app->start_mono_ns);
+    int rc = app->quota && app->pace ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = refresh_new(app->config_file, app->epoll, &app->refresh, e);
     if (rc == 0)

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "lib/err.h"
 #include "rpc/msg_config.h"
+#include "server/bounds.h"
 #include "server/focus.h"
 #include "server/hub.h"
 #include "server/inventory.h"
@@ -34,6 +35,12 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
 
 /* A reference to the configuration in force. */
 const struct config *app_config(struct app *app);
+
+/* What each user has of what the daemon can give; see app_bounds. */
+struct quota *app_quota(struct app *app);
+
+/* The bounds of it that are in force. */
+void app_bounds(struct app *app, struct bounds *out);
 
 /* Encodes what the configuration services tell beside the configuration. */
 void app_config_extra(struct app *app, struct config_msg_extra *extra);

@@ -33,6 +33,7 @@ struct app {
     struct refresh *refresh;
     const char *config_file; /* NULL when there is none */
 
+    struct quota *quota; /* lives longer than all that has users of it */
     struct batch_pool *pool;
     struct hub *hub;
     struct poller *poller;

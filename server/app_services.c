@@ -14,6 +14,18 @@ struct setup *app_setup(struct app *app)
     return app->setup;
 }
 
+struct quota *app_quota(struct app *app)
+{
+    return app->quota;
+}
+
+void app_bounds(struct app *app, struct bounds *out)
+{
+    const struct config *config = app_config(app);
+    bounds_read(config, out);
+    config_unref(config);
+}
+
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
 {
     *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
