@@ -397,9 +397,6 @@ void focus_stats(struct focus *f, struct focus_stats *out)
                                 .searches = atomic_load(&f->searches)};
     pthread_mutex_lock(&f->lock);
     out->streams = (uint32_t)f->n;
-    out->refused = f->refused;
-    out->rate = f->units;
-    out->rate_refused = f->rate_refused;
     for (size_t i = 0; i < f->n; i++)
         out->sockets += f->watches[i]->sockets;
     pthread_mutex_unlock(&f->lock);

@@ -43,7 +43,7 @@ void focus_stop(struct focus *f);
 /* After the last watch has been closed. NULL is allowed. */
 void focus_free(struct focus *f);
 
-/* What is in use, of what the limits allow. */
+/* What is in use. */
 struct focus_stats {
     uint32_t streams;
     uint32_t sockets; /* that are watched now */
@@ -51,20 +51,18 @@ struct focus_stats {
     uint64_t ticks;
     uint64_t skipped; /* ticks left out since they came too late */
     uint64_t searches;
-    uint64_t refused;      /* streams turned away for focus_streams_max */
-    uint64_t rate;         /* lookups a second that are promised, of focus_rate_max */
-    uint64_t rate_refused; /* requests turned away for it */
 };
 void focus_stats(struct focus *f, struct focus_stats *out);
 
 /* ---- Watches; any thread ---- */
 
-/* A watch of nothing yet for |call| (referenced). Returns 0, ERR_LIMIT with |e| naming the limit, -ENOMEM. */
+/* A watch of nothing yet for |call| (referenced), accounted to the call's user. Returns 0; ERR_LIMIT with |e|
+ * naming the share, ERR_UNAVAILABLE or -ENOMEM, with |e|. */
 int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out, struct err *e);
 
 /* Watches what |request| says, whose memory becomes the watch's (it is empty afterwards, whatever comes of
- * it), in place of what it watched until now. Returns 0; ERR_LIMIT, or what the filter and the columns are
- * wrong in, with |e|. */
+ * it), in place of what it watched until now. Less than that is never refused. Returns 0; ERR_LIMIT, or what
+ * the filter and the columns are wrong in, with |e|, and it has what it had. */
 int focus_select(struct focus_watch *w, struct focus_request *request, struct err *e);
 
 /* Whether it has been given something to watch. */

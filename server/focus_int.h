@@ -159,6 +159,8 @@ struct focus_watch {
     _Atomic uint32_t refs;
     struct focus *focus;
     struct focus_slot slot;
+    struct quota_user *user; /* a reference: who pays for it */
+    enum quota_rank rank;
 
     /* Under focus.lock. */
     struct rpc_call *call;         /* NULL once it is closed: no thread of ours lets the last reference go */
@@ -171,7 +173,7 @@ struct focus_watch {
     int64_t due_ns;    /* the next tick; INT64_MAX: none */
     int64_t search_ns; /* the next search; INT64_MAX: none */
     int64_t rested_ns; /* no search before, whatever is asked for */
-    uint64_t units;    /* lookups a second that are reserved for it */
+    uint64_t units;    /* of QUOTA_FOCUS_RATE, that it has */
     uint32_t sockets;  /* that are watched */
 
     /* The ticker that is at it alone. */
@@ -239,12 +241,9 @@ struct focus {
     pthread_cond_t tick_changed;   /* for the tickers */
     pthread_cond_t search_changed; /* for the finders */
     struct focus_watch **watches;
-    uint64_t refused;
-    uint64_t rate_refused;
     size_t n;
     size_t cap;
-    uint64_t units; /* of all watches */
-    bool stray;     /* the thread focus/abroad could not come home and has ended */
+    bool stray; /* the thread focus/abroad could not come home and has ended */
 };
 
 /* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "server/bounds.h"
 #include "server/focus_int.h"
 
 /* A tick costs at least as much as so many lookups: entering the namespace, the message. */
@@ -21,6 +22,7 @@ void focus_watch_unref(struct focus_watch *w)
     focus_slot_fini(&w->slot);
     if (w->call)
         rpc_call_unref(w->call);
+    quota_user_unref(w->user);
     free(w);
 }
 
@@ -30,20 +32,25 @@ struct focus_watch *focus_watch_ref(struct focus_watch *w)
     return w;
 }
 
-static int enlist(struct focus *f, struct focus_watch *w, uint32_t max, struct err *e)
+/* The lock is held. */
+static int enter(struct focus *f, struct focus_watch *w, const struct quota_bound *bound, struct err *e)
 {
-    int rc = 0;
-    pthread_mutex_lock(&f->lock);
     if (f->stray)
-        rc = err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
-    else if (f->n >= max && ++f->refused)
-        rc = err_set(e, ERR_LIMIT, "there are %u focus streams already (focus_streams_max)", max);
-    else if (!focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
-        rc = err_set(e, -ENOMEM, "out of memory");
-    else
+        return err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
+    if (!w->user || !focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = quota_take(w->user, w->rank, QUOTA_FOCUS_STREAMS, 1, 1, bound, e);
+    if (rc == 0)
         f->watches[f->n++] = focus_watch_ref(w);
-    pthread_mutex_unlock(&f->lock);
     return rc;
+}
+
+/* The bounds in force. */
+static void read_bounds(const struct focus *f, struct bounds *out)
+{
+    const struct config *config = f->options.config(f->options.arg);
+    bounds_read(config, out);
+    config_unref(config);
 }
 
 int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out, struct err *e)
@@ -54,11 +61,15 @@ int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out,
     w->refs = 1;
     w->focus = f;
     w->call = rpc_call_ref(call);
+    struct quota_user *user = rpc_call_quota(call, &w->rank);
+    w->user = user ? quota_user_ref(user) : NULL;
     w->due_ns = w->search_ns = INT64_MAX;
     focus_slot_init(&w->slot);
-    const struct config *config = f->options.config(f->options.arg);
-    int rc = enlist(f, w, config->focus_streams_max, e);
-    config_unref(config);
+    struct bounds bounds;
+    read_bounds(f, &bounds);
+    pthread_mutex_lock(&f->lock);
+    int rc = enter(f, w, &bounds.of[QUOTA_FOCUS_STREAMS], e);
+    pthread_mutex_unlock(&f->lock);
     if (rc) {
         focus_watch_unref(w);
         return rc;
@@ -75,13 +86,15 @@ void focus_dismiss(struct focus_watch *w)
     struct rpc_call *call = w->call;
     w->call = NULL;
     w->closed = true;
-    f->units -= w->units;
+    quota_give(w->user, QUOTA_FOCUS_RATE, w->units, w->units);
     w->units = 0;
     for (size_t i = 0; i < f->n && !found; i++) {
         found = f->watches[i] == w;
         if (found)
             f->watches[i] = f->watches[--f->n];
     }
+    if (found)
+        quota_give(w->user, QUOTA_FOCUS_STREAMS, 1, 1);
     pthread_mutex_unlock(&f->lock);
     if (call)
         rpc_call_unref(call);
@@ -102,29 +115,38 @@ static uint64_t units_of(const struct focus_request *r)
     return (each * NS_PER_S + (uint64_t)r->interval_ns - 1) / (uint64_t)r->interval_ns;
 }
 
+/* Has |w| pay for |r| in place of what it had: what is more is taken, what is less given back, so that the
+ * old stays when the new is refused. The lock is held. */
+static int change_rate(struct focus_watch *w, const struct focus_request *r, const struct quota_bound *bound,
+                       struct err *e)
+{
+    uint64_t units = units_of(r);
+    if (units > w->units) {
+        uint64_t more = units - w->units;
+        int rc = quota_take(w->user, w->rank, QUOTA_FOCUS_RATE, more, more, bound, e);
+        if (rc) {
+            err_prefix(e, "%u sockets every %lld ms may be %llu lookups a second", r->max_sockets,
+                       (long long)(r->interval_ns / NS_PER_MS), (unsigned long long)units);
+            return rc;
+        }
+    } else {
+        quota_give(w->user, QUOTA_FOCUS_RATE, w->units - units, w->units - units);
+    }
+    w->units = units;
+    return 0;
+}
+
 /* Puts |s| in the place of what |w| watched. The reference becomes the watch's when it returns 0. */
-static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, uint64_t max,
-                         struct err *e)
+static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, struct err *e)
 {
     struct focus_selection *old = NULL;
     struct focus_found *found = NULL;
-    uint64_t units = units_of(&s->request);
-    int rc = 0;
+    struct bounds bounds;
+    read_bounds(f, &bounds);
     pthread_mutex_lock(&f->lock);
-    if (w->closed) {
-        rc = err_set(e, ERR_CANCELLED, "the stream is about to end");
-    } else if (f->units - w->units + units > max) {
-        f->rate_refused++;
-        rc = err_set(e, ERR_LIMIT,
-                     "%u sockets every %lld ms may be %llu lookups a second, of which %llu are left "
-                     "(focus_rate_max: %llu)",
-                     s->request.max_sockets, (long long)(s->request.interval_ns / NS_PER_MS),
-                     (unsigned long long)units,
-                     (unsigned long long)(f->units - w->units < max ? max - (f->units - w->units) : 0),
-                     (unsigned long long)max);
-    } else {
-        f->units += units - w->units;
-        w->units = units;
+    int rc = w->closed ? err_set(e, ERR_CANCELLED, "the stream is about to end")
+                       : change_rate(w, &s->request, &bounds.of[QUOTA_FOCUS_RATE], e);
+    if (rc == 0) {
         old = w->asked;
         found = w->found;
         w->asked = s;
@@ -153,7 +175,7 @@ int focus_select(struct focus_watch *w, struct focus_request *request, struct er
         rc = err_set(e, ERR_LIMIT, "max_sockets: %u, allowed are %u (focus_sockets_max)",
                      s->request.max_sockets, config->focus_sockets_max);
     if (rc == 0)
-        rc = put_selection(f, w, s, config->focus_rate_max, e);
+        rc = put_selection(f, w, s, e);
     config_unref(config);
     if (rc)
         focus_selection_unref(s);

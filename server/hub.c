@@ -47,10 +47,9 @@ struct hub {
     bool stopping;
     bool closed;
 
-    pthread_mutex_t list_lock; /* guards the list and the table; a leaf */
+    pthread_mutex_t list_lock; /* guards the list and the table; only the quota's is taken under it */
     struct selection_table table;
     struct subscriber **list;
-    uint64_t refused; /* for want of a place */
     size_t n;
     size_t size;
 };
@@ -238,20 +237,39 @@ static struct subscriber **list_push(struct hub *h)
     return &h->list[h->n++];
 }
 
-int hub_subscribe(struct hub *h, struct subscriber *s, size_t max, struct err *e)
+/* Takes what |s| needs for |owner|; the list's lock is held, as it is in what follows. */
+static int enter(struct hub *h, struct subscriber *s, const struct selection_owner *owner, struct err *e)
 {
-    int rc = 0;
+    int rc = quota_take(owner->user, owner->rank, QUOTA_SUBSCRIBERS, 1, 1,
+                        &owner->bounds->of[QUOTA_SUBSCRIBERS], e);
+    if (rc)
+        return rc;
+    rc = selection_enter(&h->table, subscriber_options(s)->selection, owner, e);
+    if (rc)
+        quota_give(owner->user, QUOTA_SUBSCRIBERS, 1, 1);
+    return rc;
+}
+
+static void leave(struct hub *h, struct subscriber *s)
+{
+    struct quota_user *user = rpc_call_quota(subscriber_call(s), NULL);
+    selection_leave(&h->table, subscriber_options(s)->selection, user);
+    quota_give(user, QUOTA_SUBSCRIBERS, 1, 1);
+}
+
+int hub_subscribe(struct hub *h, struct subscriber *s, const struct bounds *bounds, struct err *e)
+{
+    struct selection_owner owner = {.bounds = bounds};
+    owner.user = rpc_call_quota(subscriber_call(s), &owner.rank);
+    if (!owner.user)
+        return err_set(e, -ENOMEM, "out of memory");
     pthread_mutex_lock(&h->list_lock);
-    h->refused += h->n >= max;
-    if (h->n >= max)
-        rc = err_set(e, ERR_LIMIT, "there are %zu subscribers already (subscribers_max)", max);
-    else
-        rc = selection_enter(&h->table, subscriber_options(s)->selection, e);
+    int rc = enter(h, s, &owner, e);
     struct subscriber **place = rc == 0 ? list_push(h) : NULL;
     if (place) {
         *place = subscriber_ref(s);
     } else if (rc == 0) {
-        selection_leave(&h->table, subscriber_options(s)->selection);
+        leave(h, s);
         rc = err_set(e, -ENOMEM, "out of memory");
     }
     pthread_mutex_unlock(&h->list_lock);
@@ -265,7 +283,7 @@ void hub_unsubscribe(struct hub *h, struct subscriber *s)
     for (size_t i = 0; i < h->n && !found; i++) {
         if (h->list[i] == s) {
             h->list[i] = h->list[--h->n];
-            selection_leave(&h->table, subscriber_options(s)->selection);
+            leave(h, s);
             found = true;
         }
     }
@@ -411,8 +429,11 @@ void hub_free(struct hub *h)
     if (!h)
         return;
     hub_close(h);
-    for (size_t i = 0; i < h->n; i++)
-        subscriber_unref(h->list[i]);
+    while (h->n) {
+        struct subscriber *s = h->list[--h->n];
+        leave(h, s);
+        subscriber_unref(s);
+    }
     free(h->list);
     pthread_cond_destroy(&h->filled);
     pthread_mutex_destroy(&h->list_lock);
@@ -424,10 +445,6 @@ void hub_stats(struct hub *h, struct hub_stats *stats)
 {
     stats->rows_dropped = atomic_load(&h->rows_dropped);
     stats->rows_late = atomic_load(&h->rows_late);
-    pthread_mutex_lock(&h->list_lock);
-    stats->subscribers = h->n;
-    stats->refused = h->refused;
-    pthread_mutex_unlock(&h->list_lock);
 }
 
 int64_t hub_cpu_ns(const struct hub *h)

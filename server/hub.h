@@ -14,6 +14,7 @@
 #include "record/batch.h"
 #include "rpc/msg_stream.h"
 #include "rpc/server.h"
+#include "server/bounds.h"
 #include "server/plan.h"
 #include "server/subscriber.h"
 
@@ -56,9 +57,10 @@ void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
 
 /* ---- Subscribers: any thread ---- */
 
-/* Adds |s| (a reference is taken) from the next poll on. Returns 0; ERR_LIMIT when there are |max| already,
- * or too many different selections, or -ENOMEM, with |e|. */
-int hub_subscribe(struct hub *h, struct subscriber *s, size_t max, struct err *e);
+/* Adds |s| (a reference is taken) from the next poll on. The stream, its filter and its columns are accounted
+ * to the user of its call until hub_unsubscribe. Returns 0; ERR_LIMIT when that user gets no more of them
+ * within |bounds|, which |e| names, or -ENOMEM, with |e|. */
+int hub_subscribe(struct hub *h, struct subscriber *s, const struct bounds *bounds, struct err *e);
 void hub_unsubscribe(struct hub *h, struct subscriber *s);
 
 /* All subscribers of the moment, with a reference each, in an array that the caller frees; NULL and 0 when
@@ -71,8 +73,6 @@ int64_t hub_cpu_ns(const struct hub *h);
 struct hub_stats {
     uint64_t rows_dropped; /* rows lost since the hub's own queue was full */
     uint64_t rows_late;    /* rows dropped since their poll had ended */
-    size_t subscribers;    /* now */
-    uint64_t refused;      /* streams turned away for subscribers_max since the start */
 };
 void hub_stats(struct hub *h, struct hub_stats *stats);
 

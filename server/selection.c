@@ -157,7 +157,7 @@ static int find_filter(const struct selection_table *t, const struct filter *fil
 {
     int found = SELECTION_NO_PLACE;
     for (int i = 0; i < SELECTION_FILTERS_MAX; i++) {
-        if (t->filters[i].users == 0)
+        if (!t->filters[i].holders)
             found = found < 0 ? i : found;
         else if (strcmp(filter_text(t->filters[i].filter), filter_text(filter)) == 0)
             return i;
@@ -170,7 +170,7 @@ static int find_mask(const struct selection_table *t, const struct record_mask *
 {
     int found = SELECTION_NO_PLACE;
     for (int i = 0; i < SELECTION_MASKS_MAX; i++) {
-        if (t->masks[i].users == 0)
+        if (!t->masks[i].holders)
             found = found < 0 ? i : found;
         else if (record_mask_equal(&t->masks[i].mask, mask))
             return i;
@@ -178,55 +178,142 @@ static int find_mask(const struct selection_table *t, const struct record_mask *
     return found;
 }
 
-static int enter_filter(struct selection_table *t, struct selection *s, struct err *e)
+/* Where |user| stands among |holders|, or their end. */
+static struct selection_holder **find_holder(struct selection_holder **holders, const struct quota_user *user)
+{
+    while (*holders && (*holders)->user != user)
+        holders = &(*holders)->next;
+    return holders;
+}
+
+/* Counts one stream more of |user|. Returns false without memory. */
+static bool hold(struct selection_holder **holders, struct quota_user *user)
+{
+    struct selection_holder **at = find_holder(holders, user);
+    if (!*at) {
+        struct selection_holder *holder = calloc(1, sizeof(*holder));
+        if (!holder)
+            return false;
+        holder->user = quota_user_ref(user);
+        *at = holder;
+    }
+    (*at)->streams++;
+    return true;
+}
+
+/* Counts one stream less of |user|. Returns whether that was the user's last one; the caller has a reference
+ * to the user. */
+static bool let_go(struct selection_holder **holders, const struct quota_user *user)
+{
+    struct selection_holder **at = find_holder(holders, user);
+    struct selection_holder *holder = *at;
+    if (!holder || --holder->streams > 0)
+        return false;
+    *at = holder->next;
+    quota_user_unref(holder->user);
+    free(holder);
+    return true;
+}
+
+/* What the filter of |s| costs a user that has not got it, taken for |owner|; |fresh|: nobody has got it. */
+static int take_filter(const struct selection *s, const struct selection_owner *owner, bool fresh,
+                       struct err *e)
+{
+    const struct quota_bound *of = owner->bounds->of;
+    uint64_t bytes = strlen(filter_text(s->filter));
+    int rc = quota_take(owner->user, owner->rank, QUOTA_FILTERS, 1, fresh, &of[QUOTA_FILTERS], e);
+    if (rc)
+        return rc;
+    rc = quota_take(owner->user, owner->rank, QUOTA_FILTER_BYTES, bytes, fresh ? bytes : 0,
+                    &of[QUOTA_FILTER_BYTES], e);
+    if (rc) {
+        quota_give(owner->user, QUOTA_FILTERS, 1, fresh);
+        err_prefix(e, "the filter has %llu bytes", (unsigned long long)bytes);
+    }
+    return rc;
+}
+
+static void give_filter(const struct selection *s, struct quota_user *user, bool last)
+{
+    uint64_t bytes = strlen(filter_text(s->filter)); /* the same as that of the first one with it */
+    quota_give(user, QUOTA_FILTERS, 1, last);
+    quota_give(user, QUOTA_FILTER_BYTES, bytes, last ? bytes : 0);
+}
+
+static int enter_filter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
+                        struct err *e)
 {
     int place = find_filter(t, s->filter);
-    if (place < 0)
-        return err_set(e, ERR_LIMIT, "filter: %d different ones are in use already, more are not possible",
-                       SELECTION_FILTERS_MAX);
-    if (t->filters[place].users == 0) {
-        size_t bytes = strlen(filter_text(s->filter));
-        if (bytes > SELECTION_FILTER_TEXT - t->filter_text)
-            return err_set(e, ERR_LIMIT,
-                           "filter: it has %zu bytes, those in use %zu; all together may have %d", bytes,
-                           t->filter_text, SELECTION_FILTER_TEXT);
-        t->filter_text += bytes;
-        t->filters[place].filter = filter_ref(s->filter);
+    bool fresh = place < 0 || !t->filters[place].holders;
+    bool has = !fresh && *find_holder(&t->filters[place].holders, owner->user);
+    int rc = has ? 0 : take_filter(s, owner, fresh, e);
+    if (rc)
+        return rc;
+    /* A place is free when the quota has one. */
+    if (place < 0 || !hold(&t->filters[place].holders, owner->user)) {
+        give_filter(s, owner->user, fresh);
+        return err_set(e, -ENOMEM, "out of memory");
     }
-    t->filters[place].users++;
+    if (fresh)
+        t->filters[place].filter = filter_ref(s->filter);
     s->filter_place = place;
     return 0;
 }
 
-static int enter_mask(struct selection_table *t, struct selection *s, struct err *e)
+static int enter_mask(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
+                      struct err *e)
 {
     int place = find_mask(t, &s->columns);
-    if (place < 0)
-        return err_set(e, ERR_LIMIT, "columns: %d different sets are in use already, more are not possible",
-                       SELECTION_MASKS_MAX);
-    if (t->masks[place].users++ == 0)
+    bool fresh = place < 0 || !t->masks[place].holders;
+    bool has = !fresh && *find_holder(&t->masks[place].holders, owner->user);
+    int rc = has ? 0
+                 : quota_take(owner->user, owner->rank, QUOTA_COLUMNS, 1, fresh,
+                              &owner->bounds->of[QUOTA_COLUMNS], e);
+    if (rc)
+        return rc;
+    if (place < 0 || !hold(&t->masks[place].holders, owner->user)) {
+        quota_give(owner->user, QUOTA_COLUMNS, 1, fresh);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    if (fresh)
         t->masks[place].mask = s->columns;
     s->mask_place = place;
     return 0;
 }
 
-int selection_enter(struct selection_table *t, struct selection *s, struct err *e)
+int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
+                    struct err *e)
 {
-    int rc = s->filter ? enter_filter(t, s, e) : 0;
+    int rc = s->filter ? enter_filter(t, s, owner, e) : 0;
     if (rc == 0 && s->has_columns)
-        rc = enter_mask(t, s, e);
+        rc = enter_mask(t, s, owner, e);
     if (rc)
-        selection_leave(t, s);
+        selection_leave(t, s, owner->user);
     return rc;
 }
 
-void selection_leave(struct selection_table *t, struct selection *s)
+static void leave_filter(struct selection_table *t, struct selection *s, struct quota_user *user)
 {
-    if (s->filter_place >= 0 && --t->filters[s->filter_place].users == 0) {
-        t->filter_text -= strlen(filter_text(s->filter)); /* the same as that of the first one with it */
+    struct selection_holder **holders = &t->filters[s->filter_place].holders;
+    if (!let_go(holders, user))
+        return;
+    give_filter(s, user, !*holders);
+    if (!*holders)
         filter_unref(t->filters[s->filter_place].filter);
-    }
+}
+
+static void leave_mask(struct selection_table *t, struct selection *s, struct quota_user *user)
+{
+    struct selection_holder **holders = &t->masks[s->mask_place].holders;
+    if (let_go(holders, user))
+        quota_give(user, QUOTA_COLUMNS, 1, !*holders);
+}
+
+void selection_leave(struct selection_table *t, struct selection *s, struct quota_user *user)
+{
+    if (s->filter_place >= 0)
+        leave_filter(t, s, user);
     if (s->mask_place >= 0)
-        t->masks[s->mask_place].users--;
+        leave_mask(t, s, user);
     s->filter_place = s->mask_place = SELECTION_NO_PLACE;
 }

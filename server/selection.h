@@ -14,8 +14,10 @@
 #include "filter/filter.h"
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "lib/quota.h"
 #include "record/mask.h"
 #include "rpc/msg_stream.h"
+#include "server/bounds.h"
 
 #define SELECTION_NO_PLACE (-1)
 #define SELECTION_NETNS_MAX                                                                                  \
@@ -30,7 +32,7 @@ struct selection {
     struct record_mask columns;
     char **netns;     /* patterns; one of them must fit */
     size_t n_netns;   /* 0: all namespaces */
-    int filter_place; /* in the table, while the stream is one of its users; SELECTION_NO_PLACE: none */
+    int filter_place; /* in the table, while the stream is in it; SELECTION_NO_PLACE: none */
     int mask_place;
 };
 
@@ -57,22 +59,39 @@ int selection_encode_info(const struct selection *s, struct buf *out);
 #define SELECTION_FILTER_TEXT 32768 /* bytes of all of them, in canonical form: all look at each socket */
 #define SELECTION_MASKS_MAX   32
 
-/* All zero: empty. Its owner's lock guards it. */
+/* A user with streams that have the same filter or columns. */
+struct selection_holder {
+    struct selection_holder *next;
+    struct quota_user *user; /* a reference */
+    unsigned streams;
+};
+
+/* A place without holders is free. All zero: empty. Its owner's lock guards it. */
 struct selection_table {
     struct {
-        unsigned users;
+        struct selection_holder *holders;
         struct filter *filter;
     } filters[SELECTION_FILTERS_MAX];
-    size_t filter_text; /* bytes of them */
     struct {
-        unsigned users;
+        struct selection_holder *holders;
         struct record_mask mask;
     } masks[SELECTION_MASKS_MAX];
 };
 
-/* Makes |s| a user of its places. Returns 0, or ERR_LIMIT with |e| when there is none left; then nothing has
- * changed. */
-int selection_enter(struct selection_table *t, struct selection *s, struct err *e);
-void selection_leave(struct selection_table *t, struct selection *s);
+/* Whose stream it is. */
+struct selection_owner {
+    struct quota_user *user;
+    enum quota_rank rank;
+    const struct bounds *bounds;
+};
+
+/* Gives |s| its places and accounts them to |owner|: a user pays once for each different filter and set of
+ * columns, however many of its streams have it and whoever else has it too. Returns 0; or, and nothing has
+ * changed, ERR_LIMIT with |e| naming the share, or -ENOMEM with |e|. */
+int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
+                    struct err *e);
+
+/* Takes the places from |s|, that a stream of |user| has entered; nothing when it has none. */
+void selection_leave(struct selection_table *t, struct selection *s, struct quota_user *user);
 
 #endif

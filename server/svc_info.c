@@ -83,26 +83,35 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
-#define LIMITS   5
+#define LIMITS   9
 #define REFUSALS (4 + RPC_GUARD_REASONS)
 
+/* A bound that users share. */
+static struct status_limit shared(struct app *app, const struct bounds *bounds, const char *name,
+                                  enum quota_kind kind)
+{
+    struct quota *q = app_quota(app);
+    return (struct status_limit){name, bounds->of[kind].max, quota_total(q, kind), quota_refused(q, kind)};
+}
+
 /* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
- */
+ * Filters and columns have no option: their names are those of the request's fields. */
 static size_t list_limits(struct app *app, const struct config *c, struct status_limit limits[LIMITS],
                           struct status_error_count refusals[REFUSALS])
 {
     struct gate_stats gate;
-    struct hub_stats hub;
-    struct focus_stats focus;
+    struct bounds b;
     gate_stats(app_gate(app), &gate);
-    hub_stats(app_hub(app), &hub);
-    focus_stats(app_focus(app), &focus);
-    const struct status_limit bounds[LIMITS] = {
-        {"connections_max", c->connections_max, quota_total(app_quota(app), QUOTA_CONNECTIONS),
-         quota_refused(app_quota(app), QUOTA_CONNECTIONS)},
-        {"subscribers_max", c->subscribers_max, hub.subscribers, hub.refused},
-        {"focus_streams_max", c->focus_streams_max, focus.streams, focus.refused},
-        {"focus_rate_max", c->focus_rate_max, focus.rate, focus.rate_refused},
+    bounds_read(c, &b);
+    const struct status_limit list[LIMITS] = {
+        shared(app, &b, "connections_max", QUOTA_CONNECTIONS),
+        shared(app, &b, "calls_max", QUOTA_CALLS),
+        shared(app, &b, "subscribers_max", QUOTA_SUBSCRIBERS),
+        shared(app, &b, "filters", QUOTA_FILTERS),
+        shared(app, &b, "filter_bytes", QUOTA_FILTER_BYTES),
+        shared(app, &b, "columns", QUOTA_COLUMNS),
+        shared(app, &b, "focus_streams_max", QUOTA_FOCUS_STREAMS),
+        shared(app, &b, "focus_rate_max", QUOTA_FOCUS_RATE),
         {"control_calls_max", c->control_calls_max, 0, gate.control_refused},
     };
     struct rpc_guard_stats guard;
@@ -116,7 +125,7 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
     for (int i = 0; i < RPC_GUARD_REASONS; i++)
         others[4 + i] =
             (struct status_error_count){rpc_guard_reason_text((enum rpc_guard_reason)i), guard.closed[i]};
-    memcpy(limits, bounds, sizeof(bounds));
+    memcpy(limits, list, sizeof(list));
     size_t n = 0;
     for (size_t i = 0; i < REFUSALS; i++) {
         if (others[i].count)

@@ -67,7 +67,8 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
         .queue_rows = config->queue_rows,
         .selection = wish->selection,
     };
-    uint32_t max = config->subscribers_max;
+    struct bounds bounds;
+    bounds_read(config, &bounds);
     config_unref(config);
     struct err e = {0};
     struct subscriber *s = subscriber_new(call, &options);
@@ -78,7 +79,7 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
         rpc_call_set_goodbye(call, 0, "");
     int rc = s ? tell_selection(s, &e) : err_set(&e, -ENOMEM, "out of memory");
     if (rc == 0)
-        rc = hub_subscribe(app_hub(app), s, max, &e);
+        rc = hub_subscribe(app_hub(app), s, &bounds, &e);
     if (rc == 0) {
         log_debug("stream", "subscriber %llu: %s from %s", (unsigned long long)options.id,
                   rpc_call_method(call), rpc_call_peer(call));

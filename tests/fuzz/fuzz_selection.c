@@ -26,17 +26,25 @@ static void check_info(const struct selection *s)
 static void check_table(struct selection *a, struct selection *b)
 {
     struct selection_table *t = calloc(1, sizeof(*t));
+    struct quota *q = quota_new();
+    struct bounds bounds;
     struct err e;
-    if (!t)
-        return;
-    int rc = selection_enter(t, a, &e);
-    if (selection_enter(t, b, &e) != rc || a->filter_place != b->filter_place ||
+    if (!t || !q)
+        abort();
+    for (size_t i = 0; i < QUOTA_KINDS; i++)
+        bounds.of[i] = (struct quota_bound){.max = SELECTION_FILTER_TEXT, .user_percent = 100};
+    const struct selection_owner owner = {
+        .user = quota_user(q, "uid 0"), .rank = QUOTA_CONTROL, .bounds = &bounds};
+    int rc = selection_enter(t, a, &owner, &e);
+    if (selection_enter(t, b, &owner, &e) != rc || a->filter_place != b->filter_place ||
         a->mask_place != b->mask_place)
         abort();
-    selection_leave(t, a);
-    selection_leave(t, b);
-    if (t->filter_text != 0)
+    selection_leave(t, a, owner.user);
+    selection_leave(t, b, owner.user);
+    if (quota_total(q, QUOTA_FILTERS) || quota_total(q, QUOTA_FILTER_BYTES) || quota_total(q, QUOTA_COLUMNS))
         abort();
+    quota_user_unref(owner.user);
+    quota_free(q);
     free(t);
 }
 

@@ -202,7 +202,7 @@ def test_a_filter_that_is_none(client, text, where):
 
 
 def test_the_number_of_filters_is_bounded(client, daemon):
-    daemon.allow("a subscriber is refused: filter: 64 ")
+    daemon.allow("a subscriber is refused: different filters: 64 of 64 ")
     with contextlib.ExitStack() as stack:
         for n in range(64):
             stream = stack.enter_context(client.stream(filter=f"sport = {n + 1}"))
@@ -275,7 +275,7 @@ def test_columns_that_do_not_exist(client):
 
 
 def test_the_number_of_sets_of_columns_is_bounded(client, daemon):
-    daemon.allow("a subscriber is refused: columns: 32 ")
+    daemon.allow("a subscriber is refused: different sets of columns: 32 of 32 ")
     names = [f.name for f in record_pb.XtcpFlatRecord.DESCRIPTOR.fields]
     with contextlib.ExitStack() as stack:
         for n in range(32):

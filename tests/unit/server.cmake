@@ -14,4 +14,4 @@ xtcp_unit_test(server_sandbox_test SOURCES server_sandbox_test.c LIBS xtcp_serve
 xtcp_unit_test(server_select_test SOURCES server_select_test.c LIBS xtcp_server)
 xtcp_unit_test(server_file_watch_test SOURCES server_file_watch_test.c LIBS xtcp_server)
 xtcp_unit_test(server_outbox_test SOURCES server_outbox_test.c LIBS xtcp_server)
-xtcp_unit_test(server_focus_test SOURCES server_focus_test.c LIBS xtcp_server)
+xtcp_unit_test(server_focus_test SOURCES server_focus_test.c server_fake_rpc.c LIBS xtcp_server)

@@ -11,6 +11,13 @@ void rpc_call_unref(struct rpc_call *call)
     atomic_fetch_sub(&call->refs, 1);
 }
 
+struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank)
+{
+    if (rank)
+        *rank = call->rank;
+    return call->quota;
+}
+
 void rpc_call_kick(struct rpc_call *call)
 {
     atomic_fetch_add(&call->kicks, 1);

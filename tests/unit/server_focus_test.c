@@ -13,6 +13,7 @@
 
 #include "lib/clock.h"
 #include "server/focus_int.h"
+#include "server_fake_rpc.h"
 
 /* ---- The slot ---- */
 
@@ -292,37 +293,153 @@ static void test_searches_rest(void **state)
     assert_int_equal(focus_search_rest(1000, 50, 0), 1500);    /* another selection: a tenth */
 }
 
+/* ---- What is paid for ---- */
+
+/* All of focus but its threads, with two users. */
+struct fixture {
+    struct focus focus;
+    struct config *config;
+    struct quota *quota;
+    struct rpc_call calls[2];
+};
+
 static const struct config *same_config(void *arg)
 {
     return config_ref(arg);
+}
+
+static void setup(struct fixture *x)
+{
+    static const char *const names[] = {"uid 1000", "uid 1001"};
+    memset(x, 0, sizeof(*x));
+    assert_int_equal(config_defaults(&x->config), 0);
+    x->focus.options = (struct focus_options){.config = same_config, .arg = x->config};
+    pthread_mutex_init(&x->focus.lock, NULL);
+    pthread_cond_init(&x->focus.tick_changed, NULL);
+    pthread_cond_init(&x->focus.search_changed, NULL);
+    x->quota = quota_new();
+    assert_non_null(x->quota);
+    for (size_t i = 0; i < 2; i++)
+        x->calls[i] = (struct rpc_call){.quota = quota_user(x->quota, names[i]), .rank = QUOTA_LOCAL};
+}
+
+static void teardown(struct fixture *x)
+{
+    assert_int_equal(x->focus.n, 0);
+    assert_int_equal(quota_total(x->quota, QUOTA_FOCUS_STREAMS), 0);
+    assert_int_equal(quota_total(x->quota, QUOTA_FOCUS_RATE), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(atomic_load(&x->calls[i].refs), 0);
+        assert_int_equal(quota_used(x->calls[i].quota, QUOTA_FOCUS_STREAMS), 0);
+        assert_int_equal(quota_used(x->calls[i].quota, QUOTA_FOCUS_RATE), 0);
+        quota_user_unref(x->calls[i].quota);
+    }
+    quota_free(x->quota);
+    free(x->focus.watches);
+    pthread_cond_destroy(&x->focus.search_changed);
+    pthread_cond_destroy(&x->focus.tick_changed);
+    pthread_mutex_destroy(&x->focus.lock);
+    config_unref(x->config);
+}
+
+static struct focus_watch *open_watch(struct fixture *x, size_t user)
+{
+    struct focus_watch *w = NULL;
+    struct err e = {0};
+    if (focus_open(&x->focus, &x->calls[user], &w, &e) != 0)
+        fail_msg("%s", e.text);
+    return w;
+}
+
+/* |w| asks for |units| lookups a second. */
+static int ask(struct focus_watch *w, uint32_t units, struct err *e)
+{
+    struct focus_request r = requested("dport = 2", units / 10);
+    r.interval_ns = NS_PER_S / 10;
+    return focus_select(w, &r, e);
+}
+
+static void test_a_rate_is_given_and_taken(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct err e = {0};
+    setup(&x);
+    x.config->focus_rate_max = 10000;
+    struct focus_watch *a = open_watch(&x, 0);
+    struct focus_watch *b = open_watch(&x, 0);
+    struct focus_watch *other = open_watch(&x, 1);
+    assert_int_equal(ask(a, 3000, &e), 0);
+    assert_int_equal(ask(b, 2000, &e), 0);
+    assert_int_equal(ask(b, 3000, &e), ERR_LIMIT);
+    assert_string_equal(e.text,
+                        "300 sockets every 100 ms may be 3000 lookups a second: lookups a second: uid 1000 "
+                        "has 5000 and asks for 1000, its share is 5000 of 10000 (focus_rate_max, "
+                        "user_share_percent 50)");
+    assert_int_equal(b->units, 2000); /* what it had */
+    assert_int_equal(b->asked->request.max_sockets, 200);
+    assert_int_equal(ask(other, 4000, &e), 0);
+    assert_int_equal(ask(other, 5000, &e), ERR_LIMIT); /* the rest is reserved */
+    assert_non_null(strstr(e.text, "reserved_percent 10"));
+    assert_int_equal(ask(a, 1000, &e), 0);
+    assert_int_equal(ask(b, 4000, &e), 0);
+    assert_int_equal(quota_total(x.quota, QUOTA_FOCUS_RATE), 9000);
+    x.config->focus_rate_max = 100; /* takes nothing away, and less is always to be had */
+    assert_int_equal(ask(b, 4100, &e), ERR_LIMIT);
+    assert_int_equal(ask(b, 3000, &e), 0);
+    assert_int_equal(quota_used(x.calls[0].quota, QUOTA_FOCUS_RATE), 4000);
+    focus_dismiss(a);
+    focus_dismiss(a);
+    assert_int_equal(quota_used(x.calls[0].quota, QUOTA_FOCUS_RATE), 3000);
+    assert_int_equal(quota_used(x.calls[0].quota, QUOTA_FOCUS_STREAMS), 1);
+    assert_int_equal(ask(a, 100, &e), ERR_CANCELLED); /* too late: it takes nothing any more */
+    focus_close(a);
+    focus_close(b);
+    focus_close(other);
+    teardown(&x);
+}
+
+static void test_a_share_of_the_streams(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct err e = {0};
+    struct focus_watch *watches[4];
+    struct focus_watch *w;
+    setup(&x);
+    x.config->focus_streams_max = 8;
+    for (size_t i = 0; i < 4; i++)
+        watches[i] = open_watch(&x, 0);
+    assert_int_equal(focus_open(&x.focus, &x.calls[0], &w, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "its share is 4 of 8 (focus_streams_max, user_share_percent 50)"));
+    focus_close(open_watch(&x, 1));
+    x.focus.stray = true;
+    assert_int_equal(focus_open(&x.focus, &x.calls[1], &w, &e), ERR_UNAVAILABLE);
+    x.focus.stray = false;
+    struct quota_user *user = x.calls[1].quota;
+    x.calls[1].quota = NULL; /* there was no memory for one */
+    assert_int_equal(focus_open(&x.focus, &x.calls[1], &w, &e), -ENOMEM);
+    x.calls[1].quota = user;
+    for (size_t i = 0; i < 4; i++)
+        focus_close(watches[i]);
+    teardown(&x);
 }
 
 /* A client that asks for something else all the time does not get a search for each request. */
 static void test_requests_do_not_hurry_searches(void **state)
 {
     (void)state;
-    struct config *config;
+    struct fixture x;
     struct err e = {0};
-    assert_int_equal(config_defaults(&config), 0);
-    struct focus f = {.options = {.config = same_config, .arg = config}};
-    struct focus_watch *w = watch_new(5);
-    pthread_mutex_init(&f.lock, NULL);
-    pthread_cond_init(&f.tick_changed, NULL);
-    pthread_cond_init(&f.search_changed, NULL);
-    w->focus = &f;
-    struct focus_request r = requested("dport = 2", 5);
-    assert_int_equal(focus_select(w, &r, &e), 0);
+    setup(&x);
+    struct focus_watch *w = open_watch(&x, 0);
+    assert_int_equal(ask(w, 1000, &e), 0);
     assert_int_equal(w->search_ns, 0); /* the first one at once */
     w->rested_ns = 12345;
-    r = requested("dport = 3", 5);
-    assert_int_equal(focus_select(w, &r, &e), 0);
+    assert_int_equal(ask(w, 1000, &e), 0);
     assert_int_equal(w->search_ns, 12345);
-    focus_selection_unref(w->asked);
-    watch_free(w);
-    pthread_cond_destroy(&f.search_changed);
-    pthread_cond_destroy(&f.tick_changed);
-    pthread_mutex_destroy(&f.lock);
-    config_unref(config);
+    focus_close(w);
+    teardown(&x);
 }
 
 int main(void)
@@ -335,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_what_has_ended_does_not_come_back),
         cmocka_unit_test(test_empty_places_are_left),
         cmocka_unit_test(test_searches_rest),
+        cmocka_unit_test(test_a_rate_is_given_and_taken),
+        cmocka_unit_test(test_a_share_of_the_streams),
         cmocka_unit_test(test_requests_do_not_hurry_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

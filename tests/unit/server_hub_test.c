@@ -97,15 +97,29 @@ static void take_all(struct subscriber *s, struct received *r, unsigned max)
 struct fixture {
     struct batch_pool *pool;
     struct hub *hub;
+    struct quota *quota;
     struct rpc_call call;
     struct selection *all; /* what asks for everything */
 };
+
+/* Bounds that are large, but for |subscribers|, of which each user may have all. */
+static struct bounds bounds_of(uint64_t subscribers)
+{
+    struct bounds b;
+    for (size_t i = 0; i < QUOTA_KINDS; i++)
+        b.of[i] = (struct quota_bound){.max = 1000000, .user_percent = 100};
+    b.of[QUOTA_SUBSCRIBERS].max = subscribers;
+    return b;
+}
 
 static void setup_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
     assert_int_equal(hub_new(queue_bytes, &f->hub, NULL), 0);
+    f->quota = quota_new();
+    assert_non_null(f->quota);
+    f->call.quota = quota_user(f->quota, "uid 1000");
     assert_int_equal(selection_new(&(struct stream_request){0}, &f->all, NULL), 0);
 }
 
@@ -126,7 +140,8 @@ static struct subscriber *make_subscriber(struct fixture *f, struct subscriber_o
 static struct subscriber *subscribe(struct fixture *f, struct subscriber_options options)
 {
     struct subscriber *s = make_subscriber(f, options);
-    assert_int_equal(hub_subscribe(f->hub, s, 10, NULL), 0);
+    const struct bounds bounds = bounds_of(10);
+    assert_int_equal(hub_subscribe(f->hub, s, &bounds, NULL), 0);
     return s;
 }
 
@@ -165,6 +180,10 @@ static void teardown(struct fixture *f, struct subscriber *s)
     batch_pool_stats(f->pool, &stats);
     assert_int_equal(stats.out, 0); /* nothing holds a batch any more */
     batch_pool_free(f->pool);
+    assert_int_equal(quota_total(f->quota, QUOTA_SUBSCRIBERS), 0);
+    assert_int_equal(quota_used(f->call.quota, QUOTA_SUBSCRIBERS), 0);
+    quota_user_unref(f->call.quota);
+    quota_free(f->quota);
 }
 
 /* ---- Tests ---- */
@@ -478,12 +497,13 @@ static void test_limit_of_subscribers(void **state)
     setup(&f);
     struct subscriber *a = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
     struct subscriber *b = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
+    const struct bounds bounds = bounds_of(1);
     struct err e;
-    assert_int_equal(hub_subscribe(f.hub, a, 1, &e), 0);
-    assert_int_equal(hub_subscribe(f.hub, b, 1, &e), ERR_LIMIT);
+    assert_int_equal(hub_subscribe(f.hub, a, &bounds, &e), 0);
+    assert_int_equal(hub_subscribe(f.hub, b, &bounds, &e), ERR_LIMIT);
     assert_non_null(strstr(e.text, "subscribers_max"));
     hub_unsubscribe(f.hub, a);
-    assert_int_equal(hub_subscribe(f.hub, b, 1, &e), 0);
+    assert_int_equal(hub_subscribe(f.hub, b, &bounds, &e), 0);
     subscriber_unref(a);
     teardown(&f, b);
 }

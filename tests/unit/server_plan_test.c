@@ -1,6 +1,7 @@
 /* server/plan.c and server/selection.c: who takes part in a poll, who gets which of its rows with which
  * fields, and what counts as lost by whom. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/inet_diag.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -23,11 +24,15 @@
 /* ---- Helpers ---- */
 
 #define SUBSCRIBERS 80
+#define USERS       2 /* without control */
 
 struct fixture {
     struct batch_pool *pool;
     struct hub *hub;
-    struct rpc_call call;
+    struct quota *quota;
+    struct bounds bounds;
+    struct rpc_call call; /* of a user with the role control */
+    struct rpc_call others[USERS];
     struct subscriber *subscribers[SUBSCRIBERS];
     size_t n;
 };
@@ -37,6 +42,18 @@ static void setup_with(struct fixture *f, size_t queue_bytes)
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
     assert_int_equal(hub_new(queue_bytes, &f->hub, NULL), 0);
+    f->quota = quota_new();
+    assert_non_null(f->quota);
+    f->call.quota = quota_user(f->quota, "uid 0");
+    f->call.rank = QUOTA_CONTROL;
+    f->others[0].quota = quota_user(f->quota, "uid 1000");
+    f->others[1].quota = quota_user(f->quota, "uid 1001");
+    f->others[0].rank = f->others[1].rank = QUOTA_LOCAL;
+    struct config *config;
+    assert_int_equal(config_defaults(&config), 0);
+    bounds_read(config, &f->bounds);
+    f->bounds.of[QUOTA_SUBSCRIBERS].max = 2 * SUBSCRIBERS;
+    config_unref(config);
 }
 
 static void setup(struct fixture *f)
@@ -55,6 +72,16 @@ static void unsubscribe(struct fixture *f, struct subscriber *s)
     subscriber_unref(s);
 }
 
+static void assert_nothing_is_held(struct fixture *f)
+{
+    for (enum quota_kind kind = 0; kind < QUOTA_KINDS; kind++) {
+        assert_int_equal(quota_total(f->quota, kind), 0);
+        assert_int_equal(quota_used(f->call.quota, kind), 0);
+        for (size_t i = 0; i < USERS; i++)
+            assert_int_equal(quota_used(f->others[i].quota, kind), 0);
+    }
+}
+
 static void teardown(struct fixture *f)
 {
     while (f->n)
@@ -65,6 +92,13 @@ static void teardown(struct fixture *f)
     batch_pool_stats(f->pool, &stats);
     assert_int_equal(stats.out, 0);
     batch_pool_free(f->pool);
+    assert_nothing_is_held(f);
+    quota_user_unref(f->call.quota);
+    for (size_t i = 0; i < USERS; i++) {
+        assert_int_equal(atomic_load(&f->others[i].refs), 0);
+        quota_user_unref(f->others[i].quota);
+    }
+    quota_free(f->quota);
 }
 
 /* What a test's stream asks for. */
@@ -95,18 +129,19 @@ static int make_selection(const struct wish *w, struct selection **out, struct e
     return selection_new(&r, out, e);
 }
 
-static int try_subscribe(struct fixture *f, const struct wish *w, struct subscriber **out, struct err *e)
+static int try_subscribe_as(struct fixture *f, struct rpc_call *call, const struct wish *w,
+                            struct subscriber **out, struct err *e)
 {
     struct selection *selection;
     assert_int_equal(make_selection(w, &selection, e), 0);
     struct subscriber *s = subscriber_new(
-        &f->call, &(struct subscriber_options){.batch_rows = w->batch_rows,
-                                               .markers = true,
-                                               .on_demand = w->on_demand,
-                                               .queue_rows = w->queue_rows ? w->queue_rows : 100000,
-                                               .selection = selection});
+        call, &(struct subscriber_options){.batch_rows = w->batch_rows,
+                                           .markers = true,
+                                           .on_demand = w->on_demand,
+                                           .queue_rows = w->queue_rows ? w->queue_rows : 100000,
+                                           .selection = selection});
     selection_unref(selection);
-    int rc = hub_subscribe(f->hub, s, SUBSCRIBERS, e);
+    int rc = hub_subscribe(f->hub, s, &f->bounds, e);
     if (rc) {
         subscriber_unref(s);
         return rc;
@@ -114,6 +149,11 @@ static int try_subscribe(struct fixture *f, const struct wish *w, struct subscri
     f->subscribers[f->n++] = s;
     *out = s;
     return 0;
+}
+
+static int try_subscribe(struct fixture *f, const struct wish *w, struct subscriber **out, struct err *e)
+{
+    return try_subscribe_as(f, &f->call, w, out, e);
 }
 
 static struct subscriber *subscribe(struct fixture *f, struct wish w)
@@ -419,7 +459,7 @@ static void test_the_length_of_all_filters(void **state)
         filters += rc == 0;
     }
     assert_int_equal(rc, ERR_LIMIT);
-    assert_non_null(strstr(e.text, "may have 32768"));
+    assert_non_null(strstr(e.text, "of 32768 are in use"));
     assert_in_range(filters, 1, 10);
     unsubscribe(&f, s);
     assert_int_equal(try_subscribe(&f, &(struct wish){.filter = text}, &s, &e), 0);
@@ -445,7 +485,7 @@ static void test_limits(void **state)
         s = subscribe(&f, (struct wish){.filter = text});
     }
     assert_int_equal(try_subscribe(&f, &(struct wish){.filter = "sport = 1000"}, &s, &e), ERR_LIMIT);
-    assert_non_null(strstr(e.text, "filter: 64"));
+    assert_non_null(strstr(e.text, "different filters: 64 of 64"));
     struct subscriber *same = subscribe(&f, (struct wish){.filter = "sport = 7"});
     struct plan *p = hub_plan(f.hub, 1);
     assert_int_equal(p->n_filters, SELECTION_FILTERS_MAX);
@@ -459,7 +499,7 @@ static void test_limits(void **state)
     for (unsigned i = 0; i < SELECTION_MASKS_MAX; i++)
         subscribe(&f, (struct wish){.columns = {record_fields[i].name}});
     assert_int_equal(try_subscribe(&f, &(struct wish){.columns = {"tcp_info_rtt"}}, &s, &e), ERR_LIMIT);
-    assert_non_null(strstr(e.text, "columns: 32"));
+    assert_non_null(strstr(e.text, "different sets of columns: 32 of 32"));
     subscribe(&f, (struct wish){.columns = {record_fields[3].name}, .filter = "sport = 1"});
     assert_int_equal(
         try_subscribe(&f, &(struct wish){.columns = {"tcp_info_rtt"}, .filter = "sport = 9"}, &s, &e),
@@ -467,6 +507,157 @@ static void test_limits(void **state)
     p = hub_plan(f.hub, 2);
     assert_int_equal(p->n_filters, 1); /* of the one that was refused, nothing is left */
     plan_unref(p);
+    teardown(&f);
+}
+
+/* ---- Shares ---- */
+
+struct held {
+    uint64_t filters, bytes, columns, subscribers;
+};
+
+static void assert_total(struct fixture *f, struct held expected)
+{
+    assert_int_equal(quota_total(f->quota, QUOTA_FILTERS), expected.filters);
+    assert_int_equal(quota_total(f->quota, QUOTA_FILTER_BYTES), expected.bytes);
+    assert_int_equal(quota_total(f->quota, QUOTA_COLUMNS), expected.columns);
+    assert_int_equal(quota_total(f->quota, QUOTA_SUBSCRIBERS), expected.subscribers);
+}
+
+static void assert_used(const struct rpc_call *call, struct held expected)
+{
+    assert_int_equal(quota_used(call->quota, QUOTA_FILTERS), expected.filters);
+    assert_int_equal(quota_used(call->quota, QUOTA_FILTER_BYTES), expected.bytes);
+    assert_int_equal(quota_used(call->quota, QUOTA_COLUMNS), expected.columns);
+    assert_int_equal(quota_used(call->quota, QUOTA_SUBSCRIBERS), expected.subscribers);
+}
+
+static struct subscriber *subscribe_as(struct fixture *f, struct rpc_call *call, struct wish w)
+{
+    struct subscriber *s = NULL;
+    struct err e = {0};
+    if (try_subscribe_as(f, call, &w, &s, &e) != 0)
+        fail_msg("%s", e.text);
+    return s;
+}
+
+/* Each user pays once for what several of its streams have, and for all together it counts once. */
+static void test_who_pays_for_what_is_shared(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct rpc_call *a = &f.others[0];
+    struct rpc_call *b = &f.others[1];
+    const struct wish w = {.filter = "sport = 1", .columns = {"netns"}};
+    const uint64_t bytes = strlen("sport = 1");
+    struct subscriber *a1 = subscribe_as(&f, a, w);
+    struct subscriber *a2 = subscribe_as(&f, a, w);
+    struct subscriber *b1 = subscribe_as(&f, b, w);
+    assert_used(a, (struct held){1, bytes, 1, 2});
+    assert_used(b, (struct held){1, bytes, 1, 1});
+    assert_total(&f, (struct held){1, bytes, 1, 3});
+    unsubscribe(&f, a1);
+    assert_used(a, (struct held){1, bytes, 1, 1});
+    unsubscribe(&f, a2); /* the other user keeps it */
+    assert_used(a, (struct held){0, 0, 0, 0});
+    assert_total(&f, (struct held){1, bytes, 1, 1});
+    subscribe_as(&f, a, w);
+    unsubscribe(&f, b1);
+    assert_used(b, (struct held){0, 0, 0, 0});
+    assert_total(&f, (struct held){1, bytes, 1, 1});
+    teardown(&f);
+}
+
+/* One user takes all filters and columns that it can get. */
+static void test_shares(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct subscriber *s;
+    struct err e;
+    char text[32];
+    setup(&f);
+    struct rpc_call *greedy = &f.others[0];
+    unsigned filters = 0;
+    do {
+        snprintf(text, sizeof(text), "sport = %u", ++filters);
+    } while (try_subscribe_as(&f, greedy, &(struct wish){.filter = text}, &s, &e) == 0);
+    assert_int_equal(filters - 1, SELECTION_FILTERS_MAX / 2);
+    assert_string_equal(e.text, "different filters: uid 1000 has 32 and asks for 1, its share is 32 of 64 (a "
+                                "fixed bound, user_share_percent 50)");
+    subscribe_as(&f, greedy, (struct wish){.filter = "sport = 7"}); /* one that it has */
+    unsigned masks = 0;
+    while (try_subscribe_as(&f, greedy, &(struct wish){.columns = {record_fields[masks].name}}, &s, &e) == 0)
+        masks++;
+    assert_int_equal(masks, SELECTION_MASKS_MAX / 2);
+    assert_non_null(strstr(e.text, "user_share_percent"));
+    subscribe_as(&f, &f.others[1], (struct wish){.filter = "sport = 1000", .columns = {"tcp_info_rtt"}});
+    unsigned more = 1;
+    do {
+        snprintf(text, sizeof(text), "dport = %u", ++more);
+    } while (try_subscribe_as(&f, &f.others[1], &(struct wish){.filter = text}, &s, &e) == 0);
+    assert_non_null(strstr(e.text, "reserved_percent 10")); /* others keep off that part, */
+    subscribe(&f,
+              (struct wish){.filter = "sport = 2000", .columns = {"tcp_info_rto"}}); /* control does not */
+    assert_int_equal(quota_refused(f.quota, QUOTA_FILTERS), 2);
+    teardown(&f);
+}
+
+/* What a refused stream has already been given is given back, and a filter is refused that is too long for
+ * the share although the number is not. */
+static void test_a_refusal_leaves_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct subscriber *s;
+    struct err e;
+    static char text[FILTER_TEXT_MAX];
+    setup(&f);
+    struct rpc_call *a = &f.others[0];
+    f.bounds.of[QUOTA_COLUMNS].max = 1;
+    f.bounds.of[QUOTA_FILTER_BYTES].max = 10000;
+    subscribe(&f, (struct wish){.columns = {"netns"}});
+    const struct wish both = {.filter = "sport = 1", .columns = {"tcp_info_rtt"}};
+    assert_int_equal(try_subscribe_as(&f, a, &both, &s, &e), ERR_LIMIT);
+    assert_used(a, (struct held){0, 0, 0, 0});
+    int n = snprintf(text, sizeof(text), "rtt > 1");
+    while (n < 5500)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, " or sport = %u", 10000 + (unsigned)n);
+    assert_int_equal(try_subscribe_as(&f, a, &(struct wish){.filter = text}, &s, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "bytes of filters: uid 1000 has 0 and asks for "));
+    assert_used(a, (struct held){0, 0, 0, 0});
+    assert_total(&f, (struct held){0, 0, 1, 1});
+    f.bounds.of[QUOTA_SUBSCRIBERS].max = 1;
+    assert_int_equal(try_subscribe_as(&f, a, &(struct wish){.filter = "sport = 1"}, &s, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "subscribers_max"));
+    assert_used(a, (struct held){0, 0, 0, 0});
+    struct quota_user *user = a->quota;
+    a->quota = NULL; /* there was no memory for one */
+    assert_int_equal(try_subscribe_as(&f, a, &(struct wish){0}, &s, &e), -ENOMEM);
+    a->quota = user;
+    teardown(&f);
+}
+
+/* Bounds that come down below what is held take nothing away. */
+static void test_bounds_that_come_down(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct subscriber *s;
+    struct err e;
+    setup(&f);
+    struct rpc_call *a = &f.others[0];
+    struct subscriber *first = subscribe_as(&f, a, (struct wish){.filter = "sport = 1"});
+    subscribe_as(&f, a, (struct wish){.filter = "sport = 2"});
+    for (enum quota_kind kind = 0; kind < QUOTA_KINDS; kind++)
+        f.bounds.of[kind].max = 1;
+    assert_int_equal(try_subscribe_as(&f, a, &(struct wish){.filter = "sport = 1"}, &s, &e), ERR_LIMIT);
+    f.bounds.of[QUOTA_SUBSCRIBERS].max = 100;
+    s = subscribe_as(&f, a, (struct wish){.filter = "sport = 1"}); /* nothing new */
+    unsubscribe(&f, first);
+    unsubscribe(&f, s);
+    assert_int_equal(try_subscribe_as(&f, a, &(struct wish){.filter = "sport = 1"}, &s, &e), ERR_LIMIT);
     teardown(&f);
 }
 
@@ -732,13 +923,13 @@ static void *come_and_go(void *arg)
         const struct wish w = {.filter = filters[i % 4], .columns = {i % 3 ? NULL : "netns"}};
         if (make_selection(&w, &selection, NULL) != 0)
             return "selection";
-        struct subscriber *s = subscriber_new(&f->call, &(struct subscriber_options){.batch_rows = i % 2 * 10,
-                                                                                     .markers = true,
-                                                                                     .queue_rows = 100,
-                                                                                     .selection = selection});
+        struct rpc_call *call = &f->others[i % USERS];
+        struct subscriber *s = subscriber_new(
+            call, &(struct subscriber_options){
+                      .batch_rows = i % 2 * 10, .markers = true, .queue_rows = 100, .selection = selection});
         selection_unref(selection);
         struct err e;
-        if (!s || hub_subscribe(f->hub, s, SUBSCRIBERS, &e) != 0)
+        if (!s || hub_subscribe(f->hub, s, &f->bounds, &e) != 0)
             return "subscribe";
         struct rpc_message m;
         for (unsigned k = 0; k < i % 5 && subscriber_next(s, &m); k++) {
@@ -791,6 +982,10 @@ int main(void)
         cmocka_unit_test(test_what_a_poll_is_to_collect),
         cmocka_unit_test(test_the_length_of_all_filters),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_who_pays_for_what_is_shared),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_a_refusal_leaves_nothing),
+        cmocka_unit_test(test_bounds_that_come_down),
         cmocka_unit_test(test_everybody_gets_their_rows),
         cmocka_unit_test(test_few_rows_keep_no_large_batch),
         cmocka_unit_test(test_namespaces),
