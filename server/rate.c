@@ -40,10 +40,10 @@ void rate_free(struct rate *r)
     free(r);
 }
 
-/* A number for who |peer| is, without the port or process (FNV-1a). */
+/* A number for who |peer| is: the user, when it tells one, else the address without the port (FNV-1a). */
 static uint64_t hash_of(const char *peer)
 {
-    const char *user = strncmp(peer, "unix ", 5) == 0 ? strstr(peer, "uid=") : NULL;
+    const char *user = strstr(peer, " uid=");
     const char *from = user ? user : peer;
     const char *colon = user ? NULL : strrchr(peer, ':');
     size_t n = colon ? (size_t)(colon - from) : strlen(from);

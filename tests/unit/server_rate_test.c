@@ -33,6 +33,8 @@ static void test_rate(void **state)
     assert_int_equal(admitted(r, "unix pid=7 uid=1", 10, t, 100), 10);
     assert_int_equal(admitted(r, "unix pid=8 uid=1", 10, t, 100), 0);
     assert_int_equal(admitted(r, "unix pid=7 uid=2", 10, t, 100), 10);
+    assert_int_equal(admitted(r, "127.0.0.1:1 uid=2", 10, t, 100), 0);  /* the same user */
+    assert_int_equal(admitted(r, "127.0.0.1:1 uid=3", 10, t, 100), 10); /* another one at the same address */
     assert_int_equal(admitted(r, "127.0.0.1:1", 10, t + NS_PER_S / 10, 100), 1);
     assert_int_equal(admitted(r, "127.0.0.1:1", 10, t + NS_PER_S, 100), 9);
     assert_int_equal(admitted(r, "127.0.0.1:1", 10, t + 100 * NS_PER_S, 100), 10); /* no more is saved up */
