@@ -34,6 +34,7 @@ static const struct {
     [QUOTA_FILTERS] = {"different filters", NULL},
     [QUOTA_FILTER_BYTES] = {"bytes of filters", NULL},
     [QUOTA_COLUMNS] = {"different sets of columns", NULL},
+    [QUOTA_NETNS_BYTES] = {"bytes of patterns of namespaces", NULL},
     [QUOTA_FOCUS_STREAMS] = {"watches", "focus_streams_max"},
     [QUOTA_FOCUS_RATE] = {"lookups a second", "focus_rate_max"},
 };

@@ -10,8 +10,8 @@ struct bounds {
     struct quota_bound of[QUOTA_KINDS];
 };
 
-/* Those of |c| in |out|. Filters and sets of columns have fixed ones (server/selection.h), of which users get
- * shares like of all others. Any thread. */
+/* Those of |c| in |out|. Filters, sets of columns and patterns of namespaces have fixed ones
+ * (server/selection.h), of which users get shares like of all others. Any thread. */
 void bounds_read(const struct config *c, struct bounds *out);
 
 #endif

@@ -47,6 +47,7 @@ static int read_netns(struct selection *s, const struct stream_request *r, struc
                        SELECTION_NETNS_MAX);
     if (r->n_netns == 0)
         return 0;
+    s->netns_len = bytes;
     s->netns = calloc(r->n_netns, sizeof(char *));
     for (size_t i = 0; s->netns && i < r->n_netns; i++) {
         s->netns[i] = strdup(r->netns[i]);
@@ -281,12 +282,22 @@ static int enter_mask(struct selection_table *t, struct selection *s, const stru
     return 0;
 }
 
+static int pay_netns(struct selection *s, const struct selection_owner *owner, struct err *e)
+{
+    int rc = quota_take(owner->user, owner->rank, QUOTA_NETNS_BYTES, s->netns_len, s->netns_len,
+                        &owner->bounds->of[QUOTA_NETNS_BYTES], e);
+    s->netns_paid = rc == 0;
+    return rc;
+}
+
 int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
                     struct err *e)
 {
     int rc = s->filter ? enter_filter(t, s, owner, e) : 0;
     if (rc == 0 && s->has_columns)
         rc = enter_mask(t, s, owner, e);
+    if (rc == 0)
+        rc = pay_netns(s, owner, e);
     if (rc)
         selection_leave(t, s, owner->user);
     return rc;
@@ -315,5 +326,8 @@ void selection_leave(struct selection_table *t, struct selection *s, struct quot
         leave_filter(t, s, user);
     if (s->mask_place >= 0)
         leave_mask(t, s, user);
+    if (s->netns_paid)
+        quota_give(user, QUOTA_NETNS_BYTES, s->netns_len, s->netns_len);
+    s->netns_paid = false;
     s->filter_place = s->mask_place = SELECTION_NO_PLACE;
 }

@@ -32,6 +32,8 @@ struct selection {
     struct record_mask columns;
     char **netns;     /* patterns; one of them must fit */
     size_t n_netns;   /* 0: all namespaces */
+    size_t netns_len; /* bytes of all of them */
+    bool netns_paid;  /* they are accounted to the stream's user */
     int filter_place; /* in the table, while the stream is in it; SELECTION_NO_PLACE: none */
     int mask_place;
 };
@@ -58,6 +60,8 @@ int selection_encode_info(const struct selection *s, struct buf *out);
 #define SELECTION_FILTERS_MAX 64
 #define SELECTION_FILTER_TEXT 32768 /* bytes of all of them, in canonical form: all look at each socket */
 #define SELECTION_MASKS_MAX   32
+#define SELECTION_NETNS_TEXT                                                                                 \
+    65536 /* bytes of the patterns of all streams: main holds each against each namespace */
 
 /* A user with streams that have the same filter or columns. */
 struct selection_holder {
@@ -86,12 +90,13 @@ struct selection_owner {
 };
 
 /* Gives |s| its places and accounts them to |owner|: a user pays once for each different filter and set of
- * columns, however many of its streams have it and whoever else has it too. Returns 0; or, and nothing has
+ * columns, however many of its streams have it and whoever else has it too, and for the patterns of each
+ * stream. Returns 0; or, and nothing has
  * changed, ERR_LIMIT with |e| naming the share, or -ENOMEM with |e|. */
 int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
                     struct err *e);
 
-/* Takes the places from |s|, that a stream of |user| has entered; nothing when it has none. */
+/* Takes from |s| what selection_enter has given it for |user|, all or some of it. */
 void selection_leave(struct selection_table *t, struct selection *s, struct quota_user *user);
 
 #endif

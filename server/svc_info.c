@@ -83,7 +83,7 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
-#define LIMITS   9
+#define LIMITS   10
 #define REFUSALS (4 + RPC_GUARD_REASONS)
 
 /* A bound that users share. */
@@ -95,7 +95,7 @@ static struct status_limit shared(struct app *app, const struct bounds *bounds, 
 }
 
 /* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
- * Filters and columns have no option: their names are those of the request's fields. */
+ * What has no option is called as the request's fields are. */
 static size_t list_limits(struct app *app, const struct config *c, struct status_limit limits[LIMITS],
                           struct status_error_count refusals[REFUSALS])
 {
@@ -110,6 +110,7 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
         shared(app, &b, "filters", QUOTA_FILTERS),
         shared(app, &b, "filter_bytes", QUOTA_FILTER_BYTES),
         shared(app, &b, "columns", QUOTA_COLUMNS),
+        shared(app, &b, "netns_bytes", QUOTA_NETNS_BYTES),
         shared(app, &b, "focus_streams_max", QUOTA_FOCUS_STREAMS),
         shared(app, &b, "focus_rate_max", QUOTA_FOCUS_RATE),
         {"control_calls_max", c->control_calls_max, 0, gate.control_refused},

@@ -43,6 +43,7 @@ def client(host):
 
 
 def flat(**fields):
+    """What is answered at once."""
     return record_pb.FlatRecordsRequest(batch_rows=100, markers=True, netns=["*"], **fields)
 
 
@@ -66,8 +67,9 @@ def sets_of_columns(count):
 # ---- Those who must not be locked out ----
 
 def run(client, target, *arguments, wrapper=()):
-    done = subprocess.run([*wrapper, client, "--target", target, *arguments], stdin=subprocess.DEVNULL, text=True, timeout=bound(20),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HOME": "/nonexistent"})
+    done = subprocess.run([*wrapper, client, "--target", target, *arguments], text=True, timeout=bound(20),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, "HOME": "/nonexistent"})
     assert done.returncode == 0, (wrapper, target, arguments, done.stdout[-300:], done.stderr)
     return done.stdout
 
@@ -75,7 +77,7 @@ def run(client, target, *arguments, wrapper=()):
 def works_by_client(client, target, number, wrapper=()):
     """Everything by xtcp2client, with a filter and columns that nobody else has."""
     assert "polls" in run(client, target, "status", wrapper=wrapper)
-    run(client, target, "poll", f"sport = {number}", wrapper=wrapper)
+    run(client, target, "poll", "--netns", "own*", f"sport = {number}", wrapper=wrapper)
     fields = "inet_diag_msg_state,tcp_info_rtt,tcp_info_snd_cwnd"
     assert fields in run(client, target, "-o", "csv", "poll", "--columns", fields, wrapper=wrapper)
     run(client, target, "watch", "--count", "2", "--rate", "50", f"sport = {number}", wrapper=wrapper)
@@ -138,7 +140,14 @@ def take_long_filters(g):
 
 
 def take_columns(g):
-    check_greed(g.streams(FLAT, [flat(columns=c) for c in sets_of_columns(32)]), 16, "different sets of columns", "user_share_percent")
+    answers = g.streams(FLAT, [flat(columns=c) for c in sets_of_columns(32)])
+    check_greed(answers, 16, "different sets of columns", "user_share_percent")
+
+
+def take_patterns(g):
+    wish = record_pb.FlatRecordsRequest(markers=True, netns=["x" * 250 + f"{n:02}*" for n in range(16)])
+    assert sum(map(len, wish.netns)) == 4048
+    check_greed(g.streams(FLAT, [wish] * 12), 8, "patterns of namespaces", "user_share_percent")
 
 
 def take_streams(g):
@@ -156,14 +165,14 @@ def take_watches(g):
     check_greed(g.streams(FOCUS, [wish] * 80, bidi=True), 64, "focus_streams_max", "user_share_percent")
 
 
-KINDS = [take_filters, take_long_filters, take_columns, take_streams, take_rate, take_watches]
+KINDS = [take_filters, take_long_filters, take_columns, take_patterns, take_streams, take_rate, take_watches]
 
 
 def used(d, host):
     return {limit.option: limit.current for limit in host.connect(d).status().limits}
 
 
-SHARED = ("subscribers_max", "filters", "filter_bytes", "columns", "focus_streams_max", "focus_rate_max")
+SHARED = ("subscribers_max", "filters", "filter_bytes", "columns", "netns_bytes", "focus_streams_max", "focus_rate_max")
 
 
 @pytest.mark.parametrize("listener", [0, 1], ids=["unix", "tcp"])

@@ -639,6 +639,31 @@ static void test_a_refusal_leaves_nothing(void **state)
     teardown(&f);
 }
 
+/* Patterns cost time for each stream and namespace, so each stream pays for its own. */
+static void test_patterns_are_paid_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct subscriber *s;
+    struct err e;
+    char pattern[1025];
+    setup(&f);
+    struct rpc_call *a = &f.others[0];
+    memset(pattern, 'x', sizeof(pattern) - 1);
+    pattern[sizeof(pattern) - 1] = '\0';
+    const struct wish w = {.netns = {pattern}};
+    for (unsigned i = 0; i < SELECTION_NETNS_TEXT / 2 / 1024; i++)
+        s = subscribe_as(&f, a, w);
+    struct subscriber *refused;
+    assert_int_equal(try_subscribe_as(&f, a, &w, &refused, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "bytes of patterns of namespaces: uid 1000 has 32768"));
+    subscribe_as(&f, a, (struct wish){0});
+    subscribe_as(&f, &f.others[1], w);
+    unsubscribe(&f, s);
+    subscribe_as(&f, a, w);
+    teardown(&f);
+}
+
 /* Bounds that come down below what is held take nothing away. */
 static void test_bounds_that_come_down(void **state)
 {
@@ -985,6 +1010,7 @@ int main(void)
         cmocka_unit_test(test_who_pays_for_what_is_shared),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_a_refusal_leaves_nothing),
+        cmocka_unit_test(test_patterns_are_paid_for),
         cmocka_unit_test(test_bounds_that_come_down),
         cmocka_unit_test(test_everybody_gets_their_rows),
         cmocka_unit_test(test_few_rows_keep_no_large_batch),
