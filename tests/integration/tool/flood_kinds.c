@@ -407,10 +407,22 @@ static void make_preface(struct piece *p)
     put_frame(p, WINDOW_UPDATE, 0, CONNECTION, more, sizeof(more));
 }
 
-void kind_make(struct kind *k)
+void preface_make(void)
 {
     if (!preface.bytes)
         make_piece(&preface, make_preface);
+}
+
+void piece_make_call(struct piece *p, const char *path, bool known)
+{
+    make_piece(p, NULL);
+    put_call(p, path, NULL, known);
+    put_empty_message(p);
+}
+
+void kind_make(struct kind *k)
+{
+    preface_make();
     make_piece(&k->first, k->make_first);
     make_piece(&k->again, k->make_again);
 }

@@ -44,8 +44,12 @@ struct kind *kind_find(const char *name);
 /* Makes the pieces of |k|, once. */
 void kind_make(struct kind *k);
 
-/* What each connection begins with; there when a kind has been made. */
+/* What each connection begins with; there when a kind has been made, or preface_make() was called. */
 extern struct piece preface;
+void preface_make(void);
+
+/* A call of |path| with an empty message; |known|: it is not the first on its connection. */
+void piece_make_call(struct piece *p, const char *path, bool known);
 
 /* Copies |p| to |to|, for the stream |id|. */
 void piece_put(const struct piece *p, uint32_t id, uint8_t *to);

@@ -2,6 +2,7 @@
  * daemon.
  *
  *     flood_tool [OPTION...] KIND TARGET CONNECTIONS SECONDS
+ *     flood_tool [OPTION...] probe TARGET METHOD
  *     flood_tool discard LISTEN
  *
  * Sends frames of HTTP/2 as fast as the sockets take them, over so many connections at the same time, and
@@ -28,6 +29,8 @@
  *     --once        do not come back when the daemon closes a connection
  *     --cert FILE, --key FILE      of the client, with TLS
  *
+ * "probe" is an honest caller beside it: flood_probe.h.
+ *
  * "discard" listens, tells where, and throws away what comes, until its standard input ends: what such a load
  * costs the machine where nobody looks at it. */
 #include <errno.h>
@@ -46,6 +49,8 @@
 
 #include "tests/integration/tool/flood_kinds.h"
 #include "tests/integration/tool/flood_link.h"
+#include "tests/integration/tool/flood_probe.h"
+#include "tests/integration/tool/flood_reader.h"
 
 #define BUFFER_BYTES    PIECE_MAX
 #define READ_BYTES      65536u
@@ -56,14 +61,6 @@
 #define TURN_MS         100 /* of a kind on a connection, when they are mixed */
 
 enum state { ABSENT, COMING, OPEN, STAYS_AWAY };
-
-/* Reads the frames of the daemon: those that count. */
-struct reader {
-    uint8_t head[9];
-    uint8_t payload[4]; /* its begin */
-    uint32_t have;      /* of the head */
-    uint32_t at;        /* in the payload */
-};
 
 struct conn {
     enum state state;
@@ -90,7 +87,7 @@ struct figures {
 struct tool {
     struct kind *kind; /* NULL: mixed */
     struct address target, from;
-    bool has_from, once;
+    bool has_from, once, probes;
     long uid;
     SSL_CTX *tls;
     size_t n;
@@ -116,52 +113,22 @@ static uint64_t now_ms(void)
 
 /* ---- What the daemon says ---- */
 
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
+struct hearing {
+    struct figures *did;
+    struct conn *c;
+};
 
-static void frame_came(struct tool *t, struct conn *c)
+static void frame_came(void *context, const struct frame *f)
 {
-    const struct reader *r = &c->reader;
-    enum { HEADERS = 1, RST_STREAM = 3, GOAWAY = 7, WINDOW_UPDATE = 8, END_STREAM = 1 };
-    if (r->head[3] == HEADERS)
-        t->did.answers += r->head[4] & END_STREAM;
-    else if (r->head[3] == RST_STREAM)
-        t->did.resets++;
-    else if (r->head[3] == GOAWAY)
-        t->did.goaways++;
-    else if (r->head[3] == WINDOW_UPDATE && get_u32(r->head + 5) == 0)
-        c->window += get_u32(r->payload);
-}
-
-/* One step through |len| bytes: the rest of a head, or of a payload. Returns how many it took. */
-static size_t reader_step(struct reader *r, const uint8_t *bytes, size_t len)
-{
-    if (r->have < sizeof(r->head)) {
-        r->head[r->have++] = bytes[0];
-        return 1;
-    }
-    uint32_t left = (get_u32(r->head) >> 8) - r->at;
-    size_t n = len < left ? len : left;
-    for (size_t i = 0; i < n && r->at + i < sizeof(r->payload); i++)
-        r->payload[r->at + i] = bytes[i];
-    r->at += (uint32_t)n;
-    return n;
-}
-
-static void read_frames(struct tool *t, struct conn *c, const uint8_t *bytes, size_t len)
-{
-    struct reader *r = &c->reader;
-    while (len) {
-        size_t n = reader_step(r, bytes, len);
-        bytes += n;
-        len -= n;
-        if (r->have == sizeof(r->head) && r->at == get_u32(r->head) >> 8) {
-            frame_came(t, c);
-            *r = (struct reader){0};
-        }
-    }
+    const struct hearing *h = context;
+    if (f->type == FRAME_HEADERS && f->flags & FLAG_END_STREAM)
+        h->did->answers++;
+    else if (f->type == FRAME_RST_STREAM)
+        h->did->resets++;
+    else if (f->type == FRAME_GOAWAY)
+        h->did->goaways++;
+    else if (f->type == FRAME_WINDOW && f->stream == 0)
+        h->c->window += get_u32(f->begin);
 }
 
 /* ---- Connections ---- */
@@ -296,7 +263,7 @@ static bool read_some(struct tool *t, struct conn *c, size_t room)
         return false;
     }
     t->did.bytes_read += (uint64_t)n;
-    read_frames(t, c, bytes, (size_t)n);
+    reader_take(&c->reader, bytes, (size_t)n, frame_came, &(struct hearing){&t->did, c});
     return true;
 }
 
@@ -411,7 +378,7 @@ static void tell(const struct tool *t, const char *kind)
 
 static void tell_where(int listener)
 {
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t len = sizeof(own);
     if (getsockname(listener, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET)
         printf("127.0.0.1:%u\n", ntohs(own.sin_port));
@@ -468,7 +435,8 @@ static void discard(const char *where)
 static _Noreturn void usage(void)
 {
     fprintf(stderr, "usage: flood_tool [--uid N] [--from HOST] [--once] [--cert FILE --key FILE] KIND TARGET "
-                    "CONNECTIONS SECONDS\n       flood_tool discard LISTEN\n");
+                    "CONNECTIONS SECONDS\n       flood_tool [OPTION...] probe TARGET METHOD\n"
+                    "       flood_tool discard LISTEN\n");
     exit(2);
 }
 
@@ -524,10 +492,15 @@ static void parse(struct tool *t, int argc, char **argv)
             usage();
         }
     }
+    if (argc - optind < 3)
+        usage();
+    parse_target(t, argv[optind + 1], cert, key);
+    t->probes = strcmp(argv[optind], "probe") == 0;
+    if (t->probes)
+        return;
     if (argc - optind != 4)
         usage();
     parse_kind(t, argv[optind]);
-    parse_target(t, argv[optind + 1], cert, key);
     t->n = strtoul(argv[optind + 2], NULL, 10);
     t->seconds = atof(argv[optind + 3]);
     if (t->n < 1 || t->n > CONNECTIONS_MAX || !(t->seconds > 0 && t->seconds <= SECONDS_MAX))
@@ -555,6 +528,27 @@ static void more_descriptors(void)
         die("setrlimit");
 }
 
+static void prepare(struct tool *t)
+{
+    t->epoll = epoll_create1(EPOLL_CLOEXEC);
+    t->conns = calloc(t->n, sizeof(*t->conns));
+    if (t->epoll < 0 || !t->conns)
+        die("memory");
+    for (size_t i = 0; i < t->n; i++) {
+        t->conns[i].buffer = malloc(BUFFER_BYTES);
+        if (!t->conns[i].buffer)
+            die("memory");
+    }
+}
+
+static void give_up(struct tool *t)
+{
+    for (size_t i = 0; t->conns && i < t->n; i++)
+        free(t->conns[i].buffer);
+    free(t->conns);
+    SSL_CTX_free(t->tls);
+}
+
 int main(int argc, char **argv)
 {
     struct tool t = {.uid = -1};
@@ -567,16 +561,13 @@ int main(int argc, char **argv)
     }
     parse(&t, argc, argv);
     become(t.uid);
-    t.epoll = epoll_create1(EPOLL_CLOEXEC);
-    t.conns = calloc(t.n, sizeof(*t.conns));
-    if (t.epoll < 0 || !t.conns)
-        die("memory");
-    for (size_t i = 0; i < t.n; i++) {
-        t.conns[i].buffer = malloc(BUFFER_BYTES);
-        if (!t.conns[i].buffer)
-            die("memory");
+    if (t.probes) {
+        probe(&t.target, t.has_from ? &t.from : NULL, t.tls, argv[argc - 1]);
+    } else {
+        prepare(&t);
+        run(&t);
+        tell(&t, argv[argc - 4]);
     }
-    run(&t);
-    tell(&t, argv[optind]);
+    give_up(&t);
     return 0;
 }
