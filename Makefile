@@ -2,7 +2,7 @@
 #
 #   make run      build, then stream this host's TCP sockets to the terminal
 #   make test     build, then all tests (as root: they make network namespaces)
-#   make soak     build, then the long tests: 5,000 namespaces, ten minutes of churn
+#   make soak     build, then the long tests: 5,000 namespaces, ten minutes of churn, an hour of floods
 #   make bench    build, then measure what collecting costs, in under three minutes; bench-full: more of everything.
 #                 XTCP2_BENCH_RELAX=2 doubles the bounds, XTCP2_BENCH_ARGS="--help" tells what else there is
 #   make asan, tsan, fuzz, format, lint, clean
@@ -51,7 +51,7 @@ test: build-tests
 
 soak: export XTCP2_SOAK = 1
 soak: build-tests
-	$(ctest) --preset $(PRESET) --verbose --tests-regex '^integration_scale$$'
+	$(ctest) --preset $(PRESET) --verbose --tests-regex '^integration_(scale|floods)$$'
 
 bench: build-tests
 	cmake --build --preset $(PRESET) --target bench
