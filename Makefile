@@ -51,7 +51,7 @@ test: build-tests
 
 soak: export XTCP2_SOAK = 1
 soak: build-tests
-	$(ctest) --preset $(PRESET) --verbose --tests-regex '^integration_(scale|floods)$$'
+	$(ctest) --preset $(PRESET) --verbose --tests-regex '^integration_(scale|floods|honest)$$'
 
 bench: build-tests
 	cmake --build --preset $(PRESET) --target bench
