@@ -79,7 +79,8 @@ struct rpc_method {
 /* What a caller may do, and by what. */
 struct rpc_grant {
     enum rpc_role role;
-    unsigned token; /* the line of its token in the token file; 0: it has shown none that counts */
+    unsigned token; /* the place of its token among those of the token file, from 1; 0: it has shown none that
+                       counts */
 };
 
 /* Who calls, as far as it is not settled by the connection alone. Valid during the call of |role|. */
@@ -161,7 +162,7 @@ const char *rpc_call_peer(const struct rpc_call *call);
 
 /* The user that |call| is accounted to, and in |rank| (may be NULL) the rank that it has there. The reference
  * is the call's. By a unix socket and from a loopback address it is the user of this machine ("uid 1000"), of
- * a certificate its first name ("name ops.example"), of a token its line in the token file ("token 2"), else
+ * a certificate its first name ("name ops.example"), of a token its place in the token file ("token 2"), else
  * the address
  * ("address 192.0.2.7"; of IPv6 the network: "network 2001:db8::/64"). */
 struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank);

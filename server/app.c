@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "rpc/guard.h"
 #include "rpc/reflection.h"
+#include "server/bounds.h"
 #include "server/gate.h"
 #include "server/health.h"
 #include "server/pace.h"
@@ -46,7 +47,8 @@ static struct rpc_guard_limits guard_limits(const struct config *c)
 {
     struct bounds bounds;
     bounds_read(c, &bounds);
-    return (struct rpc_guard_limits){.connections = bounds.of[QUOTA_CONNECTIONS], .calls_rate = c->calls_rate_max};
+    return (struct rpc_guard_limits){.connections = bounds.of[QUOTA_CONNECTIONS],
+                                     .calls_rate = c->calls_rate_max};
 }
 
 static int check(void *arg, const struct config *new, struct err *e)

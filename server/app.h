@@ -37,7 +37,6 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
 const struct config *app_config(struct app *app);
 
 /* What each user has of what the daemon can give; see app_bounds. */
-struct quota *app_quota(struct app *app);
 
 /* The bounds of it that are in force. */
 void app_bounds(struct app *app, struct bounds *out);

@@ -27,7 +27,6 @@ struct app {
     bool stop;
     bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
 
-    struct quota *quota;
     struct gate *gate;
     struct gate_change *change; /* between prepare and changed */
     struct refresh *refresh;

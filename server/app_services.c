@@ -14,11 +14,6 @@ struct setup *app_setup(struct app *app)
     return app->setup;
 }
 
-struct quota *app_quota(struct app *app)
-{
-    return app->quota;
-}
-
 void app_bounds(struct app *app, struct bounds *out)
 {
     const struct config *config = app_config(app);

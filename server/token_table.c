@@ -12,7 +12,7 @@ void token_table_clear(struct token_table *t)
     *t = (struct token_table){0};
 }
 
-static int parse_line(const char *line, size_t len, unsigned number, struct token_table *out, struct err *e)
+static int parse_line(const char *line, size_t len, struct token_table *out, struct err *e)
 {
     const char *colon = memchr(line, ':', len);
     enum rpc_role role = RPC_ROLE_READ;
@@ -35,7 +35,6 @@ static int parse_line(const char *line, size_t len, unsigned number, struct toke
     struct token *t = &out->items[out->n++];
     memcpy(t->text, text, n);
     t->role = role;
-    t->line = number;
     return 0;
 }
 
@@ -49,7 +48,7 @@ int token_table_parse(const char *text, size_t len, struct token_table *out, str
         const char *newline = memchr(text, '\n', len);
         size_t n = newline ? (size_t)(newline - text) : len;
         if (n > 0 && text[0] != '#')
-            rc = parse_line(text, n, number, out, e);
+            rc = parse_line(text, n, out, e);
         if (rc)
             err_prefix(e, "line %u", number);
         n += newline != NULL;

@@ -15,7 +15,6 @@
 struct token {
     unsigned char text[TOKEN_LENGTH_MAX + 1];
     enum rpc_role role;
-    unsigned line; /* of the file, from 1 */
 };
 
 struct token_table {

@@ -168,7 +168,7 @@ bool tokens_find(struct tokens *t, const char *path, const char *token, struct r
         unsigned same = same_text(padded, t->table.items[i].text);
         unsigned better = same && (!found || t->table.items[i].role > out->role);
         out->role = better ? t->table.items[i].role : out->role;
-        out->token = better ? t->table.items[i].line : out->token;
+        out->token = better ? (unsigned)i + 1 : out->token;
         found |= same;
     }
     pthread_mutex_unlock(&t->lock);
