@@ -50,6 +50,9 @@
 #define TLS_HANDSHAKE 22
 #define HIDDEN_MAX    65536
 
+/* Those that a handshake usually has. */
+#define HANDSHAKE_BYTES 6144
+
 /* Users that come near their budget do not have the reserve of all: so much of a burst below zero. */
 #define LIGHT   0.9
 #define RESERVE 0.5
@@ -496,9 +499,21 @@ static bool is_plain_hello(const struct guard_conn *c)
     return c->hello_size < 5 || c->hello[3] > 0 || c->hello[4] >= TLS_HELLO_SIZE - 5;
 }
 
+/* A record of TLS is decrypted when all of it has come: until then, the calls that may be in it are taken
+ * from the budget. A handshake has none. */
+static void reserve(struct guard_conn *c, size_t n)
+{
+    size_t free =
+        c->meter.preface == 0 && c->hidden < HANDSHAKE_BYTES ? HANDSHAKE_BYTES - (size_t)c->hidden : 0;
+    double calls = n > free ? (double)(n - free) / CALL_SMALLEST : 0;
+    c->reserved += calls;
+    spend(c, BUDGET_CALLS, calls);
+}
+
 static void count_hidden(struct guard_conn *c, const uint8_t *p, size_t n, struct guard_news *news)
 {
     bool unique = keep_hello(c, p, n);
+    reserve(c, n);
     if (c->meter.preface > 0)
         return;
     c->hidden += n;
@@ -536,6 +551,8 @@ void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain
     pthread_mutex_lock(&guard.lock);
     struct guard_conn *c = find_random(random);
     if (c) {
+        spend(c, BUDGET_CALLS, -c->reserved);
+        c->reserved = 0;
         h2_meter_read(&c->meter, plain, n, &found);
         charge(c, &found, &news);
     }

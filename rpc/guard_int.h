@@ -70,6 +70,7 @@ struct guard_conn {
     uint8_t hello[TLS_HELLO_SIZE];
     uint8_t hello_size;
     uint64_t hidden; /* bytes that have come before something was decrypted */
+    double reserved; /* calls that may be in what was read and is not decrypted yet */
     struct guard_conn *next_random, *next_address;
     char address[RPC_ADDRESS_MAX];
 };

@@ -10,7 +10,7 @@ import pytest
 from harness import paths
 from harness.caller import as_user
 from harness.guest import Guest
-from harness.rpc import Code, focus_pb, record_pb, status_pb
+from harness.rpc import Code, focus_pb, message, record_pb, status_pb
 from harness.waiting import bound, until
 from test_focus import Watch
 
@@ -245,13 +245,8 @@ def test_the_share_can_be_changed(host, start):
 
 # ---- Connections and calls ----
 
-ACCOUNTED = False  # whether connections and calls are
-needs_guard = pytest.mark.skipif(not ACCOUNTED, reason="connections and calls are not accounted to users")
-
-
-@needs_guard
 def test_idle_connections(host, start, client):
-    d = start()
+    d = start("--calls-rate-max", "100000")  # or they would be turned away for coming too fast
     port = int(d.targets[1].rsplit(":", 1)[1])
     g = Guest(host, GREEDY, d.target)
     open_ones = g.connections("127.0.0.1", port, 4096)
@@ -259,12 +254,10 @@ def test_idle_connections(host, start, client):
     everybody_works(host, d, client)
 
 
-@needs_guard
 @pytest.mark.parametrize("listener", [0, 1], ids=["unix", "tcp"])
 def test_open_calls(host, start, client, listener):
     d = start("--calls-max", "256")
     g = Guest(host, GREEDY, d.targets[listener])
-    from harness.rpc import message
     request = message("grpc.health.v1.HealthCheckRequest")()
     check_greed(g.streams("/grpc.health.v1.Health/Watch", [request] * 140), 128, "calls_max", "user_share_percent")
     everybody_works(host, d, client)
