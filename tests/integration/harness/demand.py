@@ -8,9 +8,14 @@ messages are not looked into further than their first tag, so nothing but python
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
+
+if __package__:
+    from .waiting import bound
 
 METHOD = "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
 BEGIN_TAG, END_TAG = b"\xaa\x06", b"\xb2\x06"  # PollFlatRecordsResponse.poll_begin, poll_end
@@ -33,10 +38,17 @@ class Demand:
         what = {"target": target, "message": request.SerializeToString().hex(), "seconds": seconds}
         command = (*wrapper, "/usr/bin/python3", os.path.abspath(__file__), json.dumps(what))
         self._process = host.process(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()  # or the caller would wait for us
         assert self._line() == {"ready": True}
 
+    def _read(self):
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
     def _line(self):
-        line = self._process.stdout.readline()
+        line = self._lines.get(timeout=bound(60))
         assert line, "the caller has ended"
         return json.loads(line)
 
@@ -71,7 +83,6 @@ def _requests(request):
 
 def main(request):
     import grpc
-    import threading
     request["turn"] = threading.Semaphore(1)
     with grpc.insecure_channel(request["target"]) as channel:
         grpc.channel_ready_future(channel).result(timeout=60)
