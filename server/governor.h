@@ -8,15 +8,21 @@
 struct governor {
     int64_t last_ns; /* time and CPU clock at the last step; 0: none yet */
     int64_t last_cpu_ns;
-    double cycle_cpu_ns; /* CPU time from one poll to the next, smoothed */
-    double cycle_ns;     /* the time itself, smoothed */
+    int64_t begun_cpu_ns; /* CPU clock when the poll began; 0: unknown */
+    double cycle_cpu_ns;  /* CPU time from one poll to the next, smoothed */
+    double cycle_ns;      /* the time itself, smoothed */
+    double poll_cpu_ns;   /* CPU time while a poll ran, smoothed */
 };
+
+/* A poll begins: |cpu_ns| is the CPU time of the process so far. */
+void governor_begin(struct governor *g, int64_t cpu_ns);
 
 /* After each poll: |now_ns| is the monotonic clock, |cpu_ns| the CPU time of the process so far. */
 void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
 
 /* The least interval between polls, in ns, that keeps within |max_percent| of one CPU; 0 when that is 0, and
- * before the second poll. */
+ * before the second poll. Where other work than polls takes most of that, or more, polls still have a fifth
+ * of it: what clients make the daemon do does not put off polls for ever. */
 int64_t governor_least(const struct governor *g, uint32_t max_percent);
 
 /* What the daemon uses, in percent of one CPU, over the last polls; 0 before the second one. */

@@ -108,6 +108,8 @@ bool pace_begin(struct pace *p, int64_t now_ns, struct stream_begin *begin)
 {
     pthread_mutex_lock(&p->schedule_lock);
     bool due = schedule_begin(&p->schedule, now_ns, begin);
+    if (due)
+        governor_begin(&p->governor, clock_process_cpu_ns());
     pthread_mutex_unlock(&p->schedule_lock);
     return due;
 }

@@ -313,7 +313,7 @@ def test_connections_max(host, start):
         else:
             break
     assert len(held) <= 21
-    d.wait_log("there are 20 of them, which is connections_max")
+    d.wait_log(r"20 of 20 are in use \(connections_max\)")
     for s in held:
         s.close()
     until(lambda: ask(d.target)["health"] == "OK", 10, "there is room again")

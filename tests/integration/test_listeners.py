@@ -470,7 +470,7 @@ def test_connections_by_tls_count(host, ours):
     c = host.connect(d)
     with c.edges() as plain, secure(host, tls, ours.path).edges() as encrypted:
         polls = plain.polls(1), encrypted.polls(1)
-        limits = config_pb.Limits(connections_max=4)
+        limits = config_pb.Limits(connections_max=4, user_share_percent=100, reserve=config_pb.Reserve(percent=0))
         c.set(options=config_pb.DaemonOptions(limits=limits))
         context = ssl.create_default_context(cafile=ours.path)
         context.set_alpn_protocols(["h2"])
@@ -491,11 +491,11 @@ def test_connections_by_tls_count(host, ours):
                 return False
         stay = sum(come() for _ in range(6))
         assert stay == 2, "four in all"
-        d.wait_log("connections by TLS are turned away")
+        d.wait_log("a connection by TLS is turned away: connections: ")
         # The plaintext ones as well.
         with socket.create_connection(("127.0.0.1", d.port), timeout=bound(5)) as s:
             assert s.recv(100) == b""
-        d.wait_log("a connection is turned away: there are 4 of them")
+        d.wait_log(r"a connection is turned away: connections: 4 of 4 are in use \(connections_max\)")
         check_whole(polls[0] + plain.polls(2))
         check_whole(polls[1] + encrypted.polls(2))
         limits.connections_max = 100
@@ -506,7 +506,7 @@ def test_connections_by_tls_count(host, ours):
 def test_plaintext_beside_tls_at_one_port_counts_once(host, ours):
     cert, key = ours.issue("server", cn="daemon", sans=[NAME])
     port = free_port()
-    host.daemon("--poll-frequency", "1h", "--connections-max", "10", "--grpc-tls-listen", f"127.0.0.2:{port}",
+    host.daemon("--poll-frequency", "1h", "--connections-max", "20", "--grpc-tls-listen", f"127.0.0.2:{port}",
                 "--tls-cert-file", cert, "--tls-key-file", key, listen=(f"127.0.0.1:{port}",))
     plain = [socket.create_connection(("127.0.0.1", port), timeout=bound(5)) for _ in range(6)]
     for s in plain:

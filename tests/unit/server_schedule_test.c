@@ -287,6 +287,25 @@ static void test_another_limit_counts_for_held_requests(void **state)
     expect_deferred(&s, 1120, 2, STREAM_TRIGGER_REQUEST, 20);
 }
 
+/* What clients make the daemon do is beyond the limit by itself: polls have a fifth of it, and go on. */
+static void test_governor_beside_other_work(void **state)
+{
+    (void)state;
+    struct governor g = {0};
+    int64_t now = 1000;
+    int64_t cpu = 500;
+    for (int i = 0; i < 20; i++) {
+        int64_t interval = governor_least(&g, 10);
+        now += interval > 1000 ? interval : 1000;
+        cpu += (interval > 1000 ? interval : 1000) / 2; /* half of a CPU */
+        governor_begin(&g, cpu);
+        cpu += 40;
+        governor_step(&g, now, cpu);
+    }
+    assert_in_range(governor_least(&g, 10), 1900, 2100); /* 5 * 40 of CPU: 10 % of 2000 */
+    assert_true(governor_percent(&g) > 50);
+}
+
 static void test_governor_counts_cpu_per_poll(void **state)
 {
     (void)state;
@@ -429,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_reconcile),
         cmocka_unit_test(test_frequency_under_a_stretch),
         cmocka_unit_test(test_governor),
+        cmocka_unit_test(test_governor_beside_other_work),
         cmocka_unit_test(test_requests_are_held_back_and_become_one),
         cmocka_unit_test(test_a_request_within_the_limit_is_not_held_back),
         cmocka_unit_test(test_held_requests_are_served_by_earlier_polls),

@@ -1,5 +1,6 @@
 """The memory of the daemon: bounded by a control group, measured while something happens."""
 
+import contextlib
 import os
 import re
 import threading
@@ -9,7 +10,7 @@ from .waiting import until
 
 MIB = 1 << 20
 SAMPLE_SECONDS = 0.02
-GROUP_NAME = f"xtcp2-test-{os.getpid()}"
+GROUP_PREFIX = "xtcp2-test-"
 
 
 def _read(path):
@@ -62,7 +63,8 @@ class Bound:
             _write(f"{self.folder}/memory.swappiness", "0")
 
     def _make_folder(self, mount):
-        folder = f"{mount}/{GROUP_NAME}"
+        _remove_left_over(mount)
+        folder = f"{mount}/{GROUP_PREFIX}{os.getpid()}"
         os.mkdir(folder)
         self.folder = folder
 
@@ -78,6 +80,14 @@ class Bound:
         except OSError:
             return False
         return True
+
+
+def _remove_left_over(mount):
+    """Groups of tests that were killed."""
+    for name in os.listdir(mount):
+        if name.startswith(GROUP_PREFIX) and not os.path.exists(f"/proc/{name.removeprefix(GROUP_PREFIX)}"):
+            with contextlib.suppress(OSError):
+                os.rmdir(f"{mount}/{name}")
 
 
 def _mounted(kind, option):
