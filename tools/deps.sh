@@ -20,7 +20,7 @@ packages_build=(
     build-essential cmake ninja-build pkg-config
     protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev grpc-proto
     protobuf-c-compiler libprotobuf-c-dev
-    libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev libncurses-dev libcap-dev libseccomp-dev
+    libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev zlib1g-dev libncurses-dev libcap-dev libseccomp-dev
     dpkg-dev
 )
 packages_test=(
