@@ -168,7 +168,6 @@ static void test_every_hot_field_can_be_changed(void **state)
     XtcpConfig__V1__XtcpConfig change = *m;
     XtcpConfig__V1__DaemonOptions options = *m->options;
     XtcpConfig__V1__Limits limits = *options.limits;
-    XtcpConfig__V1__Reserve reserve = XTCP_CONFIG__V1__RESERVE__INIT; /* nothing */
     XtcpConfig__V1__Log log = *options.log;
     XtcpConfig__V1__Namespaces namespaces = *options.namespaces;
     XtcpConfig__V1__NamespaceDirectories none = XTCP_CONFIG__V1__NAMESPACE_DIRECTORIES__INIT;
@@ -184,10 +183,6 @@ static void test_every_hot_field_can_be_changed(void **state)
     m->enabled_deserializers->enabled[1]->value = false;
     limits.queue_rows = 2048;
     limits.subscribers_max = 3;
-    limits.calls_max = 16;
-    limits.calls_rate_max = 10;
-    limits.user_share_percent = 100;
-    limits.reserve = &reserve;
     log.level = (char *)"debug";
     log.format = (char *)"json";
     namespaces.directories = &none;
@@ -213,10 +208,6 @@ static void test_every_hot_field_can_be_changed(void **state)
                                           "options.namespaces.proc_scan_interval",
                                           "options.limits.queue_rows",
                                           "options.limits.subscribers_max",
-                                          "options.limits.calls_max",
-                                          "options.limits.calls_rate_max",
-                                          "options.limits.user_share_percent",
-                                          "options.limits.reserve.percent",
                                           "options.log.level",
                                           "options.log.format"};
     assert_int_equal(out.n_changed, sizeof(changed) / sizeof(changed[0]));
@@ -230,8 +221,6 @@ static void test_every_hot_field_can_be_changed(void **state)
     assert_int_equal(n->netns_dirs.n, 0);
     assert_int_equal(n->proc_scan_interval, 0);
     assert_int_equal(n->queue_rows, 2048);
-    assert_true(n->calls_max == 16 && n->calls_rate_max == 10);
-    assert_true(n->user_share_percent == 100 && n->reserved_percent == 0);
     assert_int_equal(n->log_level, LOG_DEBUG);
     assert_int_equal(n->debug_level, 100);
     assert_int_equal(n->log_format, LOG_JSON);
@@ -253,6 +242,42 @@ static void test_every_hot_field_can_be_changed(void **state)
     buf_free(&b);
     config_unref(out.candidate);
     free_message(reply);
+    config_unref(c);
+}
+
+/* A reserve of zero is a value like any other. */
+static void test_shares_can_be_changed(void **state)
+{
+    (void)state;
+    struct config *c = new_config();
+    XtcpConfig__V1__XtcpConfig change = XTCP_CONFIG__V1__XTCP_CONFIG__INIT;
+    XtcpConfig__V1__DaemonOptions options = XTCP_CONFIG__V1__DAEMON_OPTIONS__INIT;
+    XtcpConfig__V1__Limits limits = XTCP_CONFIG__V1__LIMITS__INIT;
+    XtcpConfig__V1__Reserve reserve = XTCP_CONFIG__V1__RESERVE__INIT;
+    limits.calls_max = 16;
+    limits.calls_rate_max = 10;
+    limits.user_share_percent = 100;
+    limits.reserve = &reserve;
+    options.limits = &limits;
+    change.options = &options;
+    struct config_msg_set out;
+    struct err e;
+    if (set(&change, c, &out, &e) != 0)
+        fail_msg("%s", e.text);
+    static const char *const changed[] = {"options.limits.calls_max", "options.limits.calls_rate_max",
+                                          "options.limits.user_share_percent",
+                                          "options.limits.reserve.percent"};
+    assert_int_equal(out.n_changed, sizeof(changed) / sizeof(changed[0]));
+    for (size_t i = 0; i < out.n_changed; i++)
+        assert_string_equal(out.changed[i], changed[i]);
+    const struct config *n = out.candidate;
+    assert_true(n->calls_max == 16 && n->calls_rate_max == 10);
+    assert_true(n->user_share_percent == 100 && n->reserved_percent == 0);
+    config_unref(out.candidate);
+    limits.reserve = NULL;
+    assert_int_equal(set(&change, c, &out, &e), 0);
+    assert_int_equal(out.candidate->reserved_percent, c->reserved_percent); /* absent: unchanged */
+    config_unref(out.candidate);
     config_unref(c);
 }
 
@@ -761,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_absent_is_unchanged),
         cmocka_unit_test(test_zero_debug_level),
         cmocka_unit_test(test_every_hot_field_can_be_changed),
+        cmocka_unit_test(test_shares_can_be_changed),
         cmocka_unit_test(test_debug_level_within_a_level),
         cmocka_unit_test(test_dry_run_and_generation),
         cmocka_unit_test(test_reset),
