@@ -136,7 +136,7 @@ int guard_after_read(struct guard_conn *c, const struct iovec *iov, size_t n);
 void guard_after_send(struct guard_conn *c, size_t asked, size_t sent);
 
 /* |n| bytes of the TLS connection whose ClientHello had |random| have been decrypted. */
-void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *data, size_t n);
+void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n);
 
 /* ---- Between guard.c and guard_flow.c; the lock is held ---- */
 

@@ -17,6 +17,8 @@
 
 #include "rpc/guard_int.h"
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): theirs are reserved */
+
 #define HOOK __attribute__((visibility("default")))
 
 /* Pieces of memory that are read into at once. */
@@ -122,3 +124,5 @@ HOOK int SSL_read(SSL *ssl, void *buffer, int size)
         guard_decrypted(random, buffer, (size_t)n);
     return n;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -20,8 +20,8 @@ static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t size)
 static void put_all(struct buf *b)
 {
     buf_str(b, PREFACE);
-    for (uint8_t type = H2_DATA; type <= H2_CONTINUATION; type++)
-        put_frame(b, type, 0, type);
+    for (unsigned type = H2_DATA; type <= H2_CONTINUATION; type++)
+        put_frame(b, (uint8_t)type, 0, type);
     put_frame(b, H2_SETTINGS, 1, 0);
     put_frame(b, H2_PING, 1, 8);
     put_frame(b, H2_HEADERS, 1, 5); /* END_STREAM is no acknowledgement */
