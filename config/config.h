@@ -76,6 +76,7 @@ struct config {
     uint32_t calls_max;            /* under way at the same time */
     uint32_t calls_rate_max;       /* begun in a second by one user */
     uint32_t user_share_percent;   /* of each bound, for one user */
+    uint32_t queue_memory_max;     /* MiB of what waits for readers */
     uint32_t reserved_percent;     /* of each bound: for unix sockets, and as much for the role control */
 
     /* Access */
@@ -169,7 +170,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 57
+#define CONFIG_OPTION_COUNT 58
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

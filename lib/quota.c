@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/hash.h"
+
 /* Users are few: those with a connection. Chains of the table stay short up to some thousands. */
 #define BUCKETS 1024
 
 struct quota_user {
     struct quota *quota;
     struct quota_user *next; /* of the same bucket */
-    uint32_t hash;
+    uint64_t hash;
     uint32_t refs; /* under the lock, as is what follows */
     uint64_t used[QUOTA_KINDS];
     char name[];
@@ -35,6 +37,7 @@ static const struct {
     [QUOTA_FILTER_BYTES] = {"bytes of filters", NULL},
     [QUOTA_COLUMNS] = {"different sets of columns", NULL},
     [QUOTA_NETNS_BYTES] = {"bytes of patterns of namespaces", NULL},
+    [QUOTA_QUEUE_BYTES] = {"bytes that wait for readers", "queue_memory_max"},
     [QUOTA_FOCUS_STREAMS] = {"watches", "focus_streams_max"},
     [QUOTA_FOCUS_RATE] = {"lookups a second", "focus_rate_max"},
 };
@@ -57,16 +60,7 @@ void quota_free(struct quota *q)
 
 /* ---- Users ---- */
 
-/* FNV-1a. */
-static uint32_t hash_of(const char *name)
-{
-    uint32_t hash = 0x811c9dc5;
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x01000193;
-    return hash;
-}
-
-static struct quota_user *user_new(struct quota *q, const char *name, uint32_t hash)
+static struct quota_user *user_new(struct quota *q, const char *name, uint64_t hash)
 {
     size_t size = strlen(name) + 1;
     struct quota_user *u = calloc(1, sizeof(*u) + size);
@@ -82,7 +76,7 @@ static struct quota_user *user_new(struct quota *q, const char *name, uint32_t h
 
 struct quota_user *quota_user(struct quota *q, const char *name)
 {
-    uint32_t hash = hash_of(name);
+    uint64_t hash = hash_bytes(name, strlen(name));
     pthread_mutex_lock(&q->lock);
     struct quota_user *u = q->users[hash % BUCKETS];
     while (u && (u->hash != hash || strcmp(u->name, name) != 0))

@@ -23,6 +23,7 @@ enum quota_kind {
     QUOTA_FILTER_BYTES,  /* the length of all of them */
     QUOTA_COLUMNS,       /* different sets of columns in use */
     QUOTA_NETNS_BYTES,   /* the length of the patterns of namespaces of all streams */
+    QUOTA_QUEUE_BYTES,   /* queue_memory_max: memory of what waits for readers */
     QUOTA_FOCUS_STREAMS, /* focus_streams_max */
     QUOTA_FOCUS_RATE,    /* focus_rate_max */
     QUOTA_KINDS

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/hash.h"
 #include "lib/log.h"
 #include "rpc/guard_int.h"
 
@@ -190,13 +191,9 @@ static uint64_t cookie_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
-/* FNV-1a of an address as text. */
 static size_t address_bucket(const char *address)
 {
-    uint32_t hash = 0x811c9dc5;
-    for (; *address; address++)
-        hash = (hash ^ (unsigned char)*address) * 0x01000193;
-    return hash % GUARD_BUCKETS;
+    return hash_bytes(address, strlen(address)) % GUARD_BUCKETS;
 }
 
 size_t guard_random_bucket(const uint8_t *random)

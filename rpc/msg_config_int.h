@@ -170,7 +170,7 @@ struct config_option_path {
     const char *path; /* "options.log.level" */
     const char *option;
 };
-#define CONFIG_OPTION_PATHS 38
+#define CONFIG_OPTION_PATHS 39
 extern const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS];
 
 /* The proto name of the field that shows |option|; its own name when none does. */

@@ -32,6 +32,7 @@ const struct config_option_path config_option_paths[CONFIG_OPTION_PATHS] = {
     {"options.limits.focus_sockets_max", "focus_sockets_max"},
     {"options.limits.focus_rate_max", "focus_rate_max"},
     {"options.limits.calls_max", "calls_max"},
+    {"options.limits.queue_memory_max", "queue_memory_max"},
     {"options.limits.calls_rate_max", "calls_rate_max"},
     {"options.limits.user_share_percent", "user_share_percent"},
     {"options.limits.reserve.percent", "reserved_percent"},
@@ -106,6 +107,7 @@ void config_view_options(struct config_view *v, const struct config *c)
     v->limits.focus_sockets_max = c->focus_sockets_max;
     v->limits.focus_rate_max = c->focus_rate_max;
     v->limits.calls_max = c->calls_max;
+    v->limits.queue_memory_max = c->queue_memory_max;
     v->limits.calls_rate_max = c->calls_rate_max;
     v->limits.user_share_percent = c->user_share_percent;
     v->reserve.percent = c->reserved_percent;
@@ -180,6 +182,7 @@ static int apply_limits(struct config_apply *a, const XtcpConfig__V1__Limits *li
         {"focus_sockets_max", limits->focus_sockets_max},
         {"focus_rate_max", limits->focus_rate_max},
         {"calls_max", limits->calls_max},
+        {"queue_memory_max", limits->queue_memory_max},
         {"calls_rate_max", limits->calls_rate_max},
         {"user_share_percent", limits->user_share_percent},
     };

@@ -48,10 +48,56 @@ struct fan_batch *fan_batch_ref(struct fan_batch *f)
     return f;
 }
 
+/* ---- Who pays for it ---- */
+
+struct fan_holder {
+    struct fan_holder *next;
+    struct quota_user *user;
+};
+
+static uint64_t size_of(const struct fan_batch *f)
+{
+    const struct batch *b = f->batch;
+    return sizeof(*f) + sizeof(*b) + (uint64_t)b->len * (f->has_single ? 2 : 1) + b->rows * sizeof(*b->index);
+}
+
+bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
+                    const struct quota_bound *bound)
+{
+    for (const struct fan_holder *h = f->holders; h; h = h->next) {
+        if (h->user == user)
+            return true;
+    }
+    if (!f->holders)
+        f->bytes = size_of(f);
+    struct fan_holder *holder = malloc(sizeof(*holder));
+    if (!holder)
+        return false;
+    if (quota_take(user, rank, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes, bound, NULL)) {
+        free(holder);
+        return false;
+    }
+    *holder = (struct fan_holder){.next = f->holders, .user = quota_user_ref(user)};
+    f->holders = holder;
+    return true;
+}
+
+static void let_go(struct fan_batch *f)
+{
+    while (f->holders) {
+        struct fan_holder *h = f->holders;
+        f->holders = h->next;
+        quota_give(h->user, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes);
+        quota_user_unref(h->user);
+        free(h);
+    }
+}
+
 void fan_batch_unref(struct fan_batch *f)
 {
     if (atomic_fetch_sub(&f->refs, 1) != 1)
         return;
+    let_go(f);
     grpc_slice_unref(f->envelope);
     if (f->has_single)
         grpc_slice_unref(f->single);

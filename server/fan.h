@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/quota.h"
 #include "record/batch.h"
 #include "record/fields.h"
 #include "rpc/msg_stream.h"
@@ -22,6 +23,8 @@ struct fan_batch {
     grpc_slice
         single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
     bool has_single;
+    struct fan_holder *holders; /* users that pay for it; the hub thread's until the last reference goes */
+    uint64_t bytes;             /* that each of them pays for */
 };
 
 /* Takes over |b|'s reference. Returns NULL without memory (|b| is released then). Hub thread. */
@@ -37,6 +40,11 @@ struct fan_netns {
     uint64_t inode;
 };
 void fan_netns(const struct batch *b, struct fan_netns *out);
+
+/* Has |user|, one of whose streams is about to wait for rows of |f|, pay for the memory (QUOTA_QUEUE_BYTES of
+ * |bound|): once, however many of its streams do. Returns false when it has its share already. Hub thread. */
+bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
+                    const struct quota_bound *bound);
 
 /* ---- The end of a poll ---- */
 

@@ -136,6 +136,14 @@ static int change_rate(struct focus_watch *w, const struct focus_request *r, con
     return 0;
 }
 
+/* When the first search for what is asked for now is due: those that were due earlier come first, also of
+ * watches that search again. */
+static int64_t first_search_ns(const struct focus_watch *w)
+{
+    int64_t now = clock_mono_ns();
+    return w->rested_ns > now ? w->rested_ns : now;
+}
+
 /* Puts |s| in the place of what |w| watched. The reference becomes the watch's when it returns 0. */
 static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, struct err *e)
 {
@@ -153,7 +161,7 @@ static int put_selection(struct focus *f, struct focus_watch *w, struct focus_se
         w->found = NULL;
         w->waiting = false;
         w->due_ns = 0;
-        w->search_ns = s->filter ? w->rested_ns : INT64_MAX;
+        w->search_ns = s->filter ? first_search_ns(w) : INT64_MAX;
         pthread_cond_broadcast(&f->tick_changed);
         pthread_cond_signal(&f->search_changed);
     }

@@ -29,12 +29,15 @@ void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns)
     g->last_cpu_ns = cpu_ns;
 }
 
-int64_t governor_least(const struct governor *g, uint32_t max_percent)
+int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t frequency_ns)
 {
-    double cpu = g->cycle_cpu_ns;
-    if (g->poll_cpu_ns > 0 && cpu > POLLS_PART * g->poll_cpu_ns)
-        cpu = POLLS_PART * g->poll_cpu_ns;
-    return max_percent ? (int64_t)(cpu * 100 / max_percent) : 0;
+    if (max_percent == 0)
+        return 0;
+    double least = g->cycle_cpu_ns * 100 / max_percent;
+    double most = POLLS_PART * g->poll_cpu_ns * 100 / max_percent;
+    if (most < (double)frequency_ns)
+        most = (double)frequency_ns;
+    return (int64_t)(g->poll_cpu_ns > 0 && least > most ? most : least);
 }
 
 double governor_percent(const struct governor *g)

@@ -22,8 +22,9 @@ void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
 
 /* The least interval between polls, in ns, that keeps within |max_percent| of one CPU; 0 when that is 0, and
  * before the second poll. Where other work than polls takes most of that, or more, polls still have a fifth
- * of it: what clients make the daemon do does not put off polls for ever. */
-int64_t governor_least(const struct governor *g, uint32_t max_percent);
+ * of it, and come every |frequency_ns| if that is enough: what clients make the daemon do does not put off
+ * polls for ever. */
+int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t frequency_ns);
 
 /* What the daemon uses, in percent of one CPU, over the last polls; 0 before the second one. */
 double governor_percent(const struct governor *g);

@@ -79,7 +79,8 @@ void pace_change(struct pace *p, const struct config *old, const struct config *
     pthread_mutex_lock(&p->schedule_lock);
     p->max_cpu_percent = new->max_cpu_percent;
     if (new->max_cpu_percent != old->max_cpu_percent)
-        schedule_stretch(&p->schedule, governor_least(&p->governor, new->max_cpu_percent));
+        schedule_stretch(&p->schedule,
+                         governor_least(&p->governor, new->max_cpu_percent, new->poll_frequency));
     if (new->poll_frequency != old->poll_frequency || new->max_cpu_percent != old->max_cpu_percent)
         schedule_set_frequency(&p->schedule, new->poll_frequency, clock_mono_ns());
     if (new->poll_jitter_pct != old->poll_jitter_pct)
@@ -140,7 +141,7 @@ void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns
     governor_step(&p->governor, now_ns, cpu_ns);
     schedule_end(s, now_ns);
     bool was = s->stretch_ns > s->frequency_ns;
-    schedule_stretch(s, governor_least(&p->governor, p->max_cpu_percent));
+    schedule_stretch(s, governor_least(&p->governor, p->max_cpu_percent, s->frequency_ns));
     bool is = s->stretch_ns > s->frequency_ns;
     struct status_cost cost = {.cpu_ns = (uint64_t)cpu_ns,
                                .fan_out_cpu_ns = (uint64_t)fan_out_ns,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/hash.h"
 
 #define WAYS 8
 #define SETS 64
@@ -40,16 +41,14 @@ void rate_free(struct rate *r)
     free(r);
 }
 
-/* A number for who |peer| is: the user, when it tells one, else the address without the port (FNV-1a). */
+/* A number for who |peer| is: the user, when it tells one, else the address without the port. */
 static uint64_t hash_of(const char *peer)
 {
     const char *user = strstr(peer, " uid=");
     const char *from = user ? user : peer;
     const char *colon = user ? NULL : strrchr(peer, ':');
     size_t n = colon ? (size_t)(colon - from) : strlen(from);
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ (unsigned char)from[i]) * 0x100000001b3;
+    uint64_t hash = hash_bytes(from, n);
     return hash ? hash : 1;
 }
 

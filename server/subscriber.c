@@ -12,7 +12,7 @@
 
 /* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
  * whole. */
-#define MARKS_MAX 4096
+#define MARKS_MAX 1024
 
 enum item_kind { ITEM_INFO, ITEM_BEGIN, ITEM_ROWS, ITEM_END };
 
@@ -38,8 +38,10 @@ struct subscriber {
     struct subscriber_options options;
     int64_t since_ns;
 
-    pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
-    struct item *ring;    /* a power of two of them */
+    pthread_mutex_t lock;    /* a leaf: nothing else is locked under it */
+    struct quota_user *user; /* the call's, that pays for what waits; NULL: nobody does */
+    enum quota_rank rank;
+    struct item *ring; /* a power of two of them */
     size_t ring_size;
     size_t first;
     size_t count;
@@ -68,6 +70,7 @@ struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber
         return NULL;
     s->refs = 1;
     s->call = rpc_call_ref(call);
+    s->user = options->queue_memory.max ? rpc_call_quota(call, &s->rank) : NULL;
     s->options = *options;
     selection_ref(s->options.selection);
     s->since_ns = clock_wall_ns();
@@ -109,21 +112,45 @@ static struct item *ring_at(struct subscriber *s, size_t i)
     return &s->ring[(s->first + i) & (s->ring_size - 1)];
 }
 
+/* Its user pays for |more| places, or does no longer. */
+static bool pay_ring(struct subscriber *s, size_t more)
+{
+    uint64_t bytes = more * sizeof(struct item);
+    return !s->user ||
+           quota_take(s->user, s->rank, QUOTA_QUEUE_BYTES, bytes, bytes, &s->options.queue_memory, NULL) == 0;
+}
+
+static void unpay_ring(struct subscriber *s, size_t places)
+{
+    uint64_t bytes = places * sizeof(struct item);
+    if (s->user)
+        quota_give(s->user, QUOTA_QUEUE_BYTES, bytes, bytes);
+}
+
+static bool ring_grow(struct subscriber *s)
+{
+    size_t size = s->ring_size ? 2 * s->ring_size : 16;
+    if (!pay_ring(s, size - s->ring_size))
+        return false;
+    struct item *ring = malloc(size * sizeof(*ring));
+    if (!ring) {
+        unpay_ring(s, size - s->ring_size);
+        return false;
+    }
+    for (size_t i = 0; i < s->count; i++)
+        ring[i] = *ring_at(s, i);
+    free(s->ring);
+    s->ring = ring;
+    s->ring_size = size;
+    s->first = 0;
+    return true;
+}
+
 /* A place behind the last item, or NULL without memory. */
 static struct item *ring_push(struct subscriber *s)
 {
-    if (s->count == s->ring_size) {
-        size_t size = s->ring_size ? 2 * s->ring_size : 16;
-        struct item *ring = malloc(size * sizeof(*ring));
-        if (!ring)
-            return NULL;
-        for (size_t i = 0; i < s->count; i++)
-            ring[i] = *ring_at(s, i);
-        free(s->ring);
-        s->ring = ring;
-        s->ring_size = size;
-        s->first = 0;
-    }
+    if (s->count == s->ring_size && !ring_grow(s))
+        return NULL;
     s->count++;
     return ring_at(s, s->count - 1);
 }
@@ -152,6 +179,7 @@ void subscriber_close(struct subscriber *s)
     while (s->count)
         ring_pop(s);
     free(s->ring);
+    unpay_ring(s, s->ring_size);
     s->ring = NULL;
     s->ring_size = 0;
     pthread_mutex_unlock(&s->lock);
@@ -247,7 +275,8 @@ bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, ui
         uint32_t rows = row_end - row;
         uint64_t room = s->left_out ? 0 : s->options.queue_rows - s->queued;
         take = rows < room ? rows : (uint32_t)room;
-        struct item *item = take ? ring_push(s) : NULL;
+        bool paid = !s->user || fan_batch_hold(f, s->user, s->rank, &s->options.queue_memory);
+        struct item *item = take && paid ? ring_push(s) : NULL;
         if (item)
             *item =
                 (struct item){.kind = ITEM_ROWS, .row = row, .row_end = row + take, .fan = fan_batch_ref(f)};

@@ -20,9 +20,10 @@ struct subscriber_options {
     uint64_t id;
     uint32_t batch_rows; /* 0: one record per message */
     bool markers;
-    bool on_demand;      /* gets only the polls that it asked for (subscriber_want) */
-    bool held;           /* these wait while max_cpu_percent is used up */
-    uint32_t queue_rows; /* bound of the queue */
+    bool on_demand;                  /* gets only the polls that it asked for (subscriber_want) */
+    bool held;                       /* these wait while max_cpu_percent is used up */
+    uint32_t queue_rows;             /* bound of the queue */
+    struct quota_bound queue_memory; /* of what waits for all streams; a |max| of 0: none */
     struct selection *selection;
 };
 

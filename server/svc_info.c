@@ -83,7 +83,7 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
-#define LIMITS   10
+#define LIMITS   11
 #define REFUSALS (4 + RPC_GUARD_REASONS)
 
 /* A bound that users share. */
@@ -111,6 +111,7 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
         shared(app, &b, "filter_bytes", QUOTA_FILTER_BYTES),
         shared(app, &b, "columns", QUOTA_COLUMNS),
         shared(app, &b, "netns_bytes", QUOTA_NETNS_BYTES),
+        shared(app, &b, "queue_memory_max", QUOTA_QUEUE_BYTES),
         shared(app, &b, "focus_streams_max", QUOTA_FOCUS_STREAMS),
         shared(app, &b, "focus_rate_max", QUOTA_FOCUS_RATE),
         {"control_calls_max", c->control_calls_max, 0, gate.control_refused},

@@ -69,6 +69,7 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
     };
     struct bounds bounds;
     bounds_read(config, &bounds);
+    options.queue_memory = bounds.of[QUOTA_QUEUE_BYTES];
     config_unref(config);
     struct err e = {0};
     struct subscriber *s = subscriber_new(call, &options);

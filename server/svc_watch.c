@@ -32,7 +32,9 @@ static struct watch *watch_new(struct app *app, struct rpc_call *call, size_t ma
         return NULL;
     }
     *w = (struct watch){.app = app, .call = call};
-    outbox_init(&w->outbox, max);
+    struct bounds bounds;
+    app_bounds(app, &bounds);
+    outbox_init(&w->outbox, max, call, &bounds.of[QUOTA_QUEUE_BYTES]);
     rpc_call_set_user(call, w);
     return w;
 }

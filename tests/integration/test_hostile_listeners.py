@@ -32,7 +32,9 @@ class Listener:
         extra = ("--tls-client-ca-file", ours.path) if kind == "mtls" else ()
         self.d = host.daemon("--poll-frequency", f"{round(bound(50))}ms", "--poll-timeout", f"{round(bound(45))}ms",
                              "--grpc-tls-listen", "127.0.0.1:0", "--tls-cert-file", cert, "--tls-key-file", key,
-                             "--grpc-health-listen", "127.0.0.1:0", *extra, listen=["127.0.0.1:0", f"unix:{folder}/s"])
+                             "--grpc-health-listen", "127.0.0.1:0", *extra,
+                             # a thousand may come at once, which are turned away otherwise
+                             "--calls-rate-max", "20000", listen=["127.0.0.1:0", f"unix:{folder}/s"])
         self.client = host.connect(self.d)
         self.certificate = ours.issue("client", cn="client") if kind == "mtls" else None
         tcp, unix = self.d.targets[:2]

@@ -3,15 +3,16 @@ it is refused with says which share that was. docs/access.md (Limits) has the fi
 
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
 
-from harness import paths
+from harness import memory, paths
 from harness.caller import as_user
 from harness.guest import Guest
 from harness.rpc import Code, focus_pb, message, record_pb, status_pb
-from harness.waiting import bound, until
+from harness.waiting import SLOW, bound, until
 from test_focus import Watch
 
 GREEDY, GREEDY_TOO, MODEST = 64001, 64002, 64003  # users of no account
@@ -241,6 +242,33 @@ def test_the_share_can_be_changed(host, start):
     config.options.limits.reserve.percent = 0
     c.set(config)
     check_greed(g.streams(FLAT, [flat(filter=f) for f in filters(10, 22000)]), 38 - 32, "its share is 38 of 64")
+
+
+# ---- Memory ----
+
+def limit(c, name):
+    return next(found for found in c.status().limits if found.option == name)
+
+
+def test_memory_of_streams_that_nobody_reads(host, start):
+    """Rows that wait for one user's streams take the share of that user; another's stream loses none."""
+    sockets = [host.keep(socket.create_server(("127.0.0.1", 0))) for _ in range(300)]
+    d = start("--poll-frequency", "50ms", "--poll-timeout", "45ms", "--queue-memory-max", "16")
+    c = host.connect(d.targets[0])
+    g = Guest(host, GREEDY, d.targets[0])
+    watch = host.keep(memory.Watch(d.pid))
+    assert g.streams(FLAT, [flat(filter=f"sport > {n}") for n in range(32)] * 4) == [["OK", ""]] * 128
+    until(lambda: limit(c, "queue_memory_max").refused > 1000, 20, "no room for more rows of the greedy one")
+    with c.edges() as stream:
+        polls = stream.polls(20)
+    assert [p.end.rows_lost for p in polls] == [0] * 20
+    assert min(p.end.sockets for p in polls) >= len(sockets)
+    assert limit(c, "queue_memory_max").current <= 9 * memory.MIB  # its half, and what goes to root
+    assert watch.peak - watch.start < 64 * SLOW * memory.MIB
+    lost = [s.rows_lost for s in c.status().subscribers]
+    assert len(lost) == 128 and min(lost) > 0
+    g.end()
+    until(lambda: limit(c, "queue_memory_max").current == 0, 10, "all of it is given back")
 
 
 # ---- Connections and calls ----

@@ -182,6 +182,8 @@ static void teardown(struct fixture *f, struct subscriber *s)
     batch_pool_free(f->pool);
     assert_int_equal(quota_total(f->quota, QUOTA_SUBSCRIBERS), 0);
     assert_int_equal(quota_used(f->call.quota, QUOTA_SUBSCRIBERS), 0);
+    assert_int_equal(quota_total(f->quota, QUOTA_QUEUE_BYTES), 0);
+    assert_int_equal(quota_used(f->call.quota, QUOTA_QUEUE_BYTES), 0);
     quota_user_unref(f->call.quota);
     quota_free(f->quota);
 }
@@ -592,7 +594,7 @@ static void test_outbox_is_bounded(void **state)
     (void)state;
     struct outbox o;
     struct rpc_message m;
-    outbox_init(&o, 2);
+    outbox_init(&o, 2, NULL, NULL);
     assert_int_equal(outbox_push(&o, "a", 1), 0);
     assert_int_equal(outbox_push(&o, NULL, 0), 0);
     assert_int_equal(outbox_push(&o, "c", 1), ERR_LIMIT);
@@ -631,9 +633,55 @@ static void test_health(void **state)
     health_free(h);
 }
 
+/* What waits for streams that nobody reads is bounded for each user: the rest is lost, and told. Rows that
+ * wait for several streams of a user count once. */
+static void test_memory_of_queues(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    const struct quota_bound memory = {.max = 100000, .user_percent = 50};
+    const struct subscriber_options options = {
+        .queue_rows = 1000000, .batch_rows = 100, .markers = true, .queue_memory = memory};
+    struct subscriber *a = subscribe(&f, options);
+    struct subscriber *b = subscribe(&f, options);
+    for (uint64_t id = 1; id <= 50; id++)
+        one_poll(&f, id, 2, 20);
+    run_hub(&f);
+    uint64_t used = quota_used(f.call.quota, QUOTA_QUEUE_BYTES);
+    assert_in_range(used, 25000, 50000);
+    struct subscriber_stats stats;
+    subscriber_stats(a, &stats);
+    assert_true(stats.queued > 0 && stats.lost > 0);
+    assert_int_equal(stats.queued + stats.lost, 50 * 2 * 20);
+    /* Another user's stream has its own share. */
+    struct quota_user *mine = f.call.quota;
+    struct quota_user *other = f.call.quota = quota_user(f.quota, "uid 1001");
+    struct subscriber *c = subscribe(&f, options);
+    one_poll(&f, 51, 2, 20);
+    run_hub(&f);
+    subscriber_stats(c, &stats);
+    assert_int_equal(stats.queued, 40);
+    assert_int_equal(stats.lost, 0);
+    hub_unsubscribe(f.hub, c);
+    subscriber_unref(c);
+    run_hub(&f);
+    assert_int_equal(quota_used(other, QUOTA_QUEUE_BYTES), 0);
+    f.call.quota = mine;
+    quota_user_unref(other);
+    /* When one of two streams is read, the rows wait for the other one still. */
+    struct received r = {0};
+    take_all(a, &r, UINT32_MAX);
+    assert_true(quota_used(mine, QUOTA_QUEUE_BYTES) > 20000);
+    hub_unsubscribe(f.hub, b);
+    subscriber_unref(b);
+    teardown(&f, a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_of_queues),
         cmocka_unit_test(test_one_record_per_message_and_nothing_else),
         cmocka_unit_test(test_batches_and_markers),
         cmocka_unit_test(test_a_full_queue_loses_the_newest_and_says_so),

@@ -23,7 +23,7 @@ static void test_number(void **state)
     (void)state;
     struct outbox o;
     struct rpc_message m;
-    outbox_init(&o, 2);
+    outbox_init(&o, 2, NULL, NULL);
     assert_false(outbox_next(&o, &m));
     assert_int_equal(outbox_push(&o, "one", 3), 0);
     assert_int_equal(outbox_push(&o, NULL, 0), 0);
@@ -40,7 +40,7 @@ static void test_bytes(void **state)
     enum { PART = OUTBOX_BYTES_MAX / 4 };
     struct outbox o;
     char *data = calloc(1, OUTBOX_BYTES_MAX + 1);
-    outbox_init(&o, 100);
+    outbox_init(&o, 100, NULL, NULL);
     for (int i = 0; i < 4; i++)
         assert_int_equal(outbox_push(&o, data, PART), 0);
     assert_int_equal(outbox_push(&o, data, 1), ERR_LIMIT);

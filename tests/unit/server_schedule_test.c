@@ -295,14 +295,15 @@ static void test_governor_beside_other_work(void **state)
     int64_t now = 1000;
     int64_t cpu = 500;
     for (int i = 0; i < 20; i++) {
-        int64_t interval = governor_least(&g, 10);
+        int64_t interval = governor_least(&g, 10, 1000);
         now += interval > 1000 ? interval : 1000;
         cpu += (interval > 1000 ? interval : 1000) / 2; /* half of a CPU */
         governor_begin(&g, cpu);
         cpu += 40;
         governor_step(&g, now, cpu);
     }
-    assert_in_range(governor_least(&g, 10), 1900, 2100); /* 5 * 40 of CPU: 10 % of 2000 */
+    assert_in_range(governor_least(&g, 10, 1000), 1900, 2100); /* 5 * 40 of CPU: 10 % of 2000 */
+    assert_int_equal(governor_least(&g, 10, 3000), 3000);      /* as often as is asked for takes less */
     assert_true(governor_percent(&g) > 50);
 }
 
@@ -311,19 +312,19 @@ static void test_governor_counts_cpu_per_poll(void **state)
     (void)state;
     struct governor g = {0};
     governor_step(&g, 1000, 500); /* the first one has nothing to compare with */
-    assert_int_equal(governor_least(&g, 10), 0);
+    assert_int_equal(governor_least(&g, 10, 1000), 0);
     assert_true(governor_percent(&g) == 0);
     governor_step(&g, 2000, 600);
-    assert_int_equal(governor_least(&g, 10), 1000); /* 100 of CPU: 10 % of 1000 */
-    assert_int_equal(governor_least(&g, 20), 500);
-    assert_int_equal(governor_least(&g, 0), 0); /* no limit */
+    assert_int_equal(governor_least(&g, 10, 1000), 1000); /* 100 of CPU: 10 % of 1000 */
+    assert_int_equal(governor_least(&g, 20, 1000), 500);
+    assert_int_equal(governor_least(&g, 0, 1000), 0); /* no limit */
     assert_true(governor_percent(&g) > 9.99 && governor_percent(&g) < 10.01);
     governor_step(&g, 3000, 700);
     governor_step(&g, 4000, 1700); /* one peak */
-    assert_in_range(governor_least(&g, 10), 1001, 4999);
+    assert_in_range(governor_least(&g, 10, 1000), 1001, 4999);
     for (int i = 0; i < 40; i++)
         governor_step(&g, 5000 + i * 1000, 1800 + i * 100);
-    assert_in_range(governor_least(&g, 10), 1000, 1009); /* forgotten */
+    assert_in_range(governor_least(&g, 10, 1000), 1000, 1009); /* forgotten */
 }
 
 static void test_jitter_delays_and_does_not_drift(void **state)
