@@ -28,15 +28,22 @@ static int peer_fd(const char *core)
     return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
 }
 
-/* gRPC's "ipv6:%5B::1%5D:4711" as rpc_peer has addresses: "[::1]:4711". */
+/* gRPC's "ipv6:%5Bfe80::1%252%5D:4711" as rpc_peer has addresses: "[fe80::1]:4711", without the scope. */
 static void address_of(const char *core, char out[RPC_ADDRESS_MAX])
 {
     const char *colon = strchr(core, ':');
     size_t n = 0;
+    bool scope = false;
     for (const char *p = colon ? colon + 1 : core; *p && n < RPC_ADDRESS_MAX - 1; p++) {
-        bool bracket = p[0] == '%' && p[1] == '5' && (p[2] == 'B' || p[2] == 'D');
-        out[n++] = bracket ? (p[2] == 'B' ? '[' : ']') : *p;
-        p += bracket ? 2 : 0;
+        char c = *p;
+        unsigned code;
+        if (c == '%' && sscanf(p + 1, "%2x", &code) == 1 && p[1] && p[2]) {
+            c = (char)code;
+            p += 2;
+        }
+        scope = (scope || c == '%') && c != ']';
+        if (!scope)
+            out[n++] = c;
     }
     out[n] = '\0';
 }

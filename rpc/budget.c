@@ -25,15 +25,14 @@ void budget_refill(struct budget *b, const struct budget_limit limits[BUDGET_KIN
     }
 }
 
-int64_t budget_wait(const struct budget *b, const struct budget_limit limits[BUDGET_KINDS], double floor,
+int64_t budget_wait(const struct budget *b, const struct budget_limit limits[BUDGET_KINDS],
                     enum budget_kind *kind)
 {
     double longest = 0;
     for (int i = 0; i < BUDGET_KINDS; i++) {
-        double least = floor * limits[i].burst;
-        if (b->have[i] > least)
+        if (b->have[i] > 0)
             continue;
-        double seconds = (least - b->have[i]) / limits[i].rate + MOMENT;
+        double seconds = -b->have[i] / limits[i].rate + MOMENT;
         if (seconds > longest) {
             longest = seconds;
             *kind = (enum budget_kind)i;

@@ -33,9 +33,9 @@ void budget_init(struct budget *b, const struct budget_limit limits[BUDGET_KINDS
 /* Adds what the time since the last refill has brought. */
 void budget_refill(struct budget *b, const struct budget_limit limits[BUDGET_KINDS], int64_t now_ns);
 
-/* How long until no kind is at |floor| times its burst or below, with a moment's worth to spend; 0 when that
- * is so already. ns. |*kind|: the one that is waited for. */
-int64_t budget_wait(const struct budget *b, const struct budget_limit limits[BUDGET_KINDS], double floor,
+/* How long until no kind is used up, with a moment's worth to spend; 0 when none is. ns. |*kind|: the one
+ * that is waited for. */
+int64_t budget_wait(const struct budget *b, const struct budget_limit limits[BUDGET_KINDS],
                     enum budget_kind *kind);
 
 /* Whether every kind has at least |part| of its burst. */

@@ -274,6 +274,8 @@ void rpc_call_goodbye(struct rpc_call *call)
     pthread_mutex_unlock(&call->lock);
     if (open)
         rpc_call_finish(call, code, text);
+    else if (atomic_load(&call->due_ns)) /* nobody waits for its request any more */
+        rpc_call_abort(call, ERR_UNAVAILABLE, "the daemon is stopping");
 }
 
 void rpc_call_abort(struct rpc_call *call, int code, const char *text)

@@ -16,6 +16,13 @@
 /* Descriptors at most, whatever the limit of the process says. */
 #define FDS_MAX (1 << 20)
 
+/* What a connection by TLS counts for in connections_max, since it takes 95 KB, where one in plaintext
+ * takes 20. */
+#define TLS_WEIGHT 2
+
+/* When so many connections have ended, memory is given back. */
+#define TRIM_ENDED 64
+
 /* Users without a connection that are remembered, so that a new connection does not bring a new budget. */
 #define IDLE_MAX 8192
 
@@ -26,8 +33,8 @@ static const char *const reasons[RPC_GUARD_REASONS] = {
     [RPC_GUARD_CALLS] = "connection closed: too many calls",
     [RPC_GUARD_FRAMES] = "connection closed: too many frames",
     [RPC_GUARD_BYTES] = "connection closed: too many bytes",
-    [RPC_GUARD_DATA] = "connection closed: too many bytes of requests",
     [RPC_GUARD_RESETS] = "connection closed: too many calls reset",
+    [RPC_GUARD_HEADERS] = "connection closed: a header block without an end",
     [RPC_GUARD_UNREAD] = "connection closed: answers not read",
     [RPC_GUARD_CONNECTS] = "connection turned away: too many in a short time",
     [RPC_GUARD_BLIND] = "connection closed: TLS that cannot be looked into",
@@ -83,6 +90,7 @@ int rpc_guard_start(struct quota *quota, const struct rpc_guard_limits *limits, 
     rpc_guard_set(limits);
     for (int i = 0; i < GUARD_CLASSES; i++)
         budget_init(&guard.all[i], guard.budgets[GUARD_ALL][i], clock_mono_ns());
+    budget_init(&guard.light, guard.budgets[GUARD_ALL][GUARD_OTHERS], clock_mono_ns());
     if (rc == 0)
         rc = thread_start(&guard.thread, "rpc/guard", 0, guard_run, NULL);
     if (rc) {
@@ -111,6 +119,13 @@ bool rpc_guard_works(void)
 const char *rpc_guard_failure(void)
 {
     return guard.failure.text;
+}
+
+void rpc_guard_trim(void)
+{
+    pthread_mutex_lock(&guard.lock);
+    guard_trim_soon();
+    pthread_mutex_unlock(&guard.lock);
 }
 
 void rpc_guard_stats(struct rpc_guard_stats *out)
@@ -210,7 +225,7 @@ static void leave_tables(struct guard_conn *c)
         at = &(*at)->next_address;
     if (*at)
         *at = c->next_address;
-    if (c->hello_size < TLS_HELLO_SIZE)
+    if (!c->known)
         return;
     at = &guard.by_random[guard_random_bucket(c->hello + TLS_RANDOM_AT)];
     while (*at && *at != c)
@@ -226,7 +241,9 @@ static void forget(int fd, struct guard_conn *c)
     guard_flow_end(c);
     if (c->tls)
         leave_tables(c);
-    quota_give(c->user->quota, QUOTA_CONNECTIONS, 1, 1);
+    quota_give(c->user->quota, QUOTA_CONNECTIONS, c->weight, c->weight);
+    if (++guard.ended % TRIM_ENDED == 0)
+        guard_trim_soon();
     if (--c->user->connections == 0) {
         c->user->idle_ns = clock_mono_ns();
         guard.n_idle++;
@@ -253,13 +270,15 @@ static void sweep(void)
     }
 }
 
-static int take(struct quota_user *u, enum quota_rank rank, struct err *e)
+static int take(struct quota_user *u, const struct guard_conn *c, struct err *e)
 {
-    int rc = quota_take(u, rank, QUOTA_CONNECTIONS, 1, 1, &guard.limits.connections, e);
+    const struct quota_bound *bound = &guard.limits.connections;
+    uint64_t n = c->weight;
+    int rc = quota_take(u, c->rank, QUOTA_CONNECTIONS, n, n, bound, e);
     if (rc == 0 || rpc_guard_works())
         return rc;
     sweep();
-    return quota_take(u, rank, QUOTA_CONNECTIONS, 1, 1, &guard.limits.connections, e);
+    return quota_take(u, c->rank, QUOTA_CONNECTIONS, n, n, bound, e);
 }
 
 /* The lock is held. */
@@ -276,7 +295,7 @@ static int enter(struct guard_conn *c, const struct rpc_peer *peer, struct guard
         guard_blame(u, RPC_GUARD_CONNECTS, news);
         return err_set(e, ERR_LIMIT, "connections of %s come too fast (calls_rate_max)", peer->user);
     }
-    int rc = take(u->quota, c->rank, e);
+    int rc = take(u->quota, c, e);
     if (rc)
         return rc;
     c->user = u;
@@ -301,6 +320,7 @@ static int open_conn(int fd, const struct rpc_peer *peer, enum quota_rank rank, 
     if (!c)
         return err_set(e, -ENOMEM, "out of memory");
     *c = (struct guard_conn){.fd = fd, .cookie = cookie_of(fd), .rank = rank, .tls = tls, .epoll = -1};
+    c->weight = tls ? TLS_WEIGHT : 1;
     snprintf(c->address, sizeof(c->address), "%s", peer->address);
     pthread_mutex_lock(&guard.lock);
     int rc = enter(c, peer, &news, e);
@@ -369,6 +389,7 @@ void rpc_guard_promote(int fd, const char *address)
     pthread_mutex_lock(&guard.lock);
     struct guard_conn *c = address ? find_address(address) : guard_find(fd);
     if (c && c->rank != QUOTA_CONTROL) {
+        guard_flow_unstick(c);
         c->rank = QUOTA_CONTROL;
         guard_flow_begin(c, clock_mono_ns());
         guard_resume(c);

@@ -35,8 +35,8 @@ enum rpc_guard_reason {
     RPC_GUARD_CALLS,    /* more calls than the budget, for long */
     RPC_GUARD_FRAMES,   /* the same with frames */
     RPC_GUARD_BYTES,    /* the same with bytes */
-    RPC_GUARD_DATA,     /* the same with bytes of requests */
     RPC_GUARD_RESETS,   /* calls that were begun to be reset */
+    RPC_GUARD_HEADERS,  /* a header block that does not end */
     RPC_GUARD_UNREAD,   /* answers that are not read */
     RPC_GUARD_CONNECTS, /* connections that came too fast: turned away */
     RPC_GUARD_BLIND,    /* TLS that cannot be looked into */
@@ -83,6 +83,9 @@ struct quota_user *rpc_guard_tls_user(const char *address, enum quota_rank *rank
 /* A call with the role control has come by that connection (|address| NULL: by |fd|): it has the budgets of
  * it. */
 void rpc_guard_promote(int fd, const char *address);
+
+/* Much memory has been freed: it is given back to the system in a moment. */
+void rpc_guard_trim(void);
 
 void rpc_guard_stats(struct rpc_guard_stats *out);
 

@@ -30,7 +30,7 @@
 /* A connection that is over its budget for this long is closed, if so much waits in its socket that it does
  * not wait for answers, as clients do. */
 #define HOT_NS      (2 * NS_PER_S)
-#define HOT_BACKLOG 16384
+#define HOT_BACKLOG 32768
 
 /* While answers cannot be written, so many frames that ask for one are read: of a connection; of a user and
  * of all, in parts of calls_rate_max. What is sent earns further ones. A connection that stays there is
@@ -39,23 +39,31 @@
 #define STUCK_USER     0.5
 #define STUCK_ALL      1
 #define SENT_PER_STUCK 1024
+#define STUCK_CONTROL  3000 /* of the role control */
+#define STUCK_FEW      30   /* that count for no other connection */
 #define STUCK_LOOK_NS  (50 * NS_PER_MS)
+#define UNREAD_LOOK_NS (1 * NS_PER_S)
 #define STUCK_NS       (20 * NS_PER_S)
 
 /* Resets that a connection may always send at once. */
 #define RESETS_LEAST 1000
 
-/* TLS: the type of a record with a part of a handshake (RFC 8446, section 5.1), and how many bytes one has at
- * most. */
-#define TLS_HANDSHAKE 22
-#define HIDDEN_MAX    65536
+/* TLS: the types of a record with a part of a handshake and of a ServerHello in it (RFC 8446, sections 5.1
+ * and 4). */
+#define TLS_HANDSHAKE    22
+#define TLS_SERVER_HELLO 2
+
+/* Bytes of a handshake at most: more that nobody has decrypted is none. */
+#define HIDDEN_MAX 65536
 
 /* Those that a handshake usually has. */
 #define HANDSHAKE_BYTES 6144
 
-/* Users that come near their budget do not have the reserve of all: so much of a burst below zero. */
-#define LIGHT   0.9
-#define RESERVE 0.5
+/* A record of TLS may hold calls of this size, for all that is known before it is decrypted. */
+#define CALL_HIDDEN 40
+
+/* A user asks little that has so much of its own budgets left. */
+#define LIGHT 0.9
 
 /* Memory is given back when a flood has been over for so long. */
 #define TRIM_NS (2 * NS_PER_S)
@@ -166,15 +174,87 @@ void guard_flow_begin(struct guard_conn *c, int64_t now_ns)
     budget_init(&c->own, guard.budgets[GUARD_OWN][guard_class_of(c)], now_ns);
     c->resets = resets_burst();
     c->hot_ns = 0;
+    c->light = false;
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- Answers that cannot be written ---- */
+
+/* Counts |amount| more, or less, for the user and for all. The role control counts for itself. */
+static void share_stuck(struct guard_conn *c, double amount)
+{
+    c->stuck += amount;
+    if (guard_class_of(c) == GUARD_CONTROL)
+        return;
+    c->user->stuck += amount;
+    guard.stuck += amount;
+}
+
+static void stick(struct guard_conn *c, double amount)
+{
+    if (amount <= 0)
+        return;
+    if (c->stuck <= 0) {
+        c->stuck_ns = clock_mono_ns();
+        c->next_stuck = guard.stuck_conns;
+        if (guard.stuck_conns)
+            guard.stuck_conns->previous_stuck = c;
+        guard.stuck_conns = c;
+        pthread_cond_signal(&guard.changed);
+    }
+    share_stuck(c, amount);
 }
 
 static void unstick(struct guard_conn *c, double amount)
 {
-    if (amount > c->stuck)
-        amount = c->stuck;
-    c->stuck -= amount;
-    c->user->stuck -= amount;
-    guard.stuck -= amount;
+    if (c->stuck <= 0 || amount <= 0)
+        return;
+    share_stuck(c, amount < c->stuck ? -amount : -c->stuck);
+    if (c->stuck > 0)
+        return;
+    *(c->previous_stuck ? &c->previous_stuck->next_stuck : &guard.stuck_conns) = c->next_stuck;
+    if (c->next_stuck)
+        c->next_stuck->previous_stuck = c->previous_stuck;
+    c->next_stuck = c->previous_stuck = NULL;
+}
+
+/* Takes account of what was sent since the last time. */
+static void settle_sent(struct guard_conn *c, int64_t now_ns)
+{
+    uint64_t sent = atomic_load_explicit(&c->sent, memory_order_relaxed);
+    double more = (double)(sent - c->sent_seen);
+    c->sent_seen = sent;
+    c->credit += more / SENT_PER_ANSWER;
+    if (c->credit > CREDIT_MAX)
+        c->credit = CREDIT_MAX;
+    if (more > 0)
+        c->stuck_ns = now_ns;
+    unstick(c, atomic_load(&c->blocked) ? more / SENT_PER_STUCK : c->stuck);
+}
+
+/* How many more frames that ask for an answer may be read of |c| while its answers wait: at least 0. Who has
+ * few of them does not pay for others of its user, or for other users. */
+static double stuck_room(const struct guard_conn *c)
+{
+    double rate = guard.limits.calls_rate;
+    double room = (guard_class_of(c) == GUARD_CONTROL ? STUCK_CONTROL : STUCK_MAX) - c->stuck;
+    if (guard_class_of(c) != GUARD_CONTROL) {
+        double few = STUCK_FEW - c->stuck;
+        double shared = least(STUCK_USER * rate - c->user->stuck, STUCK_ALL * rate - guard.stuck);
+        room = least(room, shared > few ? shared : few);
+    }
+    return room > 0 ? room : 0;
+}
+
+/* Whether the peer of |c| has read nothing for long, with answers waiting. */
+static bool is_unread(const struct guard_conn *c, int64_t now_ns)
+{
+    return atomic_load(&c->blocked) && c->stuck >= STUCK_FEW && now_ns - c->stuck_ns > STUCK_NS &&
+           guard_class_of(c) != GUARD_CONTROL;
 }
 
 /* ---- Pauses ---- */
@@ -229,6 +309,11 @@ void guard_watched(struct guard_conn *c, int epoll, const struct epoll_event *ev
     pthread_mutex_unlock(&guard.lock);
 }
 
+void guard_flow_unstick(struct guard_conn *c)
+{
+    unstick(c, c->stuck);
+}
+
 void guard_flow_end(struct guard_conn *c)
 {
     unpause(c);
@@ -253,6 +338,13 @@ static int64_t wake_due(int64_t now_ns)
     return next;
 }
 
+void guard_trim_soon(void)
+{
+    if (guard.trim_ns == 0)
+        pthread_cond_signal(&guard.changed);
+    guard.trim_ns = clock_mono_ns() + TRIM_NS;
+}
+
 /* Gives memory back when a flood is over. The lock is held, but not meanwhile. */
 static void trim(int64_t now_ns)
 {
@@ -264,6 +356,43 @@ static void trim(int64_t now_ns)
     pthread_mutex_lock(&guard.lock);
 }
 
+/* Its reading ends for good, and its peer is told. */
+static void kill_conn(struct guard_conn *c, enum rpc_guard_reason reason, struct guard_news *news)
+{
+    if (c->dead)
+        return;
+    c->dead = true;
+    guard_trim_soon();
+    guard_blame(c->user, reason, news);
+    shutdown(c->fd, SHUT_RDWR);
+}
+
+/* Closes those whose answers nobody reads, also when they send nothing more. Returns when to look again. The
+ * lock is held, but not while somebody is told. */
+static int64_t close_unread(int64_t now_ns)
+{
+    struct guard_news news = {0};
+    struct guard_conn *c = guard.stuck_conns;
+    while (c) {
+        struct guard_conn *after = c->next_stuck;
+        settle_sent(c, now_ns);
+        if (is_unread(c, now_ns))
+            kill_conn(c, RPC_GUARD_UNREAD, &news);
+        c = after;
+    }
+    if (news.any) {
+        pthread_mutex_unlock(&guard.lock);
+        guard_tell(&news);
+        pthread_mutex_lock(&guard.lock);
+    }
+    return guard.stuck_conns ? now_ns + UNREAD_LOOK_NS : INT64_MAX;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 void *guard_run(void *arg)
 {
     (void)arg;
@@ -271,9 +400,12 @@ void *guard_run(void *arg)
     while (!guard.stopping) {
         int64_t now = clock_mono_ns();
         trim(now);
-        int64_t next = wake_due(now);
-        if (guard.trim_ns && guard.trim_ns < next)
-            next = guard.trim_ns;
+        int64_t next = close_unread(now);
+        next = earlier(next, wake_due(now));
+        if (guard.trim_ns)
+            next = earlier(next, guard.trim_ns);
+        if (guard.stopping) /* said while the lock was not held */
+            break;
         if (next == INT64_MAX) {
             pthread_cond_wait(&guard.changed, &guard.lock);
         } else {
@@ -287,69 +419,43 @@ void *guard_run(void *arg)
 
 /* ---- Judgement ---- */
 
-/* Its reading ends for good, and its peer is told. */
-static void kill_conn(struct guard_conn *c, enum rpc_guard_reason reason, struct guard_news *news)
-{
-    if (c->dead)
-        return;
-    c->dead = true;
-    guard.trim_ns = clock_mono_ns() + TRIM_NS;
-    guard_blame(c->user, reason, news);
-    shutdown(c->fd, SHUT_RDWR);
-}
-
-/* Takes account of what was sent since the last read. */
-static void settle_sent(struct guard_conn *c)
-{
-    uint64_t sent = atomic_load_explicit(&c->sent, memory_order_relaxed);
-    double more = (double)(sent - c->sent_seen);
-    c->sent_seen = sent;
-    c->credit += more / SENT_PER_ANSWER;
-    if (c->credit > CREDIT_MAX)
-        c->credit = CREDIT_MAX;
-    unstick(c, atomic_load(&c->blocked) ? more / SENT_PER_STUCK : c->stuck);
-}
-
-/* Whether too many answers of |c| wait to be written. */
-static bool is_stuck(const struct guard_conn *c)
-{
-    double rate = guard.limits.calls_rate;
-    return atomic_load(&c->blocked) &&
-           (c->stuck >= STUCK_MAX || c->user->stuck >= STUCK_USER * rate || guard.stuck >= STUCK_ALL * rate);
-}
-
 /* How long |c| has to wait for its answers to be read, in ns. */
 static int64_t wait_for_answers(struct guard_conn *c, int64_t now_ns, struct guard_news *news)
 {
-    if (!is_stuck(c)) {
-        c->stuck_ns = 0;
+    if (!atomic_load(&c->blocked) || stuck_room(c) > 0)
         return 0;
-    }
-    if (c->stuck_ns == 0)
-        c->stuck_ns = now_ns;
-    if (now_ns - c->stuck_ns > STUCK_NS && guard_class_of(c) != GUARD_CONTROL)
+    if (is_unread(c, now_ns))
         kill_conn(c, RPC_GUARD_UNREAD, news);
     return STUCK_LOOK_NS;
 }
 
-static bool has_backlog(int fd)
+/* Whether more waits in the socket than the rest of a frame and what clients send that wait for their
+ * answers. */
+static bool has_backlog(const struct guard_conn *c)
 {
     int waiting = 0;
-    return ioctl(fd, FIONREAD, &waiting) == 0 && waiting >= HOT_BACKLOG;
+    return ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting >= HOT_BACKLOG + (int64_t)c->meter.left;
 }
 
-/* |c| has to wait for a budget of its own or its user's, of |kind|: closes it when that is so for long. */
+/* |c| has to wait for a budget of its own or its user's, of |kind|: closes it when that is so for long. Bytes
+ * of requests are no reason: a client that waits for each answer sends as many. */
 static void judge(struct guard_conn *c, enum budget_kind kind, int64_t now_ns, struct guard_news *news)
 {
     static const enum rpc_guard_reason why[BUDGET_KINDS] = {[BUDGET_CALLS] = RPC_GUARD_CALLS,
                                                             [BUDGET_FRAMES] = RPC_GUARD_FRAMES,
-                                                            [BUDGET_BYTES] = RPC_GUARD_BYTES,
-                                                            [BUDGET_DATA] = RPC_GUARD_DATA};
+                                                            [BUDGET_BYTES] = RPC_GUARD_BYTES};
     if (c->hot_ns == 0)
         c->hot_ns = now_ns;
-    guard.trim_ns = now_ns + TRIM_NS;
-    if (now_ns - c->hot_ns > HOT_NS && guard_class_of(c) != GUARD_CONTROL && has_backlog(c->fd))
+    guard_trim_soon();
+    if (now_ns - c->hot_ns > HOT_NS && guard_class_of(c) != GUARD_CONTROL && kind != BUDGET_DATA &&
+        has_backlog(c))
         kill_conn(c, why[kind], news);
+}
+
+/* The budget of all that |c| takes part in. */
+static struct budget *all_of(const struct guard_conn *c)
+{
+    return c->light ? &guard.light : &guard.all[guard_class_of(c)];
 }
 
 /* How long |c| must not be read, in ns; 0: it may be. */
@@ -366,36 +472,36 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
     budget_refill(&c->own, own, now_ns);
     budget_refill(user, of_user, now_ns);
     budget_refill(&guard.all[class], of_all, now_ns);
-    int64_t wait = budget_wait(&c->own, own, 0, &kind);
-    int64_t more = budget_wait(user, of_user, 0, wait ? &other : &kind);
+    budget_refill(&guard.light, of_all, now_ns);
+    int64_t wait = budget_wait(&c->own, own, &kind);
+    int64_t more = budget_wait(user, of_user, wait ? &other : &kind);
     if (more > wait)
         wait = more;
     if (wait)
         judge(c, kind, now_ns, news);
     else if (budget_has(&c->own, own, 0.5) && budget_has(user, of_user, 0.5))
         c->hot_ns = 0;
-    /* A user that asks little is not made to wait for those that ask much. */
-    bool light = budget_has(&c->own, own, LIGHT) && budget_has(user, of_user, LIGHT);
-    more = budget_wait(&guard.all[class], of_all, light ? -RESERVE : 0, &other);
+    /* A user that asks little has a budget of all others that do, and does not wait for those that ask much.
+     */
+    if (class == GUARD_OTHERS)
+        c->light = budget_has(&c->own, own, LIGHT) && budget_has(user, of_user, LIGHT);
+    more = budget_wait(all_of(c), of_all, &other);
     if (more > wait)
         wait = more;
     more = wait_for_answers(c, now_ns, news);
     return more > wait ? more : wait;
 }
 
-static double least(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 /* How much may be read at once. */
 static size_t room_of(const struct guard_conn *c)
 {
     enum guard_class class = guard_class_of(c);
-    double calls = least(c->own.have[BUDGET_CALLS], least(c->user->budget[class].have[BUDGET_CALLS],
-                                                          guard.all[class].have[BUDGET_CALLS]));
-    double room = (double)c->meter.left + READ_LEAST + (calls > 0 ? CALL_SMALLEST * calls : 0);
-    return (size_t)least(room, READ_MAX);
+    double calls = least(c->own.have[BUDGET_CALLS],
+                         least(c->user->budget[class].have[BUDGET_CALLS], all_of(c)->have[BUDGET_CALLS]));
+    double room = calls > 0 ? CALL_SMALLEST * calls : 0;
+    if (atomic_load(&c->blocked))
+        room = least(room, H2_HEADER_SIZE * stuck_room(c));
+    return (size_t)least((double)c->meter.left + READ_LEAST + room, READ_MAX);
 }
 
 /* The others have a turn when |c| has had one. Returns whether it has. */
@@ -413,7 +519,7 @@ int guard_before_read(struct guard_conn *c, size_t *room)
     struct guard_news news = {0};
     int64_t now = clock_mono_ns();
     pthread_mutex_lock(&guard.lock);
-    settle_sent(c);
+    settle_sent(c, now);
     int64_t wait = c->dead ? 0 : wait_of(c, now, &news);
     int rc = c->dead ? -ECONNRESET : wait ? -EAGAIN : 0;
     if (rc == -EAGAIN)
@@ -433,7 +539,7 @@ static void spend(struct guard_conn *c, enum budget_kind kind, double amount)
     enum guard_class class = guard_class_of(c);
     c->own.have[kind] -= amount;
     c->user->budget[class].have[kind] -= amount;
-    guard.all[class].have[kind] -= amount;
+    all_of(c)->have[kind] -= amount;
 }
 
 /* Charges |n| to |c|. */
@@ -445,12 +551,10 @@ static void charge(struct guard_conn *c, const struct h2_count *n, struct guard_
     spend(c, BUDGET_FRAMES, n->frames - n->costly - paid + (double)n->costly * COSTLY);
     spend(c, BUDGET_DATA, (double)n->data);
     c->turn += n->frames * TURN_FRAME;
-    if (atomic_load(&c->blocked)) {
-        double asked = n->calls + n->costly;
-        c->stuck += asked;
-        c->user->stuck += asked;
-        guard.stuck += asked;
-    }
+    if (atomic_load(&c->blocked))
+        stick(c, n->calls + n->costly);
+    if (n->endless)
+        kill_conn(c, RPC_GUARD_HEADERS, news);
     if (n->resets == 0 || guard_class_of(c) == GUARD_CONTROL)
         return;
     c->resets -= n->resets;
@@ -466,58 +570,64 @@ static struct guard_conn *find_random(const uint8_t *random)
     return c;
 }
 
-/* Keeps the beginning of a connection by TLS, which tells it from others when SSL_read is called for it.
- * Returns false when another connection has the same: that is no chance. */
-TSAN_IGNORED static bool keep_hello(struct guard_conn *c, const uint8_t *p, size_t n)
+/* |hello| is the beginning of a record. Whether it is a ServerHello, and not the one that only asks for
+ * another ClientHello (its random bytes are those of RFC 8446, section 4.1.3). */
+static bool is_server_hello(const uint8_t *hello)
 {
-    bool unique = true;
-    for (; n > 0 && c->hello_size < TLS_HELLO_SIZE; n--) {
-        c->hello[c->hello_size++] = *p++;
-        if (c->hello_size < TLS_HELLO_SIZE)
+    static const uint8_t retry[TLS_RANDOM_SIZE] = {
+        0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+        0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+    return hello[0] == TLS_HANDSHAKE && hello[TLS_HEADER_SIZE] == TLS_SERVER_HELLO &&
+           memcmp(hello + TLS_RANDOM_AT, retry, sizeof(retry)) != 0;
+}
+
+/* The random bytes of the ServerHello, which are ours and never the same twice, tell |c| when SSL_read is
+ * called for it. */
+static void know(struct guard_conn *c)
+{
+    struct guard_conn **bucket = &guard.by_random[guard_random_bucket(c->hello + TLS_RANDOM_AT)];
+    if (find_random(c->hello + TLS_RANDOM_AT))
+        return; /* nothing of it will be decrypted */
+    c->known = true;
+    c->next_random = *bucket;
+    *bucket = c;
+}
+
+/* Looks for the ServerHello in |n| bytes that have been sent, record by record. */
+TSAN_IGNORED static void look_for_hello(struct guard_conn *c, const uint8_t *p, size_t n)
+{
+    for (; n > 0 && !c->known; n--, p++) {
+        if (c->record_at < TLS_HELLO_SIZE)
+            c->hello[c->record_at] = *p;
+        c->record_at++;
+        if (c->record_at < TLS_HEADER_SIZE)
             continue;
-        struct guard_conn **bucket = &guard.by_random[guard_random_bucket(c->hello + TLS_RANDOM_AT)];
-        unique = !find_random(c->hello + TLS_RANDOM_AT);
-        c->next_random = *bucket;
-        *bucket = c;
+        if (c->record_at == TLS_HELLO_SIZE && is_server_hello(c->hello))
+            know(c);
+        else if (c->record_at == TLS_HEADER_SIZE + (uint32_t)(c->hello[3] << 8 | c->hello[4]))
+            c->record_at = 0;
     }
-    return unique;
 }
 
-/* Whether the random bytes of a ClientHello are where they should be: in its first record. What is no TLS at
- * all is left to OpenSSL, which takes it for nothing else. */
-static bool is_plain_hello(const struct guard_conn *c)
-{
-    static const struct {
-        uint8_t at, value;
-    } fixed[] = {{1, 3}, {5, 1}, {9, 3}};
-    if (c->hello_size == 0 || c->hello[0] != TLS_HANDSHAKE)
-        return true;
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-        if (c->hello_size > fixed[i].at && c->hello[fixed[i].at] != fixed[i].value)
-            return false;
-    }
-    return c->hello_size < 5 || c->hello[3] > 0 || c->hello[4] >= TLS_HELLO_SIZE - 5;
-}
-
-/* A record of TLS is decrypted when all of it has come: until then, the calls that may be in it are taken
- * from the budget. A handshake has none. */
+/* A record of TLS is decrypted when all of it has come: until then, calls that may be in it are taken from
+ * the budget, but not all that there is: it must be possible for the record to come. A handshake has none,
+ * and the payload of a frame that has begun neither. */
 static void reserve(struct guard_conn *c, size_t n)
 {
-    size_t free =
-        c->meter.preface == 0 && c->hidden < HANDSHAKE_BYTES ? HANDSHAKE_BYTES - (size_t)c->hidden : 0;
-    double calls = n > free ? (double)(n - free) / CALL_SMALLEST : 0;
+    uint64_t none = c->meter.preface == 0 ? HANDSHAKE_BYTES : c->meter.left;
+    uint64_t before = c->hidden > none ? c->hidden - none : 0;
+    uint64_t after = c->hidden + n > none ? c->hidden + n - none : 0;
+    double room = guard.budgets[GUARD_OWN][guard_class_of(c)][BUDGET_CALLS].burst / 2 - c->reserved;
+    double calls = least((double)(after - before) / CALL_HIDDEN, room > 0 ? room : 0);
     c->reserved += calls;
     spend(c, BUDGET_CALLS, calls);
 }
 
-static void count_hidden(struct guard_conn *c, const uint8_t *p, size_t n, struct guard_news *news)
+static void count_hidden(struct guard_conn *c, size_t n, struct guard_news *news)
 {
-    bool unique = keep_hello(c, p, n);
     reserve(c, n);
-    if (c->meter.preface > 0)
-        return;
     c->hidden += n;
-    if (!unique || !is_plain_hello(c) || c->hidden > HIDDEN_MAX)
+    if (c->hidden > HIDDEN_MAX)
         kill_conn(c, RPC_GUARD_BLIND, news);
 }
 
@@ -528,23 +638,20 @@ int guard_after_read(struct guard_conn *c, const struct iovec *iov, size_t n)
     pthread_mutex_lock(&guard.lock);
     spend(c, BUDGET_BYTES, (double)n);
     c->turn += (uint32_t)n;
-    for (; n > 0; iov++) {
-        size_t part = iov->iov_len < n ? iov->iov_len : n;
-        if (c->tls)
-            count_hidden(c, iov->iov_base, part, &news);
-        else
-            h2_meter_read(&c->meter, iov->iov_base, part, &found);
-        n -= part;
+    if (c->tls)
+        count_hidden(c, n, &news);
+    for (size_t part; n > 0 && !c->tls; iov++, n -= part) {
+        part = iov->iov_len < n ? iov->iov_len : n;
+        h2_meter_read(&c->meter, iov->iov_base, part, &found);
     }
-    if (!c->tls)
-        charge(c, &found, &news);
+    charge(c, &found, &news);
     int rc = c->dead ? -ECONNRESET : 0;
     pthread_mutex_unlock(&guard.lock);
     guard_tell(&news);
     return rc;
 }
 
-void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n)
+bool guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n)
 {
     struct guard_news news = {0};
     struct h2_count found = {0};
@@ -553,17 +660,28 @@ void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain
     if (c) {
         spend(c, BUDGET_CALLS, -c->reserved);
         c->reserved = 0;
+        c->hidden = 0;
         h2_meter_read(&c->meter, plain, n, &found);
         charge(c, &found, &news);
     }
+    bool lives = c && !c->dead;
     pthread_mutex_unlock(&guard.lock);
     guard_tell(&news);
+    return lives;
 }
 
-void guard_after_send(struct guard_conn *c, size_t asked, size_t sent)
+void guard_after_send(struct guard_conn *c, const struct iovec *iov, size_t asked, size_t sent)
 {
     atomic_fetch_add_explicit(&c->sent, sent, memory_order_relaxed);
     bool blocked = sent < asked;
     if (atomic_load_explicit(&c->blocked, memory_order_relaxed) != blocked)
         atomic_store(&c->blocked, blocked);
+    if (!c->tls || atomic_load_explicit(&c->known, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&guard.lock);
+    for (size_t part; sent > 0; iov++, sent -= part) {
+        part = iov->iov_len < sent ? iov->iov_len : sent;
+        look_for_hello(c, iov->iov_base, part);
+    }
+    pthread_mutex_unlock(&guard.lock);
 }

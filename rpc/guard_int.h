@@ -13,8 +13,9 @@
 #include "rpc/guard.h"
 #include "rpc/h2_meter.h"
 
-/* The beginning of a TLS connection up to the random bytes of its ClientHello: a record header (5 bytes), a
- * handshake header (4), the version (2), then 32 random bytes (RFC 8446, sections 5.1, 4 and 4.1.2). */
+/* The beginning of a TLS record with a ServerHello: a record header (5 bytes), a handshake header (4), the
+ * version (2), then 32 random bytes (RFC 8446, sections 5.1, 4 and 4.1.3). */
+#define TLS_HEADER_SIZE 5
 #define TLS_RANDOM_AT   11
 #define TLS_RANDOM_SIZE 32
 #define TLS_HELLO_SIZE  (TLS_RANDOM_AT + TLS_RANDOM_SIZE)
@@ -42,17 +43,20 @@ struct guard_conn {
     uint64_t cookie; /* SO_COOKIE; 0: unknown */
     struct guard_user *user;
     enum quota_rank rank;
+    unsigned weight; /* in QUOTA_CONNECTIONS */
     bool tls;
     struct h2_meter meter;
     struct budget own;
     double resets;    /* that may come */
     double credit;    /* frames that follow from what was sent to it, and cost nothing */
-    double stuck;     /* frames that ask for an answer, since answers cannot be written */
-    int64_t stuck_ns; /* since when there are too many of them; 0: there are not */
-    int64_t hot_ns;   /* since when it, or its user, is over a budget; 0: it is not */
+    double stuck;     /* frames that ask for an answer, while answers cannot be written */
+    int64_t stuck_ns; /* when something was written last, or the first of them came */
+    struct guard_conn *next_stuck, *previous_stuck; /* while there are some */
+    int64_t hot_ns; /* since when it, or its user, is over a budget; 0: it is not */
     uint64_t sent_seen;
     uint32_t turn; /* how much has been read since others had a turn */
     bool dead;
+    bool light; /* its user asks little */
 
     _Atomic uint64_t sent; /* bytes; by any thread, as is the next one */
     _Atomic bool blocked;  /* the socket takes no more at the moment */
@@ -66,11 +70,12 @@ struct guard_conn {
     int64_t wake_ns;
     struct guard_conn *next_paused, *previous_paused;
 
-    /* TLS */
-    uint8_t hello[TLS_HELLO_SIZE];
-    uint8_t hello_size;
-    uint64_t hidden; /* bytes that have come before something was decrypted */
-    double reserved; /* calls that may be in what was read and is not decrypted yet */
+    /* TLS. What is sent begins with records in the clear, until the ServerHello has been seen. */
+    uint8_t hello[TLS_HELLO_SIZE]; /* the beginning of the record that is being sent */
+    uint32_t record_at;            /* how much of it has been sent */
+    _Atomic bool known; /* |hello| is the ServerHello, whose random bytes no other connection has */
+    uint64_t hidden;    /* bytes that have come since something was decrypted */
+    double reserved;    /* calls that may be in them, taken from the budgets */
     struct guard_conn *next_random, *next_address;
     char address[RPC_ADDRESS_MAX];
 };
@@ -89,13 +94,16 @@ struct guard {
     struct rpc_guard_limits limits;
     struct budget_limit budgets[GUARD_LEVELS][GUARD_CLASSES][BUDGET_KINDS];
     struct budget all[GUARD_CLASSES];
+    struct budget light; /* of all users without control that ask little */
     double stuck;
     struct guard_user *users[GUARD_BUCKETS];
     size_t n_users, n_idle;
     struct guard_conn *by_random[GUARD_BUCKETS];
     struct guard_conn *by_address[GUARD_BUCKETS];
     struct guard_conn *paused;
-    int64_t trim_ns; /* when memory is to be given back; 0: not */
+    struct guard_conn *stuck_conns; /* whose |stuck| is not 0 */
+    uint64_t ended;                 /* connections */
+    int64_t trim_ns;                /* when memory is to be given back; 0: not */
     struct rpc_guard_stats stats;
     bool stopping;
 };
@@ -132,11 +140,12 @@ int guard_before_read(struct guard_conn *c, size_t *room);
 /* |n| bytes have been read into |iov|. Returns 0 or -ECONNRESET: they must not be looked at. */
 int guard_after_read(struct guard_conn *c, const struct iovec *iov, size_t n);
 
-/* Of |asked| bytes, |sent| were taken (0: none). */
-void guard_after_send(struct guard_conn *c, size_t asked, size_t sent);
+/* Of |asked| bytes at |iov|, |sent| were taken (0: none). */
+void guard_after_send(struct guard_conn *c, const struct iovec *iov, size_t asked, size_t sent);
 
-/* |n| bytes of the TLS connection whose ClientHello had |random| have been decrypted. */
-void guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n);
+/* |n| bytes of the TLS connection whose ServerHello had |random| have been decrypted. Returns false when
+ * there is no such one: nobody may have them. */
+bool guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n);
 
 /* ---- Between guard.c and guard_flow.c; the lock is held ---- */
 
@@ -153,6 +162,9 @@ static inline enum guard_class guard_class_of(const struct guard_conn *c)
     return c->rank == QUOTA_CONTROL ? GUARD_CONTROL : GUARD_OTHERS;
 }
 
+/* Has memory given back when all has been quiet for a moment. */
+void guard_trim_soon(void);
+
 /* Sets all budgets by |guard.limits|. */
 void guard_set_budgets(void);
 
@@ -167,6 +179,9 @@ void guard_flow_begin(struct guard_conn *c, int64_t now_ns);
 
 /* |c| goes: ends its pause, and takes back what it counts elsewhere. */
 void guard_flow_end(struct guard_conn *c);
+
+/* Nothing is counted any more of answers that |c| has not read. */
+void guard_flow_unstick(struct guard_conn *c);
 
 /* Ends the pause of |c| soon, if it is in one. */
 void guard_resume(struct guard_conn *c);

@@ -12,6 +12,7 @@
 
 #define WAIT_NS  (2 * NS_PER_S)
 #define PAUSE_NS (10 * NS_PER_MS)
+#define TRIES    3
 
 /* What a client says first (RFC 9113, section 3.4), and a PING. */
 static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -85,8 +86,8 @@ static int prove(const int fds[2], struct err *e)
     if (!was_counted(fds[1]))
         return err_set(e, ERR_UNSUPPORTED,
                        "gRPC does not read by the program's recvmsg, sendmsg and epoll_ctl");
-    use_up(fds[1]);
     int64_t began = clock_mono_ns();
+    use_up(fds[1]);
     rc = say(fds[0], ping, sizeof(ping) - 1);
     if (rc == 0)
         rc = wait_for_pong(fds[0], &meter, until);
@@ -109,7 +110,7 @@ static int wait_closed(int fd, struct err *e)
     return 0;
 }
 
-int rpc_guard_prove(struct rpc_server *s, struct err *e)
+static int try_to_prove(struct rpc_server *s, struct err *e)
 {
     static const struct rpc_peer peer = {.user = "the daemon itself", .text = "the daemon itself"};
     int fds[2];
@@ -123,8 +124,15 @@ int rpc_guard_prove(struct rpc_server *s, struct err *e)
         close(fds[1]);
     }
     close(fds[0]);
-    if (rc == 0)
-        rc = wait_closed(fds[1], e);
+    return rc ? rc : wait_closed(fds[1], e);
+}
+
+int rpc_guard_prove(struct rpc_server *s, struct err *e)
+{
+    /* A machine that is very busy may take the CPU away in the middle: that proves nothing. */
+    int rc = try_to_prove(s, e);
+    for (int i = 1; i < TRIES && rc; i++)
+        rc = try_to_prove(s, e);
     if (rc)
         guard.failure = *e;
     pthread_mutex_lock(&guard.lock);

@@ -4,21 +4,22 @@
 
 #define FLAG_ACK 0x1 /* of SETTINGS and PING */
 
-static void count(const struct h2_meter *m, struct h2_count *c)
+static void count(struct h2_meter *m, struct h2_count *c)
 {
     bool ack = m->header[4] & FLAG_ACK;
     c->frames++;
     switch (m->type) {
     case H2_HEADERS:
         c->calls++;
+        m->block = m->parts = 0;
         break;
     case H2_RST_STREAM:
         c->resets++;
         break;
-    case H2_DATA:
-        c->data += m->left;
-        break;
     case H2_CONTINUATION:
+        c->endless |= ++m->parts > H2_PARTS_MAX;
+        break;
+    case H2_DATA:
         break;
     case H2_WINDOW_UPDATE:
         c->answers++;
@@ -52,6 +53,10 @@ TSAN_IGNORED void h2_meter_read(struct h2_meter *m, const uint8_t *p, size_t n, 
         } else if (m->left > 0) {
             step = least(m->left, n);
             m->left -= (uint32_t)step;
+            if (m->type == H2_DATA)
+                c->data += step;
+            else if (m->type == H2_HEADERS || m->type == H2_CONTINUATION)
+                c->endless |= (m->block += (uint32_t)step) > H2_BLOCK_MAX;
         } else {
             step = 1;
             m->header[m->head++] = *p;

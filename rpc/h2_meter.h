@@ -13,6 +13,12 @@
 #define H2_PREFACE_SIZE 24
 #define H2_HEADER_SIZE  9
 
+/* A header block of ours has at most METADATA_MAX bytes (rpc/face.c) and comes in one frame, or two. gRPC
+ * keeps what it has not understood of a block that goes on, without a bound, and reads all of it again with
+ * each frame. */
+#define H2_BLOCK_MAX 16384
+#define H2_PARTS_MAX 8
+
 /* Frame types (RFC 9113, section 6). */
 enum h2_type {
     H2_DATA,
@@ -32,11 +38,14 @@ struct h2_meter {
     uint8_t preface; /* bytes of it that have come */
     uint8_t head;    /* bytes of the frame header that have come */
     uint8_t header[H2_HEADER_SIZE];
-    uint8_t type;  /* of the frame whose payload comes */
-    uint32_t left; /* bytes of that payload that are to come */
+    uint8_t type;   /* of the frame whose payload comes */
+    uint8_t parts;  /* CONTINUATIONs of the header block that comes, and */
+    uint32_t block; /* its bytes so far */
+    uint32_t left;  /* bytes of that payload that are to come */
 };
 
-/* What was counted. A frame counts when its header is complete. */
+/* What was counted. A frame counts when its header is complete, its payload as it comes: what a header says
+ * of its length is not to be believed. */
 struct h2_count {
     uint32_t frames;  /* all of them */
     uint32_t calls;   /* HEADERS: each may begin a call */
@@ -45,7 +54,9 @@ struct h2_count {
                          and acknowledgements of PING and SETTINGS */
     uint32_t costly;  /* frames that gRPC answers, or that no client of ours needs: SETTINGS, PING, PRIORITY,
                          PUSH_PROMISE, GOAWAY and unknown ones */
-    uint64_t data;    /* bytes of payload of DATA */
+    uint64_t data;    /* bytes of payload of DATA that have come */
+    bool
+        endless; /* a header block was longer than H2_BLOCK_MAX, or in more than H2_PARTS_MAX CONTINUATIONs */
 };
 
 /* Goes over |n| bytes at |p| and adds what is in them to |c|. */

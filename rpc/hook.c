@@ -75,7 +75,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     size_t asked = 0;
     for (size_t i = 0; i < m->msg_iovlen; i++)
         asked += m->msg_iov[i].iov_len;
-    guard_after_send(c, asked, n > 0 ? (size_t)n : 0);
+    guard_after_send(c, m->msg_iov, asked, n > 0 ? (size_t)n : 0);
     errno = error;
     return n;
 }
@@ -119,10 +119,12 @@ HOOK int SSL_read(SSL *ssl, void *buffer, int size)
         atomic_store(&next, function);
     }
     int n = function(ssl, buffer, size);
+    if (n <= 0 || !atomic_load(&guard_conns))
+        return n;
     uint8_t random[TLS_RANDOM_SIZE];
-    if (n > 0 && SSL_get_client_random(ssl, random, sizeof(random)) == sizeof(random))
-        guard_decrypted(random, buffer, (size_t)n);
-    return n;
+    bool known = SSL_get_server_random(ssl, random, sizeof(random)) == sizeof(random) &&
+                 guard_decrypted(random, buffer, (size_t)n);
+    return known ? n : -1; /* gRPC takes that for the end of the connection */
 }
 
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -219,7 +219,8 @@ void rpc_server_expect_no_more(struct rpc_call *call);
 /* The stream |call| is open: if the server stops already, it is finished now. */
 void rpc_server_opened(struct rpc_call *call);
 
-/* Ends a stream since the server stops, if it is open; nothing for other calls, which end by themselves. */
+/* Ends a stream since the server stops, if it is open, and a call whose request has not come; nothing for
+ * other calls, which end by themselves. */
 void rpc_call_goodbye(struct rpc_call *call);
 
 #endif

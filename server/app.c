@@ -20,10 +20,11 @@
 #include "server/services.h"
 #include "server/watchdog.h"
 
-#define RPC_THREADS     2
-#define REQUEST_MAX     (64 * 1024) /* bytes of a request */
-#define HUB_QUEUE_BYTES (64 * 1024 * 1024)
-#define POOL_KEEP       32 /* unused batches kept for the next poll */
+#define RPC_THREADS       2
+#define REQUEST_MAX       (64 * 1024) /* bytes of a request */
+#define HUB_QUEUE_BYTES   (64 * 1024 * 1024)
+#define OTHER_DESCRIPTORS 64 /* that are no connections */
+#define POOL_KEEP         32 /* unused batches kept for the next poll */
 
 /* Clients are given so long to take what is queued for them, half of it before the rest is dropped; after
  * STOP_NS they are left behind, and after EXIT_NS the process ends whatever else still holds it. */
@@ -46,9 +47,14 @@ static struct nswatch_options watch_options(const struct config *c)
 static struct rpc_guard_limits guard_limits(const struct config *c)
 {
     struct bounds bounds;
+    struct rlimit limit;
     bounds_read(c, &bounds);
-    return (struct rpc_guard_limits){.connections = bounds.of[QUOTA_CONNECTIONS],
-                                     .calls_rate = c->calls_rate_max};
+    struct quota_bound *connections = &bounds.of[QUOTA_CONNECTIONS];
+    /* More of them than there are descriptors for would leave none for root. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 2 * OTHER_DESCRIPTORS &&
+        connections->max > limit.rlim_cur - OTHER_DESCRIPTORS)
+        connections->max = limit.rlim_cur - OTHER_DESCRIPTORS;
+    return (struct rpc_guard_limits){.connections = *connections, .calls_rate = c->calls_rate_max};
 }
 
 static int check(void *arg, const struct config *new, struct err *e)

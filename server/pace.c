@@ -11,6 +11,10 @@
 #include "server/schedule.h"
 #include "server/subscriber.h"
 
+/* A reader that asks for one poll after the other makes this many a second at most: every stream gets the
+ * rows of all polls, and has to read them. */
+#define READERS_NS (25 * NS_PER_MS)
+
 struct pace {
     pthread_mutex_t schedule_lock; /* guards the next three; taken before a subscriber's lock */
     struct schedule schedule;
@@ -29,6 +33,7 @@ struct pace *pace_new(const struct config *config, int64_t now_ns)
     pthread_mutex_init(&p->cost_lock, NULL);
     schedule_init(&p->schedule, config->poll_frequency, (uint64_t)now_ns ^ (uint64_t)getpid() << 32);
     schedule_set_jitter(&p->schedule, config->poll_jitter_pct);
+    schedule_set_readers(&p->schedule, READERS_NS);
     schedule_set_loops(&p->schedule, config->max_loops);
     p->max_cpu_percent = config->max_cpu_percent;
     return p;

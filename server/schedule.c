@@ -93,10 +93,16 @@ uint64_t schedule_request_held(struct schedule *s, int64_t now_ns)
     return s->last_id + 1;
 }
 
+void schedule_set_readers(struct schedule *s, int64_t interval_ns)
+{
+    s->readers_ns = interval_ns;
+}
+
 /* When the requests that are held back are due; INT64_MAX: there are none. */
 static int64_t held_due_ns(const struct schedule *s)
 {
-    return s->held ? s->begun_ns + s->stretch_ns : INT64_MAX;
+    int64_t least = s->stretch_ns > s->readers_ns ? s->stretch_ns : s->readers_ns;
+    return s->held ? s->begun_ns + least : INT64_MAX;
 }
 
 /* The requests that were held back are served now. Returns for how long they were: 0 when the poll could not
@@ -159,7 +165,7 @@ bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *beg
     bool regular = now_ns >= regular_ns(s);
     bool burst = s->burst_left && now_ns >= s->burst_due_ns;
     if (!regular && !burst && !s->requested && now_ns < held_due_ns(s)) {
-        s->deferred = s->held;
+        s->deferred = s->held && s->stretch_ns > s->readers_ns;
         return false;
     }
     *begin = (struct stream_begin){.poll_id = s->last_id + 1, .trigger = reason(s, burst)};

@@ -19,6 +19,7 @@ struct schedule {
     uint64_t random;     /* state of the generator, never 0 */
     uint32_t loops_left; /* regular polls to come, when |limited| */
     bool limited;
+    int64_t readers_ns;   /* least time between the begins of polls that readers ask for */
     int64_t stretch_ns;   /* the governor's least interval, 0: none */
     int64_t begun_ns;     /* when the last poll began */
     int64_t ended_ns;     /* and ended */
@@ -53,6 +54,10 @@ void schedule_set_jitter(struct schedule *s, unsigned percent);
 
 /* |count| more regular polls from now on; 0: no limit. */
 void schedule_set_loops(struct schedule *s, uint32_t count);
+
+/* Polls that readers ask for begin at least |interval_ns| after the last poll: all others get the rows of
+ * them, too. */
+void schedule_set_readers(struct schedule *s, int64_t interval_ns);
 
 /* The governor's word: regular polls, and polls by schedule_request_held, are to begin at least |interval_ns|
  * after the poll before from now on, 0: as the frequency says, and as soon as possible. Bursts and

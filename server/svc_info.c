@@ -83,6 +83,9 @@ static void fill_cost(struct app *app, const struct poller_stats *polls, struct 
     cost->last_socket_cpu_ns = polls->last.sockets ? polls->last_cpu_ns / polls->last.sockets : 0;
 }
 
+/* Streams that are told one by one, oldest first: an answer has a bound. */
+#define SUBSCRIBERS_MAX 128
+
 #define LIMITS   11
 #define REFUSALS (4 + RPC_GUARD_REASONS)
 
@@ -201,11 +204,12 @@ int svc_status_get(void *arg, const struct rpc_request *request, struct buf *rep
         return rc;
     size_t n;
     struct subscriber **refs = hub_subscribers(app_hub(arg), &n);
-    struct status_subscriber *list = calloc(n ? n : 1, sizeof(*list));
+    size_t told = n < SUBSCRIBERS_MAX ? n : SUBSCRIBERS_MAX;
+    struct status_subscriber *list = calloc(told ? told : 1, sizeof(*list));
     rc = -ENOMEM;
     if (list) {
-        list_subscribers(refs, n, list);
-        rc = encode_status(arg, reply, &polls, list, n);
+        list_subscribers(refs, told, list);
+        rc = encode_status(arg, reply, &polls, list, told);
     }
     for (size_t i = 0; i < n; i++)
         subscriber_unref(refs[i]);

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "lib/log.h"
+#include "rpc/guard.h"
 #include "rpc/msg_stream.h"
 #include "server/app.h"
 #include "server/services.h"
@@ -122,6 +123,8 @@ static void stream_closed(void *arg, struct rpc_call *call)
     struct subscriber_stats stats;
     subscriber_stats(s, &stats);
     subscriber_close(s);
+    if (stats.queued > 0)
+        rpc_guard_trim();
     hub_unsubscribe(app_hub(arg), s);
     log_debug("stream", "subscriber %llu: gone, %llu rows delivered, %llu lost",
               (unsigned long long)subscriber_options(s)->id, (unsigned long long)stats.delivered,

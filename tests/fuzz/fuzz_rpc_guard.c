@@ -1,5 +1,6 @@
-/* What a client sends, as the guard reads it: any bytes, cut anywhere, in plaintext, as the beginning of TLS
- * and as what was decrypted. The first byte chooses; of the others, each piece has its length before it. */
+/* What a client sends and is sent, as the guard sees it: any bytes, cut anywhere, in plaintext, as records of
+ * TLS and as what was decrypted. The first byte chooses; of the others, each piece has its length before it.
+ */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -54,10 +55,14 @@ static bool read_piece(struct guard_conn *c, const uint8_t *piece, size_t n, uin
         abort();
     if (rc == -ECONNRESET)
         return false;
+    const struct iovec whole = {.iov_base = (void *)(uintptr_t)piece, .iov_len = n};
     if (how & BLOCKED)
-        guard_after_send(c, n + 1, n);
-    if (how & DECRYPT && c->hello_size == TLS_HELLO_SIZE) {
-        guard_decrypted(c->hello + TLS_RANDOM_AT, piece, n);
+        guard_after_send(c, &whole, n + 1, n);
+    if (how & DECRYPT && c->known) {
+        uint8_t random[TLS_RANDOM_SIZE];
+        memcpy(random, c->hello + TLS_RANDOM_AT, sizeof(random));
+        if (!guard_decrypted(random, piece, n))
+            abort();
         return true;
     }
     const struct iovec iov[2] = {{.iov_base = (void *)(uintptr_t)piece, .iov_len = n / 2},
@@ -82,7 +87,8 @@ static void compare_cuts(const uint8_t *data, size_t size)
         a.costly != b.costly || a.data != b.data || whole.left != cut.left || whole.head != cut.head ||
         whole.preface != cut.preface)
         abort();
-    if (a.frames > size / H2_HEADER_SIZE || a.calls + a.resets + a.answers + a.costly > a.frames)
+    if (a.frames > size / H2_HEADER_SIZE || a.data > size ||
+        a.calls + a.resets + a.answers + a.costly > a.frames)
         abort();
 }
 

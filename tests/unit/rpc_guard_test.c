@@ -4,6 +4,7 @@
 #include "rpc_test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -83,6 +84,13 @@ static int take_frames(struct guard_conn *c, uint8_t type, size_t n)
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = take(c, frame, sizeof(frame));
     return rc;
+}
+
+/* As if |sent| of |asked| bytes had been written. */
+static void write_some(struct guard_conn *c, size_t asked, size_t sent)
+{
+    const struct iovec nothing = {0};
+    guard_after_send(c, &nothing, asked, sent);
 }
 
 static int may_read(struct guard_conn *c)
@@ -286,7 +294,7 @@ static void test_closed_when_it_goes_on(void **state)
 {
     (void)state;
     begin(10);
-    char much[20000] = {0};
+    char much[40000] = {0};
     struct pair p = open_pair(&alice, QUOTA_LOCAL);
     assert_int_equal(take_frames(p.conn, H2_HEADERS, 10 * RATE), 0);
     assert_int_equal(may_read(p.conn), -EAGAIN);
@@ -306,13 +314,13 @@ static void test_unread(void **state)
     (void)state;
     begin(10);
     struct pair p = open_pair(&alice, QUOTA_LOCAL);
-    guard_after_send(p.conn, 100, 50);
+    write_some(p.conn, 100, 50);
     assert_int_equal(take_frames(p.conn, H2_HEADERS, 299), 0);
     p.conn->turn = 0;
     assert_int_equal(may_read(p.conn), 0);
     assert_int_equal(take_frames(p.conn, H2_HEADERS, 2), 0);
     assert_int_equal(may_read(p.conn), -EAGAIN);
-    guard_after_send(p.conn, 100000, 10000);
+    write_some(p.conn, 100000, 10000);
     assert_int_equal(may_read(p.conn), 0);
     assert_int_equal(take_frames(p.conn, H2_HEADERS, 20), 0);
     assert_int_equal(may_read(p.conn), -EAGAIN);
@@ -323,10 +331,10 @@ static void test_unread(void **state)
     assert_true(guard.stuck == 0);
     /* All is written: nothing is counted any more. */
     p = open_pair(&alice, QUOTA_LOCAL);
-    guard_after_send(p.conn, 100, 50);
+    write_some(p.conn, 100, 50);
     assert_int_equal(take_frames(p.conn, H2_PING, 10), 0);
-    assert_true(p.conn->stuck == 10);
-    guard_after_send(p.conn, 50, 50);
+    assert_true(p.conn->stuck > 9.9 && p.conn->stuck <= 10); /* less what was sent */
+    write_some(p.conn, 50, 50);
     (void)may_read(p.conn);
     assert_true(p.conn->stuck == 0);
     close_pair(&p);
@@ -340,7 +348,7 @@ static void test_reader(void **state)
     begin(10);
     struct pair p = open_pair(&alice, QUOTA_LOCAL);
     for (int i = 0; i < 100; i++) {
-        guard_after_send(p.conn, 2000000, 2000000);
+        write_some(p.conn, 2000000, 2000000);
         p.conn->turn = 0;
         assert_int_equal(may_read(p.conn), 0);
         assert_int_equal(take_frames(p.conn, H2_WINDOW_UPDATE, 900), 0);
@@ -350,14 +358,80 @@ static void test_reader(void **state)
     end();
 }
 
+/* A user that reads no answers stops itself, not those whose sockets are full as well. */
+static void test_unread_of_others(void **state)
+{
+    (void)state;
+    begin(40);
+    struct pair p[10];
+    for (size_t i = 0; i < 10; i++) {
+        p[i] = open_pair(&alice, QUOTA_LOCAL);
+        write_some(p[i].conn, 100, 50);
+        while (may_read(p[i].conn) == 0)
+            assert_int_equal(take_frames(p[i].conn, H2_HEADERS, 10), 0);
+        p[i].conn->own.have[BUDGET_CALLS] = p[i].conn->user->budget[GUARD_OTHERS].have[BUDGET_CALLS] =
+            RATE / 2.0;
+        guard.all[GUARD_OTHERS].have[BUDGET_CALLS] = guard.light.have[BUDGET_CALLS] = RATE;
+    }
+    assert_true(p[0].conn->user->stuck <= RATE / 2.0 + 10 * 40);
+    struct pair slow = open_pair(&bob, QUOTA_REMOTE);
+    struct pair control = open_pair(&alice, QUOTA_CONTROL);
+    write_some(slow.conn, 100, 50);
+    write_some(control.conn, 100, 50);
+    assert_int_equal(take_frames(slow.conn, H2_PING, 5), 0);
+    assert_int_equal(take_frames(control.conn, H2_PING, 5), 0);
+    slow.conn->stuck_ns -= 30 * NS_PER_S;
+    assert_int_equal(may_read(slow.conn), 0);
+    assert_int_equal(may_read(control.conn), 0);
+    /* Those that send nothing more are closed all the same. */
+    pthread_mutex_lock(&guard.lock);
+    for (size_t i = 0; i < 10; i++)
+        p[i].conn->stuck_ns -= 30 * NS_PER_S;
+    pthread_mutex_unlock(&guard.lock);
+    struct rpc_guard_stats stats;
+    for (int i = 0; i < 500; i++) {
+        rpc_guard_stats(&stats);
+        if (stats.closed[RPC_GUARD_UNREAD] >= 3)
+            break;
+        poll(NULL, 0, 10);
+    }
+    assert_in_range(stats.closed[RPC_GUARD_UNREAD], 3, 10);
+    assert_false(slow.conn->dead);
+    for (size_t i = 0; i < 10; i++)
+        close_pair(&p[i]);
+    close_pair(&slow);
+    close_pair(&control);
+    assert_true(guard.stuck < 0.001 && !guard.stuck_conns);
+    end();
+}
+
+/* What a frame header says of the length costs nothing by itself. */
+static void test_announced_length(void **state)
+{
+    (void)state;
+    static const uint8_t huge[] = {0xff, 0xff, 0xff, H2_DATA, 0, 0, 0, 0, 1};
+    begin(10);
+    struct pair p = open_pair(&alice, QUOTA_LOCAL);
+    assert_int_equal(take_frames(p.conn, H2_SETTINGS, 1), 0);
+    assert_int_equal(take(p.conn, huge, sizeof(huge)), 0);
+    assert_true(p.conn->own.have[BUDGET_DATA] > 9e5);
+    struct pair other = open_pair(&bob, QUOTA_REMOTE);
+    assert_int_equal(may_read(other.conn), 0);
+    close_pair(&p);
+    close_pair(&other);
+    end();
+}
+
 /* ---- TLS ---- */
 
-/* A ClientHello that begins with the record header, with |first| in its random bytes. */
-static void make_hello(uint8_t out[600], uint8_t first)
+/* A record of |type| with a handshake message of |kind| and |size| bytes, |fill| in it. Returns the length of
+ * all. */
+static size_t make_record(uint8_t *out, uint8_t type, uint8_t kind, uint8_t fill, size_t size)
 {
-    static const uint8_t head[TLS_RANDOM_AT] = {22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3};
-    memset(out, first, 600);
-    memcpy(out, head, sizeof(head));
+    const uint8_t head[] = {type, 3, 3, (uint8_t)(size >> 8), (uint8_t)size, kind, 0, 0, 90, 3, 3};
+    memset(out, fill, size + TLS_HEADER_SIZE);
+    memcpy(out, head, size + TLS_HEADER_SIZE < sizeof(head) ? size + TLS_HEADER_SIZE : sizeof(head));
+    return size + TLS_HEADER_SIZE;
 }
 
 static struct pair open_tls(const struct rpc_peer *peer)
@@ -367,68 +441,111 @@ static struct pair open_tls(const struct rpc_peer *peer)
     return p;
 }
 
+/* As if |n| bytes had been written, |step| at a time. */
+static void write_all(struct guard_conn *c, const uint8_t *data, size_t n, size_t step)
+{
+    for (size_t at = 0; at < n; at += step) {
+        const struct iovec iov = {.iov_base = (void *)(uintptr_t)(data + at), .iov_len = n - at};
+        guard_after_send(c, &iov, n - at, n - at < step ? n - at : step);
+    }
+}
+
+static const uint8_t plain[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\1\0\0\0\0\1";
+
+static bool decrypted(uint8_t random_byte, const uint8_t *data, size_t n)
+{
+    uint8_t random[TLS_RANDOM_SIZE];
+    memset(random, random_byte, sizeof(random));
+    return guard_decrypted(random, data, n);
+}
+
+/* A connection is told by the random bytes of the ServerHello that it was sent, whatever else was sent
+ * before, and however it was cut. */
 static void test_tls(void **state)
 {
     (void)state;
+    uint8_t out[1000];
     begin(10);
-    uint8_t hello[600];
     struct pair p[2] = {open_tls(&alice), open_tls(&bob)};
     for (uint8_t i = 0; i < 2; i++) {
-        make_hello(hello, (uint8_t)(100 + i));
-        for (size_t at = 0; at < sizeof(hello); at += 7) /* in pieces */
-            assert_int_equal(take(p[i].conn, hello + at, sizeof(hello) - at < 7 ? sizeof(hello) - at : 7), 0);
+        size_t n = make_record(out, 20, 1, 7, 1);  /* short, and of another type */
+        n += make_record(out + n, 22, 11, 8, 300); /* of another kind */
+        n += make_record(out + n, 22, 2, (uint8_t)(100 + i), 122);
+        n += make_record(out + n, 22, 2, 9, 122); /* a further one is not looked at */
+        write_all(p[i].conn, out, n, i ? 1 : 50);
+        assert_true(p[i].conn->known);
     }
-    uint8_t random[TLS_RANDOM_SIZE];
-    memset(random, 101, sizeof(random));
-    static const uint8_t plain[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\1\0\0\0\0\1";
-    guard_decrypted(random, plain, sizeof(plain) - 1);
+    assert_true(decrypted(101, plain, sizeof(plain) - 1));
     assert_int_equal(p[0].conn->meter.preface, 0);
     assert_int_equal(p[1].conn->meter.preface, H2_PREFACE_SIZE);
     assert_true(p[1].conn->own.have[BUDGET_CALLS] == RATE / 2.0 - 1);
-    memset(random, 99, sizeof(random));
-    guard_decrypted(random, plain, sizeof(plain) - 1); /* nobody's */
+    assert_false(decrypted(99, plain, sizeof(plain) - 1)); /* nobody's */
+    assert_false(decrypted(9, plain, sizeof(plain) - 1));
     for (size_t i = 0; i < 2; i++)
         close_pair(&p[i]);
+    assert_false(decrypted(101, plain, sizeof(plain) - 1));
     end();
 }
 
-/* What does not begin with a ClientHello in one piece, has the random bytes of another connection, or stays
- * dark, is closed. */
-static void test_tls_blind(void **state)
+/* A ServerHello that asks for another ClientHello is none yet; one with the random bytes of another
+ * connection never is. */
+static void test_tls_hello_again(void **state)
 {
     (void)state;
-    uint8_t hello[600];
-    char dark[8192] = {0};
+    static const uint8_t retry[TLS_RANDOM_SIZE] = {
+        0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+        0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+    uint8_t out[1000];
+    begin(10);
+    struct pair a = open_tls(&alice);
+    struct pair b = open_tls(&bob);
+    size_t n = make_record(out, 22, 2, 1, 90);
+    memcpy(out + TLS_RANDOM_AT, retry, sizeof(retry));
+    write_all(a.conn, out, n, n);
+    assert_false(a.conn->known);
+    n = make_record(out, 22, 2, 5, 90);
+    write_all(a.conn, out, n, n);
+    assert_true(a.conn->known);
+    write_all(b.conn, out, n, n);
+    assert_false(b.conn->known);
+    assert_true(decrypted(5, plain, sizeof(plain) - 1));
+    assert_int_equal(a.conn->meter.preface, H2_PREFACE_SIZE);
+    close_pair(&b);
+    assert_true(decrypted(5, plain, sizeof(plain) - 1));
+    close_pair(&a);
+    end();
+}
+
+/* What stays dark is closed; a record that has not come as a whole takes no more than half of a budget, and
+ * gives it back. */
+static void test_tls_dark(void **state)
+{
+    (void)state;
+    uint8_t out[200];
+    char dark[16384] = {0};
     begin(10);
     struct pair p = open_tls(&alice);
-    assert_int_equal(take(p.conn, "PRI * HTTP/2.0\r\n\r\n", 18), 0); /* no TLS: OpenSSL sees to that */
-    close_pair(&p);
-    make_hello(hello, 1);
-    hello[5] = 2; /* another message first */
-    p = open_tls(&alice);
-    assert_int_equal(take(p.conn, hello, sizeof(hello)), -ECONNRESET);
+    int rc = 0;
+    size_t n = 0;
+    for (; n < 1000000 && rc == 0; n += sizeof(dark))
+        rc = take(p.conn, dark, sizeof(dark));
+    assert_int_equal(rc, -ECONNRESET);
+    assert_in_range(n, 65536, 100000);
     assert_closed(&p, RPC_GUARD_BLIND);
     close_pair(&p);
-    end();
-
-    begin(10);
-    make_hello(hello, 1);
-    hello[3] = 0;
-    hello[4] = 20; /* the record ends before the random bytes do */
-    p = open_tls(&alice);
-    assert_int_equal(take(p.conn, hello, sizeof(hello)), -ECONNRESET);
+    p = open_tls(&bob);
+    write_all(p.conn, out, make_record(out, 22, 2, 3, 90), 200);
+    assert_int_equal(take(p.conn, dark, 3000), 0); /* a handshake */
+    assert_true(p.conn->reserved == 0);
+    assert_int_equal(take(p.conn, dark, sizeof(dark)), 0);
+    assert_true(p.conn->reserved > 100 && p.conn->reserved <= RATE / 4.0);
+    assert_true(p.conn->own.have[BUDGET_CALLS] == RATE / 2.0 - p.conn->reserved);
+    assert_int_equal(take(p.conn, dark, sizeof(dark)), 0);
+    assert_true(p.conn->reserved <= RATE / 4.0);
+    assert_true(decrypted(3, plain, sizeof(plain) - 1));
+    assert_true(p.conn->reserved == 0);
+    assert_true(p.conn->own.have[BUDGET_CALLS] == RATE / 2.0 - 1);
     close_pair(&p);
-    struct pair first = open_tls(&alice);
-    struct pair second = open_tls(&bob);
-    make_hello(hello, 2);
-    assert_int_equal(take(first.conn, hello, sizeof(hello)), 0);
-    assert_int_equal(take(second.conn, hello, sizeof(hello)), -ECONNRESET);
-    int rc = 0;
-    for (size_t n = 0; n < 65536 && rc == 0; n += sizeof(dark))
-        rc = take(first.conn, dark, sizeof(dark));
-    assert_int_equal(rc, -ECONNRESET);
-    close_pair(&first);
-    close_pair(&second);
     end();
 }
 
@@ -483,13 +600,23 @@ static void test_proof(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shares),   cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_connects), cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_room),     cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_resets),   cmocka_unit_test(test_closed_when_it_goes_on),
-        cmocka_unit_test(test_unread),   cmocka_unit_test(test_reader),
-        cmocka_unit_test(test_tls),      cmocka_unit_test(test_tls_blind),
-        cmocka_unit_test(test_address),  cmocka_unit_test(test_proof),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_connects),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_closed_when_it_goes_on),
+        cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_unread_of_others),
+        cmocka_unit_test(test_announced_length),
+        cmocka_unit_test(test_tls_hello_again),
+        cmocka_unit_test(test_tls_dark),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_proof),
     };
     rpc_server_init();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

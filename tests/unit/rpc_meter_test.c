@@ -92,8 +92,37 @@ static void test_lengths(void **state)
     assert_int_equal(found.frames, 0);
     h2_meter_read(&m, huge + sizeof(huge) - 1, 1, &found);
     assert_int_equal(found.frames, 1);
-    assert_int_equal(found.data, 0xffffff);
+    assert_int_equal(found.data, 0); /* nothing of it has come */
     assert_int_equal(m.left, 0xffffff);
+    h2_meter_read(&m, huge, sizeof(huge), &found);
+    assert_int_equal(found.data, sizeof(huge));
+}
+
+/* A header block that goes on, by its bytes or by its frames, is noticed before it is over; others are not.
+ */
+static void test_header_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned parts;
+        uint32_t size; /* of each */
+        bool endless;
+    } cases[] = {{0, 100, false},   {1, 8000, false}, {8, 100, false}, {9, 0, true},
+                 {0, 16384, false}, {0, 16385, true}, {1, 8193, true}, {3, 16384, true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf b;
+        struct h2_meter m = {.preface = H2_PREFACE_SIZE};
+        struct h2_count found = {0};
+        buf_init(&b);
+        for (unsigned twice = 0; twice < 2; twice++) {
+            put_frame(&b, H2_HEADERS, 0, cases[i].size);
+            for (unsigned n = 0; n < cases[i].parts; n++)
+                put_frame(&b, H2_CONTINUATION, 0, cases[i].size);
+        }
+        h2_meter_read(&m, (const uint8_t *)b.data, b.len, &found);
+        assert_int_equal(found.endless, cases[i].endless);
+        buf_free(&b);
+    }
 }
 
 static const struct budget_limit limits[BUDGET_KINDS] = {[BUDGET_CALLS] = {100, 200},
@@ -107,16 +136,15 @@ static void test_budget(void **state)
     struct budget b;
     enum budget_kind kind = BUDGET_KINDS;
     budget_init(&b, limits, NS_PER_S);
-    assert_int_equal(budget_wait(&b, limits, 0, &kind), 0);
+    assert_int_equal(budget_wait(&b, limits, &kind), 0);
     assert_true(budget_has(&b, limits, 1));
     b.have[BUDGET_CALLS] -= 201;
     /* one call too many: it takes a hundredth of a second, and a moment more for some to spend */
-    int64_t wait = budget_wait(&b, limits, 0, &kind);
+    int64_t wait = budget_wait(&b, limits, &kind);
     assert_int_equal(kind, BUDGET_CALLS);
     assert_in_range(wait, 15 * NS_PER_MS, 25 * NS_PER_MS);
-    assert_int_equal(budget_wait(&b, limits, -0.5, &kind), 0); /* a floor below */
     budget_refill(&b, limits, NS_PER_S + wait);
-    assert_int_equal(budget_wait(&b, limits, 0, &kind), 0);
+    assert_int_equal(budget_wait(&b, limits, &kind), 0);
     assert_false(budget_has(&b, limits, 0.5));
     /* Time that goes backwards takes nothing; much time fills, and no more than that. */
     budget_refill(&b, limits, 0);
@@ -126,7 +154,7 @@ static void test_budget(void **state)
     /* The longest wait counts. */
     b.have[BUDGET_CALLS] = -10;
     b.have[BUDGET_DATA] = -1e6;
-    wait = budget_wait(&b, limits, 0, &kind);
+    wait = budget_wait(&b, limits, &kind);
     assert_int_equal(kind, BUDGET_DATA);
     assert_in_range(wait, NS_PER_S, 2 * NS_PER_S);
 }
@@ -134,10 +162,8 @@ static void test_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_kinds),         cmocka_unit_test(test_cuts),   cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_header_blocks), cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
