@@ -15,6 +15,7 @@ import pytest
 
 from harness import honest, paths
 from harness.caller import as_user
+from harness.certs import NAME, Authority
 from harness.waiting import SLOW, bound, until
 
 SOAK = os.environ.get("XTCP2_SOAK", "0") not in ("", "0")
@@ -73,6 +74,27 @@ def test_compressed_requests(host, capfd, daemon):
     let_through(found)
     assert found["calls"] == 10 * 50 * LONGER
     assert found["max_ms"] <= bound(LONG_MS)
+
+
+@pytest.mark.parametrize("size", [15000, 60000])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_large_requests(host, capfd, secure, size):
+    """Six clients of one user who wait for each answer: they are slowed down, and none is closed."""
+    ours = Authority(host.folder(), "ours")
+    cert, key = ours.issue("server", cn="daemon", sans=[NAME])
+    d = host.daemon("--poll-frequency", "1h", "--grpc-tls-listen", "127.0.0.1:0", "--tls-cert-file", cert,
+                    "--tls-key-file", key)
+    target, how = d.target, {}
+    if secure:
+        target = d.wait_log(r"listening on (\S+) \(TLS")[1]
+        with open(ours.path, encoding="ascii") as f:
+            how = {"ca": f.read(), "server_name": NAME}
+    client = honest.start(host, "large_requests", as_user(SOMEBODY), target=target, clients=6, seconds=4 * LONGER,
+                          size=size, **how)
+    found = honest.figures(client, bound(60) + 4 * LONGER)
+    tell(capfd, found)
+    let_through(found)
+    assert found["calls"] * size > 1000000  # what the budget of its user gives, and something
 
 
 def test_a_slow_link(host, capfd):

@@ -34,7 +34,8 @@ class Listener:
                              "--grpc-tls-listen", "127.0.0.1:0", "--tls-cert-file", cert, "--tls-key-file", key,
                              "--grpc-health-listen", "127.0.0.1:0", *extra,
                              # a thousand may come at once, which are turned away otherwise
-                             "--calls-rate-max", "20000", listen=["127.0.0.1:0", f"unix:{folder}/s"])
+                             "--calls-rate-max", "20000", "--connections-max", "10000", listen=["127.0.0.1:0", f"unix:{folder}/s"])
+        self.d.allow("connection closed: a header block without an end")
         self.client = host.connect(self.d)
         self.certificate = ours.issue("client", cn="client") if kind == "mtls" else None
         tcp, unix = self.d.targets[:2]

@@ -277,8 +277,8 @@ def test_idle_connections(host, start, client):
     d = start("--calls-rate-max", "100000")  # or they would be turned away for coming too fast
     port = int(d.targets[1].rsplit(":", 1)[1])
     g = Guest(host, GREEDY, d.target)
-    open_ones = g.connections("127.0.0.1", port, 4096)
-    assert 2000 <= open_ones <= 2048
+    open_ones = g.connections("127.0.0.1", port, 4096)  # twice as many as there may be
+    assert 1000 <= open_ones <= 1024
     everybody_works(host, d, client)
 
 

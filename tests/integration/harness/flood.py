@@ -14,7 +14,7 @@ NOBODY = 65534
 PERIOD_S = 0.1  # of the polls that a Subscriber looks at
 
 KINDS = ("resets", "calls", "unread", "trickle", "settings", "ping", "window", "priority", "unknown", "data",
-         "continuation", "headers", "opened", "body", "gzip", "deflate", "watch", "connect", "idle", "mixed")
+         "continuation", "field", "headers", "opened", "body", "gzip", "deflate", "watch", "connect", "idle", "mixed")
 
 STATUS = "/xtcp_status.v1.StatusService/Get"
 HEALTH = "/grpc.health.v1.Health/Check"

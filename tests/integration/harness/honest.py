@@ -39,11 +39,15 @@ def figures(p, seconds):
 class Line:
     """A connection; `states` are those that it went through: one that is never lost goes from READY to nowhere."""
 
-    def __init__(self, target, **options):
+    def __init__(self, target, ca=None, server_name=None, **options):
         import grpc
         self.states = []
         settings = [("grpc.use_local_subchannel_pool", 1), *options.items()]
-        self.channel = grpc.insecure_channel(target, options=settings)
+        if ca:
+            settings.append(("grpc.ssl_target_name_override", server_name))
+            self.channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(ca.encode()), options=settings)
+        else:
+            self.channel = grpc.insecure_channel(target, options=settings)
         self.channel.subscribe(lambda state: self.states.append(state.name), try_to_connect=True)
 
     def ask(self, method=STATUS, request=b"", **how):
@@ -122,6 +126,23 @@ def compressed_calls(target, clients, count, pause):
             calls.append(line.ask(request=LARGE_REQUEST, compression=how))
             time.sleep(pause)
     threads = [threading.Thread(target=work, args=a) for a in enumerate(lines)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return summary(lines, calls)
+
+
+def large_requests(target, clients, seconds, size, ca=None, server_name=None):
+    """Clients that send one large request after the other, each waiting for its answer; by TLS with the certificate |ca|."""
+    request = b"\x7a" + bytes([size & 0x7f | 0x80, size >> 7 & 0x7f | 0x80, size >> 14]) + b"x" * size
+    calls, lines = [], [Line(target, ca, server_name) for _ in range(clients)]
+    end = time.monotonic() + seconds
+
+    def work(line):
+        while time.monotonic() < end:
+            calls.append(line.ask(request=request))
+    threads = [threading.Thread(target=work, args=(line,)) for line in lines]
     for t in threads:
         t.start()
     for t in threads:

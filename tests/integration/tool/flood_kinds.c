@@ -334,6 +334,28 @@ static void next_continuation(struct piece *p)
     end_frame(p, at);
 }
 
+/* A field whose value is said to have a gigabyte (an integer of RFC 7541, section 5.1), which then comes. */
+static void first_field(struct piece *p)
+{
+    static const uint8_t length[] = {0x7f, 0x81, 0xff, 0xff, 0xff, 0x03};
+    size_t at = begin_frame(p, HEADERS, 0, NEXT);
+    put_fields(p, CHECK, NULL, false);
+    put_byte(p, 0x00);
+    put_text(p, "endless");
+    for (size_t i = 0; i < sizeof(length); i++)
+        put_byte(p, length[i]);
+    end_frame(p, at);
+    p->calls++;
+}
+
+static void next_field(struct piece *p)
+{
+    size_t at = begin_frame(p, CONTINUATION, 0, FIRST);
+    for (int i = 0; i < FRAME_MAX; i++)
+        put_byte(p, 'x');
+    end_frame(p, at);
+}
+
 /* A large field is put into the peer's table. */
 static void first_headers(struct piece *p)
 {
@@ -375,6 +397,7 @@ struct kind kinds[] = {
      .reading = READ_ALL,
      .make_first = first_continuation,
      .make_again = next_continuation},
+    {.name = "field", .reading = READ_ALL, .make_first = first_field, .make_again = next_field},
     {.name = "headers", .reading = READ_ALL, .make_first = first_headers, .make_again = next_headers},
     {.name = "opened", .reading = READ_ALL, .make_first = first_opened, .make_again = next_opened},
     {.name = "body", .reading = READ_ALL, .make_first = first_body, .make_again = next_body},

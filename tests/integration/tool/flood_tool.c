@@ -15,6 +15,7 @@
  *     trickle       a byte of them each 10 ms
  *     settings, ping, window, priority, unknown, data      such frames, as small as they can be
  *     continuation  a block of fields that never ends: frames without content, and full ones
+ *     field         a field of a gigabyte
  *     headers       blocks of fields that say little and mean 49 MB
  *     opened        calls whose request never comes
  *     body          calls whose request of 60 KiB lacks its last byte
