@@ -434,7 +434,8 @@ static int64_t wait_for_answers(struct guard_conn *c, int64_t now_ns, struct gua
 static bool has_backlog(const struct guard_conn *c)
 {
     int waiting = 0;
-    return ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting >= HOT_BACKLOG + (int64_t)c->meter.left;
+    uint32_t left = c->meter.left < READ_MAX ? c->meter.left : READ_MAX; /* what is announced need not come */
+    return ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting >= HOT_BACKLOG + (int)left;
 }
 
 /* |c| has to wait for a budget of its own or its user's, of |kind|: closes it when that is so for long. Bytes
