@@ -470,7 +470,8 @@ def test_connections_by_tls_count(host, ours):
     c = host.connect(d)
     with c.edges() as plain, secure(host, tls, ours.path).edges() as encrypted:
         polls = plain.polls(1), encrypted.polls(1)
-        limits = config_pb.Limits(connections_max=4, user_share_percent=100, reserve=config_pb.Reserve(percent=0))
+        # Of those that there are, the one by TLS counts as two.
+        limits = config_pb.Limits(connections_max=7, user_share_percent=100, reserve=config_pb.Reserve(percent=0))
         c.set(options=config_pb.DaemonOptions(limits=limits))
         context = ssl.create_default_context(cafile=ours.path)
         context.set_alpn_protocols(["h2"])
@@ -490,12 +491,12 @@ def test_connections_by_tls_count(host, ours):
             except OSError:
                 return False
         stay = sum(come() for _ in range(6))
-        assert stay == 2, "four in all"
+        assert stay == 2, "seven in all"
         d.wait_log("a connection by TLS is turned away: connections: ")
         # The plaintext ones as well.
         with socket.create_connection(("127.0.0.1", d.port), timeout=bound(5)) as s:
             assert s.recv(100) == b""
-        d.wait_log(r"a connection is turned away: connections: 4 of 4 are in use \(connections_max\)")
+        d.wait_log(r"a connection is turned away: connections: 7 of 7 are in use \(connections_max\)")
         check_whole(polls[0] + plain.polls(2))
         check_whole(polls[1] + encrypted.polls(2))
         limits.connections_max = 100
