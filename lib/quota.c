@@ -120,7 +120,7 @@ const char *quota_user_name(const struct quota_user *u)
     return u->name;
 }
 
-/* ---- What they have ---- */
+/* ---- Shares ---- */
 
 /* |percent| of |max|, rounded down. */
 static uint64_t part(uint64_t max, unsigned percent)
@@ -128,7 +128,7 @@ static uint64_t part(uint64_t max, unsigned percent)
     return max / 100 * percent + max % 100 * percent / 100;
 }
 
-/* What users of |rank| may have together. */
+/* The part of the bound that users of |rank| may have together. */
 static uint64_t reach(const struct quota_bound *b, enum quota_rank rank)
 {
     uint64_t kept = (unsigned)(QUOTA_CONTROL - rank) * part(b->max, b->reserved_percent);

@@ -65,7 +65,7 @@ int quota_take(struct quota_user *u, enum quota_rank rank, enum quota_kind kind,
 /* Gives back what quota_take has given: |anew| is what no user has any more. */
 void quota_give(struct quota_user *u, enum quota_kind kind, uint64_t amount, uint64_t anew);
 
-/* What all users together have of |kind|, and how often some of it was refused. */
+/* The use of |kind| by all users together, and how often some of it was refused. */
 uint64_t quota_total(struct quota *q, enum quota_kind kind);
 uint64_t quota_refused(struct quota *q, enum quota_kind kind);
 

@@ -16,7 +16,7 @@
 /* Descriptors at most, whatever the limit of the process says. */
 #define FDS_MAX (1 << 20)
 
-/* What a connection by TLS counts for in connections_max, since it takes 95 KB, where one in plaintext
+/* The weight of a connection by TLS in connections_max: it takes 95 KB, where one in plaintext
  * takes 20. */
 #define TLS_WEIGHT 2
 

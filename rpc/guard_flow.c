@@ -23,7 +23,8 @@
 #define READ_LEAST    256
 #define CALL_SMALLEST 12
 
-/* What one connection may have read before others have a turn: bytes, a frame counting as so many. */
+/* The most that one connection may have read before others have a turn: bytes, a frame counting as so many.
+ */
 #define TURN_MAX   65536
 #define TURN_FRAME 100
 

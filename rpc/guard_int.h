@@ -149,7 +149,7 @@ bool guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain
 
 /* ---- Between guard.c and guard_flow.c; the lock is held ---- */
 
-/* What is to be said of a connection, once the lock is released: guard_tell. */
+/* A log line about a connection, for guard_tell once the lock is released. */
 struct guard_news {
     bool any;
     enum rpc_guard_reason reason;

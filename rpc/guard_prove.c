@@ -14,7 +14,7 @@
 #define PAUSE_NS (10 * NS_PER_MS)
 #define TRIES    3
 
-/* What a client says first (RFC 9113, section 3.4), and a PING. */
+/* The beginning of a client (RFC 9113, section 3.4), and a PING. */
 static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                             "\0\0\0\4\0\0\0\0\0";
 static const char ping[] = "\0\0\10\6\0\0\0\0\0"

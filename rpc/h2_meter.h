@@ -44,8 +44,8 @@ struct h2_meter {
     uint32_t left;  /* bytes of that payload that are to come */
 };
 
-/* What was counted. A frame counts when its header is complete, its payload as it comes: what a header says
- * of its length is not to be believed. */
+/* The result of counting. A frame counts when its header is complete, its payload as it comes: what a header
+ * says of its length is not to be believed. */
 struct h2_count {
     uint32_t frames;  /* all of them */
     uint32_t calls;   /* HEADERS: each may begin a call */

@@ -160,7 +160,7 @@ static void find_tcp(struct rpc_peer_finder *f, int fd, const union address *pee
     out->uid = found.idiag_uid;
 }
 
-/* Whoever has one address of an IPv6 network of 64 bits can have all of them. */
+/* A host with one address of an IPv6 network of 64 bits can have all of them. */
 static void describe_host(const union address *a, struct rpc_peer *out)
 {
     char host[INET6_ADDRSTRLEN] = "?";

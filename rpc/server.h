@@ -76,7 +76,7 @@ struct rpc_method {
     enum rpc_role needs; /* who has less is answered with PERMISSION_DENIED; nothing above runs then */
 };
 
-/* What a caller may do, and by what. */
+/* The rights of a caller, and the token that gave them. */
 struct rpc_grant {
     enum rpc_role role;
     unsigned token; /* the place of its token among those of the token file, from 1; 0: it has shown none that

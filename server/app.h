@@ -36,7 +36,7 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
 /* A reference to the configuration in force. */
 const struct config *app_config(struct app *app);
 
-/* What each user has of what the daemon can give; see app_bounds. */
+/* The shares of users; see app_bounds. */
 
 /* The bounds of it that are in force. */
 void app_bounds(struct app *app, struct bounds *out);

@@ -48,7 +48,7 @@ struct fan_batch *fan_batch_ref(struct fan_batch *f)
     return f;
 }
 
-/* ---- Who pays for it ---- */
+/* ---- Users that pay for it ---- */
 
 struct fan_holder {
     struct fan_holder *next;
