@@ -264,7 +264,7 @@ def test_memory_of_streams_that_nobody_reads(host, start):
     assert [p.end.rows_lost for p in polls] == [0] * 20
     assert min(p.end.sockets for p in polls) >= len(sockets)
     assert limit(c, "queue_memory_max").current <= 9 * memory.MIB  # its half, and what goes to root
-    assert watch.peak - watch.start < 64 * SLOW * memory.MIB
+    assert watch.peak - watch.start < 64 * memory.MIB or SLOW > 1  # a sanitizer keeps what is freed
     lost = [s.rows_lost for s in c.status().subscribers]
     assert len(lost) == 128 and min(lost) > 0
     g.end()
