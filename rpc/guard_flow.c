@@ -485,7 +485,7 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
         c->hot_ns = 0;
     /* A user that asks little has a budget of all others that do, and does not wait for those that ask much.
      */
-    if (class == GUARD_OTHERS)
+    if (class == GUARD_OTHERS && c->reserved <= 0) /* what is reserved goes back where it came from */
         c->light = budget_has(&c->own, own, LIGHT) && budget_has(user, of_user, LIGHT);
     more = budget_wait(all_of(c), of_all, &other);
     if (more > wait)
