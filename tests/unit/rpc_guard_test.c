@@ -93,6 +93,24 @@ static void write_some(struct guard_conn *c, size_t asked, size_t sent)
     guard_after_send(c, &nothing, asked, sent);
 }
 
+/* The value of |expression| under the guard's lock: its thread looks at connections whose answers are not
+ * read. */
+#define LOCKED(expression)                                                                                   \
+    ({                                                                                                       \
+        pthread_mutex_lock(&guard.lock);                                                                     \
+        __typeof__(expression) value_ = (expression);                                                        \
+        pthread_mutex_unlock(&guard.lock);                                                                   \
+        value_;                                                                                              \
+    })
+
+/* As if |c| had read nothing of its answers for 30 seconds more. */
+static void age(struct guard_conn *c)
+{
+    pthread_mutex_lock(&guard.lock);
+    c->stuck_ns -= 30 * NS_PER_S;
+    pthread_mutex_unlock(&guard.lock);
+}
+
 static int may_read(struct guard_conn *c)
 {
     size_t room;
@@ -324,19 +342,19 @@ static void test_unread(void **state)
     assert_int_equal(may_read(p.conn), 0);
     assert_int_equal(take_frames(p.conn, H2_HEADERS, 20), 0);
     assert_int_equal(may_read(p.conn), -EAGAIN);
-    p.conn->stuck_ns -= 30 * NS_PER_S;
+    age(p.conn);
     assert_int_equal(may_read(p.conn), -ECONNRESET);
     assert_closed(&p, RPC_GUARD_UNREAD);
     close_pair(&p);
-    assert_true(guard.stuck == 0);
+    assert_true(LOCKED(guard.stuck) < 0.001);
     /* All is written: nothing is counted any more. */
     p = open_pair(&alice, QUOTA_LOCAL);
     write_some(p.conn, 100, 50);
     assert_int_equal(take_frames(p.conn, H2_PING, 10), 0);
-    assert_true(p.conn->stuck > 9.9 && p.conn->stuck <= 10); /* less what was sent */
+    assert_true(LOCKED(p.conn->stuck > 9.9 && p.conn->stuck <= 10)); /* less what was sent */
     write_some(p.conn, 50, 50);
     (void)may_read(p.conn);
-    assert_true(p.conn->stuck == 0);
+    assert_true(LOCKED(p.conn->stuck) == 0);
     close_pair(&p);
     end();
 }
@@ -373,21 +391,19 @@ static void test_unread_of_others(void **state)
             RATE / 2.0;
         guard.all[GUARD_OTHERS].have[BUDGET_CALLS] = guard.light.have[BUDGET_CALLS] = RATE;
     }
-    assert_true(p[0].conn->user->stuck <= RATE / 2.0 + 10 * 40);
+    assert_true(LOCKED(p[0].conn->user->stuck) <= RATE / 2.0 + 10 * 40);
     struct pair slow = open_pair(&bob, QUOTA_REMOTE);
     struct pair control = open_pair(&alice, QUOTA_CONTROL);
     write_some(slow.conn, 100, 50);
     write_some(control.conn, 100, 50);
     assert_int_equal(take_frames(slow.conn, H2_PING, 5), 0);
     assert_int_equal(take_frames(control.conn, H2_PING, 5), 0);
-    slow.conn->stuck_ns -= 30 * NS_PER_S;
+    age(slow.conn);
     assert_int_equal(may_read(slow.conn), 0);
     assert_int_equal(may_read(control.conn), 0);
     /* Those that send nothing more are closed all the same. */
-    pthread_mutex_lock(&guard.lock);
     for (size_t i = 0; i < 10; i++)
-        p[i].conn->stuck_ns -= 30 * NS_PER_S;
-    pthread_mutex_unlock(&guard.lock);
+        age(p[i].conn);
     struct rpc_guard_stats stats;
     for (int i = 0; i < 500; i++) {
         rpc_guard_stats(&stats);
@@ -396,12 +412,12 @@ static void test_unread_of_others(void **state)
         poll(NULL, 0, 10);
     }
     assert_in_range(stats.closed[RPC_GUARD_UNREAD], 3, 10);
-    assert_false(slow.conn->dead);
+    assert_false(LOCKED(slow.conn->dead));
     for (size_t i = 0; i < 10; i++)
         close_pair(&p[i]);
     close_pair(&slow);
     close_pair(&control);
-    assert_true(guard.stuck < 0.001 && !guard.stuck_conns);
+    assert_true(LOCKED(guard.stuck < 0.001 && !guard.stuck_conns));
     end();
 }
 
