@@ -24,6 +24,12 @@ int64_t clock_process_cpu_ns(void);
  * average only. */
 int64_t clock_thread_kernel_ns(void);
 
+/* The earlier of two moments or deadlines of the same clock. */
+static inline int64_t clock_earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 #define CLOCK_TEXT_MAX 40
 
 /* Writes |wall_ns| in RFC 3339, UTC, with |digits| (0 to 9) decimals of the second into |out|. */

@@ -69,7 +69,7 @@ void quota_give(struct quota_user *u, enum quota_kind kind, uint64_t amount, uin
 uint64_t quota_total(struct quota *q, enum quota_kind kind);
 uint64_t quota_refused(struct quota *q, enum quota_kind kind);
 
-/* What |u| has of |kind|. */
+/* The amount of |kind| that |u| has. */
 uint64_t quota_used(struct quota_user *u, enum quota_kind kind);
 
 /* How much of |max| a user of |rank| can have at most when nobody else has any: at least 1. */

@@ -152,11 +152,6 @@ static void read_mailbox(struct nswatch *nw)
 
 /* --- the loop ---------------------------------------------------------------------------------- */
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t later(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -189,20 +184,20 @@ static void on_mountinfo(struct nswatch *nw, int64_t now_ns)
 {
     nw->mounts_changed = true;
     dirwatch_compare(&nw->w);
-    nw->due.compare_ns = earlier(nw->due.compare_ns, now_ns + COMPARE_DEBOUNCE_NS);
+    nw->due.compare_ns = clock_earlier(nw->due.compare_ns, now_ns + COMPARE_DEBOUNCE_NS);
 }
 
 static void on_nsid(struct nswatch *nw, int64_t now_ns)
 {
     unsigned heard = nsid_read(nw->nsid);
     if (heard & (NSID_GONE | NSID_LOST)) /* a name may be a link to a process that has gone with it */
-        nw->due.compare_ns = earlier(nw->due.compare_ns, now_ns + COMPARE_DEBOUNCE_NS);
+        nw->due.compare_ns = clock_earlier(nw->due.compare_ns, now_ns + COMPARE_DEBOUNCE_NS);
     if (!nw->w.proc_enabled)
         return;
     if (heard & (NSID_GONE | NSID_LOST))
         nw->due.recheck_ns = now_ns;
     if (heard & (NSID_NEW | NSID_LOST))
-        nw->due.scan_ns = earlier(nw->due.scan_ns, now_ns + NSID_DEBOUNCE_NS);
+        nw->due.scan_ns = clock_earlier(nw->due.scan_ns, now_ns + NSID_DEBOUNCE_NS);
 }
 
 static void work_compare(struct nswatch *nw)
@@ -241,8 +236,8 @@ static void work_processes(struct nswatch *nw)
     due->scan_not_before_ns = end_ns + SCAN_SHARE * nw->w.last_proc_ns;
     due->scan_ns = later(due->scan_ns, due->scan_not_before_ns);
     if (nw->w.scan_again)
-        due->scan_ns = earlier(due->scan_ns, end_ns + NSID_DEBOUNCE_NS);
-    due->compare_ns = earlier(due->compare_ns, end_ns); /* links to processes end without an event */
+        due->scan_ns = clock_earlier(due->scan_ns, end_ns + NSID_DEBOUNCE_NS);
+    due->compare_ns = clock_earlier(due->compare_ns, end_ns); /* links to processes end without an event */
 }
 
 /* Looks at the directories again: at what may have been missed, or, if |verify|, at everything. */
@@ -280,10 +275,10 @@ static void turn(struct nswatch *nw)
 static void arm(struct nswatch *nw)
 {
     const struct schedule *due = &nw->due;
-    int64_t next = earlier(dirwatch_deadline(&nw->w), reconcile_deadline(&nw->w));
-    next = earlier(next, earlier(due->relist_ns, due->verify_ns));
-    next = earlier(next, later(due->compare_ns, due->compare_not_before_ns));
-    next = earlier(next, later(earlier(due->scan_ns, due->recheck_ns), due->scan_not_before_ns));
+    int64_t next = clock_earlier(dirwatch_deadline(&nw->w), reconcile_deadline(&nw->w));
+    next = clock_earlier(next, clock_earlier(due->relist_ns, due->verify_ns));
+    next = clock_earlier(next, later(due->compare_ns, due->compare_not_before_ns));
+    next = clock_earlier(next, later(clock_earlier(due->scan_ns, due->recheck_ns), due->scan_not_before_ns));
     if (processes_scanning(&nw->w))
         next = 1;
     next = later(next, 1); /* 0 would disarm it */

@@ -146,7 +146,6 @@ static void user_free(struct guard_user **at)
 {
     struct guard_user *u = *at;
     *at = u->next;
-    guard.n_users--;
     guard.n_idle--;
     quota_user_unref(u->quota);
     free(u);
@@ -192,7 +191,6 @@ static struct guard_user *find_user(const char *name, int64_t now_ns)
     for (int i = 0; i < GUARD_CLASSES; i++)
         budget_init(&u->budget[i], guard.budgets[GUARD_USER][i], now_ns);
     *bucket = u;
-    guard.n_users++;
     guard.n_idle++;
     return u;
 }

@@ -48,7 +48,7 @@ struct rpc_guard_stats {
     uint64_t closed[RPC_GUARD_REASONS];
 };
 
-/* What |reason| is called in the status. */
+/* The name of |reason| in the status. */
 const char *rpc_guard_reason_text(enum rpc_guard_reason reason);
 
 /* Makes the guard ready and starts its thread "rpc/guard". Users are those of |quota|, which lives longer.

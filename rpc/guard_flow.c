@@ -318,7 +318,7 @@ void guard_flow_unstick(struct guard_conn *c)
 void guard_flow_end(struct guard_conn *c)
 {
     unpause(c);
-    unstick(c, c->stuck);
+    guard_flow_unstick(c);
 }
 
 /* Wakes those whose time has come. Returns when the next one is due; INT64_MAX: none. */
@@ -389,11 +389,6 @@ static int64_t close_unread(int64_t now_ns)
     return guard.stuck_conns ? now_ns + UNREAD_LOOK_NS : INT64_MAX;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void *guard_run(void *arg)
 {
     (void)arg;
@@ -402,9 +397,9 @@ void *guard_run(void *arg)
         int64_t now = clock_mono_ns();
         trim(now);
         int64_t next = close_unread(now);
-        next = earlier(next, wake_due(now));
+        next = clock_earlier(next, wake_due(now));
         if (guard.trim_ns)
-            next = earlier(next, guard.trim_ns);
+            next = clock_earlier(next, guard.trim_ns);
         if (guard.stopping) /* said while the lock was not held */
             break;
         if (next == INT64_MAX) {

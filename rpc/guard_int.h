@@ -97,7 +97,7 @@ struct guard {
     struct budget light; /* of all users without control that ask little */
     double stuck;
     struct guard_user *users[GUARD_BUCKETS];
-    size_t n_users, n_idle;
+    size_t n_idle;
     struct guard_conn *by_random[GUARD_BUCKETS];
     struct guard_conn *by_address[GUARD_BUCKETS];
     struct guard_conn *paused;

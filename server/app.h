@@ -36,9 +36,7 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
 /* A reference to the configuration in force. */
 const struct config *app_config(struct app *app);
 
-/* The shares of users; see app_bounds. */
-
-/* The bounds of it that are in force. */
+/* The bounds of the users' shares that are in force. */
 void app_bounds(struct app *app, struct bounds *out);
 
 /* Encodes what the configuration services tell beside the configuration. */
@@ -58,7 +56,7 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 uint32_t app_cancel_burst(struct app *app);
 
 struct focus *app_focus(struct app *app);
-struct quota *app_quota(struct app *app);
+struct quota *app_quota(struct app *app); /* the shares of users; see app_bounds */
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
 struct poller *app_poller(struct app *app);

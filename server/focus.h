@@ -43,7 +43,7 @@ void focus_stop(struct focus *f);
 /* After the last watch has been closed. NULL is allowed. */
 void focus_free(struct focus *f);
 
-/* What is in use. */
+/* The watches and lookups in use. */
 struct focus_stats {
     uint32_t streams;
     uint32_t sockets; /* that are watched now */

@@ -216,7 +216,8 @@ static bool let_go(struct selection_holder **holders, const struct quota_user *u
     return true;
 }
 
-/* What the filter of |s| costs a user that has not got it, taken for |owner|; |fresh|: nobody has got it. */
+/* Takes, for |owner|, the price of the filter of |s|, which |owner| has not got yet; |fresh|: nobody has got
+ * it. */
 static int take_filter(const struct selection *s, const struct selection_owner *owner, bool fresh,
                        struct err *e)
 {

@@ -98,7 +98,7 @@ static struct status_limit shared(struct app *app, const struct bounds *bounds, 
 }
 
 /* What clients are bound by, in |limits|, and what else was refused, in |refusals|; how many of the latter.
- * What has no option is called as the request's fields are. */
+ * A bound without an option is called as the request's fields are. */
 static size_t list_limits(struct app *app, const struct config *c, struct status_limit limits[LIMITS],
                           struct status_error_count refusals[REFUSALS])
 {

@@ -1,5 +1,6 @@
-/* What a client sends and is sent, as the guard sees it: any bytes, cut anywhere, in plaintext, as records of
- * TLS and as what was decrypted. The first byte chooses; of the others, each piece has its length before it.
+/* The bytes to and from a client, as the guard sees them: any bytes, cut anywhere, in plaintext, as records
+ * of TLS and as what was decrypted. The first byte chooses; of the others, each piece has its length before
+ * it.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -89,7 +89,7 @@ static void test_reserved(void **state)
     quota_free(q);
 }
 
-/* What two users share counts once for all, and for each of them. */
+/* A thing that two users share counts once for all, and for each of them. */
 static void test_shared(void **state)
 {
     (void)state;

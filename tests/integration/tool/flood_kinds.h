@@ -1,4 +1,4 @@
-/* What a flood sends: frames of HTTP/2, made once and sent again and again. */
+/* The bytes of a flood: frames of HTTP/2, made once and sent again and again. */
 #ifndef XTCP_TEST_FLOOD_KINDS_H
 #define XTCP_TEST_FLOOD_KINDS_H
 
@@ -9,7 +9,7 @@
 /* A piece of a flood is no longer than that. */
 #define PIECE_MAX ((size_t)96 * 1024)
 
-/* What a peer takes before it says more: of a connection, and of a stream. */
+/* The flow-control window that a peer grants at first: of a connection, and of a stream. */
 #define WINDOW 65535
 
 /* Frames in a row, for one stream at most. */
@@ -44,7 +44,8 @@ struct kind *kind_find(const char *name);
 /* Makes the pieces of |k|, once. */
 void kind_make(struct kind *k);
 
-/* What each connection begins with; there when a kind has been made, or preface_make() was called. */
+/* The bytes at the beginning of each connection; there when a kind has been made, or preface_make() was
+ * called. */
 extern struct piece preface;
 void preface_make(void);
 

@@ -134,7 +134,7 @@ static void call_and_note(struct probe *p)
         hang_up(p);
 }
 
-/* ---- What it tells ---- */
+/* ---- The report ---- */
 
 static int by_size(const void *a, const void *b)
 {

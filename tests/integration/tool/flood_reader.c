@@ -17,7 +17,7 @@ static void take_head(struct reader *r, uint8_t byte)
                                   .stream = get_u32(r->head + 5)};
 }
 
-/* What follows it. Returns how many bytes it took. */
+/* Reads the payload behind a header. Returns how many bytes it took. */
 static size_t take_rest(struct reader *r, const uint8_t *bytes, size_t len)
 {
     size_t left = r->frame.len - r->at;

@@ -112,7 +112,7 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* ---- What the daemon says ---- */
+/* ---- The daemon's answers ---- */
 
 struct hearing {
     struct figures *did;
@@ -167,7 +167,7 @@ static void dial(struct tool *t, struct conn *c)
     wait_for(t, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 }
 
-/* What went out of the buffer counts, in proportion. */
+/* Counts the part of the buffer that was sent, in proportion. */
 static void count_sent(struct tool *t, const struct conn *c)
 {
     if (c->len) {
