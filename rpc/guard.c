@@ -388,6 +388,7 @@ void rpc_guard_promote(int fd, const char *address)
     struct guard_conn *c = address ? find_address(address) : guard_find(fd);
     if (c && c->rank != QUOTA_CONTROL) {
         guard_flow_unstick(c);
+        guard_give_back(c); /* to the budgets of the class that it leaves */
         c->rank = QUOTA_CONTROL;
         guard_flow_begin(c, clock_mono_ns());
         guard_resume(c);

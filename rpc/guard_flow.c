@@ -620,6 +620,13 @@ static void reserve(struct guard_conn *c, size_t n)
     spend(c, BUDGET_CALLS, calls);
 }
 
+void guard_give_back(struct guard_conn *c)
+{
+    spend(c, BUDGET_CALLS, -c->reserved);
+    c->reserved = 0;
+    c->hidden = 0;
+}
+
 static void count_hidden(struct guard_conn *c, size_t n, struct guard_news *news)
 {
     reserve(c, n);
@@ -655,9 +662,7 @@ bool guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain
     pthread_mutex_lock(&guard.lock);
     struct guard_conn *c = find_random(random);
     if (c) {
-        spend(c, BUDGET_CALLS, -c->reserved);
-        c->reserved = 0;
-        c->hidden = 0;
+        guard_give_back(c);
         h2_meter_read(&c->meter, plain, n, &found);
         charge(c, &found, &news);
     }

@@ -180,6 +180,10 @@ void guard_flow_begin(struct guard_conn *c, int64_t now_ns);
 /* |c| goes: ends its pause, and takes back what it counts elsewhere. */
 void guard_flow_end(struct guard_conn *c);
 
+/* What is reserved for calls in records that have not been decrypted goes back to the budgets that it came
+ * from. */
+void guard_give_back(struct guard_conn *c);
+
 /* Nothing is counted any more of answers that |c| has not read. */
 void guard_flow_unstick(struct guard_conn *c);
 

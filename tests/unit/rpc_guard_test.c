@@ -566,6 +566,14 @@ static void test_tls_dark(void **state)
     assert_true(guard.light.have[BUDGET_CALLS] >= RATE - 1);
     assert_true(p.conn->reserved == 0);
     assert_true(p.conn->own.have[BUDGET_CALLS] >= RATE / 2.0 - 1); /* more, by the time that has passed */
+    /* Also when the connection turns out to be one of the role control. */
+    assert_int_equal(take(p.conn, dark, sizeof(dark)), 0);
+    assert_true(p.conn->reserved > 100);
+    assert_true(p.conn->user->budget[GUARD_OTHERS].have[BUDGET_CALLS] < RATE / 2.0 - 100);
+    rpc_guard_promote(p.fds[1], NULL);
+    assert_true(p.conn->reserved == 0);
+    assert_true(p.conn->user->budget[GUARD_OTHERS].have[BUDGET_CALLS] > RATE / 2.0 - 10);
+    assert_true(p.conn->user->budget[GUARD_CONTROL].have[BUDGET_CALLS] <= RATE);
     close_pair(&p);
     end();
 }
