@@ -1,13 +1,14 @@
 /* The commands of ConfigService: get, apply, frequency, trigger, burst. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/change.h"
 #include "client/command.h"
-#include "client/editor.h"
 #include "client/text.h"
 #include "lib/duration.h"
+#include "lib/file.h"
 #include "rpc/msg_config.h"
 
 #define SERVICE "/xtcp_config.v1.ConfigService/"
@@ -65,20 +66,20 @@ static void tell_changes(struct session *s, const struct config_reply *config)
 
 int command_apply(struct session *s)
 {
-    struct buf text, request;
+    char *text = NULL;
+    size_t len;
+    struct buf request;
     struct err e = {0};
     struct config_reply *config = NULL;
     const char *file = s->options->argument;
 
-    buf_init(&text);
     buf_init(&request);
-    int rc = editor_read(file, CONFIG_JSON_MAX, &text, &e);
+    int rc = file_read_input(file, CONFIG_JSON_MAX, stop_fd(s->stop), &text, &len, &e);
     if (rc == 0)
-        rc = config_set_request_from_json(buf_cstr(&text), text.len,
-                                          strcmp(file, "-") == 0 ? "standard input" : file,
+        rc = config_set_request_from_json(text, len, strcmp(file, "-") == 0 ? "standard input" : file,
                                           s->options->dry_run, &request, &e);
     if (rc != 0) {
-        rc = rc == -ENOMEM ? no_memory(s) : usage(s, e.text);
+        rc = rc == -ENOMEM || rc == ERR_CANCELLED ? failed(s, &e) : usage(s, e.text);
         goto out;
     }
     rc = change_call(s, SERVICE "Set", &request, &config);
@@ -88,7 +89,7 @@ int command_apply(struct session *s)
     config_reply_free(config);
 out:
     buf_free(&request);
-    buf_free(&text);
+    free(text);
     return rc;
 }
 

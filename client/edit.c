@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/change.h"
 #include "client/command.h"
 #include "client/editor.h"
+#include "lib/file.h"
 
 /* One text on its way. */
 struct edit {
@@ -117,6 +119,19 @@ static enum step take_text(struct edit *d)
     return step;
 }
 
+/* Reads what the editor has written. */
+static int read_back(struct edit *d, struct err *e)
+{
+    char *text;
+    size_t len;
+    int rc = file_read(d->path, CONFIG_JSON_MAX, &text, &len, NULL, e);
+    if (rc)
+        return rc;
+    buf_bytes(&d->text, text, len);
+    free(text);
+    return d->text.failed ? err_set(e, -ENOMEM, "out of memory") : 0;
+}
+
 /* One round in the editor. */
 static enum step round_of(struct edit *d)
 {
@@ -124,7 +139,7 @@ static enum step round_of(struct edit *d)
     int rc = editor_run(d->path, &e);
     buf_reset(&d->text);
     if (rc == 0)
-        rc = editor_read(d->path, CONFIG_JSON_MAX, &d->text, &e);
+        rc = read_back(d, &e);
     if (rc < 0) {
         change_failed(d->session, e.text);
         return STEP_FAILED;

@@ -137,29 +137,3 @@ int editor_run(const char *path, struct err *e)
         return err_set(e, ERR_CANCELLED, "%s ended with %d", editor, WEXITSTATUS(status));
     return 0;
 }
-
-int editor_read(const char *path, size_t max, struct buf *text, struct err *e)
-{
-    bool standard = strcmp(path, "-") == 0;
-    const char *name = standard ? "standard input" : path;
-    FILE *f = standard ? stdin : fopen(path, "re");
-    int rc = 0;
-    if (!f)
-        return err_set(e, -errno, "%s: %s", name, err_name(-errno));
-    for (;;) {
-        char *at = buf_reserve(text, 65536);
-        size_t n = at ? fread(at, 1, 65536, f) : 0;
-        text->len += n;
-        if (!at)
-            rc = err_set(e, -ENOMEM, "out of memory");
-        else if (ferror(f))
-            rc = err_set(e, -errno, "%s: %s", name, err_name(-errno));
-        else if (text->len > max)
-            rc = err_set(e, ERR_LIMIT, "%s: more than %zu bytes", name, max);
-        if (rc < 0 || n == 0)
-            break;
-    }
-    if (!standard)
-        fclose(f);
-    return rc;
-}

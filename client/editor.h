@@ -16,8 +16,4 @@ int editor_file(const struct buf *text, const char *suffix, char path[PATH_MAX],
  * the editor says that it failed, or -errno, with |e|. */
 int editor_run(const char *path, struct err *e);
 
-/* Reads the file |path| ("-": standard input) into |text|, at most |max| bytes. Returns 0, ERR_LIMIT or
- * -errno with |e|. */
-int editor_read(const char *path, size_t max, struct buf *text, struct err *e);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "client/target.h"
 #include "lib/buf.h"
+#include "lib/file.h"
 
 #define GROUPS_DEPTH_MAX 8 /* of groups in groups */
 
@@ -181,25 +182,22 @@ static int add_list(struct resolver *r, const char *text)
 /* One target, or several with commas, on each line; "#" begins a comment. */
 static int add_file(struct resolver *r, const char *path)
 {
-    bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? stdin : fopen(path, "re");
-    char *line = NULL;
-    size_t cap = 0, number = 0;
-    int rc = 0;
-    if (!f)
-        return err_set(r->e, -errno, "%s: %s", path, err_name(-errno));
-    while (rc == 0 && getline(&line, &cap, f) >= 0) {
+    char *text;
+    size_t number = 0;
+    int rc = file_read_input(path, TARGETS_MAX, -1, &text, NULL, r->e);
+    if (rc)
+        return rc;
+    for (char *line = text, *next; rc == 0 && *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next)
+            *next++ = 0;
         number++;
-        line[strcspn(line, "#\n")] = 0;
+        line[strcspn(line, "#")] = 0;
         rc = add_list(r, line);
         if (rc != 0)
             err_prefix(r->e, "%s:%zu", path, number);
     }
-    if (rc == 0 && ferror(f))
-        rc = err_set(r->e, -errno, "%s: %s", path, err_name(-errno));
-    free(line);
-    if (!standard)
-        fclose(f);
+    free(text);
     if (rc == 0 && r->out->n == 0)
         rc = err_set(r->e, ERR_USAGE, "%s: has no targets", path);
     return rc;

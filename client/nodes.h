@@ -9,7 +9,8 @@
 #include "client/settings.h"
 #include "lib/err.h"
 
-#define NODES_MAX 4096
+#define NODES_MAX   4096
+#define TARGETS_MAX (1024 * 1024) /* bytes of a file with targets */
 
 /* One daemon. */
 struct node {

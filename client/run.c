@@ -253,6 +253,7 @@ int run_command(const struct command *command, struct options *options, struct o
     struct nodes nodes = {0};
     struct err e = {0};
     bool required;
+    stop_unblock_signals(); /* standard input, a name server or a file system may take its time */
     char *path = settings_find(options->config, &required);
     int rc = path ? settings_load(path, required, &settings, &e) : 0;
     free(path);
@@ -262,6 +263,7 @@ int run_command(const struct command *command, struct options *options, struct o
     }
     if (rc == 0)
         rc = nodes_resolve(options, &settings, &nodes, &e);
+    stop_block_signals();
     if (rc == 0) {
         warn_of_files(&settings, &nodes);
         rc = run_for(command, options, &nodes, out);

@@ -9,6 +9,7 @@
 
 #include "client/target.h"
 #include "lib/buf.h"
+#include "lib/file.h"
 #include "lib/nearest.h"
 
 #define AT(field_) offsetof(struct options, field_)
@@ -376,38 +377,18 @@ char *settings_find(const char *given, bool *required)
     return n < 0 ? NULL : path;
 }
 
-static int read_file(const char *path, FILE *f, struct buf *text, struct err *e)
-{
-    size_t n;
-    do {
-        char *at = buf_reserve(text, 65536);
-        if (!at)
-            return err_set(e, -ENOMEM, "%s: out of memory", path);
-        n = fread(at, 1, 65536, f);
-        text->len += n;
-    } while (n && text->len <= SETTINGS_MAX);
-    if (ferror(f))
-        return err_set(e, -errno, "%s: %s", path, err_name(-errno));
-    if (text->len > SETTINGS_MAX)
-        return err_set(e, ERR_LIMIT, "%s: has more than %d bytes", path, SETTINGS_MAX);
-    return 0;
-}
-
 int settings_load(const char *path, bool required, struct settings *out, struct err *e)
 {
-    struct buf text;
+    char *text;
+    size_t len;
     *out = (struct settings){0};
-    FILE *f = fopen(path, "re");
-    if (!f && (errno == ENOENT || errno == ENOTDIR) && !required)
+    int rc = file_read_input(path, SETTINGS_MAX, -1, &text, &len, e);
+    if ((rc == -ENOENT || rc == -ENOTDIR) && !required)
         return 0;
-    if (!f)
-        return err_set(e, -errno, "%s: %s", path, err_name(-errno));
-    buf_init(&text);
-    int rc = read_file(path, f, &text, e);
-    fclose(f);
-    if (rc == 0)
-        rc = settings_parse(path, text.len ? text.data : "", text.len, out, e);
-    buf_free(&text);
+    if (rc)
+        return rc;
+    rc = settings_parse(path, text, len, out, e);
+    free(text);
     return rc;
 }
 

@@ -55,6 +55,13 @@ void stop_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+void stop_unblock_signals(void)
+{
+    sigset_t set;
+    stop_signals(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void raise_event(int fd)
 {
     uint64_t one = 1;

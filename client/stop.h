@@ -20,6 +20,10 @@ enum stop_reason {
  * all in main. */
 void stop_block_signals(void);
 
+/* Until stop_block_signals is called again, the signals do to the process what they do by default: for
+ * work of main's that may take long, has nothing to clean up, and comes before stop_new. */
+void stop_unblock_signals(void);
+
 /* Starts the thread, which watches |output_fd| too (-1: does not). stop_block_signals must have been called.
  * Returns 0 or -errno. */
 int stop_new(int output_fd, struct stop **out);

@@ -206,7 +206,7 @@ int config_parse_args(struct config_builder *b, const struct config_sources *fro
     if (!a.file)
         a.file = environment_file(from->environment);
     if (!rc && !a.ended && a.file)
-        rc = config_read_file(b, a.file, e);
+        rc = from->again ? config_read_file(b, a.file, e) : config_read_input(b, a.file, e);
     if (!rc && !a.ended)
         rc = config_parse_environment(b, from->environment, e);
     for (size_t i = 0; !rc && !a.ended && i < a.n_settings; i++) {

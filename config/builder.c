@@ -1,13 +1,12 @@
 #include "config/builder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/file.h"
 
 struct config_builder *config_builder_new(void)
 {
@@ -69,52 +68,23 @@ const char *config_builder_origin(const struct config_builder *b, const struct c
     return origin ? origin : "default";
 }
 
-/* Reads |fd| to its end, |max| bytes at most, into |data|. */
-static int read_all(int fd, char *data, size_t max, size_t *len)
-{
-    *len = 0;
-    while (*len < max) {
-        ssize_t n = read(fd, data + *len, max - *len);
-        if (n == 0)
-            return 0;
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0)
-            *len += (size_t)n;
-    }
-    return ERR_LIMIT;
-}
-
-int file_read(const char *path, char **data, size_t *len, struct err *e)
-{
-    int rc;
-    *data = malloc(CONFIG_FILE_MAX + 1);
-    if (!*data)
-        return err_set(e, -ENOMEM, "%s: out of memory", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        rc = err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-        goto fail;
-    }
-    rc = read_all(fd, *data, CONFIG_FILE_MAX + 1, len);
-    close(fd);
-    if (rc == 0)
-        return 0;
-    if (rc == ERR_LIMIT)
-        err_set(e, rc, "%s: larger than %d bytes", path, CONFIG_FILE_MAX);
-    else
-        err_set(e, rc, "%s: cannot read: %s", path, strerror(-rc));
-fail:
-    free(*data);
-    *data = NULL;
-    return rc;
-}
-
 int config_read_file(struct config_builder *b, const char *path, struct err *e)
 {
     char *data;
-    size_t len = 0;
-    int rc = file_read(path, &data, &len, e);
+    size_t len;
+    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
+    if (rc)
+        return rc;
+    rc = config_parse_yaml(b, data, len, path, e);
+    free(data);
+    return rc;
+}
+
+int config_read_input(struct config_builder *b, const char *path, struct err *e)
+{
+    char *data;
+    size_t len;
+    int rc = file_read_input(path, CONFIG_FILE_MAX, -1, &data, &len, e);
     if (rc)
         return rc;
     rc = config_parse_yaml(b, data, len, path, e);

@@ -44,8 +44,12 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
                       struct err *e);
 
 /* Reads the file |path| and applies it. Returns what config_parse_yaml does, ERR_LIMIT when it is larger than
- * CONFIG_FILE_MAX, or -errno. */
+ * CONFIG_FILE_MAX, or another code of file_read (lib/file.h). */
 int config_read_file(struct config_builder *b, const char *path, struct err *e);
+
+/* The same of a |path| that may also be standard input, as file_read_input has it, without end. For a program
+ * that does nothing else yet. */
+int config_read_input(struct config_builder *b, const char *path, struct err *e);
 
 /* Applies the variables of |environment| ("NAME=VALUE", ends with NULL; NULL: none) that are called as an
  * option, XTCP2_POLL_FREQUENCY; the value is the option's text form. Other names that begin with XTCP2_ are
@@ -58,6 +62,7 @@ struct config_sources {
     int argc;
     char *const *argv;
     char *const *environment; /* as environ; NULL: none */
+    bool again;               /* not the first time: what comes by standard input has been read */
 };
 
 /* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set.
@@ -78,10 +83,11 @@ struct config_program_option {
 
 /* Applies a command line: every option of the table (--poll-frequency 2s, --poll-frequency=2s) and the
  * |n_own| options |own| of the program. Before it come the configuration file, wherever the command line
- * names it, or else the one that XTCP2_CONFIG names, and then the environment. Of a scalar given twice the
- * last counts, of a list all are collected and replace what was said before. Anything but options is an
- * error. |argv| is not reordered, so that it can be applied again. Uses getopt_long's global state: main
- * thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error of the file or the environment.
+ * names it, or else the one that XTCP2_CONFIG names (config_read_input the first time), and then the
+ * environment. Of a scalar given twice the last counts, of a list all are collected and replace what was said
+ * before. Anything but options is an error. |argv| is not reordered, so that it can be applied again. Uses
+ * getopt_long's global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error
+ * of the file or the environment.
  */
 int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e);

@@ -46,10 +46,6 @@ void yaml_pair(struct buf *out, const struct config_option *o, const struct conf
 
 /* ---- builder.c ---- */
 
-/* The contents of the file |path|, at most CONFIG_FILE_MAX bytes, in |*data| for free(3). Returns 0,
- * ERR_LIMIT or -errno. */
-int file_read(const char *path, char **data, size_t *len, struct err *e);
-
 struct config_builder {
     struct config *config;
     char *origins[CONFIG_OPTION_COUNT]; /* NULL: default */

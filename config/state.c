@@ -12,6 +12,7 @@
 #include "config/internal.h"
 #include "config/state.h"
 #include "config/value.h"
+#include "lib/file.h"
 
 #define FIRST_LINE                                                                                           \
     "# xtcp2 state 1: what was changed over gRPC. Written by the daemon; remove the file to forget it.\n"
@@ -113,8 +114,8 @@ int config_parse_state(struct config_builder *b, const void *data, size_t len, c
 int config_read_state(struct config_builder *b, const char *path, struct err *e)
 {
     char *data;
-    size_t len = 0;
-    int rc = file_read(path, &data, &len, e);
+    size_t len;
+    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
     if (rc == -ENOENT)
         return 0;
     if (rc)
@@ -138,18 +139,24 @@ void config_dump_state(const struct config *base, const struct config *c, struct
     buf_str(out, LAST_LINE);
 }
 
+static int not_ours(const char *path, struct err *e)
+{
+    return err_set(e, ERR_PRECONDITION, "%s: is no state file of this program, and left alone", path);
+}
+
 /* Refuses a file that is somebody else's. What ours left behind, whole or cut, may be replaced. */
 static int check_ours(const char *path, struct err *e)
 {
-    char begin[sizeof(magic) - 1];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-    ssize_t n = read(fd, begin, sizeof(begin));
-    close(fd);
-    if (n == 0 || (n == (ssize_t)sizeof(begin) && memcmp(begin, magic, sizeof(begin)) == 0))
-        return 0;
-    return err_set(e, ERR_PRECONDITION, "%s: is no state file of this program, and left alone", path);
+    char *data;
+    size_t len;
+    struct stat st;
+    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, &st, e);
+    if (rc)
+        return rc == -ENOENT ? 0 : rc == ERR_LIMIT || rc == ERR_TYPE ? not_ours(path, e) : rc;
+    bool ours = S_ISREG(st.st_mode) &&
+                (len == 0 || (len >= sizeof(magic) - 1 && memcmp(data, magic, sizeof(magic) - 1) == 0));
+    free(data);
+    return ours ? 0 : not_ours(path, e);
 }
 
 static int write_all(int fd, const char *data, size_t len)

@@ -32,6 +32,14 @@ int64_t thread_cpu_ns(const struct thread *t)
     return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
+void thread_abandon(struct thread *t)
+{
+    if (!t->running)
+        return;
+    pthread_detach(t->id);
+    t->running = false;
+}
+
 void thread_join(struct thread *t)
 {
     if (!t->running)

@@ -20,6 +20,9 @@ int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(v
 /* CPU time that |t| has used, in ns; 0 when it is not running. The owner. */
 int64_t thread_cpu_ns(const struct thread *t);
 
+/* |t| is on its own from now on: it frees what it uses, and nobody waits for it. */
+void thread_abandon(struct thread *t);
+
 /* Waits for the end of |t|; nothing when it is not running. */
 void thread_join(struct thread *t);
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/file.h"
+#include "lib/file.h"
 
 /* Reads the PEM file |path|; NULL for none. */
 static int read_pem(const char *path, char **out, struct err *e)
 {
     *out = NULL;
-    int rc = path ? rpc_file_read(path, out, e) : 0;
+    int rc = path ? file_read(path, FILE_SECRET_MAX, out, NULL, NULL, e) : 0;
     if (rc == 0 && path && !strstr(*out, "-----BEGIN "))
         rc = err_set(e, ERR_MALFORMED, "%s: is no PEM file", path);
     return rc;
@@ -76,9 +76,9 @@ int rpc_client_credentials(const struct rpc_channel_options *options, grpc_chann
             rc = err_set(e, ERR_MALFORMED, "%s: gRPC does not take it",
                          options->ca ? options->ca : "the certificates of the system");
     }
-    rpc_file_forget(ca);
-    rpc_file_forget(cert);
-    rpc_file_forget(key);
+    file_forget(ca);
+    file_forget(cert);
+    file_forget(key);
     return rc;
 }
 
@@ -86,7 +86,7 @@ int rpc_client_authorization(const char *path, char **out, struct err *e)
 {
     static const char scheme[] = "Bearer ";
     char *text = NULL;
-    int rc = rpc_file_read(path, &text, e);
+    int rc = file_read(path, FILE_SECRET_MAX, &text, NULL, NULL, e);
     if (rc)
         return rc;
     size_t n = strcspn(text, "\r\n");
@@ -98,6 +98,6 @@ int rpc_client_authorization(const char *path, char **out, struct err *e)
     }
     if (rc == 0)
         snprintf(*out, sizeof(scheme) + n, "%s%s", scheme, text);
-    rpc_file_forget(text);
+    file_forget(text);
     return rc;
 }

@@ -11,7 +11,7 @@ int rpc_client_credentials(const struct rpc_channel_options *options, grpc_chann
                            struct err *e);
 
 /* "Bearer TOKEN" with the token in the first line of the file |path|, in |*out|; the caller frees it with
- * rpc_file_forget. Returns 0, or a code with |e|. */
+ * file_forget. Returns 0, or a code with |e|. */
 int rpc_client_authorization(const char *path, char **out, struct err *e);
 
 #endif

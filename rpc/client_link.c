@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "rpc/client_auth.h"
-#include "rpc/file.h"
 
 #define HEADERS_MAX_BYTES 8000 /* of all headers of a call: gRPC's servers refuse more than 8 KiB */
 
@@ -140,7 +140,7 @@ static int metadata_of(const struct rpc_channel_options *o, struct client_link *
     if (rc == 0 && authorization)
         l->metadata[l->n_metadata++] = (grpc_metadata){.key = grpc_slice_from_static_string("authorization"),
                                                        .value = grpc_slice_from_copied_string(authorization)};
-    rpc_file_forget(authorization);
+    file_forget(authorization);
     return rc;
 }
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/tsan.h"
-#include "rpc/file.h"
 
 enum { CERT, KEY, CLIENT_CA, FILES };
 
@@ -52,7 +52,7 @@ struct port {
 static void material_clear(struct material *m)
 {
     for (size_t i = 0; i < FILES; i++) {
-        rpc_file_forget(m->pem[i]);
+        file_forget(m->pem[i]);
         m->pem[i] = NULL;
     }
 }
@@ -142,7 +142,7 @@ static int load(const struct rpc_tls *t, struct material *out, struct err *e)
     *out = (struct material){0};
     ERR_clear_error();
     for (size_t i = 0; i < FILES && rc == 0; i++) {
-        rc = t->paths[i] ? rpc_file_read(t->paths[i], &out->pem[i], e) : 0;
+        rc = t->paths[i] ? file_read(t->paths[i], FILE_SECRET_MAX, &out->pem[i], NULL, NULL, e) : 0;
         if (rc)
             err_prefix(e, "%s", options[i]);
     }

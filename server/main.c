@@ -30,6 +30,7 @@ struct command {
     bool print;
     bool help;
     bool version;
+    bool again; /* by SIGHUP, or since the file has changed */
 };
 
 enum { OWN_OPTIONS = 8 };
@@ -92,11 +93,12 @@ static void read_state(const struct command *c, struct config_builder *b, const 
 static int read_config(struct command *c, struct setup_sources *out, struct buf *effective, struct err *e)
 {
     struct config_program_option own[OWN_OPTIONS];
+    const struct config_sources from = {c->argc, c->argv, environ, c->again};
     own_options(c, own);
     struct config_builder *b = config_builder_new();
     if (!b)
         return err_set(e, ERR_LIMIT, "out of memory");
-    int rc = config_parse_args(b, &(struct config_sources){c->argc, c->argv, environ}, own, OWN_OPTIONS, e);
+    int rc = config_parse_args(b, &from, own, OWN_OPTIONS, e);
     if (rc == 0 && !c->help && !c->version)
         rc = config_build(b, &out->base, e);
     if (rc == 0 && out->base) {
@@ -117,7 +119,8 @@ static void drop_sources(struct setup_sources *sources)
 
 static int reload(void *arg, struct setup_sources *out, struct err *e)
 {
-    struct command again = {.argc = ((struct command *)arg)->argc, .argv = ((struct command *)arg)->argv};
+    const struct command *first = arg;
+    struct command again = {.argc = first->argc, .argv = first->argv, .again = true};
     *out = (struct setup_sources){0};
     int rc = read_config(&again, out, NULL, e);
     if (rc)

@@ -1,7 +1,6 @@
 #include "server/tokens.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 
-#define FILE_MAX (128 * 1024)
+#define FILE_BYTES_MAX (128 * 1024)
 
 struct tokens {
     pthread_mutex_t lock; /* guards what follows; a leaf */
@@ -26,8 +26,6 @@ struct tokens {
 /* A file that others can change or read is no place for secrets. */
 static int check_mode(const struct stat *st, struct err *e)
 {
-    if (!S_ISREG(st->st_mode))
-        return err_set(e, ERR_TYPE, "is no file");
     if (st->st_uid != 0 && st->st_uid != geteuid())
         return err_set(e, ERR_PERMISSION,
                        "belongs to user %u, who is neither root nor the user of the daemon",
@@ -38,41 +36,22 @@ static int check_mode(const struct stat *st, struct err *e)
     return 0;
 }
 
-static int read_table(int fd, struct token_table *out, struct err *e)
-{
-    struct stat st;
-    int rc = fstat(fd, &st) == 0 ? check_mode(&st, e) : err_set(e, -errno, "%s", err_name(-errno));
-    if (rc)
-        return rc;
-    char *text = malloc(FILE_MAX);
-    if (!text)
-        return err_set(e, -ENOMEM, "out of memory");
-    size_t n = 0;
-    ssize_t got = 1;
-    while (got > 0 && n < FILE_MAX) {
-        got = read(fd, text + n, FILE_MAX - n);
-        n += got > 0 ? (size_t)got : 0;
-    }
-    if (got < 0)
-        rc = err_set(e, -errno, "%s", err_name(-errno));
-    else if (n == FILE_MAX)
-        rc = err_set(e, ERR_RANGE, "is longer than %d bytes", FILE_MAX - 1);
-    else
-        rc = token_table_parse(text, n, out, e);
-    explicit_bzero(text, n);
-    free(text);
-    return rc;
-}
-
 static int load(const char *path, struct token_table *out, struct err *e)
 {
+    char *text;
+    size_t len;
+    struct stat st;
     *out = (struct token_table){0};
     if (!*path)
         return 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int rc = fd >= 0 ? read_table(fd, out, e) : err_set(e, -errno, "%s", err_name(-errno));
-    if (fd >= 0)
-        close(fd);
+    int rc = file_read(path, FILE_BYTES_MAX, &text, &len, &st, e);
+    if (rc)
+        return err_prefix(e, "token_file");
+    rc = check_mode(&st, e);
+    if (rc == 0)
+        rc = token_table_parse(text, len, out, e);
+    explicit_bzero(text, len);
+    free(text);
     if (rc)
         err_prefix(e, "token_file: %s", path);
     return rc;

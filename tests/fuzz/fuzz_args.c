@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct config *c = NULL;
     struct err e = {0};
-    int rc = config_parse_args(b, &(struct config_sources){argc, argv, NULL}, own, 2, &e);
+    int rc = config_parse_args(b, &(struct config_sources){argc, argv, NULL, false}, own, 2, &e);
     if (rc && (rc != ERR_USAGE || e.code != rc || !*e.text))
         abort();
     if (!rc && config_build(b, &c, &e) == 0 && config_validate(c, NULL))

@@ -162,7 +162,7 @@ static void test_place(void **state)
     assert_int_equal(settings_load("/nonexistent/x.yaml", false, &s, &e), 0);
     settings_free(&s);
     assert_true(settings_load("/nonexistent/x.yaml", true, &s, &e) < 0);
-    assert_string_equal(e.text, "/nonexistent/x.yaml: No such file or directory");
+    assert_string_equal(e.text, "/nonexistent/x.yaml: cannot open: No such file or directory");
 }
 
 /* The sample of the documentation is one that works. */

@@ -59,7 +59,7 @@ static struct result run(const char *const *args)
     struct config_program_option own[OWN_COUNT];
     own_options(&r.program, own);
     struct config_builder *b = config_builder_new();
-    r.rc = config_parse_args(b, &(struct config_sources){argc, argv, NULL}, own, OWN_COUNT, &r.e);
+    r.rc = config_parse_args(b, &(struct config_sources){argc, argv, NULL, false}, own, OWN_COUNT, &r.e);
     if (!r.rc)
         r.rc = config_build(b, &r.config, &r.e);
     for (int i = 1; i < argc; i++)
@@ -249,8 +249,8 @@ static void test_no_options_of_the_program(void **state)
     (void)state;
     char *argv[] = {(char *)(uintptr_t) "p", (char *)(uintptr_t) "--tag=x", NULL};
     struct config_builder *b = config_builder_new();
-    assert_int_equal(config_parse_args(b, &(struct config_sources){2, argv, NULL}, NULL, 0, NULL), 0);
-    assert_int_equal(config_parse_args(b, &(struct config_sources){0, argv + 2, NULL}, NULL, 0, NULL),
+    assert_int_equal(config_parse_args(b, &(struct config_sources){2, argv, NULL, false}, NULL, 0, NULL), 0);
+    assert_int_equal(config_parse_args(b, &(struct config_sources){0, argv + 2, NULL, false}, NULL, 0, NULL),
                      0); /* execve allows an empty argv */
     config_builder_free(b);
 }

@@ -24,8 +24,9 @@ static struct result start(const char *const *environment, const char *const *ar
     for (; args && args[argc - 1]; argc++)
         argv[argc] = (char *)(uintptr_t)args[argc - 1];
     struct result r = {.b = config_builder_new()};
-    r.rc = config_parse_args(r.b, &(struct config_sources){argc, argv, (char *const *)(uintptr_t)environment},
-                             own, 1, &r.e);
+    r.rc = config_parse_args(
+        r.b, &(struct config_sources){argc, argv, (char *const *)(uintptr_t)environment, false}, own, 1,
+        &r.e);
     if (!r.rc)
         r.rc = config_build(r.b, &r.config, &r.e);
     return r;

@@ -69,7 +69,7 @@ static int whole_life(struct err *e)
     if (!rc)
         rc = config_parse_yaml(b, text, sizeof(text) - 1, "f", e);
     if (!rc)
-        rc = config_parse_args(b, &(struct config_sources){4, argv, environment}, NULL, 0, e);
+        rc = config_parse_args(b, &(struct config_sources){4, argv, environment, false}, NULL, 0, e);
     if (!rc)
         rc = config_build(b, &built, e);
     if (!rc) {

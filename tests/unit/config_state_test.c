@@ -20,7 +20,8 @@ static struct config_builder *started(void)
     char *environment[] = {(char *)(uintptr_t) "XTCP2_TAG=environment", NULL};
     struct config_builder *b = config_builder_new();
     assert_int_equal(config_parse_yaml(b, yaml, sizeof(yaml) - 1, "f", NULL), 0);
-    assert_int_equal(config_parse_args(b, &(struct config_sources){2, argv, environment}, NULL, 0, NULL), 0);
+    assert_int_equal(
+        config_parse_args(b, &(struct config_sources){2, argv, environment, false}, NULL, 0, NULL), 0);
     return b;
 }
 

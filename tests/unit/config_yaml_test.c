@@ -232,8 +232,8 @@ static void test_files(void **state)
     snprintf(error, sizeof(error), "%s: cannot open: No such file or directory", path);
     assert_int_equal(config_read_file(b, path, &e), -ENOENT);
     assert_string_equal(e.text, error);
-    assert_int_equal(config_read_file(b, "/", &e), -EISDIR);
-    assert_string_equal(e.text, "/: cannot read: Is a directory");
+    assert_int_equal(config_read_file(b, "/", &e), ERR_TYPE);
+    assert_string_equal(e.text, "/: is a directory; only a regular file can be read");
     config_builder_free(b);
 }
 

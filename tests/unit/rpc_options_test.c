@@ -137,9 +137,9 @@ static void test_sources(void **state)
         char *none[] = {(char *)"xtcp2", NULL};
         char *line[] = {(char *)"xtcp2", argument, NULL};
         char *environment[] = {variable, NULL};
-        check_sources(o, text, &(struct config_sources){1, none, NULL}, yaml);
-        check_sources(o, text, &(struct config_sources){1, none, environment}, NULL);
-        check_sources(o, text, &(struct config_sources){2, line, NULL}, NULL);
+        check_sources(o, text, &(struct config_sources){1, none, NULL, false}, yaml);
+        check_sources(o, text, &(struct config_sources){1, none, environment, false}, NULL);
+        check_sources(o, text, &(struct config_sources){2, line, NULL, false}, NULL);
     }
 }
 

@@ -1,0 +1,289 @@
+#include "lib/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/thread.h"
+
+/* How long a file system may take. */
+#define WAIT_NS (2 * NS_PER_S)
+
+/* A file that is being read, by a thread that may never come back. */
+struct job {
+    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_cond_t changed;
+    bool done;
+    bool abandoned; /* the thread frees it */
+    char *path;
+    size_t max;
+    char *data;
+    size_t len;
+    struct stat st;
+    struct err error;
+};
+
+const char *file_type(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISCHR(mode)  ? "a character device"
+           : S_ISBLK(mode)  ? "a block device"
+           : S_ISREG(mode)  ? "a regular file"
+                            : "something else";
+}
+
+void file_forget(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+/* ---- Reading ---- */
+
+/* Bytes that have been read of a file or a stream. */
+struct intake {
+    const char *path;
+    char *data; /* |max| + 1 bytes */
+    size_t len;
+    size_t max;
+};
+
+static int intake_begin(struct intake *in, const char *path, size_t max, struct err *e)
+{
+    *in = (struct intake){.path = path, .max = max, .data = malloc(max + 1)};
+    return in->data ? 0 : err_set(e, -ENOMEM, "%s: out of memory", path);
+}
+
+/* Takes what one read(2) of |fd| gives. Returns 1 when there may be more, 0 at the end, or a code. */
+static int intake_read(struct intake *in, int fd, struct err *e)
+{
+    ssize_t n = read(fd, in->data + in->len, in->max + 1 - in->len);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return 1;
+    if (n < 0)
+        return err_set(e, -errno, "%s: cannot read: %s", in->path, err_name(-errno));
+    in->len += (size_t)n;
+    if (in->len > in->max)
+        return err_set(e, ERR_LIMIT, "%s: larger than %zu bytes", in->path, in->max);
+    return n > 0;
+}
+
+/* Hands out what was read, in as many bytes as it has, where |rc| is 0. Nothing stays here in memory. */
+static int intake_end(struct intake *in, int rc, char **data, size_t *len, struct err *e)
+{
+    char *exact = rc == 0 ? malloc(in->len + 1) : NULL;
+    if (exact) {
+        memcpy(exact, in->data, in->len);
+        exact[in->len] = '\0';
+        *data = exact;
+        *len = in->len;
+    } else if (rc == 0) {
+        rc = err_set(e, -ENOMEM, "%s: out of memory", in->path);
+    }
+    explicit_bzero(in->data, in->len);
+    free(in->data);
+    return rc;
+}
+
+/* ---- Regular files ---- */
+
+static int check_type(const char *path, const struct stat *st, struct err *e)
+{
+    bool null =
+        S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3); /* Documentation/admin-guide/devices.txt */
+    if (S_ISREG(st->st_mode) || null)
+        return 0;
+    return err_set(e, ERR_TYPE, "%s: is %s; only a regular file can be read", path, file_type(st->st_mode));
+}
+
+static int read_fd(struct job *j, int fd)
+{
+    struct intake in;
+    if (fstat(fd, &j->st) != 0)
+        return err_set(&j->error, -errno, "%s: %s", j->path, err_name(-errno));
+    int rc = check_type(j->path, &j->st, &j->error);
+    if (rc == 0)
+        rc = intake_begin(&in, j->path, j->max, &j->error);
+    if (rc)
+        return rc;
+    do
+        rc = intake_read(&in, fd, &j->error);
+    while (rc > 0);
+    return intake_end(&in, rc, &j->data, &j->len, &j->error);
+}
+
+/* A FIFO is opened without waiting for its other end, a terminal does not become ours, and a lease of another
+ * process (fcntl(2), F_SETLEASE) is an error instead of a pause. A device is not opened at all. */
+static void job_read(struct job *j)
+{
+    if (stat(j->path, &j->st) == 0 && check_type(j->path, &j->st, &j->error))
+        return;
+    int fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        err_set(&j->error, -errno, "%s: cannot open: %s", j->path, err_name(-errno));
+        return;
+    }
+    read_fd(j, fd);
+    close(fd);
+}
+
+static struct job *job_new(const char *path, size_t max)
+{
+    pthread_condattr_t monotonic;
+    struct job *j = calloc(1, sizeof(*j));
+    if (!j)
+        return NULL;
+    j->path = strdup(path);
+    if (!j->path) {
+        free(j);
+        return NULL;
+    }
+    j->max = max;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&j->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&j->lock, NULL);
+    return j;
+}
+
+static void job_free(struct job *j)
+{
+    if (j->data)
+        explicit_bzero(j->data, j->len);
+    free(j->data);
+    free(j->path);
+    pthread_cond_destroy(&j->changed);
+    pthread_mutex_destroy(&j->lock);
+    free(j);
+}
+
+static void *job_run(void *arg)
+{
+    struct job *j = arg;
+    job_read(j);
+    pthread_mutex_lock(&j->lock);
+    j->done = true;
+    bool abandoned = j->abandoned;
+    pthread_cond_signal(&j->changed);
+    pthread_mutex_unlock(&j->lock);
+    if (abandoned)
+        job_free(j);
+    return NULL;
+}
+
+/* Returns whether the thread came back in time; if not, |j| is no longer the caller's. */
+static bool job_wait(struct job *j)
+{
+    int64_t deadline_ns = clock_mono_ns() + WAIT_NS;
+    struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
+    int rc = 0;
+    pthread_mutex_lock(&j->lock);
+    while (!j->done && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);
+    bool done = j->done;
+    j->abandoned = !done;
+    pthread_mutex_unlock(&j->lock);
+    return done;
+}
+
+int file_read(const char *path, size_t max, char **data, size_t *len, struct stat *st, struct err *e)
+{
+    struct thread thread;
+    struct job *j = job_new(path, max);
+    if (!j)
+        return err_set(e, -ENOMEM, "%s: out of memory", path);
+    if (thread_start(&thread, "file", 0, job_run, j)) {
+        job_read(j); /* no thread is left: better here than not at all */
+    } else if (job_wait(j)) {
+        thread_join(&thread);
+    } else {
+        thread_abandon(&thread);
+        return err_set(e, ERR_TIMEOUT, "%s: the file system has not answered for %d s", path,
+                       (int)(WAIT_NS / NS_PER_S));
+    }
+    int rc = j->error.code;
+    if (rc && e)
+        *e = j->error;
+    if (st)
+        *st = j->st;
+    if (rc == 0) {
+        *data = j->data;
+        if (len)
+            *len = j->len;
+        j->data = NULL;
+    }
+    job_free(j);
+    return rc;
+}
+
+/* ---- Standard input ---- */
+
+/* The descriptor of ours that |path| stands for; -1 when it is a path like any other. */
+static int input_fd(const char *path)
+{
+    static const char folder[] = "/dev/fd/";
+    if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0)
+        return STDIN_FILENO;
+    if (strncmp(path, folder, sizeof(folder) - 1) != 0)
+        return -1;
+    const char *digits = path + sizeof(folder) - 1;
+    size_t n = strspn(digits, "0123456789");
+    return n > 0 && n < 9 && digits[n] == '\0' ? atoi(digits) : -1;
+}
+
+/* Waits until |fd| can be read. Returns 0, ERR_CANCELLED or -errno. */
+static int wait_for_input(int fd, int stop_fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    if (stop_fd < 0) {
+        sigdelset(&mask, SIGINT);
+        sigdelset(&mask, SIGTERM);
+    }
+    while (ppoll(fds, 2, NULL, &mask) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return fds[1].revents ? ERR_CANCELLED : 0;
+}
+
+static int read_stream(int fd, const char *name, size_t max, int stop_fd, char **data, size_t *len,
+                       struct err *e)
+{
+    struct intake in;
+    int rc = intake_begin(&in, name, max, e);
+    if (rc)
+        return rc;
+    do {
+        rc = wait_for_input(fd, stop_fd);
+        if (rc)
+            err_set(e, rc, "%s: %s", name, rc == ERR_CANCELLED ? "interrupted" : err_name(rc));
+        else
+            rc = intake_read(&in, fd, e);
+    } while (rc > 0);
+    return intake_end(&in, rc, data, len, e);
+}
+
+int file_read_input(const char *path, size_t max, int stop_fd, char **data, size_t *len, struct err *e)
+{
+    struct stat st;
+    size_t n = 0;
+    int fd = input_fd(path);
+    bool standard = strcmp(path, "-") == 0;
+    if (fd < 0 || (!standard && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return file_read(path, max, data, len, NULL, e);
+    return read_stream(fd, standard ? "standard input" : path, max, stop_fd, data, len ? len : &n, e);
+}

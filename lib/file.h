@@ -1,0 +1,37 @@
+/* Files that somebody names, read as a whole. Nothing that a path can lead to holds the caller for long: what
+ * is no regular file is refused without being waited for, and a file system that does not answer is given up.
+ * Standard input has a function of its own. */
+#ifndef XTCP_LIB_FILE_H
+#define XTCP_LIB_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "lib/err.h"
+
+/* Certificates, keys and tokens are no longer than this, in bytes. */
+#define FILE_SECRET_MAX (1024 * 1024)
+
+/* Reads the regular file |path|, or /dev/null, |max| bytes at most, into |*data|, with a NUL behind its
+ * |*len| bytes (|len| may be NULL); free it, or wipe it with file_forget. |st| (may be NULL) receives what
+ * fstat says of it. Returns 0, or a code with |e| saying what is wrong, after "PATH: ": ERR_TYPE for what is
+ * no regular file, ERR_LIMIT for one that is too long, ERR_TIMEOUT after 2 seconds without an answer, or
+ * -errno. A thread that hangs in the file system is left behind, and ends with its system call. Any thread.
+ */
+int file_read(const char *path, size_t max, char **data, size_t *len, struct stat *st, struct err *e);
+
+/* The same, but "-", "/dev/stdin" and "/dev/fd/N" may also be pipes, terminals and sockets: those are read to
+ * their end, however long that takes. SIGINT and SIGTERM do to the process meanwhile what they do by default,
+ * also when they are blocked; with |stop_fd| (-1: none), which is somebody else's way to notice them,
+ * ERR_CANCELLED is returned as soon as that is readable. One thread. */
+int file_read_input(const char *path, size_t max, int stop_fd, char **data, size_t *len, struct err *e);
+
+/* Frees |text|, which is NUL-terminated, and leaves nothing of it in memory. NULL is allowed. */
+void file_forget(char *text);
+
+/* What |mode| of a struct stat is, "a directory", "a FIFO". */
+const char *file_type(mode_t mode);
+
+#endif
