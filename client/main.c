@@ -2,12 +2,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/command.h"
 #include "client/run.h"
+#include "client/stop.h"
+#include "lib/thread.h"
 #include "rpc/client.h"
 
 /* Prints |text| to |fd| and frees it. */
@@ -54,6 +57,27 @@ static void hold_standard_fds(void)
             (void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
+/* gRPC waits for threads at its end, for ever for one that could not be started. */
+#define END_SECONDS 2
+
+static volatile sig_atomic_t exit_code;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    _exit(exit_code);
+}
+
+/* Everything is said: from now on nothing keeps the process for long, and signals end it at once. */
+static void bound_end(int code)
+{
+    const struct sigaction action = {.sa_handler = on_alarm};
+    exit_code = code;
+    sigaction(SIGALRM, &action, NULL);
+    alarm(END_SECONDS);
+    stop_unblock_signals();
+}
+
 /* A command that needs no daemon. */
 static int run_here(const struct command *command, const struct options *options, struct output *out)
 {
@@ -75,6 +99,10 @@ int main(int argc, char **argv)
     stop_block_signals();
     hold_standard_fds();
     setlocale(LC_CTYPE, "");
+    if (thread_check_stack(&e)) {
+        output_note(NULL, "%s", e.text);
+        return EXIT_FAILED;
+    }
     if (options_parse(argc, argv, commands, n_commands, &options, &command, &e) != 0) {
         output_note(NULL, "%s", e.text);
         return EXIT_USAGE;
@@ -96,7 +124,9 @@ int main(int argc, char **argv)
             command->prepare();
         rpc_client_init();
         code = run_command(command, &options, &out);
+        bound_end(code);
         rpc_client_fini();
+        alarm(0);
     }
     output_fini(&out);
     return code;

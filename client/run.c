@@ -13,6 +13,7 @@
 #include "client/settings.h"
 #include "client/text.h"
 #include "lib/clock.h"
+#include "lib/thread.h"
 
 /* What the command wrote goes out; its exit code, or a failure when that could not be written. */
 static int finish(struct output *out, struct stop *stop, int code)
@@ -195,7 +196,7 @@ static int run_for(const struct command *command, const struct options *options,
     }
     int rc = stop_new(out->fd, &stop);
     if (rc != 0) {
-        output_note(NULL, "cannot start: %s", err_name(rc));
+        output_note(NULL, "cannot start: %s", thread_error(rc));
         return EXIT_FAILED;
     }
     allow_descriptors(nodes->n);

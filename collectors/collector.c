@@ -67,7 +67,7 @@ int collectors_new(const struct collectors_options *options, struct collectors *
     if (!rc && (rc = turnstile_init(set)))
         err_set(e, rc, "cannot make the buffers of the collectors: %s", err_name(rc));
     if (!rc && (rc = keeper_start(set)))
-        err_set(e, rc, "cannot start the thread that keeps the collectors: %s", err_name(rc));
+        err_set(e, rc, "cannot start the thread that keeps the collectors: %s", thread_error(rc));
     if (rc)
         free_set(set);
     else
@@ -290,7 +290,7 @@ int collector_start(struct collectors *set, const struct collector_ns *ns, struc
     int rc = c->own_thread ? 0 : share(c);
     if (rc) {
         collector_free(c);
-        return err_set(e, rc, "cannot start a thread for namespace %s: %s", ns->name, err_name(rc));
+        return err_set(e, rc, "cannot start a thread for namespace %s: %s", ns->name, thread_error(rc));
     }
     *out = c;
     return 0;

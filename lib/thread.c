@@ -1,7 +1,12 @@
 #include "lib/thread.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
+
+/* Some buffers of file names and lines are on the stack, and gRPC's own threads take the default. */
+#define STACK_LEAST (512 * 1024)
 
 int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg)
 {
@@ -21,6 +26,24 @@ int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(v
     snprintf(short_name, sizeof(short_name), "%s", name);
     pthread_setname_np(t->id, short_name);
     return 0;
+}
+
+const char *thread_error(int rc)
+{
+    if (rc == -EAGAIN) /* pthread_create(3) */
+        return "no further thread may be started: look at the limits RLIMIT_NPROC (ulimit -u) of its user, "
+               "pids.max of its cgroup, and kernel.threads-max";
+    return err_name(rc);
+}
+
+int thread_check_stack(struct err *e)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur >= STACK_LEAST)
+        return 0;
+    return err_set(e, ERR_RANGE, "RLIMIT_STACK (ulimit -s) is %llu KiB; allowed %d KiB or more",
+                   (unsigned long long)limit.rlim_cur / 1024, STACK_LEAST / 1024);
 }
 
 int64_t thread_cpu_ns(const struct thread *t)

@@ -95,7 +95,7 @@ int rpc_callbacks_start(struct rpc_callbacks *b, struct rpc_server *s, struct er
     pthread_cond_init(&b->changed, NULL);
     b->cq = grpc_completion_queue_create_for_callback(&b->shut, NULL);
     int rc = thread_start(&b->thread, "rpc/callback", 0, callbacks_run, b);
-    return rc ? err_set(e, rc, "thread rpc/callback: %s", err_name(rc)) : 0;
+    return rc ? err_set(e, rc, "thread rpc/callback: %s", thread_error(rc)) : 0;
 }
 
 void rpc_callbacks_stop(struct rpc_callbacks *b)

@@ -49,6 +49,9 @@ void rpc_core_init(void)
     /* libc's resolver: c-ares leaks at exit, and /etc/hosts and nsswitch.conf should mean what they mean
      * elsewhere. */
     setenv("GRPC_DNS_RESOLVER", "native", 0);
+    /* Whatever the environment says: gRPC aborts for an engine that it does not have, and with the other one
+     * that it has, each queue has to be polled, or nothing happens on its connections. */
+    setenv("GRPC_POLL_STRATEGY", "epoll1", 1);
     gpr_set_log_function(log_line);
     grpc_init();
 }

@@ -97,7 +97,7 @@ int rpc_guard_start(struct quota *quota, const struct rpc_guard_limits *limits, 
         rpc_peer_finder_free(guard.finder);
         guard.finder = NULL;
         free(conns);
-        return err_set(e, rc, "guard: %s", err_name(rc));
+        return err_set(e, rc, "guard: %s", thread_error(rc));
     }
     atomic_store(&guard_conns, conns);
     return 0;

@@ -26,8 +26,6 @@
 
 void rpc_server_init(void)
 {
-    /* With the other engine, each queue has to be polled, or nothing happens on its connections. */
-    setenv("GRPC_POLL_STRATEGY", "epoll1", 1);
     rpc_core_init();
 }
 
@@ -190,7 +188,7 @@ static int start_thread(struct thread *t, const char *name, void *(*run)(void *a
                         struct err *e)
 {
     int rc = thread_start(t, name, 0, run, q);
-    return rc ? err_set(e, rc, "thread %s: %s", name, err_name(rc)) : 0;
+    return rc ? err_set(e, rc, "thread %s: %s", name, thread_error(rc)) : 0;
 }
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e)

@@ -289,12 +289,12 @@ static int start_threads(struct app *app, struct err *e)
         return rc;
     rc = hub_start(app->hub);
     if (rc)
-        return err_set(e, rc, "thread hub: %s", err_name(rc));
+        return err_set(e, rc, "thread hub: %s", thread_error(rc));
     rc = focus_start(app->focus);
     if (rc)
-        return err_set(e, rc, "thread focus: %s", err_name(rc));
+        return err_set(e, rc, "thread focus: %s", thread_error(rc));
     rc = nswatch_start(app->nswatch);
-    return rc ? err_set(e, rc, "thread nswatch: %s", err_name(rc)) : 0;
+    return rc ? err_set(e, rc, "thread nswatch: %s", thread_error(rc)) : 0;
 }
 
 static int start(struct app *app, struct err *e)
@@ -404,15 +404,24 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         return 1;
     }
     app->config = setup_get(app->setup);
-    int rc = start(app, &e);
+    struct watchdog watchdog;
+    int rc = watchdog_start(&watchdog);
+    if (rc) {
+        log_error("app", "cannot start: thread watchdog: %s", thread_error(rc));
+        watchdog_stop(&watchdog);
+        config_unref(app->config);
+        setup_free(app->setup);
+        free(app);
+        return 1;
+    }
+    rc = start(app, &e);
     if (rc == 0) {
         log_start(app);
         app_loop(app);
     } else {
         log_error("app", "cannot start: %s", e.text);
     }
-    struct watchdog watchdog;
-    watchdog_start(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);
+    watchdog_arm(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);
     stop(app);
     if (app->stuck)
         _exit(rc ? 1 : 0);

@@ -10,6 +10,7 @@
 #include "config/builder.h"
 #include "config/state.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "server/app.h"
 #include "server/gate.h"
 #include "server/offline.h"
@@ -202,6 +203,10 @@ int main(int argc, char **argv)
     struct err e = {0};
     struct buf effective;
     buf_init(&effective);
+    if (thread_check_stack(&e)) {
+        fprintf(stderr, "xtcp2: %s\n", e.text);
+        return 1;
+    }
     int rc = read_config(&c, &sources, &effective, &e);
     if (rc == 0 && !c.help && !c.version)
         rc = check_command(&c, &e);

@@ -75,7 +75,7 @@ int state_start(const char *path, struct state **out, struct err *e)
     int rc = s->path ? thread_start(&s->thread, "state", 0, run, s) : -ENOMEM;
     if (rc) {
         state_free(s);
-        return err_set(e, rc, "thread state: %s", err_name(rc));
+        return err_set(e, rc, "thread state: %s", thread_error(rc));
     }
     *out = s;
     return 0;

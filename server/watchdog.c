@@ -10,11 +10,13 @@
 static void *watchdog_run(void *arg)
 {
     struct watchdog *w = arg;
-    struct timespec until = {.tv_sec = w->deadline_ns / NS_PER_S, .tv_nsec = w->deadline_ns % NS_PER_S};
     int rc = 0;
     pthread_mutex_lock(&w->lock);
-    while (!w->done && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    while (!w->done && rc != ETIMEDOUT) {
+        struct timespec until = {.tv_sec = w->deadline_ns / NS_PER_S, .tv_nsec = w->deadline_ns % NS_PER_S};
+        rc = w->deadline_ns == INT64_MAX ? pthread_cond_wait(&w->changed, &w->lock)
+                                         : pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
     bool done = w->done;
     pthread_mutex_unlock(&w->lock);
     if (!done) {
@@ -24,9 +26,9 @@ static void *watchdog_run(void *arg)
     return NULL;
 }
 
-int watchdog_start(struct watchdog *w, int64_t deadline_ns, int status)
+int watchdog_start(struct watchdog *w)
 {
-    *w = (struct watchdog){.deadline_ns = deadline_ns, .status = status};
+    *w = (struct watchdog){.deadline_ns = INT64_MAX};
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -34,6 +36,15 @@ int watchdog_start(struct watchdog *w, int64_t deadline_ns, int status)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&w->lock, NULL);
     return thread_start(&w->thread, "watchdog", 0, watchdog_run, w);
+}
+
+void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status)
+{
+    pthread_mutex_lock(&w->lock);
+    w->deadline_ns = deadline_ns;
+    w->status = status;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void watchdog_stop(struct watchdog *w)

@@ -13,15 +13,19 @@ struct watchdog {
     pthread_mutex_t lock; /* a leaf */
     pthread_cond_t changed;
     bool done;
-    int64_t deadline_ns;
+    int64_t deadline_ns; /* INT64_MAX: no bound yet */
     int status;
 };
 
-/* From now on the process ends with exit status |status|, at once and without cleaning up, at |deadline_ns|
- * (monotonic). |w| is the caller's until watchdog_stop. Returns 0, or -errno and then there is no bound. */
-int watchdog_start(struct watchdog *w, int64_t deadline_ns, int status);
+/* Starts the thread, before there is anything whose end could need it. |w| is the caller's until
+ * watchdog_stop. Returns 0 or -errno. */
+int watchdog_start(struct watchdog *w);
 
-/* Takes it back. */
+/* From now on the process ends with exit status |status|, at once and without cleaning up, at |deadline_ns|
+ * (monotonic). */
+void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status);
+
+/* Takes it back, and ends the thread. */
 void watchdog_stop(struct watchdog *w);
 
 #endif
