@@ -97,7 +97,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     struct rpc_listener *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
-    l->fd = l->reserve = l->file.lock = -1;
+    l->fd = l->reserve = l->file.lock = l->file.file = -1;
     int rc = config_listen_parse(text, &l->where, &why);
     if (rc) {
         err_set(e, rc, "cannot listen on %s: %s", text, why.text);
@@ -159,6 +159,25 @@ int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_option
     if (rc == 0)
         return 0;
     return err_set(e, rc, "listener %s: %s", l->text, why.code ? why.text : err_name(rc));
+}
+
+bool rpc_listener_is_there(const struct rpc_listener *l)
+{
+    return l->where.kind != CONFIG_LISTEN_UNIX || rpc_socket_file_is_there(&l->file);
+}
+
+int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e)
+{
+    struct rpc_listener *fresh;
+    rpc_socket_file_release(&l->file); /* the lock, which may still be there */
+    int rc = rpc_listener_open(l->text, options, &fresh, e);
+    if (rc)
+        return rc;
+    struct rpc_listener old = *l;
+    *l = *fresh;
+    *fresh = old;
+    rpc_listener_close(fresh);
+    return 0;
 }
 
 int rpc_listener_fd(const struct rpc_listener *l)

@@ -36,6 +36,15 @@ void rpc_listener_share(struct rpc_listener *l, bool on);
  * it may have been done. Nothing for other listeners. */
 int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e);
 
+/* Whether clients still find it: the file of a unix socket may have been removed, or another one may be in
+ * its place. True for other listeners. */
+bool rpc_listener_is_there(const struct rpc_listener *l);
+
+/* Makes the file of a unix socket again, with a new socket, after it was removed; those who wait at the old
+ * one are turned away, so accept them before. The descriptor is another one then. Returns 0, or a code with
+ * the reason and the address in |e|, and all is as before. */
+int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e);
+
 /* For epoll: readable when somebody wants to connect. Stays the listener's. */
 int rpc_listener_fd(const struct rpc_listener *l);
 

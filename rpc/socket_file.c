@@ -39,6 +39,19 @@ static bool is_at(int fd, const char *path)
     return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* Lets others enter the folder that was just made, whatever the umask is; what somebody has put there instead
+ * is left alone. */
+static bool open_folder(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool done = fstat(fd, &st) == 0 && st.st_uid == geteuid() && fchmod(fd, 0755) == 0;
+    close(fd);
+    return done;
+}
+
 static int take_lock(struct rpc_socket_file *f)
 {
     char path[PATH_MAX];
@@ -49,7 +62,7 @@ static int take_lock(struct rpc_socket_file *f)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0 && errno == ENOENT) {
             if (mkdir(folder, 0755) == 0)
-                f->made_folder = chmod(folder, 0755) == 0; /* whatever the umask is */
+                f->made_folder = open_folder(folder);
             else if (errno != EEXIST)
                 return -errno;
             continue;
@@ -91,7 +104,7 @@ static int clear_stale(const struct rpc_socket_file *f)
 
 int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path)
 {
-    *f = (struct rpc_socket_file){.address.sun_family = AF_UNIX, .lock = -1};
+    *f = (struct rpc_socket_file){.address.sun_family = AF_UNIX, .lock = -1, .file = -1};
     if (path[0] != '/' || strlen(path) >= sizeof(f->address.sun_path))
         return -EINVAL;
     memcpy(f->address.sun_path, path, strlen(path) + 1);
@@ -116,46 +129,83 @@ int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
     return rc;
 }
 
+/* The file that has just been bound to stays known by a descriptor. Whoever may write to the folder can have
+ * put something else there since: a link, or what is no new socket of ours, which nobody may connect to yet.
+ */
+static int take_file(struct rpc_socket_file *f)
+{
+    struct stat st;
+    int fd = open(f->address.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -EEXIST : -errno;
+    if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0777) == 0) {
+        f->file = fd;
+        return 0;
+    }
+    close(fd);
+    return -EEXIST;
+}
+
+/* The mode of the file itself, whatever its name leads to by now: proc(5), /proc/PID/fd. */
+static int set_mode(const struct rpc_socket_file *f, mode_t mode)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", f->file);
+    return chmod(path, mode) == 0 ? 0 : -errno;
+}
+
+static int set_group(const struct rpc_socket_file *f, gid_t group)
+{
+    return fchownat(f->file, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group)
 {
-    const char *path = f->address.sun_path;
     /* Linux takes the mode of the file from that of the socket: nobody gets in before it is as wanted. */
     if (fchmod(fd, 0) != 0 || bind(fd, (const struct sockaddr *)&f->address, sizeof(f->address)) != 0)
         return -errno;
-    f->bound = true;
-    if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) != 0)
-        return -errno;
-    return chmod(path, mode) == 0 ? 0 : -errno;
+    int rc = take_file(f);
+    if (rc == 0 && group != (gid_t)-1)
+        rc = set_group(f, group);
+    return rc ? rc : set_mode(f, mode);
+}
+
+bool rpc_socket_file_is_there(const struct rpc_socket_file *f)
+{
+    return f->file >= 0 && is_at(f->file, f->address.sun_path);
 }
 
 int rpc_socket_file_permit(const struct rpc_socket_file *f, mode_t mode, gid_t group)
 {
-    const char *path = f->address.sun_path;
     struct stat st;
-    if (lstat(path, &st) != 0)
+    if (!rpc_socket_file_is_there(f))
+        return 0;
+    if (fstat(f->file, &st) != 0)
         return -errno;
     if (group == (gid_t)-1)
         group = getegid();
-    if (chmod(path, st.st_mode & mode) != 0)
-        return -errno;
-    if (group != st.st_gid && lchown(path, (uid_t)-1, group) != 0)
-        return -errno;
-    return chmod(path, mode) == 0 ? 0 : -errno;
+    int rc = set_mode(f, st.st_mode & mode);
+    if (rc == 0 && group != st.st_gid)
+        rc = set_group(f, group);
+    return rc ? rc : set_mode(f, mode);
 }
 
 void rpc_socket_file_release(struct rpc_socket_file *f)
 {
     char path[PATH_MAX];
-    if (f->bound)
+    if (rpc_socket_file_is_there(f))
         unlink(f->address.sun_path);
+    if (f->file >= 0)
+        close(f->file);
     if (f->lock >= 0) {
         lock_path(f, path);
-        unlink(path); /* before it is unlocked: whoever has opened it sees that it is no longer there */
+        if (is_at(f->lock, path))
+            unlink(path); /* before it is unlocked: whoever has opened it sees that it is no longer there */
         close(f->lock);
     }
     if (f->made_folder) {
         folder_path(f, path);
         rmdir(path); /* if it is empty */
     }
-    *f = (struct rpc_socket_file){.lock = -1};
+    *f = (struct rpc_socket_file){.lock = -1, .file = -1};
 }

@@ -12,8 +12,8 @@
 struct rpc_socket_file {
     struct sockaddr_un address;
     int lock;         /* descriptor of the lock file, PATH.lock */
+    int file;         /* O_PATH descriptor of the socket that was bound; -1: none is */
     bool made_folder; /* it was not there before */
-    bool bound;
 };
 
 /* Claims |path| (absolute, it fits sun_path): makes its folder (mode 0755) when only that is missing, takes
@@ -27,15 +27,20 @@ int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path);
 int rpc_socket_file_group(const char *name, gid_t *out, struct err *e);
 
 /* Binds |fd| to it. Nobody can connect before the file has the mode |mode| and the group |group|, (gid_t)-1
- * for the process's own. Returns 0 or -errno. */
+ * for the process's own. What somebody else puts in its place is never changed. Returns 0 or -errno; -EEXIST
+ * when that has happened. */
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group);
 
 /* Gives the bound file another mode and group, (gid_t)-1 for the process's own. In between it has only the
- * rights that the old and the new mode have in common. Returns 0 or -errno; some of it may then have been
- * done. */
+ * rights that the old and the new mode have in common. Nothing for a file that is no longer at its place.
+ * Returns 0 or -errno; some of it may then have been done. */
 int rpc_socket_file_permit(const struct rpc_socket_file *f, mode_t mode, gid_t group);
 
-/* Removes the socket, the lock file, and the folder if it was made for them and is empty. */
+/* Whether the bound file is still at its place, where clients find it. */
+bool rpc_socket_file_is_there(const struct rpc_socket_file *f);
+
+/* Removes the socket if it is still there, the lock file, and the folder if it was made for them and is
+ * empty. */
 void rpc_socket_file_release(struct rpc_socket_file *f);
 
 #endif

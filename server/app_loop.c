@@ -34,6 +34,7 @@ static void end_poll(struct app *app)
     int64_t fan_out = hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server);
     pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out);
     health_set(app->health, HEALTH_SERVING);
+    gate_look(app->gate); /* whether files are watched or not */
 }
 
 /* Has the namespaces looked at again when it is time. Returns whether a poll has to wait for that. */
@@ -114,6 +115,15 @@ static void on_files(struct app *app)
 {
     struct refresh_due due = refresh_read(app->refresh);
     read_again(app, due.config, due.secrets);
+    if (due.sockets)
+        gate_look(app->gate);
+}
+
+static void restore_sockets(struct app *app)
+{
+    const struct config *config = app_config(app);
+    gate_restore(app->gate, config);
+    config_unref(config);
 }
 
 static void on_signal(struct app *app)
@@ -122,6 +132,7 @@ static void on_signal(struct app *app)
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
             read_again(app, true, true);
+            restore_sockets(app);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;

@@ -24,6 +24,7 @@ struct door {
     struct rpc_tls_listener *tls; /* owned by the door, as is that one */
     bool asks_clients;            /* TLS: they have to show a certificate */
     bool down;                    /* TLS: it has stopped accepting */
+    bool lost;                    /* its file is gone, and that has been said */
 };
 
 /* A listener that a configuration asks for. */

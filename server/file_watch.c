@@ -305,10 +305,10 @@ static void look_in(const struct file_watch *w, int64_t ns)
     timerfd_settime(w->timer, 0, &when, NULL);
 }
 
-unsigned file_watch_read(struct file_watch *w)
+uint64_t file_watch_read(struct file_watch *w)
 {
     uint64_t count;
-    unsigned changed = 0;
+    uint64_t changed = 0;
     bool time = read(w->timer, &count, sizeof(count)) > 0;
     if (take_events(w)) {
         int64_t now = clock_mono_ns();
@@ -326,7 +326,7 @@ unsigned file_watch_read(struct file_watch *w)
     for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
         struct stamp now = w->paths[i] ? look(w->paths[i]) : w->stamps[i];
         if (!same_stamp(&now, &w->stamps[i]))
-            changed |= 1U << i;
+            changed |= UINT64_C(1) << i;
         w->stamps[i] = now;
     }
     return changed;

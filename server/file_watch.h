@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILE_WATCH_MAX 8
+#define FILE_WATCH_MAX 40
 
 struct file_watch;
 
@@ -23,7 +23,7 @@ int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
 int file_watch_fd(const struct file_watch *w);
 
 /* Takes what the kernel has told. Returns the paths that have changed, as bits: 1 << index. */
-unsigned file_watch_read(struct file_watch *w);
+uint64_t file_watch_read(struct file_watch *w);
 
 /* NULL is allowed. */
 void file_watch_free(struct file_watch *w);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -182,6 +183,59 @@ void gate_serve(struct gate *g, const void *source, const struct config *c)
         tls_gate_serve(g->tls_gate, g->doors, g->n);
     else if (door)
         gate_let_in(g, door, c, BUDGET);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* Whether the file of |d| is gone. */
+static bool is_lost(const struct door *d)
+{
+    return d->plain && !rpc_listener_is_there(d->plain);
+}
+
+void gate_look(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    for (size_t i = 0; i < g->n; i++) {
+        struct door *d = g->doors[i];
+        bool lost = is_lost(d);
+        if (lost && !d->lost)
+            log_warn(
+                "gate",
+                "listener %s: the socket has been removed or replaced: nobody can connect any more; SIGHUP "
+                "makes it again",
+                rpc_listener_text(d->plain));
+        d->lost = lost;
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* The socket of |d| at its place again. The lock is held. */
+static int restore(struct gate *g, struct door *d, const struct config *c, struct err *e)
+{
+    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(c),
+                                                 .socket_group = c->unix_socket_group};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
+    gate_let_in(g, d, c, BUDGET);
+    int rc = rpc_listener_restore(d->plain, &options, e);
+    if (rc == 0 && epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd(d->plain), &event) != 0)
+        rc = err_set(e, -errno, "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
+    return rc;
+}
+
+void gate_restore(struct gate *g, const struct config *c)
+{
+    struct err e;
+    pthread_mutex_lock(&g->lock);
+    for (size_t i = 0; i < g->n; i++) {
+        struct door *d = g->doors[i];
+        if (!is_lost(d))
+            continue;
+        if (restore(g, d, c, &e))
+            log_error("gate", "%s", e.text);
+        else
+            door_log(d, "again listening on");
+        d->lost = is_lost(d);
+    }
     pthread_mutex_unlock(&g->lock);
 }
 

@@ -55,6 +55,12 @@ void gate_serve(struct gate *g, const void *source, const struct config *c);
  * force. */
 void gate_refresh(struct gate *g, const struct config *c);
 
+/* Looks whether clients still find the unix sockets, and warns where they do not. Main thread. */
+void gate_look(struct gate *g);
+
+/* Makes the files of unix sockets again that are gone; |c| is in force. Main thread. */
+void gate_restore(struct gate *g, const struct config *c);
+
 /* The role of a call (rpc_server_options.role). |c| is in force. */
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
                    struct rpc_grant *out, struct err *e);

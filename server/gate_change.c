@@ -81,7 +81,7 @@ static bool is_default(const struct config *c)
 
 /* ---- Prepare ---- */
 
-static mode_t socket_mode(const struct config *c)
+mode_t gate_socket_mode(const struct config *c)
 {
     static const mode_t modes[] = {
         [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
@@ -144,7 +144,7 @@ static int open_door(const struct gate *g, struct gate_change *ch, const struct 
 {
     const struct door_means means = {.server = g->server,
                                      .tls = g->tls ? g->tls : ch->tls,
-                                     .socket_mode = socket_mode(ch->config),
+                                     .socket_mode = gate_socket_mode(ch->config),
                                      .socket_group = ch->config->unix_socket_group};
     int rc = check_guard(plan, e);
     if (rc)
@@ -198,7 +198,7 @@ static int open_doors(const struct gate *g, const struct door_plan *plans, size_
 /* Gives the unix sockets that stay mode and group of |c|. */
 static int permit(const struct gate_change *ch, const struct config *c, struct err *e)
 {
-    const struct rpc_listener_options options = {.socket_mode = socket_mode(c),
+    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(c),
                                                  .socket_group = c->unix_socket_group};
     int rc = 0;
     for (size_t i = 0; i < ch->n && rc == 0; i++) {

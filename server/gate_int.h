@@ -42,6 +42,9 @@ struct gate {
 /* Lets in who waits at |d|, at most |budget|. The lock is held. */
 void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget);
 
+/* The mode that |c| wants of unix sockets' files. */
+mode_t gate_socket_mode(const struct config *c);
+
 /* The files that |c| names for TLS. */
 struct rpc_tls_files gate_tls_files(const struct config *c);
 

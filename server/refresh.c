@@ -8,7 +8,15 @@
 #include "lib/log.h"
 #include "server/file_watch.h"
 
-enum { CONFIG_FILE, CERT_FILE, KEY_FILE, CLIENT_CA_FILE, TOKEN_FILE, FILES };
+enum {
+    CONFIG_FILE,
+    CERT_FILE,
+    KEY_FILE,
+    CLIENT_CA_FILE,
+    TOKEN_FILE,
+    SOCKETS,
+    FILES = SOCKETS + 2 * CONFIG_LISTEN_MAX
+};
 
 _Static_assert((int)FILES <= FILE_WATCH_MAX, "all of them can be watched");
 
@@ -46,17 +54,33 @@ void refresh_free(struct refresh *r)
     free(r);
 }
 
+/* Puts the files of the unix sockets in |list| behind the |n| |paths|; |listen| holds them. Returns how many
+ * there are then. */
+static size_t add_sockets(const struct config_strings *list, const char *paths[FILES],
+                          struct config_listen listen[2 * CONFIG_LISTEN_MAX], size_t n)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct config_listen *l = &listen[n - SOCKETS];
+        if (config_listen_parse(list->items[i], l, NULL) == 0 && l->kind == CONFIG_LISTEN_UNIX)
+            paths[n++] = l->addr.un.sun_path;
+    }
+    return n;
+}
+
 void refresh_follow(struct refresh *r, const struct config *c)
 {
-    const char *const paths[FILES] = {
+    const char *paths[FILES] = {
         [CONFIG_FILE] = r->config_file, [CERT_FILE] = c->tls_cert_file,
         [KEY_FILE] = c->tls_key_file,   [CLIENT_CA_FILE] = c->tls_client_ca_file,
         [TOKEN_FILE] = c->token_file,
     };
+    struct config_listen listen[2 * CONFIG_LISTEN_MAX];
     if (r->generation == c->generation)
         return;
     r->generation = c->generation;
-    int rc = file_watch_set(r->watch, paths, c->config_watch == CONFIG_WATCH_ON ? FILES : 0);
+    size_t n = add_sockets(&c->grpc_listen, paths, listen, SOCKETS);
+    n = add_sockets(&c->grpc_health_listen, paths, listen, n);
+    int rc = file_watch_set(r->watch, paths, c->config_watch == CONFIG_WATCH_ON ? n : 0);
     if (rc && !r->incomplete)
         log_warn("config", "some changes of files will not be noticed before SIGHUP: %s", err_name(rc));
     r->incomplete = rc != 0;
@@ -64,7 +88,8 @@ void refresh_follow(struct refresh *r, const struct config *c)
 
 struct refresh_due refresh_read(struct refresh *r)
 {
-    unsigned changed = file_watch_read(r->watch);
-    return (struct refresh_due){.config = changed & 1U << CONFIG_FILE,
-                                .secrets = changed & ~(1U << CONFIG_FILE)};
+    uint64_t changed = file_watch_read(r->watch);
+    const uint64_t secrets = (1U << SOCKETS) - 1 - (1U << CONFIG_FILE);
+    return (struct refresh_due){
+        .config = changed & 1U << CONFIG_FILE, .secrets = changed & secrets, .sockets = changed >> SOCKETS};
 }

@@ -13,6 +13,7 @@ struct refresh;
 struct refresh_due {
     bool config;  /* the configuration is to be read again */
     bool secrets; /* certificates or tokens are */
+    bool sockets; /* the files of unix sockets are to be looked at */
 };
 
 /* |config_file| may be NULL or empty: there is none. |epoll| tells with the object as data when there is

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -544,3 +545,51 @@ def test_turning_away_costs_little(host):
     for _ in range(10):
         held.pop().close()
     until(lambda: ask(d.target) == CONTROL, 5, "there is room again")
+
+
+# ---- The file of a unix socket goes ----
+
+@pytest.mark.parametrize("whole_folder", [False, True])
+@pytest.mark.parametrize("watch", ["on", "off"])
+def test_a_socket_that_is_removed(host, whole_folder, watch):
+    """It is told, once, and SIGHUP makes it again; connections live on."""
+    path = f"{host.folder()}/run/s"
+    d = host.daemon("--poll-frequency", "200ms", "--config-watch", watch, "--unix-socket-mode", "0600",
+                    listen=[f"unix:{path}", "127.0.0.1:0"])
+    warning = f"listener unix:{path}: the socket has been removed or replaced"
+    d.allow(warning)
+    c = host.connect(f"unix:{path}")
+    before = c.get()
+    if whole_folder:
+        shutil.rmtree(os.path.dirname(path))
+    else:
+        os.unlink(path)
+    d.wait_log(warning, 5)
+    assert c.get() == before
+    d.send_signal(signal.SIGHUP)
+    d.wait_log(f"again listening on unix:{path}", 5)
+    assert mode_of(path) == 0o600
+    assert host.connect(f"unix:{path}").get().label == before.label
+    assert c.get().label == before.label
+    assert d.log().count(warning) == 1
+    d.stop()
+    assert not os.path.exists(path)
+
+
+def test_a_socket_whose_place_is_taken(host):
+    path = f"{host.folder()}/s"
+    d = host.daemon("--poll-frequency", "1h", listen=[f"unix:{path}", "127.0.0.1:0"])
+    d.allow("removed or replaced", "a file that is no socket is in the way")
+    os.unlink(path)
+    os.symlink("/etc/passwd", path)
+    mode = mode_of("/etc/passwd")
+    d.wait_log("removed or replaced", 5)
+    d.send_signal(signal.SIGHUP)
+    d.wait_log("a file that is no socket is in the way", 5)
+    change(host.connect(d.targets[1]), unix_socket_mode="0666")
+    assert mode_of("/etc/passwd") == mode
+    os.unlink(path)
+    d.send_signal(signal.SIGHUP)
+    d.wait_log(f"again listening on unix:{path}", 5)
+    assert mode_of(path) == 0o660
+    assert host.connect(f"unix:{path}").health() == "SERVING"

@@ -1,4 +1,4 @@
-/* rpc/listener.c where descriptors run out. */
+/* rpc/listener.c where descriptors run out, and where others may write to the folder of a unix socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +11,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -92,9 +95,150 @@ static void test_without_descriptors(void **state)
     rpc_listener_close(l);
 }
 
+/* ---- The file of a unix socket ---- */
+
+static char folder[] = "/tmp/xt_listener_XXXXXX";
+
+/* What somebody does as soon as the socket is bound. */
+static void (*after_bind)(const char *path);
+
+int __real_bind(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len);
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+    int rc = __real_bind(fd, address, len);
+    if (rc == 0 && after_bind)
+        after_bind(((const struct sockaddr_un *)address)->sun_path);
+    return rc;
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[4][64];
+    static unsigned next;
+    char *out = path[next++ % 4];
+    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
+    return out;
+}
+
+static mode_t mode_of(const char *name)
+{
+    struct stat st;
+    assert_int_equal(lstat(in_folder(name), &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void put_a_link(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("victim", path), 0);
+}
+
+static void put_a_file(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link(in_folder("victim"), path), 0);
+}
+
+static void remove_it(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) && close(creat(in_folder("victim"), 0600)) == 0 ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"victim", "s", "s.lock"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        unlink(in_folder(names[i]));
+    return rmdir(folder);
+}
+
+static int open_unix(mode_t mode, struct rpc_listener **out, struct err *e)
+{
+    char text[80];
+    const struct rpc_listener_options options = {.socket_mode = mode, .socket_group = "7"};
+    snprintf(text, sizeof(text), "unix:%s", in_folder("s"));
+    return rpc_listener_open(text, &options, out, e);
+}
+
+static void test_what_is_not_the_socket_is_left_alone(void **state)
+{
+    (void)state;
+    static void (*const attacks[])(const char *path) = {put_a_link, put_a_file, remove_it};
+    const struct rpc_listener_options wider = {.socket_mode = 0666, .socket_group = "7"};
+    struct rpc_listener *l;
+    struct err e;
+    for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+        after_bind = attacks[i];
+        assert_int_equal(open_unix(0666, &l, &e), -EEXIST);
+        after_bind = NULL;
+        assert_int_equal(mode_of("victim"), 0600);
+        unlink(in_folder("s"));
+        /* Later is not different. */
+        assert_int_equal(open_unix(0600, &l, &e), 0);
+        assert_int_equal(mode_of("s"), 0600);
+        attacks[i](in_folder("s"));
+        assert_int_equal(rpc_listener_permit(l, &wider, &e), 0);
+        assert_int_equal(mode_of("victim"), 0600);
+        rpc_listener_close(l);
+        struct stat st;
+        assert_int_equal(lstat(in_folder("s"), &st), attacks[i] == remove_it ? -1 : 0);
+        unlink(in_folder("s"));
+    }
+}
+
+static void test_a_lost_socket(void **state)
+{
+    (void)state;
+    const struct rpc_listener_options options = {.socket_mode = 0660, .socket_group = ""};
+    struct rpc_listener *l;
+    struct err e;
+    for (int with_lock = 0; with_lock < 2; with_lock++) {
+        assert_int_equal(open_unix(0600, &l, &e), 0);
+        assert_true(rpc_listener_is_there(l));
+        unlink(in_folder("s"));
+        if (with_lock)
+            unlink(in_folder("s.lock"));
+        assert_false(rpc_listener_is_there(l));
+        assert_int_equal(rpc_listener_restore(l, &options, &e), 0);
+        assert_true(rpc_listener_is_there(l));
+        assert_int_equal(mode_of("s"), 0660);
+        struct sockaddr_un where = {.sun_family = AF_UNIX};
+        snprintf(where.sun_path, sizeof(where.sun_path), "%s", in_folder("s"));
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+        int accepted = rpc_listener_accept(l);
+        assert_true(accepted >= 0);
+        close(accepted);
+        close(fd);
+        /* Somebody else's file at its place is an error, and stays. */
+        unlink(in_folder("s"));
+        assert_int_equal(link(in_folder("victim"), in_folder("s")), 0);
+        assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
+        assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
+        unlink(in_folder("s"));
+        assert_int_equal(rpc_listener_restore(l, &options, &e), 0);
+        rpc_listener_close(l);
+        assert_int_equal(access(in_folder("s"), F_OK), -1);
+        assert_int_equal(access(in_folder("s.lock"), F_OK), -1);
+    }
+}
+
 int main(void)
 {
     log_set(LOG_ERROR, LOG_TEXT);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_without_descriptors)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_descriptors),
+        cmocka_unit_test(test_what_is_not_the_socket_is_left_alone),
+        cmocka_unit_test(test_a_lost_socket),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
