@@ -9,6 +9,7 @@
 #include "client/change.h"
 #include "client/command.h"
 #include "client/editor.h"
+#include "lib/ascii.h"
 #include "lib/file.h"
 
 /* One text on its way. */
@@ -40,7 +41,7 @@ static char read_answer(const struct session *s)
         return 0;
     line[n] = '\0';
     char c = line[strspn(line, " \t")];
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return ascii_lower(c);
 }
 
 static char ask(struct edit *d, const char *question)

@@ -3,10 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <ctype.h>
 #include <string.h>
 
+#include "lib/ascii.h"
 #include "lib/clock.h"
 
 static void separate(struct json *j)
@@ -25,7 +24,7 @@ static void put_key(struct json *j, const char *key, size_t n)
     buf_char(j->out, '"');
     for (size_t i = 0; i < n; i++) {
         if (j->canonical && key[i] == '_' && i + 1 < n)
-            buf_char(j->out, (char)toupper((unsigned char)key[++i]));
+            buf_char(j->out, ascii_upper(key[++i]));
         else
             buf_char(j->out, key[i]);
     }
@@ -146,7 +145,7 @@ void json_enum(struct json *j, const char *key, const char *prefix, const char *
     if (j->canonical)
         buf_str(j->out, prefix);
     for (; *name; name++)
-        buf_char(j->out, j->canonical ? (char)toupper((unsigned char)*name) : *name);
+        buf_char(j->out, j->canonical ? ascii_upper(*name) : *name);
     buf_char(j->out, '"');
 }
 

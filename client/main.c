@@ -1,7 +1,6 @@
 /* xtcp2client: the command line, and what every command needs around it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "client/command.h"
 #include "client/run.h"
 #include "client/stop.h"
+#include "client/text.h"
 #include "lib/thread.h"
 #include "rpc/client.h"
 
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 
     stop_block_signals();
     hold_standard_fds();
-    setlocale(LC_CTYPE, "");
+    text_use_locale();
     if (thread_check_stack(&e)) {
         output_note(NULL, "%s", e.text);
         return EXIT_FAILED;

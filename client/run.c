@@ -12,6 +12,7 @@
 #include "client/nodes.h"
 #include "client/settings.h"
 #include "client/text.h"
+#include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
 
@@ -227,7 +228,7 @@ static bool has_secret(const struct settings_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->items[i].option->name, "header") == 0 &&
-            strncasecmp(list->items[i].value, "authorization", strlen("authorization")) == 0)
+            ascii_begins(list->items[i].value, strlen(list->items[i].value), "authorization"))
             return true;
     return false;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/ascii.h"
+
 #define EXPECTED "expected HOST, HOST:PORT, [IPV6]:PORT or unix:/path"
 
 static int wrong(const char *text, const char *why, struct err *e)
@@ -17,7 +19,7 @@ static bool is_port(const char *text)
 {
     char *end;
     long port = strtol(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && !*end && port >= 1 && port <= 65535;
+    return ascii_is_digit(text[0]) && !*end && port >= 1 && port <= 65535;
 }
 
 /* Targets that gRPC knows by a scheme of their own, and which are passed on. */
@@ -35,8 +37,7 @@ static bool is_name(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char c = text[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                    c == '-' || c == '_';
+        bool fits = ascii_is_letter(c) || ascii_is_digit(c) || c == '.' || c == '-' || c == '_';
         if (!fits)
             return false;
     }

@@ -1,11 +1,12 @@
 #include "client/text.h"
 
-#include <ctype.h>
 #include <langinfo.h>
-#include <stdbool.h>
+#include <locale.h>
 #include <stdint.h>
 #include <string.h>
 #include <wchar.h>
+
+#include "lib/ascii.h"
 
 /* Decodes one UTF-8 sequence (RFC 3629: no overlong forms, no surrogates). Returns its length, 0 when it is
  * not one. */
@@ -35,9 +36,15 @@ static size_t utf8_decode(const uint8_t *s, size_t n, uint32_t *code)
     return 0;
 }
 
-static bool locale_is_utf8(void)
+bool text_utf8(void)
 {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+void text_use_locale(void)
+{
+    setlocale(LC_CTYPE, "");
+    setlocale(LC_CTYPE, text_utf8() ? "C.UTF-8" : "C");
 }
 
 /* Columns of |code| on the terminal; 0: it must not go there. */
@@ -80,7 +87,7 @@ static void write_piece(struct buf *b, const uint8_t *s, const struct piece *p)
 size_t text_clean(struct buf *b, const char *text, size_t n, size_t max)
 {
     const uint8_t *s = (const uint8_t *)text;
-    bool utf8 = locale_is_utf8();
+    bool utf8 = text_utf8();
     size_t width = 0;
     size_t fits = 0; /* bytes of the input that leave a column for the mark */
     size_t i = 0;
@@ -128,14 +135,14 @@ unsigned text_distance(const char *a, const char *b)
         d[0][j] = (unsigned)j;
     for (size_t i = 1; i <= n; i++) {
         for (size_t j = 1; j <= m; j++) {
-            int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+            char x = ascii_lower(a[i - 1]), y = ascii_lower(b[j - 1]);
             unsigned best = d[i - 1][j - 1] + (x != y);
             if (d[i - 1][j] + 1 < best)
                 best = d[i - 1][j] + 1;
             if (d[i][j - 1] + 1 < best)
                 best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
-                tolower((unsigned char)a[i - 2]) == y && d[i - 2][j - 2] + 1 < best)
+            if (i > 1 && j > 1 && x == ascii_lower(b[j - 2]) && ascii_lower(a[i - 2]) == y &&
+                d[i - 2][j - 2] + 1 < best)
                 best = d[i - 2][j - 2] + 1;
             d[i][j] = best;
         }

@@ -2,9 +2,18 @@
 #ifndef XTCP_CLIENT_TEXT_H
 #define XTCP_CLIENT_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/buf.h"
+
+/* Takes from the environment's locale (LC_CTYPE) whether the terminal speaks UTF-8, and no more: what a
+ * letter is and how its case is changed stays as it is in C, also for the libraries that speak protocols.
+ * Once, before the first thread. */
+void text_use_locale(void);
+
+/* Whether the terminal speaks UTF-8, as far as the locale tells. */
+bool text_utf8(void);
 
 /* Appends |n| bytes of |text| to |b| so that they take at most |max| columns: what a terminal would act upon
  * (controls, escapes, text direction marks), what is not valid UTF-8 and what has no width becomes \xNN per

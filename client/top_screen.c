@@ -1,7 +1,5 @@
 #include "client/top_screen.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -181,7 +179,7 @@ size_t top_screen_height(void)
 
 bool top_screen_utf8(void)
 {
-    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    return text_utf8();
 }
 
 bool top_screen_key(uint32_t *key)

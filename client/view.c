@@ -1,11 +1,11 @@
 #include "client/view.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "filter/filter.h"
+#include "lib/ascii.h"
 #include "lib/nearest.h"
 
 #define KEYS_MAX 16 /* that one poll is sorted by */
@@ -80,7 +80,7 @@ static void set_title(struct view_column *c, const struct name *name)
 {
     size_t n = name->n < sizeof(c->title) - 1 ? name->n : sizeof(c->title) - 1;
     for (size_t i = 0; i < n; i++)
-        c->title[i] = (char)toupper((unsigned char)name->text[i]);
+        c->title[i] = ascii_upper(name->text[i]);
     c->title[n] = '\0';
 }
 

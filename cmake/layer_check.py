@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Checks that every folder includes only what it may: the architecture as a test.
+"""Checks that every folder includes only what it may: the architecture as a test. And that none asks the locale.
 
 usage: layer_check.py [ROOT]
 
-Looks at the #include lines of the .c and .h files of our folders. Prints FILE:LINE: what is wrong, and exits 1.
+Looks at the #include lines of the .c and .h files of our folders, and for functions that depend on the locale. Prints FILE:LINE: what is wrong, and exits 1.
 """
 import pathlib
 import re
@@ -43,6 +43,15 @@ LIBRARIES = [
 # Libraries that only one file of a folder may include.
 ONE_FILE = {("record", "the generated record struct")}
 
+# What means something else in another locale: protocol text is ASCII, and lib/ascii.h has what it needs. Numbers keep their
+# point because only LC_CTYPE is ever set, and in one file.
+LOCALE_HEADER = re.compile(r"(ctype|wctype|strings|locale)\.h$")
+LOCALE_CALL = re.compile(
+    r"\b(isw?(alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|tow?(upper|lower)|toascii"
+    r"|(str|wcs)n?casecmp|strcasestr|strcoll|strxfrm|setlocale|newlocale|uselocale|localeconv)(_l)?\s*\(")
+LOCALE_FILE = "client/text.c"
+LOCALE_ALLOWED = re.compile(r"\bsetlocale\(LC_CTYPE, ")
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
@@ -71,6 +80,16 @@ def check_include(root, folder, quote, header):
     return None
 
 
+def check_locale(name, line, header):
+    """What of |line| of the file |name| depends on the locale, or None. |header| is what the line includes, or None."""
+    if name == LOCALE_FILE and (header == "locale.h" or LOCALE_ALLOWED.search(line)):
+        return None
+    if header:
+        return f"<{header}> depends on the locale: use lib/ascii.h" if LOCALE_HEADER.match(header) else None
+    call = LOCALE_CALL.search(line)
+    return f"{call.group(1)} depends on the locale: use lib/ascii.h" if call else None
+
+
 def check_tree(root):
     problems, only = [], {}
     files = 0
@@ -79,9 +98,13 @@ def check_tree(root):
             files += 1
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 match = INCLUDE.match(line)
+                name = path.relative_to(root)
+                where = f"{name}:{number}"
+                wrong = check_locale(str(name), line, match and match.group(2))
+                if wrong:
+                    problems.append(f"{where}: {wrong}")
                 if not match:
                     continue
-                where = f"{path.relative_to(root)}:{number}"
                 wrong = check_include(root, folder, *match.groups())
                 if wrong:
                     problems.append(f"{where}: {wrong}")

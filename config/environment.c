@@ -6,6 +6,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/ascii.h"
 #include "lib/nearest.h"
 
 #define PREFIX     "XTCP2_"
@@ -36,7 +37,7 @@ void option_variable(const char *name, char out[OPTION_VARIABLE_MAX])
     size_t n = PREFIX_LEN;
     memcpy(out, PREFIX, PREFIX_LEN);
     for (; *name && n < OPTION_VARIABLE_MAX - 1; name++)
-        out[n++] = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+        out[n++] = ascii_upper(*name);
     out[n] = '\0';
 }
 

@@ -1,10 +1,9 @@
 /* Numbers as people write them, and the names that some have. */
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "filter/node.h"
+#include "lib/ascii.h"
 #include "record/names.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -156,7 +155,7 @@ static bool same_name(const char *name, const char *text, size_t n)
             text++;
         if (!*name || text == end)
             return !*name && text == end;
-        if (tolower((unsigned char)*name++) != tolower((unsigned char)*text++))
+        if (ascii_lower(*name++) != ascii_lower(*text++))
             return false;
     }
 }
@@ -206,12 +205,12 @@ static int hexadecimal(const struct record_field *f, const char *text, size_t n,
 {
     uint64_t v = 0;
     for (size_t i = 2; i < n; i++) {
-        int c = tolower((unsigned char)text[i]);
-        if (!isxdigit(c))
+        int digit = ascii_hex_value(text[i]);
+        if (digit < 0)
             return bad_number(f, text, n, e);
         if (v >> 60)
             return err_set(e, ERR_RANGE, "%.*s does not fit in 64 bits", (int)n, text);
-        v = v << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        v = v << 4 | (uint64_t)digit;
     }
     *out = v;
     return 0;
@@ -234,7 +233,7 @@ static int read_digits(const char *text, size_t n, struct digits *d)
             point = true;
             continue;
         }
-        if (c < '0' || c > '9')
+        if (!ascii_is_digit(c))
             break;
         if (__builtin_mul_overflow(d->value, 10, &d->value) ||
             __builtin_add_overflow(d->value, (uint64_t)(c - '0'), &d->value) ||

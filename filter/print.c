@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "filter/node.h"
+#include "lib/ascii.h"
 
 static const char *const symbols[] = {
     [EQ] = "=", [NE] = "!=", [LT] = "<", [LE] = "<=", [GT] = ">", [GE] = ">=", [RANGE] = "=",
@@ -23,10 +24,9 @@ static void print_quoted(struct buf *out, const char *text, size_t n)
 static void print_text(struct buf *out, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c >= 0x80 || c == '*' || c == '?' || c == '-' || c == '_' || c == '.' || c == '/' ||
-                     c == ':';
+        char c = text[i];
+        bool plain = ascii_is_letter(c) || ascii_is_digit(c) || (unsigned char)c >= 0x80 || c == '*' ||
+                     c == '?' || c == '-' || c == '_' || c == '.' || c == '/' || c == ':';
         if (!plain) {
             print_quoted(out, text, n);
             return;
@@ -54,7 +54,7 @@ static void print_lookup(struct buf *out, const struct filter *f, const struct l
     const char *name = f->pool.data + names->at[n->lookup];
     buf_printf(out, "%s = ", keyword);
     /* what looks like a number would be read as one */
-    if (*name >= '0' && *name <= '9')
+    if (ascii_is_digit(*name))
         print_quoted(out, name, strlen(name));
     else
         print_text(out, name, strlen(name));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 
@@ -33,18 +34,13 @@ static const struct unit *unit_at(const char *text)
     return NULL;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* One "NUMBER UNIT" at *|text|, which moves behind it; its value is added to *|sum|. */
 static int parse_part(const char **text, int64_t *sum)
 {
     const char *p = *text;
     int64_t whole = 0;
     const char *digits = p;
-    for (; is_digit(*p); p++) {
+    for (; ascii_is_digit(*p); p++) {
         if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *p - '0', &whole))
             return ERR_RANGE;
     }
@@ -53,7 +49,7 @@ static int parse_part(const char **text, int64_t *sum)
     const char *fraction_end = NULL;
     if (*p == '.') {
         fraction = ++p;
-        while (is_digit(*p))
+        while (ascii_is_digit(*p))
             p++;
         fraction_end = p;
         any = any || fraction_end > fraction;

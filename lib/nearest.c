@@ -1,15 +1,15 @@
 #include "lib/nearest.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "lib/ascii.h"
 
 #define NEAREST_NAME_MAX 48
 
 static bool same_letter(char a, char b)
 {
-    return tolower((unsigned char)a) == tolower((unsigned char)b) || (a == '-' && b == '_') ||
-           (a == '_' && b == '-');
+    return ascii_lower(a) == ascii_lower(b) || (a == '-' && b == '_') || (a == '_' && b == '-');
 }
 
 static size_t min3(size_t a, size_t b, size_t c)

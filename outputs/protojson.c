@@ -3,6 +3,7 @@
  * values; what has its default value is left out. */
 #include <inttypes.h>
 
+#include "lib/ascii.h"
 #include "outputs/format.h"
 #include "record/text.h"
 
@@ -13,8 +14,8 @@ static void protojson_key(struct buf *out, const struct record_field *f)
     for (const char *p = f->name; *p; p++) {
         if (*p != '_')
             buf_char(out, *p);
-        else if (p[1] >= 'a' && p[1] <= 'z')
-            buf_char(out, (char)(*++p - 'a' + 'A'));
+        else if (ascii_is_lower(p[1]))
+            buf_char(out, ascii_upper(*++p));
     }
     buf_str(out, "\":");
 }

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "lib/ascii.h"
 #include "rpc/guard.h"
 #include "rpc/peer.h"
 #include "rpc/server_int.h"
@@ -97,7 +97,7 @@ static bool find_token(const grpc_metadata_array *metadata, char out[TOKEN_MAX])
         const char *text = (const char *)GRPC_SLICE_START_PTR(value);
         if (grpc_slice_str_cmp(metadata->metadata[i].key, "authorization") != 0)
             continue;
-        if (len < sizeof(scheme) - 1 || strncasecmp(text, scheme, sizeof(scheme) - 1) != 0)
+        if (!ascii_begins(text, len, scheme))
             return false;
         text += sizeof(scheme) - 1;
         len -= sizeof(scheme) - 1;

@@ -1,6 +1,5 @@
 #include "rpc/client_link.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
@@ -9,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "rpc/client_auth.h"
@@ -20,7 +20,7 @@ static bool is_port(const char *text)
 {
     char *end;
     long port = strtol(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && !*end && port >= 1 && port <= 65535;
+    return ascii_is_digit(text[0]) && !*end && port >= 1 && port <= 65535;
 }
 
 /* gRPC itself takes anything for a name to resolve: with a slip of the pen that is a long wait for a strange
@@ -96,7 +96,7 @@ static int header_of(const char *text, grpc_metadata *out, struct err *e)
     if (n == 0 || n >= sizeof(name) || text[n] != ':')
         return err_set(e, ERR_USAGE, "header \"%s\": expected NAME: VALUE", text);
     for (size_t i = 0; i < n; i++)
-        name[i] = (char)tolower((unsigned char)text[i]);
+        name[i] = ascii_lower(text[i]);
     name[n] = 0;
     value += strspn(value, " \t");
     size_t len = strlen(value);

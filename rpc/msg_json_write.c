@@ -1,10 +1,10 @@
-#include <ctype.h>
 #include <errno.h>
 #include <google/protobuf/duration.pb-c.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/ascii.h"
 #include "rpc/msg_json.h"
 
 const char *msg_json_name(const char *name, char out[MSG_JSON_NAME_MAX])
@@ -13,7 +13,7 @@ const char *msg_json_name(const char *name, char out[MSG_JSON_NAME_MAX])
     bool upper = false;
     for (; *name && n + 1 < MSG_JSON_NAME_MAX; name++) {
         if (*name != '_')
-            out[n++] = upper ? (char)toupper((unsigned char)*name) : *name;
+            out[n++] = upper ? ascii_upper(*name) : *name;
         upper = *name == '_';
     }
     out[n] = '\0';

@@ -25,7 +25,7 @@ packages_build=(
 )
 packages_test=(
     libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-cryptography protobuf-compiler-grpc
-    iproute2 netbase procps tmux strace clang clang-format clang-tidy libclang-rt-14-dev
+    iproute2 locales netbase procps tmux strace clang clang-format clang-tidy libclang-rt-14-dev
 )
 
 die()

@@ -143,6 +143,34 @@ def test_json_is_a_list_also_when_interrupted(host, sig):
     assert rows and all(x["netns"] == "default" for x in rows)
 
 
+# ---- Locales ----
+
+@pytest.fixture
+def turkish(host):
+    """The environment of a Turkish locale: there i and I are not the same letter."""
+    folder = host.folder()
+    with open(f"{folder}/source", "w", encoding="ascii") as f:
+        f.write('LC_CTYPE\ncopy "tr_TR"\nEND LC_CTYPE\n')
+    made = subprocess.run(["localedef", "-c", "-i", f"{folder}/source", "-f", "UTF-8", f"{folder}/tr_TR.UTF-8"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    if not os.path.exists(f"{folder}/tr_TR.UTF-8/LC_CTYPE"):
+        pytest.skip(f"no Turkish locale (package locales): {made.stderr[-200:]}")
+    return {"LOCPATH": folder, "LC_CTYPE": "tr_TR.UTF-8", "LC_ALL": ""}
+
+
+def test_the_locale_changes_no_protocol(daemon, turkish):
+    plain = {"LC_ALL": "C.UTF-8"}
+    texts = [client(daemon.target, "get", env=env).stdout for env in (turkish, plain)]
+    assert "procScanInterval" in texts[0] and texts[0] == texts[1]
+    names = [json.loads(client(daemon.target, "-o", "protojson", "status", env=env).stdout) for env in (turkish, plain)]
+    assert names[0].keys() == names[1].keys()
+    for words in (["state", "LISTEN"], ["family", "=", "INET"]):
+        assert str(daemon.port) in client(daemon.target, "-q", "-o", "csv", "poll", *words, env=turkish).stdout
+    client(daemon.target, "--header", "X-ID: 1", "status", env=turkish)
+    done = client(daemon.target, "-q", "-o", "table", "poll", "-c", "inode", *LISTEN, env=turkish)
+    assert done.stdout.lstrip().startswith("INODE\n")
+
+
 # ---- Filters ----
 
 def test_filters(host):

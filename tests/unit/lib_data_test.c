@@ -1,6 +1,8 @@
-/* The small readers and sets: cursor, varints, UTF-8, sets of keys, attribute groups, names and patterns. */
+/* The small readers and sets: ASCII, cursor, varints, UTF-8, sets of keys, attribute groups, names and
+ * patterns. */
 #include "lib_test.h"
 
+#include "lib/ascii.h"
 #include "lib/cursor.h"
 #include "lib/glob.h"
 #include "lib/groups.h"
@@ -8,6 +10,43 @@
 #include "lib/u64set.h"
 #include "lib/utf8.h"
 #include "lib/varint.h"
+
+/* ---- ASCII ---- */
+
+/* Every byte against lists of them. */
+static void test_ascii(void **state)
+{
+    (void)state;
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz", upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char digits[] = "0123456789", hex[] = "00112233445566778899aAbBcCdDeEfF";
+    for (int i = 0; i < 256; i++) {
+        char c = (char)i;
+        const char *small = i ? strchr(lower, c) : NULL, *large = i ? strchr(upper, c) : NULL;
+        const char *digit = i ? strchr(digits, c) : NULL;
+        assert_int_equal(ascii_is_lower(c), small != NULL);
+        assert_int_equal(ascii_is_upper(c), large != NULL);
+        assert_int_equal(ascii_is_letter(c), small || large);
+        assert_int_equal(ascii_is_digit(c), digit != NULL);
+        assert_int_equal(ascii_lower(c), large ? lower[large - upper] : c);
+        assert_int_equal(ascii_upper(c), small ? upper[small - lower] : c);
+        int value = -1;
+        for (int v = 0; v < 16; v++)
+            value = hex[2 * v] == c || hex[2 * v + 1] == c ? v : value;
+        assert_int_equal(ascii_hex_value(c), value);
+    }
+}
+
+static void test_ascii_begins(void **state)
+{
+    (void)state;
+    assert_true(ascii_begins("Bearer x", 8, "bEARER "));
+    assert_true(ascii_begins("ID", 2, "id"));
+    assert_true(ascii_begins("", 0, ""));
+    assert_false(ascii_begins("Bearer", 6, "Bearer "));
+    assert_false(ascii_begins("bearer ", 3, "bearer")); /* the rest is not its own */
+    assert_false(ascii_begins("x", 1, "y"));
+    assert_false(ascii_begins("\xc4\xb0", 2, "i"));
+}
 
 /* ---- cursor ---- */
 
@@ -373,6 +412,8 @@ static void test_glob_with_many_stars(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_ascii_begins),
         cmocka_unit_test(test_cursor_reads),
         cmocka_unit_test(test_cursor_error_is_sticky),
         cmocka_unit_test(test_cursor_align),

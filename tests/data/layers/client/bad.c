@@ -1,0 +1,7 @@
+#include <ctype.h>
+
+int lower(int c)
+{
+    setlocale(LC_CTYPE, "");
+    return tolower(c);
+}
