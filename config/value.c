@@ -20,28 +20,7 @@ const struct value_type *value_type(const struct config_option *o)
 
 const char *value_quote(const char *text, char out[VALUE_QUOTED_MAX])
 {
-    static const char cut_mark[] = "...";
-    size_t n = 0;
-    size_t left = strlen(text);
-    while (left) {
-        size_t len = utf8_length(text, left);
-        bool printable = len && !utf8_is_control(text, len);
-        if (len == 0)
-            len = 1;
-        if (n + len > VALUE_QUOTED_MAX - sizeof(cut_mark)) {
-            memcpy(out + n, cut_mark, sizeof(cut_mark));
-            return out;
-        }
-        if (printable)
-            memcpy(out + n, text, len);
-        else
-            out[n] = '?';
-        n += printable ? len : 1;
-        text += len;
-        left -= len;
-    }
-    out[n] = '\0';
-    return out;
+    return utf8_quote(text, out, VALUE_QUOTED_MAX);
 }
 
 int value_error(const struct config_option *o, int code, const char *text, struct err *e,

@@ -58,4 +58,8 @@ static inline size_t utf8_cut(const char *text, size_t n)
     return n;
 }
 
+/* |text|, whatever bytes it has, as an error quotes it: what is a control character or no valid UTF-8 becomes
+ * '?', and "..." stands for what does not fit. Into |out| of |size| bytes, 8 or more; returns |out|. */
+const char *utf8_quote(const char *text, char *out, size_t size);
+
 #endif

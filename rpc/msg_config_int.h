@@ -72,7 +72,7 @@ int config_field_check(const struct config_field *row, const XtcpConfig__V1__Xtc
 
 #define CONFIG_QUOTE_MAX 80
 
-/* |text|, which is valid UTF-8, as an error quotes it: cut, without control characters. Returns |out|. */
+/* |text| as an error quotes it: utf8_quote. Returns |out|. */
 const char *config_quote(const char *text, char out[CONFIG_QUOTE_MAX]);
 
 /* ---- Durations ---- */

@@ -165,19 +165,7 @@ static int check_number(const struct config_field *row, uint64_t value, const ch
 
 const char *config_quote(const char *text, char out[CONFIG_QUOTE_MAX])
 {
-    static const char cut_mark[] = "...";
-    size_t n = 0;
-    for (size_t left = strlen(text), len; left > 0; text += len, left -= len) {
-        len = utf8_length(text, left);
-        if (n + len + sizeof(cut_mark) > CONFIG_QUOTE_MAX) {
-            memcpy(out + n, cut_mark, sizeof(cut_mark));
-            return out;
-        }
-        memcpy(out + n, utf8_is_control(text, len) ? "??" : text, len);
-        n += len;
-    }
-    out[n] = '\0';
-    return out;
+    return utf8_quote(text, out, CONFIG_QUOTE_MAX);
 }
 
 /* The contract's lengths count characters, not bytes. */

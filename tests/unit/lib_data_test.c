@@ -191,6 +191,30 @@ static void test_utf8_cut(void **state)
     }
 }
 
+static void test_utf8_quote(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *quoted;
+    } cases[] = {
+        {"", ""},
+        {"gr\xc3\xbcn", "gr\xc3\xbcn"},
+        {"\xff\x39", "?9"},
+        {"\xc3", "?"},
+        {"\xed\xa0\x80", "???"},
+        {"a\nb\x7f\xc2\x9b", "a?b??"},
+        {"eleven byte", "eleven byte"},
+        {"twelve bytes", "twelve bytes"},
+        {"thirteen byte", "thirteen byt..."},
+        {"eleven byte\xc3\xbc", "eleven byte..."},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "????????????..."},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char out[16];
+        assert_string_equal(utf8_quote(cases[i].text, out, sizeof(out)), cases[i].quoted);
+    }
+}
+
 /* ---- sets ---- */
 
 static void test_u64set(void **state)
@@ -421,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_overlong_varints),
         cmocka_unit_test(test_utf8_of_every_code_point),
         cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_utf8_quote),
         cmocka_unit_test(test_u64set),
         cmocka_unit_test(test_u64set_reserve),
         cmocka_unit_test(test_u64set_clear),

@@ -117,6 +117,8 @@ static void test_wrong(void **state)
     bad_assignment("modulus", "x", ERR_TYPE, "modulus: value \"x\" is not a whole number");
     bad_assignment("modulus", "-1", ERR_TYPE, "modulus: value \"-1\" is not a whole number");
     bad_assignment("modulus", "", ERR_TYPE, "modulus: value \"\" is not a whole number");
+    bad_assignment("modulus", "\xff\x39", ERR_TYPE, "modulus: value \"?9\" is not a whole number");
+    bad_assignment("m\xc3", "x", ERR_UNKNOWN, "there is no field \"m?\"");
     bad_assignment("netlinkers", "4294967296", ERR_RANGE,
                    "netlinkers: value \"4294967296\" is out of range; allowed 0 to 4294967295");
     bad_assignment(
