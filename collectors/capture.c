@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/if_arp.h>
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -14,6 +15,7 @@
 
 #include "collectors/pcap.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 /* The headers of the classic format, https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/, with times in
  * nanoseconds, and the one that stands before each netlink datagram,
@@ -42,15 +44,24 @@ _Static_assert(sizeof(struct file_header) == 24 && sizeof(struct packet_header) 
                    sizeof(struct cooked_header) == 16,
                "the headers of the file formats");
 
-static int put(struct capture *c, const struct iovec *parts, int n)
+/* The file's name; false when it is too long. */
+static bool path_of(const struct capture *c, char path[PATH_MAX])
 {
-    size_t whole = 0;
+    int n = snprintf(path, PATH_MAX, "%s/poll-%" PRIu64 "-netns-%" PRIu64 ".pcap", c->folder, c->poll_id,
+                     c->inode);
+    return n < PATH_MAX;
+}
+
+static void put(struct capture *c, const struct iovec *parts, int n)
+{
+    ssize_t whole = 0;
     for (int i = 0; i < n; i++)
-        whole += parts[i].iov_len;
+        whole += (ssize_t)parts[i].iov_len;
     ssize_t written = writev(c->fd, parts, n);
-    if (written == (ssize_t)whole)
-        return 0;
-    return written < 0 ? -errno : -ENOSPC; /* a file takes all of it or is full */
+    if (written == whole)
+        c->len += whole;
+    else
+        c->code = written < 0 ? -errno : -ENOSPC; /* a file takes all of it or is full */
 }
 
 int capture_open(struct capture *c, const char *folder, uint64_t poll_id, uint64_t inode)
@@ -61,15 +72,13 @@ int capture_open(struct capture *c, const char *folder, uint64_t poll_id, uint64
                                  .minor = 4,
                                  .snap_length = UINT32_MAX,
                                  .linktype = PCAP_LINKTYPE_NETLINK};
-    *c = (struct capture){.fd = -1};
-    int n =
-        snprintf(path, sizeof(path), "%s/poll-%" PRIu64 "-netns-%" PRIu64 ".pcap", folder, poll_id, inode);
-    if (n >= (int)sizeof(path))
+    *c = (struct capture){.fd = -1, .folder = folder, .poll_id = poll_id, .inode = inode};
+    if (!path_of(c, path))
         return -ENAMETOOLONG;
     c->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (c->fd < 0)
         return -errno;
-    c->code = put(c, &(struct iovec){&header, sizeof(header)}, 1);
+    put(c, &(struct iovec){&header, sizeof(header)}, 1);
     return c->code ? capture_close(c) : 0;
 }
 
@@ -86,14 +95,28 @@ void capture_add(struct capture *c, const void *data, size_t len)
                                    .length = whole};
     const struct iovec parts[] = {
         {&header, sizeof(header)}, {&cooked, sizeof(cooked)}, {(void *)(uintptr_t)data, len}};
-    c->code = put(c, parts, 3);
+    put(c, parts, 3);
+    c->packets += c->code == 0;
+}
+
+/* Takes away the part of a packet for which there was no room, or the file when it has no whole one. */
+static void cut(const struct capture *c)
+{
+    char path[PATH_MAX];
+    if (c->packets == 0 && path_of(c, path))
+        unlink(path);
+    else if (ftruncate(c->fd, c->len) != 0)
+        log_limited(LOG_WARN, "capture", "%s: cannot cut off half a packet: %s", c->folder, err_name(-errno));
 }
 
 int capture_close(struct capture *c)
 {
     if (c->fd < 0)
         return 0;
-    close(c->fd);
+    if (c->code)
+        cut(c);
+    if (close(c->fd) != 0 && !c->code)
+        c->code = -errno; /* a disk on the network tells it only now */
     c->fd = -1;
     return c->code;
 }

@@ -308,8 +308,9 @@ static void end_capture(const struct work *w, struct capture *capture)
 {
     int rc = capture_close(capture);
     if (rc && w->visit->order->capture_path)
-        log_limited(LOG_WARN, "collector", "ns=%s: the record in %s is cut: %s", w->visit->ns->name,
-                    w->visit->order->capture_path, err_name(rc));
+        log_limited(LOG_WARN, "collector", "ns=%s: %s in %s%s: %s", w->visit->ns->name,
+                    capture->packets ? "the record" : "nothing is recorded", w->visit->order->capture_path,
+                    capture->packets ? " is cut" : "", err_name(rc));
 }
 
 /* The id of the namespace, where it is wanted and there is one. */
