@@ -75,6 +75,12 @@ static size_t keep(struct order *o, const void *data, size_t n)
     return at;
 }
 
+/* What was kept at |at|. When all of it was empty there is no memory, and nothing to add an offset to. */
+static const uint8_t *kept(const struct order *o, size_t at)
+{
+    return o->bytes.data ? (const uint8_t *)o->bytes.data + at : (const uint8_t *)"";
+}
+
 int order_add(struct order *o, const uint8_t *row, size_t len, const record_message *r, const char *node)
 {
     size_t before = o->bytes.len;
@@ -105,7 +111,7 @@ static int compare_values(const struct order *o, const struct record_field *f, c
     if (f->type != TYPE_STRING && f->type != TYPE_BYTES)
         return (a->number > b->number) - (a->number < b->number);
     size_t least = a->len < b->len ? a->len : b->len;
-    int c = least ? memcmp(o->bytes.data + a->at, o->bytes.data + b->at, least) : 0;
+    int c = memcmp(kept(o, a->at), kept(o, b->at), least);
     return c ? c : (a->len > b->len) - (a->len < b->len);
 }
 
@@ -131,7 +137,7 @@ int order_give(struct order *o, int (*take)(void *context, const uint8_t *row, s
         qsort_r(o->entries, o->n, sizeof(*o->entries), compare, o);
     for (size_t i = 0; i < o->n && rc == 0; i++) {
         const struct entry *x = &o->entries[i];
-        rc = take(context, (const uint8_t *)o->bytes.data + x->at, x->len, x->node);
+        rc = take(context, kept(o, x->at), x->len, x->node);
     }
     o->n = 0;
     buf_reset(&o->bytes);
