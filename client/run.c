@@ -69,10 +69,10 @@ struct each {
  * the first member; a single line stands behind the name, several below it. */
 static void put_named(struct buf *out, const char *name, const char *text, size_t len, bool json)
 {
-    const char *end = text + len;
-    const char *first = memchr(text, '\n', len);
     if (!len)
         return;
+    const char *end = text + len;
+    const char *first = memchr(text, '\n', len);
     if (!json) {
         bool one_line = !first || first + 1 == end;
         text_clean_str(out, name);

@@ -25,7 +25,8 @@ struct wire_field {
 
 static inline struct wire wire_over(const void *message, size_t n)
 {
-    return (struct wire){.at = message, .end = (const uint8_t *)message + n};
+    /* an empty message may be NULL, which nothing can be added to */
+    return (struct wire){.at = message, .end = n ? (const uint8_t *)message + n : message};
 }
 
 /* The next field in |f|. Returns 1, 0 at the end of the message, ERR_TRUNCATED when it ends inside of a
