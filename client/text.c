@@ -7,34 +7,7 @@
 #include <wchar.h>
 
 #include "lib/ascii.h"
-
-/* Decodes one UTF-8 sequence (RFC 3629: no overlong forms, no surrogates). Returns its length, 0 when it is
- * not one. */
-static size_t utf8_decode(const uint8_t *s, size_t n, uint32_t *code)
-{
-    static const struct {
-        uint8_t mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-
-    for (size_t len = 1; len <= 4; len++) {
-        if ((s[0] & forms[len - 1].mask) != forms[len - 1].lead)
-            continue;
-        if (n < len)
-            return 0;
-        uint32_t v = s[0] & (uint8_t)~forms[len - 1].mask;
-        for (size_t i = 1; i < len; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return 0;
-            v = v << 6 | (s[i] & 0x3f);
-        }
-        if (v < forms[len - 1].least || v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff))
-            return 0;
-        *code = v;
-        return len;
-    }
-    return 0;
-}
+#include "lib/utf8.h"
 
 bool text_utf8(void)
 {
@@ -47,15 +20,12 @@ void text_use_locale(void)
     setlocale(LC_CTYPE, text_utf8() ? "C.UTF-8" : "C");
 }
 
-/* Columns of |code| on the terminal; 0: it must not go there. */
-static size_t code_width(uint32_t code, bool utf8)
+/* Columns of the valid sequence at |s| on the terminal; 0: it must not go there. */
+static size_t width_of(const uint8_t *s, size_t len, bool utf8)
 {
-    if (code < 0x80)
-        return code >= 0x20 && code != 0x7f;
-    /* Marks that turn the direction of text, and the line and paragraph separators. */
-    if (!utf8 || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
+    if (utf8_is_hidden(s, len) || (len > 1 && !utf8))
         return 0;
-    int width = wcwidth((wchar_t)code);
+    int width = len == 1 ? 1 : wcwidth((wchar_t)utf8_code(s, len));
     return width > 0 ? (size_t)width : 0;
 }
 
@@ -68,9 +38,8 @@ struct piece {
 
 static struct piece next_piece(const uint8_t *s, size_t n, bool utf8)
 {
-    uint32_t code;
-    size_t len = utf8_decode(s, n, &code);
-    size_t width = len ? code_width(code, utf8) : 0;
+    size_t len = utf8_length(s, n);
+    size_t width = len ? width_of(s, len, utf8) : 0;
     if (width)
         return (struct piece){.used = len, .width = width};
     return (struct piece){.used = 1, .width = 4, .escaped = true};

@@ -16,9 +16,9 @@ void text_use_locale(void);
 bool text_utf8(void);
 
 /* Appends |n| bytes of |text| to |b| so that they take at most |max| columns: what a terminal would act upon
- * (controls, escapes, text direction marks), what is not valid UTF-8 and what has no width becomes \xNN per
- * byte, and so does all that is not ASCII unless the locale (LC_CTYPE) is a UTF-8 one. A text that is too
- * wide ends in "…" ("~" without UTF-8). Returns the columns taken. */
+ * or nobody sees (utf8_is_hidden), what is not valid UTF-8 and what has no width becomes \xNN per byte, and
+ * so does all that is not ASCII unless the locale (LC_CTYPE) is a UTF-8 one. A text that is too wide ends in
+ * "…" ("~" without UTF-8). Returns the columns taken. */
 size_t text_clean(struct buf *b, const char *text, size_t n, size_t max);
 
 /* The same for a NUL-terminated text without a limit of width. */

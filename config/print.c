@@ -3,6 +3,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/utf8.h"
 
 static void pad(struct buf *out, size_t n)
 {
@@ -105,34 +106,27 @@ void config_print_help(struct buf *out, unsigned width, const char *synopsis, co
 
 #define YAML_WIDTH 100
 
-/* A double-quoted scalar on one line. The text has no control characters; the few others that YAML takes for
- * line breaks or refuses are escaped. */
+/* Whether YAML refuses the sequence at |text| as it is, or a reader of the file would not see it. */
+static bool yaml_escapes(const char *text, size_t len)
+{
+    uint32_t code = utf8_code(text, len);
+    return code == 0xfffe || code == 0xffff || utf8_is_hidden(text, len);
+}
+
+/* A double-quoted scalar on one line, of valid UTF-8. */
 static void yaml_string(struct buf *out, const char *text)
 {
-    static const struct {
-        const char *text, *escape;
-    } escapes[] = {
-        {"\"", "\\\""},
-        {"\\", "\\\\"},
-        {"\xe2\x80\xa8", "\\u2028"}, /* LINE SEPARATOR */
-        {"\xe2\x80\xa9", "\\u2029"}, /* PARAGRAPH SEPARATOR */
-        {"\xef\xbb\xbf", "\\ufeff"}, /* BYTE ORDER MARK */
-        {"\xef\xbf\xbe", "\\ufffe"},
-        {"\xef\xbf\xbf", "\\uffff"},
-    };
-    const size_t n_escapes = sizeof(escapes) / sizeof(escapes[0]);
-
     buf_char(out, '"');
-    while (*text) {
-        size_t i = 0;
-        while (i < n_escapes && strncmp(text, escapes[i].text, strlen(escapes[i].text)) != 0)
-            i++;
-        if (i < n_escapes) {
-            buf_str(out, escapes[i].escape);
-            text += strlen(escapes[i].text);
-        } else {
-            buf_char(out, *text++);
-        }
+    for (size_t len; *text; text += len) {
+        len = utf8_length(text, strnlen(text, 4));
+        if (len == 0)
+            len = 1;
+        if (*text == '"' || *text == '\\')
+            buf_printf(out, "\\%c", *text);
+        else if (yaml_escapes(text, len))
+            buf_printf(out, len < 4 ? "\\u%04x" : "\\U%08x", utf8_code(text, len));
+        else
+            buf_bytes(out, text, len);
     }
     buf_char(out, '"');
 }

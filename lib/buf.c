@@ -126,6 +126,12 @@ void buf_i64(struct buf *b, int64_t v)
     buf_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
+static void put_escape(struct buf *b, const void *text, size_t len)
+{
+    char escape[UTF8_ESCAPE_MAX];
+    buf_bytes(b, escape, utf8_escape(text, len, escape));
+}
+
 static void json_escape(struct buf *b, unsigned char c)
 {
     static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
@@ -136,7 +142,7 @@ static void json_escape(struct buf *b, unsigned char c)
             return;
         }
     }
-    buf_printf(b, "\\u%04x", c);
+    put_escape(b, &c, 1);
 }
 
 void buf_json_string(struct buf *b, const char *text, size_t n)
@@ -157,11 +163,11 @@ void buf_json_string(struct buf *b, const char *text, size_t n)
             i++;
         } else if (len == 1) {
             json_escape(b, s[i++]);
-        } else if (utf8_is_control(s + i, len)) {
-            json_escape(b, s[i + 1]); /* U+0080 to U+009F: the second byte is the code point */
-            i += len;
         } else {
-            buf_bytes(b, s + i, len);
+            if (utf8_is_hidden(s + i, len))
+                put_escape(b, s + i, len);
+            else
+                buf_bytes(b, s + i, len);
             i += len;
         }
     }

@@ -41,8 +41,8 @@ void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 
 /* |text| as a JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so the output is
- * always valid JSON; control characters (C0, DEL, C1) are escaped, so that nothing in it drives a terminal.
- */
+ * always valid JSON; control characters and all others that utf8_is_hidden knows are escaped, so that nothing
+ * in it drives a terminal or shows a reader something else than what is there. */
 void buf_json_string(struct buf *b, const char *text, size_t n);
 
 /* |data| in standard base64 with padding, without quotes. */

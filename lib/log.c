@@ -40,19 +40,53 @@ void log_set_fd(int fd)
     atomic_store(&current_fd, fd);
 }
 
-/* A control character would let a stranger's text forge a second line or drive the reader's terminal. */
-static void clean(char *text, size_t n)
+/* What becomes of a character, or of a byte that is none. */
+struct piece {
+    char text[UTF8_ESCAPE_MAX];
+    size_t len;
+    size_t width; /* in the line, but for the backslashes that JSON puts before quotes and backslashes */
+    size_t used;  /* bytes of the message */
+};
+
+/* A control character would let a stranger's text forge a second line or drive the reader's terminal: it
+ * becomes spaces. What nobody sees is escaped, in JSON by buf_json_string. */
+static struct piece next_piece(const char *message, size_t n, bool json)
 {
-    while (n) {
-        size_t len = utf8_length(text, n);
-        if (len == 0)
-            *text = '?';
-        else if (utf8_is_control(text, len))
-            memset(text, ' ', len);
-        len += len == 0;
-        text += len;
-        n -= len;
+    size_t len = utf8_length(message, n);
+    struct piece p = {.text = "?", .len = 1, .width = 1, .used = 1};
+    if (len == 0)
+        return p;
+    p.len = p.width = p.used = len;
+    if (utf8_is_control(message, len)) {
+        memset(p.text, ' ', len);
+        return p;
     }
+    bool hidden = utf8_is_hidden(message, len);
+    if (hidden)
+        p.width = utf8_escape(message, len, p.text);
+    if (hidden && !json)
+        p.len = p.width;
+    else
+        memcpy(p.text, message, len);
+    return p;
+}
+
+/* Copies to |out| as many of the |n| bytes of |message| as have room, made fit for a line. Returns the
+ * length. */
+static size_t clean(const char *message, size_t n, bool json, char out[LOG_TEXT_MAX + 1])
+{
+    size_t len = 0, width = 0;
+    for (size_t i = 0; i < n;) {
+        struct piece p = next_piece(message + i, n - i, json);
+        if (width + p.width > LOG_TEXT_MAX)
+            break;
+        memcpy(out + len, p.text, p.len);
+        len += p.len;
+        width += p.width;
+        i += p.used;
+    }
+    out[len] = '\0';
+    return len;
 }
 
 /* Writes one line of |len| bytes of clean text, unless that would have to wait: a pipe or a terminal that
@@ -88,16 +122,16 @@ static bool write_line(enum log_level level, const char *module, const char *mes
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
     int saved_errno = errno;
+    char whole[LOG_TEXT_MAX + 1];
     char message[LOG_TEXT_MAX + 1];
     char lost[64];
 
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(message, sizeof(message), format, args);
+    int n = vsnprintf(whole, sizeof(whole), format, args);
     va_end(args);
-    size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(message, LOG_TEXT_MAX);
-    message[len] = '\0';
-    clean(message, len);
+    size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(whole, LOG_TEXT_MAX);
+    len = clean(whole, len, atomic_load(&current_format) == LOG_JSON, message);
 
     pthread_mutex_lock(&write_lock);
     if (lines_lost) {

@@ -6,7 +6,8 @@
  *
  * A line is one write(2) of at most PIPE_BUF bytes, so that lines of several processes never mix. Nobody
  * waits for a reader: a line that has no room in a full pipe is left out and counted. The text of an event is
- * cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8 question marks.
+ * cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8 question marks,
+ * and what else nobody sees (utf8_is_hidden) is escaped: \u200f.
  * Everything here may be called from any thread. */
 #ifndef XTCP_LIB_LOG_H
 #define XTCP_LIB_LOG_H

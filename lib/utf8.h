@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* U+FFFD, for a byte that is not part of a valid sequence. */
 #define UTF8_REPLACEMENT "\xef\xbf\xbd"
@@ -44,6 +45,29 @@ static inline bool utf8_is_control(const void *text, size_t len)
     return len == 1 ? s[0] < 0x20 || s[0] == 0x7f : len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
 }
 
+/* The code point of the valid sequence of |len| bytes at |text|. */
+static inline uint32_t utf8_code(const void *text, size_t len)
+{
+    static const uint8_t masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    const unsigned char *s = text;
+    uint32_t code = s[0] & masks[len];
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | (s[i] & 0x3fU);
+    return code;
+}
+
+/* Whether the valid sequence at |text| is a character that nobody sees, but that changes what is seen: a
+ * control character, a separator of lines or paragraphs, a mark that turns the direction of text, and all
+ * else of which the Unicode standard says that it is for formatting (the category Cf) or shown as nothing
+ * (Default_Ignorable_Code_Point): of zero width, joiners, selectors, tags, fillers. */
+bool utf8_is_hidden(const void *text, size_t len);
+
+/* The longest text of utf8_escape, its NUL included: two escapes. */
+#define UTF8_ESCAPE_MAX 13
+
+/* The valid sequence at |text| as JSON escapes it: \u200f, beyond U+FFFF \udb40\udc01. Returns its length. */
+size_t utf8_escape(const void *text, size_t len, char out[UTF8_ESCAPE_MAX]);
+
 /* Length of the longest beginning of |text|, |n| bytes at most, that does not end inside of a sequence: for a
  * text that was cut at |n|. */
 static inline size_t utf8_cut(const char *text, size_t n)
@@ -58,8 +82,8 @@ static inline size_t utf8_cut(const char *text, size_t n)
     return n;
 }
 
-/* |text|, whatever bytes it has, as an error quotes it: what is a control character or no valid UTF-8 becomes
- * '?', and "..." stands for what does not fit. Into |out| of |size| bytes, 8 or more; returns |out|. */
+/* |text|, whatever bytes it has, as an error quotes it: what is hidden or no valid UTF-8 becomes '?', and
+ * "..." stands for what does not fit. Into |out| of |size| bytes, 8 or more; returns |out|. */
 const char *utf8_quote(const char *text, char *out, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include "outputs/format.h"
 #include "record/text.h"
 
-/* A text of csv; control characters are made visible, so that a record stays on its line. */
+/* A text of csv; control characters and their like are made visible, so that a record stays on its line. */
 static void put_quoted(struct buf *out, const char *text, size_t n)
 {
     if (!memchr(text, ',', n) && !memchr(text, '"', n)) {

@@ -85,12 +85,13 @@ void record_address_text(const record_message *r, const uint8_t *data, size_t n,
 void record_put_clean(struct buf *out, const void *text, size_t n)
 {
     const uint8_t *s = text;
+    char escape[UTF8_ESCAPE_MAX];
     for (size_t i = 0; i < n;) {
         size_t len = utf8_length(s + i, n - i);
         if (len == 0)
             buf_str(out, UTF8_REPLACEMENT);
-        else if (utf8_is_control(s + i, len))
-            buf_printf(out, "\\u%04x", s[i + len - 1]);
+        else if (utf8_is_hidden(s + i, len))
+            buf_bytes(out, escape, utf8_escape(s + i, len, escape));
         else
             buf_bytes(out, s + i, len);
         i += len ? len : 1;

@@ -31,8 +31,8 @@ const char *record_value_name(const struct record_field *f, uint64_t number);
 void record_address_text(const record_message *r, const uint8_t *data, size_t n,
                          char out[RECORD_ADDRESS_MAX]);
 
-/* |text| with every control character (C0, DEL, C1) and every byte that is not UTF-8 made visible: \u001b,
- * U+FFFD. */
+/* |text| with every character that is hidden (utf8_is_hidden) and every byte that is not UTF-8 made visible:
+ * \u001b, U+FFFD. */
 void record_put_clean(struct buf *out, const void *text, size_t n);
 
 /* Appends the field |f| of |r| as exact text: numbers as they are, addresses as text, states and algorithms

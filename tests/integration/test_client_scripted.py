@@ -459,7 +459,7 @@ def test_garbage(payload, tmp_path):
 
 def test_hostile_texts(daemon):
     """Nothing that came from elsewhere makes the terminal do anything."""
-    evil = "\x1b]0;x\x07\n\u202e\u009b"
+    evil = "\x1b]0;x\x07\n\u202e\u009b\u200f\u200b\u2028\u2029\U000e0001"
 
     class Namespaces(ns_rpc.NamespaceServiceServicer):
         def List(self, request, context):
@@ -485,8 +485,8 @@ def test_hostile_texts(daemon):
         for form in ("table", "jsonl"):
             r = client(d.target, "-o", form, *args)
             both = r.stdout + r.stderr
-            for bad in "\x1b\x07\u202e\u009b":
-                assert form == "jsonl" and bad in "\u202e\u009b" or bad not in both, (args, form)
+            for bad in evil.translate({ord(c): None for c in "]0;x\n"}):
+                assert bad not in both, (args, form)
             if form == "jsonl":
                 for text in r.stdout.splitlines():
                     json.loads(text)
@@ -806,7 +806,7 @@ def test_choice_of_a_daemon_that_filters(daemon):
 
 # ---- hostile records ----
 
-EVIL = "\x1b]0;x\x07\x9b31m\n\r\t\u202e\u009b\x00".replace("\x00", "") + "\x7f"
+EVIL = "\x1b]0;x\x07\x9b31m\n\r\t\u202e\u009b\u200b\u2028\ufeff\U000e0001" + "\x7f"
 TEXT_FORMS = ["table", "wide", "jsonl", "json", "protojson", "csv", "tsv"]
 
 
@@ -820,7 +820,7 @@ def evil_record(i):
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 def test_hostile_records(daemon, form):
-    """No control character reaches the output, in any form, and it stays what it is."""
+    """No character that drives a terminal or hides reaches the output, in any form, and it stays what it is."""
     def stream(request, context):
         yield rec.FlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=1))
         yield rec.FlatRecordsResponse(envelope=rec.Envelope(row=[evil_record(i) for i in range(5)]))
@@ -834,6 +834,7 @@ def test_hostile_records(daemon, form):
         allowed = "\n\t" if form == "tsv" else "\n"
         for text in (r.stdout, r.stderr):
             assert not [c for c in text if (ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0) and c not in allowed], form
+            assert not set(text) & set("\u202e\u200b\u2028\ufeff\U000e0001"), form
         if form == "jsonl":
             assert len([json.loads(x) for x in r.stdout.splitlines()]) == 5
         elif form == "json":

@@ -51,7 +51,10 @@ static void test_escapes(void **state)
           11); /* C1: CSI */
     CHECK("\xe2\x80\xae"
           "x",
-          99, "\\xe2\\x80\\xaex", 13);        /* turns the direction */
+          99, "\\xe2\\x80\\xaex", 13); /* turns the direction */
+    CHECK("\xc2\xad\xe3\x85\xa4", 99, "\\xc2\\xad\\xe3\\x85\\xa4",
+          20); /* a soft hyphen, a filler: both have a width */
+    CHECK("x\xe2\x80\x8f\xe2\x80\xa8\xe2\x80\x8b", 99, "x\\xe2\\x80\\x8f\\xe2\\x80\\xa8\\xe2\\x80\\x8b", 37);
     CHECK("x\xe2\x82", 99, "x\\xe2\\x82", 9); /* cut */
 }
 

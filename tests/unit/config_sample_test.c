@@ -54,7 +54,7 @@ static void test_a_dump_reads_back(void **state)
     const char *const listen[] = {"unix:/a b", "[::1]:0", "unix-abstract:'x'"};
     config_set_string(c, &c->label, " leading, trailing ");
     config_set_string(c, &c->tag, "\xe2\x80\xa8\xe2\x80\xa9\xf0\x9f\xbf\xbf");
-    config_set_string(c, &c->location, "~");
+    config_set_string(c, &c->location, "~\xe2\x80\x8f\xf3\xa0\x80\x81");
     config_set_string(c, &c->hostname, "- null");
     config_set_strings(c, &c->netns_dirs, dirs, 2);
     config_set_strings(c, &c->grpc_listen, listen, 3);
@@ -67,6 +67,7 @@ static void test_a_dump_reads_back(void **state)
     struct buf out;
     buf_init(&out);
     config_dump_yaml(c, &out);
+    assert_non_null(strstr(buf_cstr(&out), "\nlocation: \"~\\u200f\\U000e0001\"\n"));
     struct config_builder *b = config_builder_new();
     struct config *again = NULL;
     struct err e = {0};

@@ -126,6 +126,9 @@ static void test_json_strings(void **state)
         {"\b\f\n\r\t", 5, "\"\\b\\f\\n\\r\\t\""},
         {"\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\""},
         {"\xc2\x80\xc2\x9f\xc2\xa0", 6, "\"\\u0080\\u009f\xc2\xa0\""},
+        {"\xe2\x80\x8f\xe2\x80\xa8\xe2\x80\xa9", 9, "\"\\u200f\\u2028\\u2029\""},
+        {"a\xe2\x80\x8b\xd8\x9c\xef\xbb\xbf", 9, "\"a\\u200b\\u061c\\ufeff\""},
+        {"\xf3\xa0\x80\x81", 4, "\"\\udb40\\udc01\""},
         {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
         {"\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80", 10, "\"\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80\""},
         {"\x80", 1, "\"" REPLACED "\""},                                        /* a lone continuation */

@@ -171,6 +171,72 @@ static void test_utf8_of_every_code_point(void **state)
     }
 }
 
+/* Writes the code point |p| as UTF-8. Returns its length. */
+static size_t encode(uint32_t p, char out[5])
+{
+    size_t n = p < 0x80 ? 1 : p < 0x800 ? 2 : p < 0x10000 ? 3 : 4;
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = n - 1; i > 0; i--)
+        out[i] = (char)(0x80 | ((p >> (6 * (n - 1 - i))) & 0x3f));
+    out[0] = (char)(lead[n] | (p >> (6 * (n - 1))));
+    out[n] = '\0';
+    return n;
+}
+
+/* Every code point: its value, and whether it is hidden. */
+static void test_utf8_hidden(void **state)
+{
+    (void)state;
+    /* DerivedCoreProperties.txt and UnicodeData.txt of Unicode 15, joined where nothing else stands between
+     */
+    static const uint32_t ranges[][2] = {
+        {0x0000, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},   {0x034f, 0x034f},   {0x0600, 0x0605},
+        {0x061c, 0x061c},   {0x06dd, 0x06dd},   {0x070f, 0x070f},   {0x0890, 0x0891},   {0x08e2, 0x08e2},
+        {0x115f, 0x1160},   {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},   {0x2028, 0x202e},
+        {0x2060, 0x206f},   {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},
+        {0xfff0, 0xfffb},   {0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},
+        {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+    };
+    bool *want = calloc(0x110000, sizeof(*want));
+    assert_non_null(want);
+    for (size_t i = 0; i < COUNT(ranges); i++)
+        memset(want + ranges[i][0], true, ranges[i][1] - ranges[i][0] + 1);
+    for (uint32_t p = 0; p < 0x110000; p++) {
+        char s[5];
+        size_t n = encode(p, s);
+        if (utf8_length(s, n) == 0)
+            continue;
+        if (utf8_code(s, n) != p || utf8_is_hidden(s, n) != want[p])
+            fail_msg("U+%04X", p);
+    }
+    free(want);
+}
+
+static void test_utf8_escape(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t code;
+        const char *escape;
+    } cases[] = {
+        {0, "\\u0000"},
+        {0x1b, "\\u001b"},
+        {0x9b, "\\u009b"},
+        {0x202e, "\\u202e"},
+        {0xfeff, "\\ufeff"},
+        {0xffff, "\\uffff"},
+        {0x10000, "\\ud800\\udc00"},
+        {0xe0001, "\\udb40\\udc01"},
+        {0x10ffff, "\\udbff\\udfff"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char s[5], out[UTF8_ESCAPE_MAX];
+        size_t n = encode(cases[i].code, s);
+        assert_int_equal(utf8_escape(s, n, out), strlen(cases[i].escape));
+        assert_string_equal(out, cases[i].escape);
+    }
+}
+
 static void test_utf8_cut(void **state)
 {
     (void)state;
@@ -203,6 +269,7 @@ static void test_utf8_quote(void **state)
         {"\xc3", "?"},
         {"\xed\xa0\x80", "???"},
         {"a\nb\x7f\xc2\x9b", "a?b??"},
+        {"a\xe2\x80\xae\xf3\xa0\x80\x81z", "a??z"}, /* U+202E, U+E0001 */
         {"eleven byte", "eleven byte"},
         {"twelve bytes", "twelve bytes"},
         {"thirteen byte", "thirteen byt..."},
@@ -444,6 +511,8 @@ int main(void)
         cmocka_unit_test(test_varints),
         cmocka_unit_test(test_overlong_varints),
         cmocka_unit_test(test_utf8_of_every_code_point),
+        cmocka_unit_test(test_utf8_hidden),
+        cmocka_unit_test(test_utf8_escape),
         cmocka_unit_test(test_utf8_cut),
         cmocka_unit_test(test_utf8_quote),
         cmocka_unit_test(test_u64set),

@@ -109,11 +109,25 @@ static void test_control_characters_and_broken_text(void **state)
     assert_string_equal(logged(), "{\"time\":\"TIME\",\"level\":\"info\",\"module\":\"m\",\"msg\":\" ?\"}\n");
 }
 
+static void test_hidden_characters(void **state)
+{
+    (void)state;
+    const char *text = "prod\xe2\x80\x8f \xe2\x80\xa8\xe2\x80\xae\xf3\xa0\x80\x81 €";
+    log_info("m", "%s", text);
+    assert_string_equal(logged(), "TIME info  m: prod\\u200f \\u2028\\u202e\\udb40\\udc01 €\n");
+    log_set(LOG_INFO, LOG_JSON);
+    log_info("m", "%s", text);
+    assert_string_equal(logged(),
+                        "{\"time\":\"TIME\",\"level\":\"info\",\"module\":\"m\",\"msg\":\"prod\\u200f "
+                        "\\u2028\\u202e\\udb40\\udc01 €\"}\n");
+}
+
 /* Whatever the text, a line fits in PIPE_BUF, ends properly and with a whole character. */
 static void test_long_lines(void **state)
 {
     (void)state;
-    static const char *const fillings[] = {"x", "\"", "\\", "\xff", "\x01", "\xc2\x85", "€"};
+    static const char *const fillings[] = {"x",        "\"", "\\",       "\xff",         "\x01",
+                                           "\xc2\x85", "€",  "\xc2\xad", "\xe2\x80\xae", "\xf3\xa0\x80\x81"};
     for (size_t i = 0; i < COUNT(fillings); i++) {
         char text[3 * LOG_TEXT_MAX + 1];
         size_t unit = strlen(fillings[i]);
@@ -124,7 +138,7 @@ static void test_long_lines(void **state)
             log_info("a-module-with-a-long-name", "%s", text);
             const char *line = logged();
             size_t n = strlen(line);
-            assert_true(n > LOG_TEXT_MAX);
+            assert_true(n > LOG_TEXT_MAX && n <= PIPE_BUF);
             const char *end = format == LOG_JSON ? "\"}\n" : "\n";
             assert_string_equal(line + n - strlen(end), end);
             assert_null(strstr(line, "\xef\xbf\xbd")); /* no replacement character: nothing was cut in two */
@@ -242,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_arguments_of_a_disabled_level_are_not_evaluated, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_control_characters_and_broken_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hidden_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errno_survives, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_reads, setup, teardown),

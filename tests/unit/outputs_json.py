@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import unicodedata
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, text_format
 
 ENVELOPE = "xtcp_flat_record.v1.Envelope"
 ADDRESSES = ("inet_diag_msg_socket_source", "inet_diag_msg_socket_destination")
 NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congestion_algorithm_enum", "event"}
-TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000"  # no NUL: protobuf-c ends strings there
+TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000\xad\u200f\u2028\u202e\ufeff\U000e0001"  # no NUL: protobuf-c ends strings there
 SAFE = "".join(c for c in TEXT if c.isprintable())
 
 
@@ -93,6 +94,7 @@ def check_protojson(program, envelope):
     for line, row in zip(lines, envelope.row):
         ours, theirs = json.loads(line), json.loads(json_format.MessageToJson(row))
         check(ours == theirs, ours, theirs)
+        check_hidden(line)
         check(list(ours) == list(theirs), "order", list(ours), list(theirs))
         check(", " not in line or any(", " in str(v) for v in ours.values()), "not compact", line)
 
@@ -107,6 +109,7 @@ def check_jsonl(program, envelope):
     check(len(lines) == len(envelope.row) + 1, "lines", len(lines))
     for line, row in zip(lines, envelope.row):
         ours = json.loads(line)
+        check_hidden(line)
         if row.timestamp_ns:
             check(next(iter(ours)) == "timestamp", line)
             second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(row.timestamp_ns // 10**9))
@@ -118,6 +121,20 @@ def check_jsonl(program, envelope):
                 check(same_address(value, expected), field.name, value, expected)
             else:
                 check(value == expected or (field.name in NAMED and isinstance(value, str)), field.name, value, expected)
+
+
+def escaped(c):
+    """A character of csv: controls, formats and separators of lines are written as JSON could."""
+    if unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp"):
+        return c
+    units = c.encode("utf-16-be")
+    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
+
+
+def check_hidden(*texts):
+    """What nobody sees never stands in a text as it is."""
+    for text in texts:
+        check(not [c for c in text if escaped(c) != c and c != "\n"], "hidden", text)
 
 
 def check_csv(program, envelope):
@@ -137,8 +154,7 @@ def check_csv(program, envelope):
             elif name in ADDRESSES:
                 check(same_address(value, expected), name, value, expected)
             elif isinstance(expected, str):
-                visible = "".join(c if c.isprintable() or not (ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0) else
-                                  f"\\u{ord(c):04x}" for c in expected)
+                visible = "".join(map(escaped, expected))
                 check(value == visible, name, value, visible)
             else:
                 check(value == str(expected) or name in NAMED, name, value, expected)

@@ -250,7 +250,7 @@ static void labelled(const char *name, bool header, const char *want)
     format_add_label(w, "node");
     format_add_label(w, "time");
     format_begin(w, &out, header);
-    format_set_label(w, 0, "a,\"\t\x1b", 5);
+    format_set_label(w, 0, "a,\"\t\x1b\xe2\x80\x8f", 8);
     format_set_label(w, 1, "now", 3);
     format_message(w, &out, r);
     format_set_label(w, 0, NULL, 0);
@@ -266,14 +266,14 @@ static void labelled(const char *name, bool header, const char *want)
 static void labels_stand_in_front(void **state)
 {
     (void)state;
-    labelled("csv", true, "node,time,netns\n\"a,\"\"\\u0009\\u001b\",now,blue\n,now,blue\n");
-    labelled("csv", false, "\"a,\"\"\\u0009\\u001b\",now,blue\n,now,blue\n");
-    labelled("tsv", true, "node\ttime\tnetns\na,\"\\u0009\\u001b\tnow\tblue\n\tnow\tblue\n");
+    labelled("csv", true, "node,time,netns\n\"a,\"\"\\u0009\\u001b\\u200f\",now,blue\n,now,blue\n");
+    labelled("csv", false, "\"a,\"\"\\u0009\\u001b\\u200f\",now,blue\n,now,blue\n");
+    labelled("tsv", true, "node\ttime\tnetns\na,\"\\u0009\\u001b\\u200f\tnow\tblue\n\tnow\tblue\n");
     labelled("jsonl", true,
-             "{\"node\":\"a,\\\"\\t\\u001b\",\"time\":\"now\",\"netns\":\"blue\"}\n"
+             "{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"}\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n");
     labelled("json", false,
-             "[\n{\"node\":\"a,\\\"\\t\\u001b\",\"time\":\"now\",\"netns\":\"blue\"},\n"
+             "[\n{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"},\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n]\n");
     labelled("protojson", true, "{\"netns\":\"blue\"}\n{\"netns\":\"blue\"}\n");
 }
