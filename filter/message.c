@@ -35,6 +35,9 @@ static bool had_part(const record_message *r, const struct record_field *f)
     case PART_DCTCP:
     case PART_BBR:
         return section_set(r, f);
+    case PART_V6ONLY:
+        return r->inet_diag_msg_family == AF_INET6 &&
+               (r->inet_diag_msg_state == STATE_LISTEN || r->inet_diag_msg_state == STATE_CLOSE);
     case PART_TCLASS:
         return full && r->inet_diag_msg_family == AF_INET6;
     default:

@@ -21,6 +21,7 @@ enum record_part {
     PART_CLASS_ID,  /* u32 */
     PART_CGROUP_ID, /* u64 */
     PART_SOCKOPT,   /* struct inet_diag_sockopt, two bytes of bits */
+    PART_V6ONLY,    /* u8, of IPv6 sockets in LISTEN and CLOSE only */
     PART_MARK,      /* u32, with CAP_NET_ADMIN only */
     PART_COUNT,
 };

@@ -85,6 +85,7 @@ static void test_every_part(void **state)
         {INET_DIAG_CLASS_ID, 4, PART_CLASS_ID},
         {INET_DIAG_CGROUP_ID, 8, PART_CGROUP_ID},
         {INET_DIAG_SOCKOPT, 2, PART_SOCKOPT},
+        {INET_DIAG_SKV6ONLY, 1, PART_V6ONLY},
         {INET_DIAG_MARK, 4, PART_MARK},
     };
     const size_t count = sizeof(attrs) / sizeof(attrs[0]);
@@ -110,7 +111,7 @@ static void test_every_part(void **state)
 
     /* One byte less than the oldest kernel sends: skipped and counted, the socket stays. */
     for (size_t i = 0; i < count; i++) {
-        static const uint16_t oldest[] = {16, 104, 16, 1, 1, 1, 28, 1, 16, 20, 4, 8, 2, 4};
+        static const uint16_t oldest[] = {16, 104, 16, 1, 1, 1, 28, 1, 16, 20, 4, 8, 2, 1, 4};
         for (unsigned cut = 0; cut < 2; cut++) {
             m.len = 0;
             put_socket(&m, TCPDIAG_GETSOCK, AF_INET, 9);

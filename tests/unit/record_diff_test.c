@@ -43,9 +43,10 @@ static void fill(uint8_t *to, size_t n)
 }
 
 static const uint16_t sizes[PART_COUNT] = {
-    [PART_MSG] = 72, [PART_MEMINFO] = 16, [PART_INFO] = 280,     [PART_VEGAS] = 16,   [PART_CONG] = 6,
-    [PART_TOS] = 1,  [PART_TCLASS] = 1,   [PART_SKMEMINFO] = 36, [PART_SHUTDOWN] = 1, [PART_DCTCP] = 16,
-    [PART_BBR] = 20, [PART_CLASS_ID] = 4, [PART_CGROUP_ID] = 8,  [PART_SOCKOPT] = 2,  [PART_MARK] = 4,
+    [PART_MSG] = 72,      [PART_MEMINFO] = 16, [PART_INFO] = 280, [PART_VEGAS] = 16,
+    [PART_CONG] = 6,      [PART_TOS] = 1,      [PART_TCLASS] = 1, [PART_SKMEMINFO] = 36,
+    [PART_SHUTDOWN] = 1,  [PART_DCTCP] = 16,   [PART_BBR] = 20,   [PART_CLASS_ID] = 4,
+    [PART_CGROUP_ID] = 8, [PART_SOCKOPT] = 2,  [PART_V6ONLY] = 1, [PART_MARK] = 4,
 };
 
 static uint16_t random_length(enum record_part part)

@@ -273,6 +273,7 @@ static void make_single_values(record_t *r, const struct record_source *s, group
         r->sock_opt = (uint32_t)number(s, PART_SOCKOPT, 0, 2);
     if (groups & GROUP_BIT(GROUP_CGROUP))
         r->c_group = number(s, PART_CGROUP_ID, 0, 8);
+    r->v6only = (uint32_t)number(s, PART_V6ONLY, 0, 1);
     r->mark = (uint32_t)number(s, PART_MARK, 0, 4);
 }
 
