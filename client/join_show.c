@@ -62,9 +62,9 @@ static void end_address(const uint8_t address[16], uint16_t port, char out[SOCKE
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (memcmp(address, mapped, sizeof(mapped)) == 0)
-        sockets_address(AF_INET, address + sizeof(mapped), 4, port, out);
+        sockets_address(AF_INET, address + sizeof(mapped), 4, port, (struct sockets_scope){0}, out);
     else
-        sockets_address(AF_INET6, address, 16, port, out);
+        sockets_address(AF_INET6, address, 16, port, (struct sockets_scope){0}, out);
 }
 
 static const char *state_name(const struct join_end *e)

@@ -61,13 +61,15 @@ CELL(state_text)
 CELL(local_text)
 {
     (void)m;
-    sockets_address(e->now.family, e->now.local, e->now.family == AF_INET ? 4 : 16, e->now.local_port, out);
+    sockets_address(e->now.family, e->now.local, e->now.family == AF_INET ? 4 : 16, e->now.local_port,
+                    (struct sockets_scope){.device = e->now.device, .dual_stack = e->now.dual_stack}, out);
 }
 
 CELL(peer_text)
 {
     (void)m;
-    sockets_address(e->now.family, e->now.peer, e->now.family == AF_INET ? 4 : 16, e->now.peer_port, out);
+    sockets_address(e->now.family, e->now.peer, e->now.family == AF_INET ? 4 : 16, e->now.peer_port,
+                    (struct sockets_scope){.dual_stack = e->now.dual_stack}, out);
 }
 
 CELL(send_text)

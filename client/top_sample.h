@@ -38,14 +38,16 @@ struct top_sample {
     uint32_t notsent;
     uint32_t mss;
     uint32_t uid;
-    uint32_t netns; /* index of the namespace in its poll */
+    uint32_t netns;  /* index of the namespace in its poll */
+    uint32_t device; /* index of the device that it is bound to */
     uint16_t local_port;
     uint16_t peer_port;
     uint8_t family;
     uint8_t state;
     uint8_t ca_state;
     bool app_limited;
-    bool flow; /* it has a connection's counters: neither LISTEN nor without a struct tcp_info */
+    bool dual_stack; /* its :: takes IPv4 as well */
+    bool flow;       /* it has a connection's counters: neither LISTEN nor without a struct tcp_info */
     uint8_t local[16];
     uint8_t peer[16];
     char algorithm[TOP_ALGORITHM_MAX];

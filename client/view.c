@@ -221,6 +221,9 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
 {
     /* What tells polls apart, and how an address is written. */
     static const int16_t always[] = {FIELD_timestamp_ns, FIELD_poll_id, FIELD_inet_diag_msg_family};
+    /* What a table shows beside an address. */
+    static const int16_t with_address[] = {FIELD_inet_diag_msg_state, FIELD_inet_diag_msg_socket_interface,
+                                           FIELD_netns_cookie, FIELD_v6only};
     /* What says whether a socket has such numbers. */
     static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
     bool wanted[FIELD_COUNT] = {false};
@@ -233,6 +236,11 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
         wanted[record_field_index(v->keys[i].field)] = true;
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         wanted[always[i]] = true;
+    bool table = v->format == OUTPUT_TABLE || v->format == OUTPUT_WIDE;
+    bool address =
+        wanted[FIELD_inet_diag_msg_socket_source] || wanted[FIELD_inet_diag_msg_socket_destination];
+    for (size_t i = 0; table && address && i < sizeof(with_address) / sizeof(with_address[0]); i++)
+        wanted[with_address[i]] = true;
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (wanted[i] && record_fields[i].from == PART_INFO)
             wanted[with_info[0]] = wanted[with_info[1]] = true;

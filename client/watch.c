@@ -128,8 +128,10 @@ static void tell_ended(struct watch *w, const struct focus_ended *ended)
     const struct focus_socket *s = &ended->socket;
     char local[SOCKETS_ADDRESS_MAX], peer[SOCKETS_ADDRESS_MAX];
     struct buf line;
-    sockets_address(s->family, s->source, sizeof(s->source), s->source_port, local);
-    sockets_address(s->family, s->destination, sizeof(s->destination), s->destination_port, peer);
+    sockets_address(s->family, s->source, sizeof(s->source), s->source_port,
+                    (struct sockets_scope){.device = s->interface}, local);
+    sockets_address(s->family, s->destination, sizeof(s->destination), s->destination_port,
+                    (struct sockets_scope){0}, peer);
     buf_init(&line);
     buf_printf(&line, "ended: %s %s %s: %s", s->netns, local, peer, focus_end_name(ended->reason));
     say(w, buf_cstr(&line));

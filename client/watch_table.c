@@ -273,9 +273,11 @@ static void put_row(const struct watch_table *t, struct table *table, const stru
     }
     table_cell(table, name->data, name->len);
     put_state(table, s->state);
-    sockets_address(s->family, s->local, sizeof(s->local), s->local_port, address);
+    struct sockets_scope scope = {.device = s->device, .dual_stack = s->dual_stack};
+    sockets_address(s->family, s->local, sizeof(s->local), s->local_port, scope, address);
     table_cell_str(table, address);
-    sockets_address(s->family, s->peer, sizeof(s->peer), s->peer_port, address);
+    scope.device = 0;
+    sockets_address(s->family, s->peer, sizeof(s->peer), s->peer_port, scope, address);
     table_cell_str(table, address);
     if (s->flow)
         put_flow(t, table, k);

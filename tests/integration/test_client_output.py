@@ -143,6 +143,31 @@ def test_json_is_a_list_also_when_interrupted(host, sig):
     assert rows and all(x["netns"] == "default" for x in rows)
 
 
+def test_addresses_as_ss_writes_them(daemon):
+    """Both families or IPv6 alone, and the device that a socket is bound to; formats for programs have these as fields."""
+    with socket.socket(socket.AF_INET6) as dual, socket.socket(socket.AF_INET6) as alone, socket.socket() as bound:
+        dual.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        alone.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        ports = []
+        for s in (dual, alone, bound):
+            s.bind(("", 0))
+            s.listen()
+            ports.append(s.getsockname()[1])
+        want = [[f"*:{ports[0]}", "*:*"], [f"[::]:{ports[1]}", "[::]:*"], [f"0.0.0.0%if1:{ports[2]}", "0.0.0.0:*"]]
+        words = " or ".join(f"sport = {port}" for port in ports)
+        for options in (["-o", "table"], ["-o", "wide"], ["-o", "table", "-c", "local,peer"]):
+            lines = client(daemon.target, "-q", "poll", *options, words).stdout.splitlines()[1:]
+            found = [[x for x in line.split() if ":" in x][:2] for line in lines]
+            assert sorted(found) == sorted(want), options
+        fields = ["inet_diag_msg_socket_source", "inet_diag_msg_socket_interface", "v6only"]
+        rows = {x["inet_diag_msg_socket_source_port"]: [x.get(f) for f in fields] for x in
+                map(json.loads, client(daemon.target, "-q", "-o", "jsonl", "poll", words).stdout.splitlines())}
+        assert rows == {ports[0]: ["::", None, None], ports[1]: ["::", None, 1], ports[2]: ["0.0.0.0", 1, None]}
+        text = client(daemon.target, "-q", "-o", "csv", "poll", "-c", "local", f"sport = {ports[0]}").stdout
+        assert text.splitlines()[1] == f"::,{ports[0]},10"
+
+
 # ---- Locales ----
 
 @pytest.fixture

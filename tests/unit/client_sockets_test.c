@@ -193,11 +193,17 @@ static void test_squeezed(void **state)
     buf_free(&out);
 }
 
-static void check_address(uint32_t family, const char *bytes, size_t n, uint32_t port, const char *want)
+static void check_scope(uint32_t family, const char *bytes, size_t n, uint32_t port,
+                        struct sockets_scope scope, const char *want)
 {
     char text[SOCKETS_ADDRESS_MAX];
-    sockets_address(family, (const uint8_t *)bytes, n, port, text);
+    sockets_address(family, (const uint8_t *)bytes, n, port, scope, text);
     assert_string_equal(text, want);
+}
+
+static void check_address(uint32_t family, const char *bytes, size_t n, uint32_t port, const char *want)
+{
+    check_scope(family, bytes, n, port, (struct sockets_scope){0}, want);
 }
 
 static void test_addresses(void **state)
@@ -218,6 +224,55 @@ static void test_addresses(void **state)
     /* The longest text there can be. */
     check_address(AF_INET6, "\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98", 16, 65535,
                   "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]:65535");
+}
+
+/* What ss tells beside an address, as it does. */
+static void test_scopes(void **state)
+{
+    (void)state;
+    static const char any[16], link_local[] = "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01";
+    const struct sockets_scope dual = {.dual_stack = true}, bound = {.device = 7};
+    check_scope(AF_INET, any, 4, 68, bound, "0.0.0.0%if7:68");
+    check_scope(AF_INET6, any, 16, 22, bound, "[::]%if7:22");
+    check_scope(AF_INET6, link_local, 16, 22, bound, "[fe80::1]%if7:22");
+    check_scope(AF_INET6, any, 16, 22, dual, "*:22");
+    check_scope(AF_INET6, any, 16, 0, dual, "*:*");
+    check_scope(AF_INET6, any, 16, 22, (struct sockets_scope){.device = 7, .dual_stack = true}, "*%if7:22");
+    check_scope(AF_INET6, link_local, 16, 22, dual, "[fe80::1]:22");
+    check_scope(AF_INET, any, 4, 22, dual, "0.0.0.0:22");
+    check_scope(AF_INET6, NULL, 0, 22, dual, "[?]:22");
+    check_scope(AF_INET6, "\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98", 16, 65535,
+                (struct sockets_scope){.device = UINT32_MAX, .dual_stack = true},
+                "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]%if4294967295:65535");
+}
+
+/* Dual stack is told only where the record says it. */
+static void test_scope_of_a_record(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t family, socket_state, v6only;
+        uint64_t poll_id, netns_cookie;
+        bool dual;
+    } cases[] = {
+        {AF_INET6, CELL_LISTEN, 0, 1, 1, true},  {AF_INET6, CELL_LISTEN, 0, 0, 1, true}, /* of a watch */
+        {AF_INET6, CELL_LISTEN, 0, 1, 0, true},  {AF_INET6, CELL_LISTEN, 1, 1, 1, false},
+        {AF_INET6, CELL_LISTEN, 0, 0, 0, false}, /* of another daemon */
+        {AF_INET6, ESTABLISHED, 0, 1, 1, false}, {AF_INET, CELL_LISTEN, 0, 1, 1, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        record r;
+        xtcp_flat_record__v1__xtcp_flat_record__init(&r);
+        r.inet_diag_msg_family = cases[i].family;
+        r.inet_diag_msg_state = cases[i].socket_state;
+        r.inet_diag_msg_socket_interface = 3;
+        r.v6only = cases[i].v6only;
+        r.poll_id = cases[i].poll_id;
+        r.netns_cookie = cases[i].netns_cookie;
+        struct sockets_scope scope = sockets_scope(&r);
+        assert_int_equal(scope.dual_stack, cases[i].dual);
+        assert_int_equal(scope.device, 3);
+    }
 }
 
 /* A record with the extremes of every number fits as well. */
@@ -255,8 +310,10 @@ static void test_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),    cmocka_unit_test(test_widths),   cmocka_unit_test(test_squeezed),
-        cmocka_unit_test(test_addresses), cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_golden),   cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_squeezed), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_scopes),   cmocka_unit_test(test_scope_of_a_record),
+        cmocka_unit_test(test_extremes),
     };
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         abort();

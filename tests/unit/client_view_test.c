@@ -83,6 +83,37 @@ static void test_mask(void **state)
     view_free(v);
 }
 
+/* With an address, what a table shows beside it; other formats have it in fields of its own. */
+static void test_mask_of_addresses(void **state)
+{
+    (void)state;
+    static const int beside[] = {FIELD_inet_diag_msg_state, FIELD_inet_diag_msg_socket_interface,
+                                 FIELD_netns_cookie, FIELD_v6only};
+    static const struct {
+        enum output_format format;
+        const char *columns;
+        bool want;
+    } cases[] = {{OUTPUT_TABLE, "local", true},
+                 {OUTPUT_WIDE, "mark,peer", true},
+                 {OUTPUT_TABLE, "mark", false},
+                 {OUTPUT_CSV, "local,peer", false}};
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        const struct options o = {.output = cases[c].format, .columns = cases[c].columns};
+        const struct record_field *mask[FIELD_COUNT];
+        struct view *v;
+        struct err e = {0};
+        assert_int_equal(view_new(&o, &v, &e), 0);
+        size_t n = view_mask(v, mask);
+        for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+            bool found = false;
+            for (size_t k = 0; k < n; k++)
+                found = found || mask[k] == &record_fields[beside[i]];
+            assert_int_equal(found, cases[c].want);
+        }
+        view_free(v);
+    }
+}
+
 static void test_keys(void **state)
 {
     (void)state;
@@ -117,7 +148,8 @@ static void test_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),  cmocka_unit_test(test_names), cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_all),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_mask), cmocka_unit_test(test_mask_of_addresses),
         cmocka_unit_test(test_keys), cmocka_unit_test(test_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
