@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/address.h"
 #include "client/json.h"
-#include "client/sockets.h"
 #include "client/table.h"
 #include "client/units.h"
 #include "record/names.h"
@@ -58,13 +58,13 @@ void join_show_free(struct join_show *w)
     free(w);
 }
 
-static void end_address(const uint8_t address[16], uint16_t port, char out[SOCKETS_ADDRESS_MAX])
+static void end_address(const uint8_t address[16], uint16_t port, char out[ADDRESS_TEXT_MAX])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (memcmp(address, mapped, sizeof(mapped)) == 0)
-        sockets_address(AF_INET, address + sizeof(mapped), 4, port, (struct sockets_scope){0}, out);
+        address_text(AF_INET, address + sizeof(mapped), 4, port, NULL, out);
     else
-        sockets_address(AF_INET6, address, 16, port, (struct sockets_scope){0}, out);
+        address_text(AF_INET6, address, 16, port, NULL, out);
 }
 
 static const char *state_name(const struct join_end *e)
@@ -89,7 +89,7 @@ static void cell_place(struct join_show *w, const struct join_end *e)
 
 static void cell_address(struct table *t, const uint8_t address[16], uint16_t port)
 {
-    char text[SOCKETS_ADDRESS_MAX];
+    char text[ADDRESS_TEXT_MAX];
     end_address(address, port, text);
     table_cell_str(t, text);
 }
@@ -197,7 +197,7 @@ static int flush_table(struct join_show *w)
 
 static void put_place(struct json *j, const struct join_show *w, const struct join_end *e)
 {
-    char local[SOCKETS_ADDRESS_MAX], peer[SOCKETS_ADDRESS_MAX];
+    char local[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
     end_address(e->local, e->local_port, local);
     end_address(e->peer, e->peer_port, peer);
     json_string(j, "node", w->nodes->items[e->node]->name);

@@ -1,57 +1,14 @@
 #include "client/sockets.h"
 
-#include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/address.h"
 #include "client/units.h"
 #include "client/view.h"
-#include "lib/buf.h"
 #include "lib/clock.h"
 #include "record/names.h"
-
-struct sockets_scope sockets_scope(const record_message *r)
-{
-    /* The kernel tells v6only of these states. Daemons that do not pass it on have none of our additions. */
-    bool told = (r->netns_cookie || r->poll_id) && r->inet_diag_msg_family == AF_INET6 &&
-                (r->inet_diag_msg_state == CELL_LISTEN || r->inet_diag_msg_state == CELL_CLOSE);
-    return (struct sockets_scope){.device = r->inet_diag_msg_socket_interface,
-                                  .dual_stack = told && !r->v6only};
-}
-
-/* The address without its port. */
-static void put_host(uint32_t family, const uint8_t *address, size_t n, bool dual_stack,
-                     char out[SOCKETS_ADDRESS_MAX])
-{
-    static const uint8_t any[16];
-    char text[INET6_ADDRSTRLEN] = "?";
-    size_t need = family == AF_INET ? 4 : family == AF_INET6 ? 16 : SIZE_MAX;
-    bool known = n >= need && n <= 16 && address;
-    if (known)
-        inet_ntop((int)family, address, text, sizeof(text));
-    if (known && family == AF_INET6 && dual_stack && memcmp(address, any, sizeof(any)) == 0)
-        snprintf(out, SOCKETS_ADDRESS_MAX, "*");
-    else
-        snprintf(out, SOCKETS_ADDRESS_MAX, family == AF_INET6 ? "[%s]" : "%s", text);
-}
-
-void sockets_address(uint32_t family, const uint8_t *address, size_t n, uint32_t port,
-                     struct sockets_scope scope, char out[SOCKETS_ADDRESS_MAX])
-{
-    struct buf text;
-    put_host(family, address, n, scope.dual_stack, out);
-    size_t len = strlen(out);
-    buf_init_fixed(&text, out + len, SOCKETS_ADDRESS_MAX - 1 - len);
-    if (scope.device)
-        buf_printf(&text, "%%if%" PRIu32, scope.device);
-    if (port)
-        buf_printf(&text, ":%u", port & 0xffff);
-    else
-        buf_str(&text, ":*");
-    out[len + text.len] = '\0';
-}
 
 static void put_state(struct cell *c, const record_message *r)
 {
@@ -77,19 +34,19 @@ static void put_send_queue(struct cell *c, const record_message *r)
 
 static void put_local(struct cell *c, const record_message *r)
 {
-    sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_source.data,
-                    r->inet_diag_msg_socket_source.len, r->inet_diag_msg_socket_source_port, sockets_scope(r),
-                    c->own);
+    const struct address_scope scope = address_scope(r);
+    address_text(r->inet_diag_msg_family, r->inet_diag_msg_socket_source.data,
+                 r->inet_diag_msg_socket_source.len, r->inet_diag_msg_socket_source_port, &scope, c->own);
     cell_own(c);
 }
 
 static void put_peer(struct cell *c, const record_message *r)
 {
-    struct sockets_scope scope = sockets_scope(r);
-    scope.device = 0;
-    sockets_address(r->inet_diag_msg_family, r->inet_diag_msg_socket_destination.data,
-                    r->inet_diag_msg_socket_destination.len, r->inet_diag_msg_socket_destination_port, scope,
-                    c->own);
+    struct address_scope scope = address_scope(r);
+    scope.device[0] = '\0';
+    address_text(r->inet_diag_msg_family, r->inet_diag_msg_socket_destination.data,
+                 r->inet_diag_msg_socket_destination.len, r->inet_diag_msg_socket_destination_port, &scope,
+                 c->own);
     cell_own(c);
 }
 

@@ -44,22 +44,4 @@ struct table *sockets_table(struct sockets *s);
  * view that sorts stay in the order of their coming. */
 void sockets_add(struct sockets *s, const record_message *r, const char *node);
 
-#define SOCKETS_ADDRESS_MAX 72
-
-/* What an address means beside its bytes. */
-struct sockets_scope {
-    uint32_t device; /* index of the device that the socket is bound to; 0: of none */
-    bool dual_stack; /* :: takes IPv4 as well */
-};
-
-/* That of the local end of |r|; the peer's has no device. */
-struct sockets_scope sockets_scope(const record_message *r);
-
-/* "192.0.2.1:443", "[2001:db8::1]:443", "[::ffff:192.0.2.1]:443"; "*" for port 0. |address| of |n| bytes: 4
- * or 16 for AF_INET (the first four count), 16 for AF_INET6; anything else is "?". As ss writes it: "*:443"
- * for :: of a socket of both families; "0.0.0.0%if7:68" and "[fe80::1]%if7:22" for one that is bound to the
- * device 7, whose name is known in its namespace alone. */
-void sockets_address(uint32_t family, const uint8_t *address, size_t n, uint32_t port,
-                     struct sockets_scope scope, char out[SOCKETS_ADDRESS_MAX]);
-
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "client/sockets.h"
+#include "client/address.h"
 #include "client/units.h"
 #include "record/names.h"
 
@@ -61,15 +61,16 @@ CELL(state_text)
 CELL(local_text)
 {
     (void)m;
-    sockets_address(e->now.family, e->now.local, e->now.family == AF_INET ? 4 : 16, e->now.local_port,
-                    (struct sockets_scope){.device = e->now.device, .dual_stack = e->now.dual_stack}, out);
+    address_text(e->now.family, e->now.local, e->now.family == AF_INET ? 4 : 16, e->now.local_port,
+                 &e->now.scope, out);
 }
 
 CELL(peer_text)
 {
     (void)m;
-    sockets_address(e->now.family, e->now.peer, e->now.family == AF_INET ? 4 : 16, e->now.peer_port,
-                    (struct sockets_scope){.dual_stack = e->now.dual_stack}, out);
+    const struct address_scope scope = {.dual_stack = e->now.scope.dual_stack};
+    address_text(e->now.family, e->now.peer, e->now.family == AF_INET ? 4 : 16, e->now.peer_port, &scope,
+                 out);
 }
 
 CELL(send_text)

@@ -1,8 +1,8 @@
 #include "client/top_sample.h"
 
+#include <netinet/tcp.h>
 #include <string.h>
 
-#include "client/sockets.h"
 #include "lib/clock.h"
 #include "record/names.h"
 
@@ -45,6 +45,7 @@ const char *const top_sample_fields[] = {
     "poll_id",
     "event",
     "v6only",
+    "socket_interface_name",
 };
 const size_t n_top_sample_fields = sizeof(top_sample_fields) / sizeof(top_sample_fields[0]);
 
@@ -92,7 +93,6 @@ static uint64_t ends_number(const struct top_sample *s)
 
 void top_sample_from(const record_message *r, struct top_sample *out)
 {
-    const struct sockets_scope scope = sockets_scope(r);
     *out = (struct top_sample){
         .key = {.netns = r->netns_cookie ? r->netns_cookie : r->netns_inode,
                 .cookie = r->inet_diag_msg_socket_cookie},
@@ -115,15 +115,14 @@ void top_sample_from(const record_message *r, struct top_sample *out)
         .notsent = r->tcp_info_not_sent_bytes,
         .mss = r->tcp_info_snd_mss,
         .uid = r->inet_diag_msg_uid,
-        .device = scope.device,
-        .dual_stack = scope.dual_stack,
+        .scope = address_scope(r),
         .local_port = (uint16_t)r->inet_diag_msg_socket_source_port,
         .peer_port = (uint16_t)r->inet_diag_msg_socket_destination_port,
         .family = (uint8_t)r->inet_diag_msg_family,
         .state = r->inet_diag_msg_state < UINT8_MAX ? (uint8_t)r->inet_diag_msg_state : UINT8_MAX,
         .ca_state = r->tcp_info_ca_state < UINT8_MAX ? (uint8_t)r->tcp_info_ca_state : UINT8_MAX,
         .app_limited = r->tcp_info_delivery_rate_app_limited != 0,
-        .flow = r->tcp_info_state != 0 && r->inet_diag_msg_state != CELL_LISTEN,
+        .flow = r->tcp_info_state != 0 && r->inet_diag_msg_state != TCP_LISTEN,
     };
     copy_address(out->local, &r->inet_diag_msg_socket_source);
     copy_address(out->peer, &r->inet_diag_msg_socket_destination);
@@ -134,7 +133,7 @@ void top_sample_from(const record_message *r, struct top_sample *out)
 
 uint64_t top_sample_queue(const struct top_sample *s)
 {
-    if (s->state == CELL_LISTEN)
+    if (s->state == TCP_LISTEN)
         return s->rqueue;                   /* its wqueue is the limit of the backlog */
     return (uint64_t)s->rqueue + s->wqueue; /* wqueue contains what was never sent */
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/address.h"
 #include "record/unpack.h"
 
 /* Who a socket is: cookies are not used twice as long as the kernel runs. */
@@ -38,16 +39,15 @@ struct top_sample {
     uint32_t notsent;
     uint32_t mss;
     uint32_t uid;
-    uint32_t netns;  /* index of the namespace in its poll */
-    uint32_t device; /* index of the device that it is bound to */
+    uint32_t netns; /* index of the namespace in its poll */
     uint16_t local_port;
     uint16_t peer_port;
     uint8_t family;
     uint8_t state;
     uint8_t ca_state;
     bool app_limited;
-    bool dual_stack; /* its :: takes IPv4 as well */
-    bool flow;       /* it has a connection's counters: neither LISTEN nor without a struct tcp_info */
+    bool flow; /* it has a connection's counters: neither LISTEN nor without a struct tcp_info */
+    struct address_scope scope;
     uint8_t local[16];
     uint8_t peer[16];
     char algorithm[TOP_ALGORITHM_MAX];

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client/address.h"
 #include "client/command.h"
 #include "client/show.h"
-#include "client/sockets.h"
 #include "client/units.h"
 #include "client/watch_table.h"
 #include "lib/clock.h"
@@ -126,12 +126,12 @@ static void on_info(struct watch *w, const struct focus_info *info)
 static void tell_ended(struct watch *w, const struct focus_ended *ended)
 {
     const struct focus_socket *s = &ended->socket;
-    char local[SOCKETS_ADDRESS_MAX], peer[SOCKETS_ADDRESS_MAX];
+    char local[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
     struct buf line;
-    sockets_address(s->family, s->source, sizeof(s->source), s->source_port,
-                    (struct sockets_scope){.device = s->interface}, local);
-    sockets_address(s->family, s->destination, sizeof(s->destination), s->destination_port,
-                    (struct sockets_scope){0}, peer);
+    struct address_scope scope = {.dual_stack = false};
+    address_device(NULL, s->interface, scope.device);
+    address_text(s->family, s->source, sizeof(s->source), s->source_port, &scope, local);
+    address_text(s->family, s->destination, sizeof(s->destination), s->destination_port, NULL, peer);
     buf_init(&line);
     buf_printf(&line, "ended: %s %s %s: %s", s->netns, local, peer, focus_end_name(ended->reason));
     say(w, buf_cstr(&line));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/address.h"
 #include "client/cell.h"
 #include "client/sockets.h"
 #include "client/text.h"
@@ -254,7 +255,7 @@ static void put_row(const struct watch_table *t, struct table *table, const stru
 {
     const struct top_sample *s = &k->now;
     char text[CLOCK_TEXT_MAX];
-    char address[SOCKETS_ADDRESS_MAX];
+    char address[ADDRESS_TEXT_MAX];
     struct buf *name = &t->names[s->netns];
     uint8_t key[2 + sizeof(s->local) + sizeof(s->peer) + 4];
     key[0] = (uint8_t)s->netns;
@@ -273,11 +274,10 @@ static void put_row(const struct watch_table *t, struct table *table, const stru
     }
     table_cell(table, name->data, name->len);
     put_state(table, s->state);
-    struct sockets_scope scope = {.device = s->device, .dual_stack = s->dual_stack};
-    sockets_address(s->family, s->local, sizeof(s->local), s->local_port, scope, address);
+    const struct address_scope peer = {.dual_stack = s->scope.dual_stack};
+    address_text(s->family, s->local, sizeof(s->local), s->local_port, &s->scope, address);
     table_cell_str(table, address);
-    scope.device = 0;
-    sockets_address(s->family, s->peer, sizeof(s->peer), s->peer_port, scope, address);
+    address_text(s->family, s->peer, sizeof(s->peer), s->peer_port, &peer, address);
     table_cell_str(table, address);
     if (s->flow)
         put_flow(t, table, k);

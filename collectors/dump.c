@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include "collectors/capture.h"
+#include "collectors/device.h"
 #include "collectors/diag_parse.h"
 #include "collectors/diag_request.h"
 #include "lib/clock.h"
@@ -164,6 +165,7 @@ struct receiving {
     void *arg;
     struct dump_counts *counts;
     struct diag_reader reader;
+    struct devices devices;
     int flaw;  /* ERR_TRUNCATED or ERR_MALFORMED: the answer has a hole */
     bool done; /* NLMSG_DONE was there, and said 0 */
 };
@@ -178,7 +180,10 @@ static int take_socket(struct receiving *r)
         r->counts->sockets++;
         r->counts->duplicates += !added;
     }
-    return added ? r->fn(r->arg, &r->reader.source) : 0;
+    if (!added)
+        return 0;
+    devices_name(&r->devices, &r->reader.source);
+    return r->fn(r->arg, &r->reader.source);
 }
 
 /* A dump pulls all of the kernel's sockets through the caches, so the set of seen cookies is not in them. */
@@ -259,7 +264,7 @@ static int receive_all(struct dump *d, struct receiving *r, struct err *e)
 int dump_receive(struct dump *d, const struct dump_options *options, dump_socket_fn *fn, void *arg,
                  struct dump_counts *counts, struct err *e)
 {
-    struct receiving r = {.options = options, .fn = fn, .arg = arg, .counts = counts};
+    struct receiving r = {.options = options, .fn = fn, .arg = arg, .counts = counts, .devices.fd = d->fd};
     diag_reader_init(&r.reader);
     diag_reader_expect(&r.reader, d->seq, d->portid);
 

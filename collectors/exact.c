@@ -96,6 +96,8 @@ size_t exact_take_answers(const void *data, size_t len, const struct exact_asked
             continue;
         if (found && !is_answer(&r.source, &asked->sockets[i]))
             continue;
+        if (found && asked->devices)
+            devices_name(asked->devices, &r.source);
         asked->answered[i] = 1;
         count++;
         asked->fn(asked->arg, asked->base + i, found ? &r.source : NULL, found ? 0 : r.error);
@@ -315,10 +317,15 @@ int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, gro
               void *arg)
 {
     uint8_t ext = diag_request_extensions(groups);
+    struct devices devices = {.fd = x->fd};
     int rc = 0;
     for (size_t at = 0; at < n; at += BATCH) {
-        struct exact_asked asked = {
-            .sockets = sockets + at, .n = n - at < BATCH ? n - at : BATCH, .base = at, .fn = fn, .arg = arg};
+        struct exact_asked asked = {.sockets = sockets + at,
+                                    .n = n - at < BATCH ? n - at : BATCH,
+                                    .base = at,
+                                    .devices = &devices,
+                                    .fn = fn,
+                                    .arg = arg};
         if (rc == 0)
             rc = ask_batch(x, &asked, ext);
         else

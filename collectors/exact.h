@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "collectors/collector.h"
+#include "collectors/device.h"
 #include "lib/err.h"
 #include "lib/groups.h"
 #include "record/source.h"
@@ -48,8 +49,9 @@ struct exact_asked {
     uint32_t first_seq; /* sequence number of the first; those of the others follow */
     const struct exact_socket *sockets;
     size_t n;
-    size_t base;       /* added to the index that |fn| is told */
-    uint8_t *answered; /* one byte for each, zeroed at first: 1 once |fn| has been called */
+    size_t base;             /* added to the index that |fn| is told */
+    struct devices *devices; /* of the namespace; NULL: names of devices are left out */
+    uint8_t *answered;       /* one byte for each, zeroed at first: 1 once |fn| has been called */
     exact_fn *fn;
     void *arg;
 };

@@ -30,6 +30,7 @@ static bool had_part(const record_message *r, const struct record_field *f)
         return false;
     case PART_INFO:
         return r->tcp_info_state != 0;
+    case PART_DEVICE:
     case PART_CONG:
     case PART_VEGAS:
     case PART_DCTCP:

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The parts of an inet_diag answer that a record is made of. All but the first are attributes of
+/* The parts of an inet_diag answer that a record is made of. All but the first and the last are attributes of
  * <linux/inet_diag.h>. */
 enum record_part {
     PART_MSG,       /* struct inet_diag_msg, always there */
@@ -23,6 +23,8 @@ enum record_part {
     PART_SOCKOPT,   /* struct inet_diag_sockopt, two bytes of bits */
     PART_V6ONLY,    /* u8, of IPv6 sockets in LISTEN and CLOSE only */
     PART_MARK,      /* u32, with CAP_NET_ADMIN only */
+    PART_DEVICE, /* name, without its NUL: what idiag_if means in its namespace, asked for beside the answer
+                  */
     PART_COUNT,
 };
 

@@ -18,7 +18,7 @@ import termios
 import pytest
 from google.protobuf import json_format
 
-from harness import paths
+from harness import netns, paths
 from harness.rpc import record_pb
 from harness.waiting import bound, until
 
@@ -154,18 +154,35 @@ def test_addresses_as_ss_writes_them(daemon):
             s.bind(("", 0))
             s.listen()
             ports.append(s.getsockname()[1])
-        want = [[f"*:{ports[0]}", "*:*"], [f"[::]:{ports[1]}", "[::]:*"], [f"0.0.0.0%if1:{ports[2]}", "0.0.0.0:*"]]
+        want = [[f"*:{ports[0]}", "*:*"], [f"[::]:{ports[1]}", "[::]:*"], [f"0.0.0.0%lo:{ports[2]}", "0.0.0.0:*"]]
         words = " or ".join(f"sport = {port}" for port in ports)
         for options in (["-o", "table"], ["-o", "wide"], ["-o", "table", "-c", "local,peer"]):
             lines = client(daemon.target, "-q", "poll", *options, words).stdout.splitlines()[1:]
             found = [[x for x in line.split() if ":" in x][:2] for line in lines]
             assert sorted(found) == sorted(want), options
-        fields = ["inet_diag_msg_socket_source", "inet_diag_msg_socket_interface", "v6only"]
+        fields = ["inet_diag_msg_socket_source", "inet_diag_msg_socket_interface", "socket_interface_name", "v6only"]
         rows = {x["inet_diag_msg_socket_source_port"]: [x.get(f) for f in fields] for x in
                 map(json.loads, client(daemon.target, "-q", "-o", "jsonl", "poll", words).stdout.splitlines())}
-        assert rows == {ports[0]: ["::", None, None], ports[1]: ["::", None, 1], ports[2]: ["0.0.0.0", 1, None]}
+        assert rows == {ports[0]: ["::", None, None, None], ports[1]: ["::", None, None, 1], ports[2]: ["0.0.0.0", 1, "lo", None]}
         text = client(daemon.target, "-q", "-o", "csv", "poll", "-c", "local", f"sport = {ports[0]}").stdout
         assert text.splitlines()[1] == f"::,{ports[0]},10"
+
+
+def test_devices_of_other_namespaces(host, daemon):
+    """An index means something in its own namespace alone: there the device 1 is called otherwise."""
+    ns = host.namespace()
+    for change in (["down"], ["name", "hoop"], ["up"]):
+        netns.run("ip", "-n", ns.name, "link", "set", "hoop" if change == ["up"] else "lo", *change)
+    with ns:
+        listener = host.keep(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"hoop")
+        listener.bind(("", 0))
+        listener.listen()
+    host.names_of(daemon).add("other", ns.path)
+    port = listener.getsockname()[1]
+    words = ["poll", "-H", "-c", "netns,local", "socket_interface_name", "=", "hoop", "and", "sport", "=", str(port)]
+    until(lambda: client(daemon.target, "-q", "-o", "table", *words).stdout.split() == ["other", f"0.0.0.0%hoop:{port}"], 5,
+          "the name of the device")
 
 
 # ---- Locales ----

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "client/address.h"
 #include "client/sockets.h"
 #include "client/view.h"
 
@@ -194,16 +195,16 @@ static void test_squeezed(void **state)
 }
 
 static void check_scope(uint32_t family, const char *bytes, size_t n, uint32_t port,
-                        struct sockets_scope scope, const char *want)
+                        const struct address_scope *scope, const char *want)
 {
-    char text[SOCKETS_ADDRESS_MAX];
-    sockets_address(family, (const uint8_t *)bytes, n, port, scope, text);
+    char text[ADDRESS_TEXT_MAX];
+    address_text(family, (const uint8_t *)bytes, n, port, scope, text);
     assert_string_equal(text, want);
 }
 
 static void check_address(uint32_t family, const char *bytes, size_t n, uint32_t port, const char *want)
 {
-    check_scope(family, bytes, n, port, (struct sockets_scope){0}, want);
+    check_scope(family, bytes, n, port, NULL, want);
 }
 
 static void test_addresses(void **state)
@@ -231,19 +232,19 @@ static void test_scopes(void **state)
 {
     (void)state;
     static const char any[16], link_local[] = "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01";
-    const struct sockets_scope dual = {.dual_stack = true}, bound = {.device = 7};
-    check_scope(AF_INET, any, 4, 68, bound, "0.0.0.0%if7:68");
-    check_scope(AF_INET6, any, 16, 22, bound, "[::]%if7:22");
-    check_scope(AF_INET6, link_local, 16, 22, bound, "[fe80::1]%if7:22");
-    check_scope(AF_INET6, any, 16, 22, dual, "*:22");
-    check_scope(AF_INET6, any, 16, 0, dual, "*:*");
-    check_scope(AF_INET6, any, 16, 22, (struct sockets_scope){.device = 7, .dual_stack = true}, "*%if7:22");
-    check_scope(AF_INET6, link_local, 16, 22, dual, "[fe80::1]:22");
-    check_scope(AF_INET, any, 4, 22, dual, "0.0.0.0:22");
-    check_scope(AF_INET6, NULL, 0, 22, dual, "[?]:22");
+    const struct address_scope dual = {.dual_stack = true}, bound = {.device = "eth0"};
+    const struct address_scope both = {.device = "a-name-of-15-by", .dual_stack = true};
+    check_scope(AF_INET, any, 4, 68, &bound, "0.0.0.0%eth0:68");
+    check_scope(AF_INET6, any, 16, 22, &bound, "[::]%eth0:22");
+    check_scope(AF_INET6, link_local, 16, 22, &bound, "[fe80::1]%eth0:22");
+    check_scope(AF_INET6, any, 16, 22, &dual, "*:22");
+    check_scope(AF_INET6, any, 16, 0, &dual, "*:*");
+    check_scope(AF_INET6, any, 16, 22, &both, "*%a-name-of-15-by:22");
+    check_scope(AF_INET6, link_local, 16, 22, &dual, "[fe80::1]:22");
+    check_scope(AF_INET, any, 4, 22, &dual, "0.0.0.0:22");
+    check_scope(AF_INET6, NULL, 0, 22, &dual, "[?]:22");
     check_scope(AF_INET6, "\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98\xfe\xdc\xba\x98", 16, 65535,
-                (struct sockets_scope){.device = UINT32_MAX, .dual_stack = true},
-                "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]%if4294967295:65535");
+                &both, "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]%a-name-of-15-by:65535");
 }
 
 /* Dual stack is told only where the record says it. */
@@ -269,9 +270,15 @@ static void test_scope_of_a_record(void **state)
         r.v6only = cases[i].v6only;
         r.poll_id = cases[i].poll_id;
         r.netns_cookie = cases[i].netns_cookie;
-        struct sockets_scope scope = sockets_scope(&r);
+        struct address_scope scope = address_scope(&r);
         assert_int_equal(scope.dual_stack, cases[i].dual);
-        assert_int_equal(scope.device, 3);
+        assert_string_equal(scope.device, "if3");
+        r.socket_interface_name = "eth0";
+        scope = address_scope(&r);
+        assert_string_equal(scope.device, "eth0");
+        r.socket_interface_name = "longer-than-15\xc3\xa9s"; /* as a device cannot be called */
+        scope = address_scope(&r);
+        assert_string_equal(scope.device, "longer-than-15");
     }
 }
 

@@ -8,6 +8,7 @@ xtcp_unit_test(collectors_gate_test SOURCES collectors_gate_test.c collectors_fi
                LIBS xtcp_collectors)
 xtcp_unit_test(collectors_filter_test SOURCES collectors_filter_test.c collectors_net.c LIBS xtcp_collectors)
 xtcp_unit_test(collectors_capture_test SOURCES collectors_capture_test.c LIBS xtcp_collectors)
+xtcp_unit_test(collectors_device_test SOURCES collectors_device_test.c LIBS xtcp_collectors)
 xtcp_unit_test(collectors_replay_test SOURCES collectors_replay_test.c LIBS xtcp_collectors)
 if(TARGET xtcp_proto_upb)
     xtcp_unit_test(collectors_encode_test SOURCES collectors_encode_test.c

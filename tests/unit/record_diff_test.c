@@ -43,10 +43,10 @@ static void fill(uint8_t *to, size_t n)
 }
 
 static const uint16_t sizes[PART_COUNT] = {
-    [PART_MSG] = 72,      [PART_MEMINFO] = 16, [PART_INFO] = 280, [PART_VEGAS] = 16,
-    [PART_CONG] = 6,      [PART_TOS] = 1,      [PART_TCLASS] = 1, [PART_SKMEMINFO] = 36,
-    [PART_SHUTDOWN] = 1,  [PART_DCTCP] = 16,   [PART_BBR] = 20,   [PART_CLASS_ID] = 4,
-    [PART_CGROUP_ID] = 8, [PART_SOCKOPT] = 2,  [PART_V6ONLY] = 1, [PART_MARK] = 4,
+    [PART_MSG] = 72, [PART_MEMINFO] = 16, [PART_INFO] = 280,     [PART_VEGAS] = 16,   [PART_CONG] = 6,
+    [PART_TOS] = 1,  [PART_TCLASS] = 1,   [PART_SKMEMINFO] = 36, [PART_SHUTDOWN] = 1, [PART_DCTCP] = 16,
+    [PART_BBR] = 20, [PART_CLASS_ID] = 4, [PART_CGROUP_ID] = 8,  [PART_SOCKOPT] = 2,  [PART_V6ONLY] = 1,
+    [PART_MARK] = 4, [PART_DEVICE] = 4,
 };
 
 static uint16_t random_length(enum record_part part)
@@ -84,7 +84,7 @@ static void random_source(struct record_source *s)
     *s = (struct record_source){0};
     for (unsigned part = 0; part < PART_COUNT; part++) {
         uint16_t n = part != PART_MSG && below(6) == 0 ? 0 : random_length(part);
-        if (part == PART_CONG && n == sizes[part])
+        if ((part == PART_CONG || part == PART_DEVICE) && n == sizes[part])
             n = (uint16_t)(1 + below(20));
         if (n == 0)
             continue;
@@ -93,7 +93,7 @@ static void random_source(struct record_source *s)
         fill(data, n);
         if (part == PART_MSG && below(8))
             data[0] = below(2) ? 2 : 10;
-        if (part == PART_CONG)
+        if (part == PART_CONG || part == PART_DEVICE)
             random_name(data, n);
         s->data[part] = data;
         s->len[part] = n;

@@ -235,6 +235,14 @@ static void make_cong(struct record_model *m, const struct record_source *s)
     }
 }
 
+static void make_device(struct record_model *m, const struct record_source *s)
+{
+    size_t n = s->len[PART_DEVICE] < 16 ? s->len[PART_DEVICE] : 16;
+    n = n ? strnlen((const char *)s->data[PART_DEVICE], n) : 0;
+    if (n)
+        m->record.socket_interface_name = clean(m, (const char *)s->data[PART_DEVICE], n);
+}
+
 static void make_algorithms(record_t *r, const struct record_source *s, groups_t groups)
 {
     if (groups & GROUP_BIT(GROUP_VEGAS)) {
@@ -316,5 +324,6 @@ void record_model_make(struct record_model *m, const struct record_context *c, c
     if (c->groups & GROUP_BIT(GROUP_CONG))
         make_cong(m, s);
     make_algorithms(&m->record, s, c->groups);
+    make_device(m, s);
     make_single_values(&m->record, s, c->groups);
 }

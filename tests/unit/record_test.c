@@ -159,7 +159,7 @@ static void cut_parts(void **state)
             for (unsigned i = 0; i < FIELD_COUNT; i++) {
                 const struct record_field *f = &record_fields[i];
                 struct wire_field found;
-                if (f->from == (int)part && part != PART_CONG)
+                if (f->from == (int)part && part != PART_CONG && part != PART_DEVICE)
                     assert_int_equal(find(n, f->number, &found), (size_t)f->offset + f->width <= len);
             }
             free(data);
