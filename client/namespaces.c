@@ -56,7 +56,7 @@ static void add_row(struct table *t, const struct namespace_info *ns)
     cell_list(t, ns->names, ns->n_names);
     table_cell_str(t, namespace_kind_name(ns->kind));
     table_cell_str(t, namespace_state_name(ns->state));
-    table_cell_str(t, ns->last_poll_id ? sockets : "");
+    table_cell_str(t, ns->full_poll_id ? sockets : "");
     cell_u64(t, ns->inode);
     cell_u64(t, ns->cookie);
     table_cell_str(t, text);
@@ -78,6 +78,7 @@ static void put_fields(struct json *j, const struct namespace_info *ns)
     json_u64(j, "last_poll_id", ns->last_poll_id);
     json_u64(j, "last_poll_duration_ns", ns->last_poll_duration_ns);
     json_u64(j, "errors", ns->errors);
+    json_u64(j, "full_poll_id", ns->full_poll_id);
 }
 
 static int show_list(struct session *s, const struct namespace_list *list)

@@ -2,6 +2,7 @@
 #include "client/status.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "client/command.h"
@@ -25,17 +26,23 @@ static void count(struct buf *out, uint64_t n, const char *what)
     buf_printf(out, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
 }
 
-static void show_poll(struct buf *out, const struct status_poll *p)
+/* What |p| found: a partial poll only tells of sockets that match what its readers asked for. */
+static void show_found(struct buf *out, const char *title, const struct status_poll *p)
 {
     char took[UNITS_TEXT_MAX], time[CLOCK_TEXT_MAX];
     units_time(p->duration_ns, took);
     clock_format(p->timestamp_ns, 3, time);
-    name(out, "last poll");
+    name(out, title);
     buf_printf(out, "number %" PRIu64 " (%s) at %s: ", p->poll_id, stream_trigger_name(p->trigger), time);
-    count(out, p->sockets, "socket");
+    count(out, p->sockets, p->partial ? "matching socket" : "socket");
     buf_str(out, " in ");
     count(out, p->namespaces, "namespace");
     buf_printf(out, ", %s", took);
+}
+
+static void show_poll(struct buf *out, const struct status_poll *p, const struct status_poll *full)
+{
+    show_found(out, "last poll", p);
     if (p->namespaces_empty)
         buf_printf(out, "; %" PRIu32 " empty", p->namespaces_empty);
     if (p->namespaces_failed)
@@ -55,13 +62,28 @@ static void show_poll(struct buf *out, const struct status_poll *p)
         text_clean_str(out, p->hint);
         buf_char(out, '\n');
     }
+    if (p->partial && full) {
+        show_found(out, "last full", full);
+        buf_char(out, '\n');
+    }
+}
+
+/* The daemon's wall clock when it answered: all of its times are told by this one, since the clock here may
+ * be another one. A daemon that does not tell it: from what it does tell. */
+static int64_t daemon_now(const struct status_msg *m)
+{
+    int64_t now;
+    if (m->timestamp_ns)
+        return m->timestamp_ns;
+    if (m->uptime_ns > INT64_MAX || __builtin_add_overflow(m->start_time_ns, (int64_t)m->uptime_ns, &now))
+        return INT64_MAX;
+    return now;
 }
 
 /* "in 3.2s", "now" */
-static void when(struct buf *out, int64_t wall_ns)
+static void when(struct buf *out, int64_t wall_ns, int64_t now)
 {
     char text[UNITS_TEXT_MAX];
-    int64_t now = clock_wall_ns();
     if (wall_ns <= now) {
         buf_str(out, "now");
         return;
@@ -70,7 +92,7 @@ static void when(struct buf *out, int64_t wall_ns)
     buf_printf(out, "in %s", text);
 }
 
-static void show_schedule(struct buf *out, const struct status_schedule *s)
+static void show_schedule(struct buf *out, const struct status_schedule *s, int64_t now)
 {
     char text[UNITS_TEXT_MAX];
     name(out, "schedule");
@@ -80,7 +102,7 @@ static void show_schedule(struct buf *out, const struct status_schedule *s)
         buf_printf(out, "number %" PRIu64 " is under way", s->running_poll_id);
     else if (s->next_poll_ns) {
         buf_str(out, "the next one ");
-        when(out, s->next_poll_ns);
+        when(out, s->next_poll_ns, now);
     } else {
         buf_str(out, "none is due");
     }
@@ -96,7 +118,7 @@ static void show_schedule(struct buf *out, const struct status_schedule *s)
     units_time(s->burst_interval_ns, text);
     buf_printf(out, "%" PRIu32 " of %" PRIu32 " polls to come, %s apart, the next one ", s->burst_left,
                s->burst_polls, text);
-    when(out, s->burst_next_ns);
+    when(out, s->burst_next_ns, now);
     buf_char(out, '\n');
 }
 
@@ -146,27 +168,55 @@ static void show_subscribers(struct buf *out, const struct status_msg *m)
     }
 }
 
-/* |part| of |whole| in percent. */
-static double share(uint64_t part, uint64_t whole)
+/* A duration, "-" for one that nothing has been measured of yet. */
+static void put_time(struct buf *out, uint64_t ns)
 {
-    return whole ? 100.0 * (double)part / (double)whole : 0;
+    char text[UNITS_TEXT_MAX];
+    units_time(ns, text);
+    buf_str(out, ns ? text : "-");
 }
 
-static void show_cost(struct buf *out, const struct status_cost *c)
+/* |part| of |whole| in percent and what it is; "-" while there is no whole. */
+static void put_share(struct buf *out, uint64_t part, uint64_t whole, const char *what)
 {
-    char poll[UNITS_TEXT_MAX], socket[UNITS_TEXT_MAX], interval[UNITS_TEXT_MAX], rss[UNITS_TEXT_MAX];
-    units_time(c->last_poll_cpu_ns, poll);
-    units_time(c->last_socket_cpu_ns, socket);
+    if (whole)
+        buf_printf(out, "%.0f%% %s", 100.0 * (double)part / (double)whole, what);
+    else
+        buf_printf(out, "- %s", what);
+}
+
+/* Whether the share of a CPU is known; a daemon that does not tell whether it is tells a share then. */
+static bool is_measured(const struct status_cost *c)
+{
+    return c->measured || c->cpu_percent > 0;
+}
+
+/* |last|: the poll that the figures of the last one are about, NULL before the first. */
+static void show_cost(struct buf *out, const struct status_cost *c, const struct status_poll *last)
+{
+    char interval[UNITS_TEXT_MAX], rss[UNITS_TEXT_MAX];
     units_time(c->interval_ns, interval);
     units_bytes(c->rss_bytes, rss);
     name(out, "cost");
-    buf_printf(out, "%.2f%% of a CPU, %s in memory, %" PRIu32 " threads; last poll %s, %s per socket\n",
-               c->cpu_percent, rss, c->threads, poll, socket);
+    if (is_measured(c))
+        buf_printf(out, "%.2f%% of a CPU, ", c->cpu_percent);
+    else
+        buf_str(out, "- of a CPU, ");
+    buf_printf(out, "%s in memory, ", c->rss_bytes ? rss : "-");
+    if (c->threads)
+        count(out, c->threads, "thread");
+    else
+        buf_str(out, "- threads");
+    buf_str(out, "; last poll ");
+    put_time(out, c->last_poll_cpu_ns);
+    buf_str(out, ", ");
+    put_time(out, c->last_socket_cpu_ns);
+    buf_printf(out, " per %ssocket\n", last && last->partial ? "matching " : "");
     name(out, "");
     uint64_t user = c->collect_cpu_ns > c->collect_kernel_ns ? c->collect_cpu_ns - c->collect_kernel_ns : 0;
-    buf_printf(out, "%.0f%% kernel, %.0f%% parsing and encoding, %.0f%% passing on\n",
-               share(c->collect_kernel_ns, c->cpu_ns), share(user, c->cpu_ns),
-               share(c->fan_out_cpu_ns, c->cpu_ns));
+    put_share(out, c->collect_kernel_ns, c->cpu_ns, "kernel, ");
+    put_share(out, user, c->cpu_ns, "parsing and encoding, ");
+    put_share(out, c->fan_out_cpu_ns, c->cpu_ns, "passing on\n");
     if (c->stretched) {
         name(out, "");
         buf_printf(out, "polls come every %s only: max_cpu_percent is %" PRIu32 "\n", interval,
@@ -204,9 +254,9 @@ static void show_text(struct buf *out, const struct status_msg *m)
     count(out, m->sockets, "socket");
     buf_str(out, " in all\n");
     if (m->last_poll)
-        show_poll(out, m->last_poll);
+        show_poll(out, m->last_poll, m->last_full_poll);
     if (m->schedule)
-        show_schedule(out, m->schedule);
+        show_schedule(out, m->schedule, daemon_now(m));
     name(out, "namespaces");
     buf_printf(out, "%" PRIu32, m->namespaces);
     if (m->namespaces_excluded)
@@ -215,7 +265,7 @@ static void show_text(struct buf *out, const struct status_msg *m)
     show_subscribers(out, m);
     show_limits(out, m);
     if (m->cost)
-        show_cost(out, m->cost);
+        show_cost(out, m->cost, m->last_poll);
     for (size_t i = 0; i < m->n_errors; i++) {
         name(out, i ? "" : "errors");
         buf_printf(out, "%" PRIu64 " ", m->errors[i].count);
@@ -248,9 +298,9 @@ static void put_errors(struct json *j, const struct stream_error *errors, size_t
     json_array_end(j);
 }
 
-static void put_poll(struct json *j, const struct status_poll *p)
+static void put_poll(struct json *j, const char *key, const struct status_poll *p)
 {
-    json_object(j, "last_poll");
+    json_object(j, key);
     json_u64(j, "poll_id", p->poll_id);
     json_enum(j, "trigger", "POLL_TRIGGER_", stream_trigger_name(p->trigger), p->trigger);
     json_time(j, "timestamp_ns", p->timestamp_ns);
@@ -262,6 +312,7 @@ static void put_poll(struct json *j, const struct status_poll *p)
     json_u32(j, "dumps_interrupted", p->dumps_interrupted);
     put_errors(j, p->errors, p->n_errors);
     json_string(j, "hint", p->hint);
+    json_bool(j, "partial", p->partial);
     json_object_end(j);
 }
 
@@ -345,7 +396,7 @@ static void put_cost(struct json *j, const struct status_cost *c)
     json_u64(j, "fan_out_cpu_ns", c->fan_out_cpu_ns);
     json_u64(j, "last_poll_cpu_ns", c->last_poll_cpu_ns);
     json_u64(j, "last_socket_cpu_ns", c->last_socket_cpu_ns);
-    json_double(j, "cpu_percent", c->cpu_percent);
+    json_double(j, "cpu_percent", j->canonical || is_measured(c) ? c->cpu_percent : NAN);
     json_u32(j, "max_cpu_percent", c->max_cpu_percent);
     json_u64(j, "interval_ns", c->interval_ns);
     json_bool(j, "stretched", c->stretched);
@@ -354,6 +405,7 @@ static void put_cost(struct json *j, const struct status_cost *c)
     json_u64(j, "batch_bytes", c->batch_bytes);
     json_u64(j, "late_polls", c->late_polls);
     json_u64(j, "deferred_polls", c->deferred_polls);
+    json_bool(j, "measured", c->measured);
     json_object_end(j);
 }
 
@@ -382,7 +434,7 @@ static void show_json(struct buf *out, const struct status_msg *m, bool canonica
     json_string(&j, "hostname", m->hostname);
     json_u64(&j, "polls", m->polls);
     if (m->last_poll)
-        put_poll(&j, m->last_poll);
+        put_poll(&j, "last_poll", m->last_poll);
     json_u32(&j, "namespaces", m->namespaces);
     json_u64(&j, "sockets", m->sockets);
     put_counts(&j, "errors", m->errors, m->n_errors);
@@ -395,6 +447,9 @@ static void show_json(struct buf *out, const struct status_msg *m, bool canonica
         put_schedule(&j, m->schedule);
     put_limits(&j, m);
     put_counts(&j, "refusals", m->refusals, m->n_refusals);
+    json_time(&j, "timestamp_ns", m->timestamp_ns);
+    if (m->last_full_poll)
+        put_poll(&j, "last_full_poll", m->last_full_poll);
     json_object_end(&j);
     buf_char(out, '\n');
 }

@@ -81,6 +81,7 @@ static int put_namespace(xtcp_namespace_v1_Namespace *m, const struct namespace_
     NS(set_last_poll_id)(m, ns->last_poll_id);
     NS(set_last_poll_duration_ns)(m, ns->last_poll_duration_ns);
     NS(set_errors)(m, ns->errors);
+    NS(set_full_poll_id)(m, ns->full_poll_id);
     return 0;
 }
 
@@ -147,6 +148,7 @@ static int get_namespace(const xtcp_namespace_v1_Namespace *m, struct namespace_
     out->last_poll_id = NS(last_poll_id)(m);
     out->last_poll_duration_ns = NS(last_poll_duration_ns)(m);
     out->errors = NS(errors)(m);
+    out->full_poll_id = NS(full_poll_id)(m);
     return out->names && out->found_at && out->last_error ? 0 : -ENOMEM;
 }
 

@@ -49,12 +49,13 @@ struct namespace_info {
     uint64_t cookie;        /* 0: not known */
     uint32_t kind;          /* enum namespace_kind */
     uint32_t state;         /* enum namespace_state */
-    uint64_t sockets;       /* at its last poll */
+    uint64_t sockets;       /* at poll |full_poll_id| */
     const char *last_error; /* NULL or "": none */
     int64_t last_poll_ns;   /* wall clock; 0: none yet */
     uint64_t last_poll_id;
     uint64_t last_poll_duration_ns;
-    uint64_t errors; /* polls that failed here */
+    uint64_t errors;       /* polls that failed here */
+    uint64_t full_poll_id; /* the last that counted all of its sockets; 0: none yet */
 };
 
 struct namespace_event {

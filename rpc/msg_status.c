@@ -34,6 +34,7 @@ static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *pol
     POLL(set_dumps_interrupted)(m, poll->dumps_interrupted);
     POLL(set_sockets)(m, poll->sockets);
     POLL(set_hint)(m, msg_upb_text(arena, poll->hint));
+    POLL(set_partial)(m, poll->partial);
     for (size_t i = 0; i < poll->n_errors && i < STREAM_ERRORS_MAX; i++) {
         xtcp_flat_record_v1_NamespaceError *error = POLL(add_errors)(m, arena);
         if (!error)
@@ -62,6 +63,7 @@ static int put_cost(xtcp_status_v1_Cost *m, const struct status_cost *c)
     COST(set_batch_bytes)(m, c->batch_bytes);
     COST(set_late_polls)(m, c->late_polls);
     COST(set_deferred_polls)(m, c->deferred_polls);
+    COST(set_measured)(m, c->measured);
     return 0;
 }
 
@@ -180,10 +182,13 @@ int status_msg_encode(const struct status_msg *status, struct buf *out)
         REPLY(set_namespaces)(m, status->namespaces);
         REPLY(set_namespaces_excluded)(m, status->namespaces_excluded);
         REPLY(set_sockets)(m, status->sockets);
+        REPLY(set_timestamp_ns)(m, status->timestamp_ns);
         rc = put_lists(m, status, arena);
     }
     if (rc == 0 && status->last_poll)
         rc = put_poll(REPLY(mutable_last_poll)(m, arena), status->last_poll, arena);
+    if (rc == 0 && status->last_full_poll)
+        rc = put_poll(REPLY(mutable_last_full_poll)(m, arena), status->last_full_poll, arena);
     if (rc == 0 && status->schedule)
         rc = put_schedule(REPLY(mutable_schedule)(m, arena), status->schedule, arena);
     if (rc == 0)
@@ -215,6 +220,7 @@ static const struct status_poll *get_poll(const xtcp_status_v1_PollSummary *m, u
     poll->sockets = POLL(sockets)(m);
     poll->errors = msg_error_get(errors, poll->n_errors, arena);
     poll->hint = msg_upb_string(arena, POLL(hint)(m));
+    poll->partial = POLL(partial)(m);
     return poll->errors && poll->hint ? poll : NULL;
 }
 
@@ -239,6 +245,7 @@ static const struct status_cost *get_cost(const xtcp_status_v1_Cost *m, upb_Aren
         .batch_bytes = COST(batch_bytes)(m),
         .late_polls = COST(late_polls)(m),
         .deferred_polls = COST(deferred_polls)(m),
+        .measured = COST(measured)(m),
     };
     return cost;
 }
@@ -375,6 +382,7 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->namespaces = REPLY(namespaces)(m);
     out->namespaces_excluded = REPLY(namespaces_excluded)(m);
     out->sockets = REPLY(sockets)(m);
+    out->timestamp_ns = REPLY(timestamp_ns)(m);
     const xtcp_status_v1_ErrorCount *const *errors = REPLY(errors)(m, &out->n_errors);
     const xtcp_status_v1_ErrorCount *const *refusals = REPLY(refusals)(m, &out->n_refusals);
     out->errors = get_errors(errors, out->n_errors, arena);
@@ -387,10 +395,13 @@ static int get_status(const void *data, size_t len, struct status_msg *out, upb_
     out->changes = get_changes(m, &out->n_changes, arena);
     if (REPLY(has_last_poll)(m))
         out->last_poll = get_poll(REPLY(last_poll)(m), arena);
+    if (REPLY(has_last_full_poll)(m))
+        out->last_full_poll = get_poll(REPLY(last_full_poll)(m), arena);
     if (REPLY(has_cost)(m))
         out->cost = get_cost(REPLY(cost)(m), arena);
     bool complete = out->version && out->kernel && out->hostname && out->errors && out->subscribers &&
                     out->gaps && out->changes && (out->last_poll || !REPLY(has_last_poll)(m)) &&
+                    (out->last_full_poll || !REPLY(has_last_full_poll)(m)) &&
                     (out->cost || !REPLY(has_cost)(m)) && out->refusals && out->limits &&
                     (out->schedule || !REPLY(has_schedule)(m));
     return complete ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");

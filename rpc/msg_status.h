@@ -24,6 +24,7 @@ struct status_poll {
     const struct stream_error *errors; /* at most STREAM_ERRORS_MAX are sent */
     size_t n_errors;
     const char *hint; /* "": none */
+    bool partial;     /* of some sockets only: those that its readers wanted */
 };
 
 /* Times of the wall clock in ns. */
@@ -77,6 +78,7 @@ struct status_cost {
     uint64_t last_poll_cpu_ns;
     uint64_t last_socket_cpu_ns;
     double cpu_percent; /* of one CPU, over the last polls */
+    bool measured;      /* |cpu_percent| is known */
     uint32_t max_cpu_percent;
     uint64_t interval_ns; /* between regular polls */
     bool stretched;
@@ -112,7 +114,9 @@ struct status_msg {
     const char *kernel;
     const char *hostname;
     uint64_t polls;
-    const struct status_poll *last_poll; /* NULL: none yet */
+    int64_t timestamp_ns;                     /* wall clock when this was told; 0: not told */
+    const struct status_poll *last_poll;      /* NULL: none yet */
+    const struct status_poll *last_full_poll; /* the last one that was not partial; NULL: none yet */
     uint32_t namespaces;
     uint32_t namespaces_excluded; /* of these, by netns_include and netns_exclude */
     uint64_t sockets;

@@ -40,7 +40,9 @@ int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t f
     return (int64_t)(g->poll_cpu_ns > 0 && least > most ? most : least);
 }
 
-double governor_percent(const struct governor *g)
+bool governor_percent(const struct governor *g, double *percent)
 {
-    return g->cycle_ns > 0 ? g->cycle_cpu_ns * 100 / g->cycle_ns : 0;
+    bool known = g->cycle_ns > 0;
+    *percent = known ? g->cycle_cpu_ns * 100 / g->cycle_ns : 0;
+    return known;
 }

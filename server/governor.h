@@ -3,6 +3,7 @@
 #ifndef XTCP_SERVER_GOVERNOR_H
 #define XTCP_SERVER_GOVERNOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct governor {
@@ -26,7 +27,8 @@ void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
  * polls for ever. */
 int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t frequency_ns);
 
-/* What the daemon uses, in percent of one CPU, over the last polls; 0 before the second one. */
-double governor_percent(const struct governor *g);
+/* What the daemon uses, in percent of one CPU, over the last polls, into |*percent|. Returns false, with 0
+ * there, before the second one. */
+bool governor_percent(const struct governor *g, double *percent);
 
 #endif

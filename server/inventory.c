@@ -440,8 +440,10 @@ void inventory_result(struct inventory *r, const struct collector_result *result
             en->last_poll_ns = timestamp_ns;
             en->last_duration_ns = (uint64_t)result->dump_ns;
         }
-        if (result->err.code == 0 && !result->partial)
+        if (result->err.code == 0 && !result->partial) {
             en->sockets = result->sockets;
+            en->full_poll_id = result->poll_id;
+        }
         en->errors += result->err.code != 0;
         snprintf(en->error, sizeof(en->error), "%s", result->err.code ? result->err.text : "");
     }

@@ -16,7 +16,8 @@ struct entry {
     struct collector *collector; /* NULL while it cannot be collected, or is not to be */
     struct leaver *farewell;     /* for the day when the collector has to go; with it */
     uint64_t busy_poll;          /* poll whose order it has not reported yet, 0: none */
-    uint64_t sockets;
+    uint64_t sockets;            /* of poll |full_poll_id|, the last that counted all; 0: none yet */
+    uint64_t full_poll_id;
     uint64_t last_poll_id;
     int64_t last_poll_ns;
     uint64_t last_duration_ns;

@@ -34,6 +34,7 @@ static void fill_info(const struct entry *en, bool removed, struct info_storage 
                  : failed                       ? NAMESPACE_STATE_FAILED
                                                 : NAMESPACE_STATE_READY,
         .sockets = en->sockets,
+        .full_poll_id = en->full_poll_id,
         .last_error = en->error,
         .last_poll_ns = en->last_poll_ns,
         .last_poll_id = en->last_poll_id,

@@ -150,12 +150,12 @@ void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns
     bool is = s->stretch_ns > s->frequency_ns;
     struct status_cost cost = {.cpu_ns = (uint64_t)cpu_ns,
                                .fan_out_cpu_ns = (uint64_t)fan_out_ns,
-                               .cpu_percent = governor_percent(&p->governor),
                                .max_cpu_percent = p->max_cpu_percent,
                                .interval_ns = (uint64_t)schedule_interval(s),
                                .stretched = is,
                                .late_polls = s->late,
                                .deferred_polls = s->deferred_polls};
+    cost.measured = governor_percent(&p->governor, &cost.cpu_percent);
     pthread_mutex_unlock(&p->schedule_lock);
     if (is != was)
         log_stretch(&cost);

@@ -61,6 +61,8 @@ struct summary {
     uint32_t timeouts;  /* of the failed ones */
     uint32_t no_turn;   /* of these, whose dump did not even begin */
     int64_t timeout_ns; /* that they had */
+    bool filtered;      /* all who take part want some sockets only */
+    bool partial;       /* not all namespaces were asked, or not for all of their sockets */
     char hint[HINT_MAX];
 };
 
@@ -75,6 +77,7 @@ struct poller {
     uint32_t capture; /* polls that are still to be recorded */
     struct summary *now;
     struct summary *last;
+    struct status_poll full; /* the last poll that was not partial; without errors and hint */
     uint64_t polls;
     uint64_t sockets;
     uint64_t cpu_ns; /* of the collectors */
@@ -141,6 +144,7 @@ static void note_failure(struct poller *p, const char *name, uint64_t inode, uin
     struct summary *s = p->now;
     s->end.namespaces_failed++;
     p->counts[kind_of(code)]++;
+    s->partial |= s->filtered; /* it was not to tell of all its sockets */
     if (s->n_failures == STREAM_ERRORS_MAX)
         return;
     struct failure *f = &s->failures[s->n_failures++];
@@ -153,6 +157,7 @@ static void note_result(struct poller *p, const struct collector_result *result,
                         uint64_t inode, uint64_t cookie)
 {
     struct summary *s = p->now;
+    s->partial |= result->partial;
     s->end.sockets += result->sockets;
     s->end.cpu_ns += (uint64_t)result->cpu_ns;
     p->cpu_ns += (uint64_t)result->cpu_ns;
@@ -276,6 +281,12 @@ static int add_filters(struct collector_order *order, const struct plan *plan)
                                    plan->want_all || order->capture_path);
 }
 
+/* Whether the sockets that the kernel tells of may be those that pass the filters only. */
+static bool order_is_filtered(const struct collector_order *order, const struct plan *plan)
+{
+    return plan && plan->n_filters && !plan->want_all && !order->capture_path;
+}
+
 /* The poll does not come about. */
 static void revoke(struct plan *plan)
 {
@@ -313,6 +324,8 @@ int poller_start(struct poller *p, struct inventory *r, const struct stream_begi
     p->now->n_failures = 0;
     p->now->timeouts = p->now->no_turn = 0;
     p->now->timeout_ns = config->poll_timeout;
+    p->now->filtered = order_is_filtered(order, plan);
+    p->now->partial = scope != NULL;
     p->now->begin = *begin;
     p->now->begin.timestamp_ns = order->timestamp_ns;
     p->now->begin.namespaces = (uint32_t)expected;
@@ -397,6 +410,21 @@ static void tell_end(struct poller *p)
            end.cpu_ns / 1000);
 }
 
+/* What |s| says of its poll, without errors and hint. */
+static struct status_poll figures(const struct summary *s)
+{
+    return (struct status_poll){.poll_id = s->end.poll_id,
+                                .trigger = s->begin.trigger,
+                                .timestamp_ns = s->begin.timestamp_ns,
+                                .duration_ns = s->end.duration_ns,
+                                .namespaces = s->end.namespaces,
+                                .namespaces_empty = s->end.namespaces_empty,
+                                .namespaces_failed = s->end.namespaces_failed,
+                                .dumps_interrupted = s->end.dumps_interrupted,
+                                .sockets = s->end.sockets,
+                                .partial = s->partial};
+}
+
 bool poller_check(struct poller *p, struct inventory *r)
 {
     pthread_mutex_lock(&p->lock);
@@ -419,6 +447,8 @@ bool poller_check(struct poller *p, struct inventory *r)
     struct summary *finished = p->now;
     p->now = p->last;
     p->last = finished;
+    if (!finished->partial)
+        p->full = figures(finished);
     pthread_mutex_unlock(&p->lock);
     if (stuck)
         collector_order_cancel(order);
@@ -457,6 +487,7 @@ int poller_stats(struct poller *p, struct poller_stats *out)
     out->cpu_ns = p->cpu_ns;
     out->kernel_ns = p->kernel_ns;
     out->last_cpu_ns = p->last->end.cpu_ns;
+    out->full = p->full;
     for (int i = 0; i < COUNTS; i++) {
         if (p->counts[i])
             m->counts[out->n_errors++] =
@@ -471,17 +502,9 @@ int poller_stats(struct poller *p, struct poller_stats *out)
     }
     out->memory = m;
     out->errors = m->counts;
-    out->last = (struct status_poll){.poll_id = s->end.poll_id,
-                                     .trigger = s->begin.trigger,
-                                     .timestamp_ns = s->begin.timestamp_ns,
-                                     .duration_ns = s->end.duration_ns,
-                                     .namespaces = s->end.namespaces,
-                                     .namespaces_empty = s->end.namespaces_empty,
-                                     .namespaces_failed = s->end.namespaces_failed,
-                                     .dumps_interrupted = s->end.dumps_interrupted,
-                                     .sockets = s->end.sockets,
-                                     .errors = m->errors,
-                                     .n_errors = s->n_failures,
-                                     .hint = s->hint};
+    out->last = figures(s);
+    out->last.errors = m->errors;
+    out->last.n_errors = s->n_failures;
+    out->last.hint = s->hint;
     return 0;
 }

@@ -408,6 +408,48 @@ def test_watch_of_a_state_without_a_name(arguments):
         server.stop(None)
 
 
+class Status(st_rpc.StatusServiceServicer):
+    def __init__(self, reply):
+        self.reply = reply
+
+    def Get(self, request, context):
+        return self.reply
+
+
+def status_text(daemon, *args, **reply):
+    d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(st.GetResponse(**reply))))
+    done = client(d.target, *(args or ("-o", "table")), "status")
+    assert done.returncode == 0 and done.stderr == "", done
+    return done.stdout
+
+
+@pytest.mark.parametrize("clock", [1_000_000_000_000_000_000, 4_000_000_000_000_000_000])
+@pytest.mark.parametrize("told", [True, False])
+def test_status_of_a_daemon_with_another_clock(daemon, clock, told):
+    """Waits are told by the clock of the daemon, not by the one that this machine has."""
+    second = 10**9
+    text = status_text(daemon, start_time_ns=clock - 90 * second, uptime_ns=90 * second,
+                       timestamp_ns=clock if told else 0,
+                       schedule=st.Schedule(interval_ns=5 * second, next_poll_ns=clock + 3 * second,
+                                            burst=st.Burst(polls=9, left=4, interval_ns=second,
+                                                           next_poll_ns=clock + 2 * second)))
+    assert "every 5s, the next one in 3s\n" in text
+    assert "4 of 9 polls to come, 1s apart, the next one in 2s\n" in text
+
+
+def test_status_does_not_tell_what_was_not_measured(daemon):
+    text = status_text(daemon, cost=st.Cost())
+    assert "cost        - of a CPU, - in memory, - threads; last poll -, - per socket\n" \
+           "            - kernel, - parsing and encoding, - passing on\n" in text
+    assert json.loads(status_text(daemon, "-o", "jsonl", cost=st.Cost()))["cost"]["cpu_percent"] is None
+    told = json.loads(status_text(daemon, "-o", "jsonl", cost=st.Cost(measured=True)))["cost"]
+    assert told["cpu_percent"] == 0 and told["measured"] is True
+    assert "cost        0.00% of a CPU, " in status_text(daemon, cost=st.Cost(measured=True))
+    text = status_text(daemon, last_poll=st.PollSummary(poll_id=2, partial=True, sockets=2),
+                       cost=st.Cost(last_poll_cpu_ns=2000, last_socket_cpu_ns=1000))
+    assert "2 matching sockets in 0 namespaces" in text and "last poll 2us, 1us per matching socket\n" in text
+
+
 def test_numbers_at_their_ends():
     """No difference or share of such numbers fits into what they are computed with."""
     least, most = -2**63, 2**64 - 1

@@ -1,16 +1,18 @@
 """Health, reflection and the status."""
 
 import os
+import re
 import socket
+import subprocess
 import time
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 
-from harness import netns
+from harness import netns, paths
 from harness.rpc import Code, message, record_pb
-from harness.waiting import until
+from harness.waiting import bound, until
 
 SERVICES = {
     "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
@@ -176,6 +178,69 @@ def test_status_before_the_first_poll(host):
     c = host.connect(host.daemon("--poll-frequency", "1h", serving=False))
     status = c.status()
     assert status.HasField("last_poll") == (status.polls > 0)
+
+
+def test_times_in_the_status_are_of_one_clock(host):
+    c = host.connect(host.daemon("--poll-frequency", "1h"))
+    before = time.time_ns()
+    status = c.status()
+    assert before < status.timestamp_ns < time.time_ns()
+    assert 0 <= status.timestamp_ns - status.start_time_ns - status.uptime_ns < 1e9
+    wait = status.schedule.next_poll_ns - status.timestamp_ns
+    assert 3500e9 < wait < 3600e9
+
+
+def test_what_others_ask_for_leaves_the_full_figure(host):
+    """A poll for a filter tells of the sockets that match; how many there are is still known, here and of namespaces."""
+    s = host.keep(socket.socket())
+    s.bind(("127.0.0.1", 0))
+    s.listen(1)
+    port = s.getsockname()[1]
+    d = host.daemon("--poll-frequency", "1h")
+    c = host.connect(d)
+    full = c.status()
+    assert full.last_poll.sockets > 1 and not full.last_poll.partial
+    assert full.last_full_poll.poll_id == full.last_poll.poll_id == 1
+    with c.poll_stream() as stream:
+        stream.request(markers=True, filter=f"state listening and sport = {port}")
+        stream.next_that(lambda m: m.HasField("poll_end"))
+        status = c.status()
+    assert status.last_poll.partial and status.last_poll.sockets == 1
+    assert (status.last_full_poll.poll_id, status.last_full_poll.sockets) == (1, full.last_poll.sockets)
+    (own,) = c.list_namespaces()
+    assert (own.full_poll_id, own.last_poll_id, own.sockets) == (1, 2, full.last_poll.sockets)
+    text = subprocess.run([str(paths.CLIENT), "--target", d.target, "-o", "table", "status"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=True, timeout=bound(20)).stdout
+    assert re.search(r"^last poll   number 2 .*: 1 matching socket in 1 namespace, ", text, re.M), text
+    assert re.search(rf"^last full   number 1 .*: {full.last_poll.sockets} sockets in 1 namespace, ", text, re.M), text
+    assert c.poll().end.sockets > 1
+    status = c.status()
+    assert not status.last_poll.partial and status.last_full_poll.poll_id == 3
+
+
+def test_sockets_that_nobody_has_counted_are_not_zero(host):
+    ns = host.anonymous()
+    d = host.daemon("--poll-frequency", "1h")
+    c = host.connect(d)
+    host.names_of(d).add("blue", ns.path)
+    until(lambda: len(c.list_namespaces()) == 2, 2, "two namespaces")
+    with c.poll_stream() as stream:
+        stream.request(markers=True, filter="state listening")
+        stream.next_that(lambda m: m.HasField("poll_end"))
+    blue = next(n for n in c.list_namespaces() if n.cookie == ns.cookie)
+    assert (blue.last_poll_id, blue.full_poll_id) == (2, 0)
+    text = subprocess.run([str(paths.CLIENT), "--target", d.target, "-o", "table", "namespaces"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=bound(20)).stdout
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("blue")]
+    assert row[:4] == ["blue", "named", "ready", "-"]
+
+
+def test_cost_is_not_known_before_the_second_poll(host):
+    c = host.connect(host.daemon("--poll-frequency", "1h"))
+    assert not c.status().cost.measured
+    c.poll()
+    until(lambda: c.status().cost.measured, 5, "the second poll to be counted")
+    assert c.status().cost.cpu_percent > 0
 
 
 def test_subscribers_in_the_status(host):

@@ -24,7 +24,8 @@ static const struct namespace_info blue = {.names = names,
                                            .last_poll_ns = -4,
                                            .last_poll_id = 5,
                                            .last_poll_duration_ns = 6,
-                                           .errors = 7};
+                                           .errors = 7,
+                                           .full_poll_id = 8};
 
 static void assert_blue(const struct namespace_info *ns)
 {
@@ -38,7 +39,7 @@ static void assert_blue(const struct namespace_info *ns)
     assert_string_equal(namespace_state_name(ns->state), "ready");
     assert_string_equal(ns->last_error, "timed out");
     assert_true(ns->last_poll_ns == -4 && ns->last_poll_id == 5 && ns->last_poll_duration_ns == 6 &&
-                ns->errors == 7);
+                ns->errors == 7 && ns->full_poll_id == 8);
 }
 
 static void test_namespace_list(void **state)
@@ -124,7 +125,8 @@ static const struct status_poll poll = {.poll_id = 1,
                                         .sockets = 8,
                                         .errors = failed,
                                         .n_errors = 1,
-                                        .hint = "wait longer"};
+                                        .hint = "wait longer",
+                                        .partial = true};
 static const struct status_error_count counts[] = {{"enobufs", 9}};
 static const struct status_subscriber subscribers[] = {{.id = 1,
                                                         .peer = "unix: pid 5, uid 0",
@@ -157,7 +159,8 @@ static const struct status_cost cost = {.cpu_ns = 1,
                                         .threads = 11,
                                         .batch_bytes = 12,
                                         .late_polls = 13,
-                                        .deferred_polls = 14};
+                                        .deferred_polls = 14,
+                                        .measured = true};
 static const struct status_schedule schedule = {.frequency_ns = 1,
                                                 .interval_ns = 2,
                                                 .next_poll_ns = 3,
@@ -171,6 +174,7 @@ static const struct status_schedule schedule = {.frequency_ns = 1,
                                                 .burst_next_ns = 10};
 static const struct status_limit limits[] = {{"connections_max", 1, 2, 3}, {"subscribers_max", 4, 5, 6}};
 static const struct status_error_count refusals[] = {{"role", 7}};
+static const struct status_poll full = {.poll_id = 16, .sockets = 17, .hint = ""};
 static const struct status_msg status_in = {.version = "1.2.3",
                                             .start_time_ns = 10,
                                             .uptime_ns = 11,
@@ -186,6 +190,8 @@ static const struct status_msg status_in = {.version = "1.2.3",
                                             .refusals = refusals,
                                             .n_refusals = 1,
                                             .sockets = 14,
+                                            .timestamp_ns = 15,
+                                            .last_full_poll = &full,
                                             .errors = counts,
                                             .n_errors = 1,
                                             .subscribers = subscribers,
@@ -236,6 +242,7 @@ static void check_cost(const struct status_cost *c)
     assert_true(c->max_cpu_percent == 8 && c->interval_ns == 9 && c->stretched && c->rss_bytes == 10);
     assert_true(c->threads == 11 && c->batch_bytes == 12 && c->late_polls == 13);
     assert_int_equal(c->deferred_polls, 14);
+    assert_true(c->measured);
 }
 
 static void test_status(void **state)
@@ -258,6 +265,9 @@ static void test_status(void **state)
                 out.last_poll->namespaces == 4 && out.last_poll->namespaces_empty == 5 &&
                 out.last_poll->namespaces_failed == 6 && out.last_poll->dumps_interrupted == 7 &&
                 out.last_poll->sockets == 8);
+    assert_true(out.timestamp_ns == 15 && out.last_poll->partial);
+    assert_true(out.last_full_poll->poll_id == 16 && out.last_full_poll->sockets == 17 &&
+                !out.last_full_poll->partial);
     assert_int_equal(out.last_poll->n_errors, 1);
     assert_string_equal(out.last_poll->errors[0].text, "timed out");
     assert_int_equal(out.last_poll->errors[0].code, -1009);
@@ -297,6 +307,7 @@ static void test_empty_status(void **state)
     assert_int_equal(b.len, 0);
     assert_int_equal(status_msg_decode(b.data, b.len, &out, &memory, NULL), 0);
     assert_null(out.last_poll);
+    assert_null(out.last_full_poll);
     assert_string_equal(out.version, "");
     status_msg_free(memory);
     buf_free(&b);
