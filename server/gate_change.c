@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "rpc/guard.h"
 #include "server/gate_int.h"
+#include "server/holder.h"
 
 /* Those who wait at a listener that is closed are let in first, at most so many. */
 #define LAST_BUDGET 1024
@@ -23,6 +24,12 @@ struct gate_change {
     size_t n_leaving;
     struct rpc_tls *tls; /* what is shown from now on; NULL when it stays */
     bool permitted;      /* mode or group of unix sockets may have been changed */
+    struct {
+        struct config_listen where;
+        struct err why;
+    } refused[GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them
+                                */
+    size_t n_refused;
 };
 
 /* ---- What is wanted ---- */
@@ -165,7 +172,15 @@ static int open_door(const struct gate *g, struct gate_change *ch, const struct 
     return rc;
 }
 
-/* Opens what is not there. |ch| then has the doors that there are, without gaps. */
+static int note_refused(struct gate_change *ch, const struct door_plan *plan, const struct err *why)
+{
+    ch->refused[ch->n_refused].where = plan->where;
+    ch->refused[ch->n_refused++].why = *why;
+    return why->code;
+}
+
+/* Opens what is not there. |ch| then has the doors that there are, without gaps. The defaults need not be
+ * there all. */
 static int open_doors(const struct gate *g, const struct door_plan *plans, size_t n, struct gate_change *ch,
                       struct err *e)
 {
@@ -179,11 +194,10 @@ static int open_doors(const struct gate *g, const struct door_plan *plans, size_
         ch->next[i] = NULL;
         if (fresh)
             rc = open_door(g, ch, &plans[i], &d, e);
-        if (rc && !(optional && plans[i].kind == DOOR_PLAIN))
-            return rc;
         if (rc) {
-            log_warn("gate", "%s: going on without it", e->text);
-            failed = rc;
+            failed = note_refused(ch, &plans[i], e);
+            if (!optional || plans[i].kind != DOOR_PLAIN)
+                return failed;
             rc = 0;
             continue;
         }
@@ -251,7 +265,8 @@ static int read_all(const struct gate *g, struct gate_change *ch, struct err *e)
     return rc;
 }
 
-/* Undoes what has been done for |ch|, whose doors are those in |ch->next|. The lock is held. */
+/* Undoes what has been done for |ch|, whose doors are those in |ch->next|, and which the caller frees. The
+ * lock is held. */
 static void undo(struct gate *g, struct gate_change *ch)
 {
     struct err e;
@@ -264,7 +279,28 @@ static void undo(struct gate *g, struct gate_change *ch)
     rpc_tls_unref(ch->tls);
     access_users_clear(&ch->users);
     config_unref(ch->config);
-    free(ch);
+}
+
+/* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them (|rc|
+ * 0), else all of them in |e|. Takes its time: the lock is not held. Returns |rc|. */
+static int tell_refused(struct gate_change *ch, int rc, struct err *e)
+{
+    struct buf all;
+    buf_init(&all);
+    for (size_t i = 0; i < ch->n_refused; i++) {
+        const struct err *why = &ch->refused[i].why;
+        char holder[HOLDER_TEXT_MAX] = "";
+        if (why->code == -EADDRINUSE)
+            holder_find(&ch->refused[i].where, holder);
+        if (rc == 0)
+            log_warn("gate", "%s%s%s: going on without it", why->text, *holder ? ", by " : "", holder);
+        else
+            buf_printf(&all, "%s%s%s%s", all.len ? "; " : "", why->text, *holder ? ", by " : "", holder);
+    }
+    if (rc && all.len && !all.failed)
+        err_set(e, rc, "%s", buf_cstr(&all));
+    buf_free(&all);
+    return rc;
 }
 
 /* What fails here is not the fault of who asks. Returns the code for it. */
@@ -292,6 +328,7 @@ int gate_try(struct gate *g, const struct config *c, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = read_all(g, ch, e);
     undo(g, ch); /* nothing but memory: the lock is not needed */
+    free(ch);
     return blame(e, rc);
 }
 
@@ -313,6 +350,9 @@ int gate_prepare(struct gate *g, const struct config *c, struct gate_change **ou
         *out = ch;
     }
     pthread_mutex_unlock(&g->lock);
+    tell_refused(ch, rc, e);
+    if (rc)
+        free(ch);
     return blame(e, rc);
 }
 
@@ -331,6 +371,7 @@ void gate_abort(struct gate *g, struct gate_change *ch)
     undo(g, ch);
     end_change(g);
     pthread_mutex_unlock(&g->lock);
+    free(ch);
 }
 
 /* ---- Commit ---- */

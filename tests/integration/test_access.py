@@ -288,10 +288,14 @@ def test_default_listeners(host):
     assert ask("unix:/run/xtcp2/xtcp2.sock", inside) == CONTROL
     second = subprocess.run([*inside, str(paths.DAEMON)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, timeout=30)
-    assert second.returncode == 1 and "cannot start" in second.stderr
+    assert second.returncode == 1 and "going on without it" not in second.stderr
+    last = second.stderr.splitlines()[-1]
+    for address in d.targets:
+        assert f"cannot listen on {address}: Address already in use, by xtcp2 (pid {d.pid})" in last, second.stderr
+    assert second.stderr.count("cannot listen") == 2
     elsewhere = ("unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
     third = host.daemon("--poll-frequency", "1h", listen=(), serving=False, wrapper=(*inside, *elsewhere))
-    third.allow("xtcp2.sock: Address already in use: going on without it")
+    third.allow(rf"xtcp2.sock: Address already in use, by xtcp2 \(pid {d.pid}\): going on without it")
     third.allow(r"sh: 0: getcwd\(\) failed")  # of the wrapper, whose directory nsenter has left behind
     assert third.targets == ["127.0.0.1:8889"]
     third.stop()
