@@ -190,7 +190,7 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
     } else {
         rc = builder_set(b, s->option, s->text, origin, e);
     }
-    if (rc && rc != -ENOMEM && e)
+    if (rc && rc != -ENOMEM)
         e->code = ERR_USAGE;
     return rc == 0 || rc == -ENOMEM ? rc : ERR_USAGE;
 }
@@ -198,6 +198,9 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
 int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e)
 {
+    struct err unused;
+    if (!e)
+        e = &unused;
     struct args a = {.own = own, .n_own = n_own, .e = e};
     bool seen[CONFIG_OPTION_COUNT] = {false};
     int rc = args_init(&a, from->argc);
@@ -212,6 +215,8 @@ int config_parse_args(struct config_builder *b, const struct config_sources *fro
     for (size_t i = 0; !rc && !a.ended && i < a.n_settings; i++) {
         bool *again = &seen[option_index(a.settings[i].option)];
         rc = apply(b, &a.settings[i], *again, e);
+        if (rc)
+            rc = builder_tell(b, a.settings[i].option, e);
         *again = true;
     }
     args_fini(&a);

@@ -28,6 +28,23 @@ void config_builder_free(struct config_builder *b)
     free(b);
 }
 
+void config_builder_tell_all(struct config_builder *b, config_error_fn *told, void *arg)
+{
+    b->told = told;
+    b->told_arg = arg;
+}
+
+int builder_tell(struct config_builder *b, const struct config_option *option, const struct err *e)
+{
+    if (!b->told || e->code == -ENOMEM || !b->told(b->told_arg, e))
+        return e->code;
+    if (!b->first.code)
+        b->first = *e;
+    if (option)
+        b->wrong[option_index(option)] = true;
+    return 0;
+}
+
 int builder_set_origin(struct config_builder *b, const struct config_option *option, const char *origin,
                        struct err *e)
 {
@@ -107,7 +124,9 @@ int config_build(struct config_builder *b, struct config **out, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     }
     fit_default_timeout(b, c);
-    int rc = validate_with_origins(c, b->origins, e);
+    int rc = validate_built(b, c, e);
+    if (rc == 0 && b->first.code)
+        rc = err_set(e, b->first.code, "%s", b->first.text);
     if (rc) {
         config_unref(c);
         return rc;

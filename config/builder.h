@@ -25,6 +25,14 @@ struct config_builder;
 struct config_builder *config_builder_new(void);
 void config_builder_free(struct config_builder *b);
 
+/* From now on an error behind which more can be found does not end the reading: |told| gets it, the reading
+ * goes on, and config_build fails with the first of them in the end. While |told| returns false all is as
+ * without it. What is still returned by config_parse_* and config_read_file then has not been told, and
+ * nothing behind it has been looked at; what config_build returns has been told, save for want of memory.
+ * Rules between options are left out where one of them is wrong. */
+typedef bool config_error_fn(void *arg, const struct err *e);
+void config_builder_tell_all(struct config_builder *b, config_error_fn *told, void *arg);
+
 /* Sets the option called |key| from its text form. |origin| says where it came from ("FILE:LINE"), is copied
  * and precedes the sentence of an error: `ORIGIN: KEY: value "TEXT" …`. For front ends that have keys and
  * texts. Returns 0, ERR_UNKNOWN for a key that does not exist, or what config_set_text returns. */

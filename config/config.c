@@ -205,7 +205,8 @@ static void print_value(const struct config_option *o, const struct config *c, c
 }
 
 /* Blames the option that was set rather than a default, and says where the other one comes from. */
-static int rule_error(const struct rule *rule, const struct config *c, char *const *origins, struct err *e)
+static const struct config_option *rule_error(const struct rule *rule, const struct config *c,
+                                              char *const *origins, struct err *e)
 {
     const struct config_option *lesser = config_option_find(rule->lesser);
     const struct config_option *greater = config_option_find(rule->greater);
@@ -216,45 +217,77 @@ static int rule_error(const struct rule *rule, const struct config *c, char *con
     print_value(wrong, c, value, sizeof(value));
     print_value(other, c, limit, sizeof(limit));
     const char *from = origins ? origins[option_index(other)] : NULL;
-    int rc = err_set(e, ERR_RANGE, "value \"%s\" must be %s than %s, which is \"%s\"%s%s%s", value,
-                     greater_is_wrong ? "greater" : "less", other->name, limit, origins ? " (" : "",
-                     from      ? from
-                     : origins ? "default"
-                               : "",
-                     origins ? ")" : "");
-    prefix_option(e, origins ? origins[option_index(wrong)] : NULL, wrong);
-    return rc;
+    err_set(e, ERR_RANGE, "value \"%s\" must be %s than %s, which is \"%s\"%s%s%s", value,
+            greater_is_wrong ? "greater" : "less", other->name, limit, origins ? " (" : "",
+            from      ? from
+            : origins ? "default"
+                      : "",
+            origins ? ")" : "");
+    return wrong;
 }
 
-int validate_with_origins(const struct config *c, char *const *origins, struct err *e)
+/* |e| is about |option|: names it, and tells it where there is somebody to tell. Returns 0 to go on. */
+static int blame(struct config_builder *b, const struct config_option *option, struct err *e)
+{
+    prefix_option(e, b ? b->origins[option_index(option)] : NULL, option);
+    return b ? builder_tell(b, option, e) : e->code;
+}
+
+/* Whether a rule about the option called |name| says something: not when its value is known to be wrong. */
+static bool counts(const struct config_builder *b, const char *name)
+{
+    return !b || !b->wrong[option_index(config_option_find(name))];
+}
+
+static int check_values(struct config_builder *b, const struct config *c, struct err *e)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *o = &config_options[i];
-        int rc = value_type(o)->check(o, c, e);
-        if (rc) {
-            prefix_option(e, origins ? origins[i] : NULL, o);
+        if (!counts(b, o->name) || !value_type(o)->check(o, c, e))
+            continue;
+        int rc = blame(b, o, e);
+        if (rc)
             return rc;
-        }
     }
     if (c->debug_level > DEBUG_LEVEL_MAX)
         return err_set(e, ERR_RANGE, "debug_level: value \"%u\" is out of range; allowed 0 to %d",
                        c->debug_level, DEBUG_LEVEL_MAX);
+    return 0;
+}
+
+static int check_rules(struct config_builder *b, const struct config *c, struct err *e)
+{
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         const int64_t *lesser = value_field_const(config_option_find(rules[i].lesser), c);
         const int64_t *greater = value_field_const(config_option_find(rules[i].greater), c);
-        if (*lesser >= *greater)
-            return rule_error(&rules[i], c, origins, e);
+        if (*lesser < *greater || !counts(b, rules[i].lesser) || !counts(b, rules[i].greater))
+            continue;
+        int rc = blame(b, rule_error(&rules[i], c, b ? b->origins : NULL, e), e);
+        if (rc)
+            return rc;
     }
     const char *name;
-    int rc = access_validate(c, &name, e);
-    if (rc) {
-        const struct config_option *o = config_option_find(name);
-        prefix_option(e, origins ? origins[option_index(o)] : NULL, o);
-    }
-    return rc;
+    if (!counts(b, "grpc_listen") || !counts(b, "grpc_insecure") || !access_validate(c, &name, e))
+        return 0;
+    return blame(b, config_option_find(name), e);
+}
+
+/* |b| NULL: nobody knows where the values come from. */
+static int validate(struct config_builder *b, const struct config *c, struct err *e)
+{
+    struct err unused;
+    if (!e)
+        e = &unused;
+    int rc = check_values(b, c, e);
+    return rc ? rc : check_rules(b, c, e);
+}
+
+int validate_built(struct config_builder *b, const struct config *c, struct err *e)
+{
+    return validate(b, c, e);
 }
 
 int config_validate(const struct config *c, struct err *e)
 {
-    return validate_with_origins(c, NULL, e);
+    return validate(NULL, c, e);
 }

@@ -78,6 +78,9 @@ static int unknown_variable(const char *name, struct err *e)
 
 int config_parse_environment(struct config_builder *b, char *const environment[], struct err *e)
 {
+    struct err unused;
+    if (!e)
+        e = &unused;
     for (; environment && *environment; environment++) {
         const char *entry = *environment;
         const char *equals = strchr(entry, '=');
@@ -93,7 +96,7 @@ int config_parse_environment(struct config_builder *b, char *const environment[]
         else if (!is_foreign(name))
             rc = unknown_variable(name, e);
         free(name);
-        if (rc)
+        if (rc && (rc = builder_tell(b, option, e)) != 0)
             return rc;
     }
     return 0;

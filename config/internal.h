@@ -31,10 +31,6 @@ static inline size_t option_index(const struct config_option *option)
 
 /* ---- config.c ---- */
 
-/* config_validate for a configuration whose values come from |origins| (indexed as config_options; NULL:
- * default), which the error names; |origins| is NULL where that is not known. */
-int validate_with_origins(const struct config *c, char *const *origins, struct err *e);
-
 /* Puts origin and name of |option| before the sentence in |e|, and returns e's code. An origin that is an
  * option of the command line or a variable is a name already. |origin| NULL: the name alone. */
 int prefix_option(struct err *e, const char *origin, const struct config_option *option);
@@ -50,7 +46,15 @@ struct config_builder {
     struct config *config;
     char *origins[CONFIG_OPTION_COUNT]; /* NULL: default */
     bool fixed[CONFIG_OPTION_COUNT];    /* by environment or command line: wins over the state file */
+    bool wrong[CONFIG_OPTION_COUNT];    /* something is wrong with it that has been told */
+    config_error_fn *told;              /* NULL: the first error ends the reading */
+    void *told_arg;
+    struct err first; /* that was told */
 };
+
+/* Tells |e|, which is about |option| (NULL: about none). Returns 0 when the reading is to go on, else e's
+ * code. */
+int builder_tell(struct config_builder *b, const struct config_option *option, const struct err *e);
 
 /* Sets |option| from |text|; the error carries |origin|. */
 int builder_set(struct config_builder *b, const struct config_option *option, const char *text,
@@ -59,6 +63,9 @@ int builder_set(struct config_builder *b, const struct config_option *option, co
 /* Remembers |origin| for |option|. Returns 0 or -ENOMEM. */
 int builder_set_origin(struct config_builder *b, const struct config_option *option, const char *origin,
                        struct err *e);
+
+/* config_validate of |c|, whose values come from |b|: errors name their origins, and are told as |b| says. */
+int validate_built(struct config_builder *b, const struct config *c, struct err *e);
 
 /* ---- access.c ---- */
 

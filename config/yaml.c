@@ -17,6 +17,7 @@ struct reader {
     const char *filename;
     const uint8_t *data;
     size_t lines[CONFIG_OPTION_COUNT]; /* where an option was given; 0: not yet */
+    bool broken;                       /* it is no YAML from here on */
     struct err *e;
 };
 
@@ -38,6 +39,7 @@ static int fail(struct reader *r, int code, const char *key, const char *sentenc
 static int syntax_error(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
+    r->broken = true;
     if (p->error == YAML_MEMORY_ERROR)
         return err_set(r->e, -ENOMEM, "%s: out of memory", r->filename);
     size_t line = p->problem_mark.line + 1;
@@ -50,13 +52,16 @@ static int syntax_error(struct reader *r)
                    p->problem ? p->problem : "unknown problem");
 }
 
-/* Goes to the next event, which must have neither anchor nor tag and be no alias. |key| is what it belongs
- * to, or NULL. */
-static int next(struct reader *r, const char *key)
+/* Goes to the next event. */
+static int advance(struct reader *r)
 {
     yaml_event_delete(&r->event);
-    if (!yaml_parser_parse(&r->parser, &r->event))
-        return syntax_error(r);
+    return yaml_parser_parse(&r->parser, &r->event) ? 0 : syntax_error(r);
+}
+
+/* The current node must have neither anchor nor tag and be no alias. |key| is what it belongs to, or NULL. */
+static int check_plain(struct reader *r, const char *key)
+{
     const yaml_event_t *ev = &r->event;
     const void *anchor = NULL;
     const void *tag = NULL;
@@ -83,6 +88,35 @@ static int next(struct reader *r, const char *key)
     return tag ? fail(r, ERR_UNSUPPORTED, key, "tags (!NAME) are not allowed") : 0;
 }
 
+/* Goes to the end of the current node: from the start of a list or mapping to its end. */
+static int skip_node(struct reader *r)
+{
+    size_t depth = 0;
+    for (;;) {
+        yaml_event_type_t type = r->event.type;
+        depth += type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT;
+        if (depth == 0)
+            return 0;
+        depth -= type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT;
+        if (depth == 0)
+            return 0;
+        int rc = advance(r);
+        if (rc)
+            return rc;
+    }
+}
+
+/* |rc| is what is wrong with the current node, which belongs to |o| (NULL: to none): tells it and passes the
+ * node over, where that is wanted. Returns 0 then, else |rc|. */
+static int pass_over(struct reader *r, const struct config_option *o, int rc)
+{
+    if (rc == 0)
+        return 0;
+    if (!r->broken)
+        rc = builder_tell(r->builder, o, r->e);
+    return rc ? rc : skip_node(r);
+}
+
 /* The text of the current scalar, or NULL when it holds a NUL and so is no text. */
 static const char *scalar_text(const struct reader *r)
 {
@@ -103,7 +137,7 @@ static bool is_null(const struct reader *r)
     return false;
 }
 
-static int wrong_node(struct reader *r, const struct config_option *o)
+static int wrong_node(struct reader *r, const struct config_option *o, const char *expected)
 {
     static const char *const kinds[] = {
         [YAML_SCALAR_EVENT] = "a single value",
@@ -113,7 +147,7 @@ static int wrong_node(struct reader *r, const struct config_option *o)
     char storage[256];
     struct buf sentence;
     buf_init_fixed(&sentence, storage, sizeof(storage));
-    buf_printf(&sentence, "%s where %s is expected; allowed ", kinds[r->event.type], value_type(o)->noun);
+    buf_printf(&sentence, "%s where %s is expected; allowed ", kinds[r->event.type], expected);
     config_option_print_bounds(o, &sentence);
     return fail(r, ERR_TYPE, o->name, buf_cstr(&sentence));
 }
@@ -122,7 +156,7 @@ static int wrong_node(struct reader *r, const struct config_option *o)
 static int take_scalar(struct reader *r, const struct config_option *o, const char **text)
 {
     if (r->event.type != YAML_SCALAR_EVENT)
-        return wrong_node(r, o);
+        return wrong_node(r, o, value_is_list(o) ? "a single value in the list" : value_type(o)->noun);
     if (is_null(r))
         return fail(r, ERR_TYPE, o->name,
                     "has no value; give one (\"\" for an empty text) or remove the line");
@@ -137,24 +171,32 @@ static int value_failed(struct reader *r, const struct config_option *o, int rc)
     return rc;
 }
 
+static int parse_item(struct reader *r, const struct config_option *o)
+{
+    const char *item;
+    int rc = check_plain(r, o->name);
+    if (!rc)
+        rc = take_scalar(r, o, &item);
+    if (rc)
+        return rc;
+    rc = value_type(o)->add(o, value_field(o, r->builder->config), item, r->e);
+    return rc ? value_failed(r, o, rc) : 0;
+}
+
 /* The items of a sequence, one after the other, so that an error names the item's own line. */
 static int parse_list(struct reader *r, const struct config_option *o)
 {
     void *field = value_field(o, r->builder->config);
     if (r->event.type != YAML_SEQUENCE_START_EVENT)
-        return wrong_node(r, o);
+        return wrong_node(r, o, value_type(o)->noun);
     value_type(o)->clear(field);
     int rc;
-    while (!(rc = next(r, o->name)) && r->event.type != YAML_SEQUENCE_END_EVENT) {
-        const char *item;
-        rc = take_scalar(r, o, &item);
+    while (!(rc = advance(r)) && r->event.type != YAML_SEQUENCE_END_EVENT) {
+        rc = pass_over(r, o, parse_item(r, o));
         if (rc)
             return rc;
-        rc = value_type(o)->add(o, field, item, r->e);
-        if (rc)
-            return value_failed(r, o, rc);
     }
-    if (rc)
+    if (rc || r->builder->wrong[option_index(o)])
         return rc;
     rc = value_check_count(o, field, r->e);
     return rc ? value_failed(r, o, rc) : 0;
@@ -170,12 +212,20 @@ static int parse_scalar(struct reader *r, const struct config_option *o)
     return rc ? value_failed(r, o, rc) : 0;
 }
 
+/* What |o| (may be NULL) was meant to be is not known: no rule says anything about it. */
+static void doubt(struct reader *r, const struct config_option *o)
+{
+    if (o)
+        r->builder->wrong[option_index(o)] = true;
+}
+
 static int unknown_key(struct reader *r, const char *key)
 {
     char quoted[VALUE_QUOTED_MAX];
     struct nearest nearest = {.typed = key};
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
         nearest_offer(&nearest, config_options[i].name);
+    doubt(r, nearest.name ? config_option_find(nearest.name) : NULL);
     return err_set(r->e, ERR_UNKNOWN, "%s:%zu: %s: no such option%s%s%s", r->filename, line_of(r),
                    value_quote(key, quoted), nearest.name ? "; did you mean " : "",
                    nearest.name ? nearest.name : "", nearest.name ? "?" : "");
@@ -185,9 +235,11 @@ static int unknown_key(struct reader *r, const char *key)
 static int mark_given(struct reader *r, const struct config_option *o)
 {
     size_t *line = &r->lines[option_index(o)];
-    if (*line)
+    if (*line) {
+        doubt(r, o);
         return err_set(r->e, ERR_DUPLICATE, "%s:%zu: %s: given twice, first in line %zu", r->filename,
                        line_of(r), o->name, *line);
+    }
     *line = line_of(r);
     return 0;
 }
@@ -220,19 +272,30 @@ static int note_origin(struct reader *r, const struct config_option *o)
     return rc;
 }
 
+/* The current event is a key; goes to the end of its value. */
+static int parse_pair(struct reader *r)
+{
+    const struct config_option *o = NULL;
+    int rc = check_plain(r, NULL);
+    if (!rc)
+        o = parse_key(r, &rc);
+    rc = pass_over(r, NULL, rc);
+    if (!rc)
+        rc = advance(r);
+    if (rc || !o)
+        return rc ? rc : skip_node(r);
+    rc = check_plain(r, o->name);
+    if (!rc)
+        rc = value_is_list(o) ? parse_list(r, o) : parse_scalar(r, o);
+    rc = pass_over(r, o, rc);
+    return rc ? rc : note_origin(r, o);
+}
+
 static int parse_options(struct reader *r)
 {
     int rc;
-    while (!(rc = next(r, NULL)) && r->event.type != YAML_MAPPING_END_EVENT) {
-        const struct config_option *o = parse_key(r, &rc);
-        if (!o)
-            return rc;
-        rc = next(r, o->name);
-        if (!rc)
-            rc = value_is_list(o) ? parse_list(r, o) : parse_scalar(r, o);
-        if (rc)
-            return rc;
-        rc = note_origin(r, o);
+    while (!(rc = advance(r)) && r->event.type != YAML_MAPPING_END_EVENT) {
+        rc = parse_pair(r);
         if (rc)
             return rc;
     }
@@ -242,26 +305,28 @@ static int parse_options(struct reader *r)
 /* The one document: a mapping, or nothing. */
 static int parse_document(struct reader *r)
 {
-    int rc = next(r, NULL);
+    int rc = advance(r);
+    if (!rc)
+        rc = check_plain(r, NULL);
     if (rc)
         return rc;
     if (r->event.type == YAML_MAPPING_START_EVENT)
         rc = parse_options(r);
     else if (r->event.type != YAML_SCALAR_EVENT || !is_null(r))
         rc = fail(r, ERR_TYPE, NULL, "the file is not a mapping of options (NAME: VALUE)");
-    return rc ? rc : next(r, NULL); /* the document's end */
+    return rc ? rc : advance(r); /* the document's end */
 }
 
 static int parse_stream(struct reader *r)
 {
-    int rc = next(r, NULL); /* the stream's start */
+    int rc = advance(r); /* the stream's start */
     if (!rc)
-        rc = next(r, NULL);
+        rc = advance(r);
     if (rc || r->event.type == YAML_STREAM_END_EVENT)
         return rc;
     rc = parse_document(r);
     if (!rc)
-        rc = next(r, NULL);
+        rc = advance(r);
     if (!rc && r->event.type != YAML_STREAM_END_EVENT)
         rc = fail(r, ERR_UNSUPPORTED, NULL, "more than one document in the file");
     return rc;

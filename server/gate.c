@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "rpc/guard.h"
+#include "rpc/socket_file.h"
 #include "server/access.h"
 #include "server/gate_int.h"
 
@@ -33,16 +34,51 @@ int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
     return rpc_tls_new(&files, out, e);
 }
 
-int gate_check(const struct config *c, struct err *e)
+static int check_tls(const struct config *c, struct err *e)
 {
     struct rpc_tls *tls = NULL;
-    struct tokens *tokens = NULL;
     int rc = gate_read_tls(c, &tls, e);
-    if (rc == 0)
-        rc = tokens_new(c->token_file, &tokens, e);
-    tokens_free(tokens);
     rpc_tls_unref(tls);
     return rc;
+}
+
+static int check_tokens(const struct config *c, struct err *e)
+{
+    struct tokens *tokens = NULL;
+    int rc = tokens_new(c->token_file, &tokens, e);
+    tokens_free(tokens);
+    return rc;
+}
+
+/* Nobody asks for the group without a unix socket. */
+static int check_group(const struct config *c, struct err *e)
+{
+    gid_t group;
+    int rc = 0;
+    for (size_t i = 0; i < c->grpc_listen.n + c->grpc_health_listen.n && rc == 0; i++) {
+        struct config_listen l;
+        const char *text = i < c->grpc_listen.n ? c->grpc_listen.items[i]
+                                                : c->grpc_health_listen.items[i - c->grpc_listen.n];
+        if (config_listen_parse(text, &l, NULL) == 0 && l.kind == CONFIG_LISTEN_UNIX)
+            rc = rpc_socket_file_group(c->unix_socket_group, &group, e);
+    }
+    return rc;
+}
+
+int gate_check(const struct config *c, config_error_fn *told, void *arg)
+{
+    static int (*const checks[])(const struct config *c, struct err *e) = {check_tls, check_tokens,
+                                                                           check_group};
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        struct err e = {0};
+        int rc = checks[i](c, &e);
+        if (rc) {
+            wrong = rc;
+            told(arg, &e);
+        }
+    }
+    return wrong;
 }
 
 int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e)

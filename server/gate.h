@@ -6,16 +6,16 @@
 
 #include <stdint.h>
 
-#include "config/config.h"
+#include "config/builder.h"
 #include "lib/err.h"
 #include "rpc/server.h"
 
 struct gate;
 struct gate_change;
 
-/* Whether the files that |c| names for the gate are good: certificates, tokens. Returns 0, or a code with
- * |e|. */
-int gate_check(const struct config *c, struct err *e);
+/* Whether what |c| names for the gate is there and good: certificates, tokens, the group of sockets. Calls
+ * |told| for each thing that is not. Returns 0, or the code of the last. */
+int gate_check(const struct config *c, config_error_fn *told, void *arg);
 
 /* A gate without listeners, which will let people in to |server|; it must be there before the first call
  * comes, and the server ends before the gate is freed. Has |epoll| tell when there is something to do, with

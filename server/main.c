@@ -31,7 +31,8 @@ struct command {
     bool print;
     bool help;
     bool version;
-    bool again; /* by SIGHUP, or since the file has changed */
+    bool again;  /* by SIGHUP, or since the file has changed */
+    size_t told; /* errors that have been printed */
 };
 
 enum { OWN_OPTIONS = 8 };
@@ -47,8 +48,9 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
          .value = &c->config_file,
          .is_config_file = true},
         {.name = "check-config",
-         .help = "Reads the configuration, says on standard error what is wrong with it, and exits: 0 when a "
-                 "start would accept it, else 1.",
+         .help =
+             "Reads the configuration, says on standard error all that is wrong with it, and exits: 0 when "
+             "a start would accept it, else 1.",
          .flag = &c->check},
         {.name = "print-config",
          .help = "Prints the configuration that file, environment and command line make, with where each "
@@ -90,6 +92,17 @@ static void read_state(const struct command *c, struct config_builder *b, const 
         log_warn("config", "state_file: what was kept is not used: %s", e.text);
 }
 
+/* Prints an error where all of them are wanted. */
+static bool tell_error(void *arg, const struct err *e)
+{
+    struct command *c = arg;
+    if (!c->check)
+        return false;
+    fprintf(stderr, "xtcp2: %s\n", e->text);
+    c->told++;
+    return true;
+}
+
 /* Makes the configuration; with |effective| (may be NULL), appends it as text with its origins. */
 static int read_config(struct command *c, struct setup_sources *out, struct buf *effective, struct err *e)
 {
@@ -99,7 +112,10 @@ static int read_config(struct command *c, struct setup_sources *out, struct buf 
     struct config_builder *b = config_builder_new();
     if (!b)
         return err_set(e, ERR_LIMIT, "out of memory");
+    config_builder_tell_all(b, tell_error, c);
     int rc = config_parse_args(b, &from, own, OWN_OPTIONS, e);
+    if (rc)
+        tell_error(c, e);
     if (rc == 0 && !c->help && !c->version)
         rc = config_build(b, &out->base, e);
     if (rc == 0 && out->base) {
@@ -211,7 +227,8 @@ int main(int argc, char **argv)
     if (rc == 0 && !c.help && !c.version)
         rc = check_command(&c, &e);
     if (rc) {
-        fprintf(stderr, "xtcp2: %s\n", e.text);
+        if (!c.told)
+            fprintf(stderr, "xtcp2: %s\n", e.text);
         drop_sources(&sources);
         buf_free(&effective);
         return rc == ERR_USAGE ? EXIT_USAGE : 1;
@@ -220,8 +237,7 @@ int main(int argc, char **argv)
         return print_help();
     if (c.version)
         return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
-    if (c.check && gate_check(sources.config, &e)) {
-        fprintf(stderr, "xtcp2: %s\n", e.text);
+    if (c.check && gate_check(sources.config, tell_error, &c)) {
         drop_sources(&sources);
         return 1;
     }

@@ -131,7 +131,7 @@ static const struct {
     {"netns_dirs: /run", ERR_TYPE,
      "x.yaml:1: netns_dirs: a single value where a list is expected; allowed at most 16 values"},
     {"netns_dirs: [[/a]]", ERR_TYPE,
-     "x.yaml:1: netns_dirs: a list where a list is expected; allowed at most 16 values"},
+     "x.yaml:1: netns_dirs: a list where a single value in the list is expected; allowed at most 16 values"},
     {"log_level:\n", ERR_TYPE,
      "x.yaml:1: log_level: has no value; give one (\"\" for an empty text) or remove the line"},
     {"tag: ~\n", ERR_TYPE,
