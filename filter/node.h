@@ -141,6 +141,9 @@ const char *filter_suggest(const char *const *names, size_t count, const char *n
  * |e|. */
 int filter_number(const struct record_field *f, const char *text, size_t n, uint64_t *out, struct err *e);
 
+/* Whether the |n| bytes at |text| are a unit, of whatever field. */
+bool filter_is_unit(const char *text, size_t n);
+
 /* Appends |v| so that filter_number reads it back. */
 void filter_number_print(struct buf *out, const struct record_field *f, uint64_t v);
 

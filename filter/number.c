@@ -110,6 +110,15 @@ static uint64_t unit_factor(enum quantity quantity, const char *text, size_t n)
     return 0;
 }
 
+bool filter_is_unit(const char *text, size_t n)
+{
+    for (size_t i = 0; n && i < COUNT(units); i++) {
+        if (is_unit(units[i].name, text, n))
+            return true;
+    }
+    return false;
+}
+
 /* ---- Names of numbers ---- */
 
 static const struct {

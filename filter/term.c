@@ -1,4 +1,5 @@
 /* One comparison: a word, in most cases an operator, and a value. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -328,6 +329,12 @@ static uint16_t parse_dport(struct parser *p)
 
 static uint16_t unknown_field(struct parser *p, const struct token *name)
 {
+    /* The rest of an address that was written with a space in it. */
+    if (name->at[0] == '/' || name->at[0] == ':')
+        return parser_fail(p, name->at, ERR_UNKNOWN,
+                           "%.*s stands alone: write an address and what belongs to it without a space "
+                           "(10.0.0.0/8, 10.0.0.1:443)",
+                           SHOWN(name));
     const char *like = filter_field_suggest(name->at, name->len);
     if (like)
         return parser_fail(p, name->at, ERR_UNKNOWN, "unknown field %.*s: did you mean %s?", SHOWN(name),
@@ -363,6 +370,27 @@ static uint16_t parse_number(struct parser *p, const struct record_field *f, enu
     return node;
 }
 
+/* Whether what stands next is the unit of |value|, apart from it: no field is called like a unit. */
+static bool is_loose_unit(const struct parser *p, const struct token *value)
+{
+    return p->token.kind == TOKEN_WORD && value->kind == TOKEN_WORD &&
+           strspn(value->at, "0123456789.") >= value->len && filter_is_unit(p->token.at, p->token.len) &&
+           !filter_field(p->token.at, p->token.len);
+}
+
+/* Says how |value| and the unit that stands next are written. */
+static uint16_t loose_unit(struct parser *p, const struct record_field *f, const struct token *value)
+{
+    struct err e = {0};
+    char text[80];
+    uint64_t v;
+    int n = snprintf(text, sizeof(text), "%.*s%.*s", SHOWN(value), SHOWN(&p->token));
+    if (filter_number(f, text, (size_t)n, &v, &e))
+        return parser_fail_err(p, value->at, &e);
+    return parser_fail(p, p->token.at, ERR_UNKNOWN, "%.*s stands alone: write %s, without a space",
+                       SHOWN(&p->token), text);
+}
+
 static uint16_t parse_field(struct parser *p)
 {
     struct token name = p->token;
@@ -378,6 +406,8 @@ static uint16_t parse_field(struct parser *p)
         return parser_expected(p, f->type == TYPE_STRING ? "= or !=" : "=, !=, <, <=, > or >=");
     if (!take_value(p, f->type == TYPE_STRING ? "a text" : "a number", &value))
         return NODE_NONE;
+    if (f->type != TYPE_STRING && is_loose_unit(p, &value))
+        return loose_unit(p, f, &value);
     return f->type == TYPE_STRING ? parse_text(p, f, op, &value) : parse_number(p, f, op, &value);
 }
 
