@@ -1,6 +1,7 @@
 /* The command changes: who changed the configuration, when, and what. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "client/command.h"
@@ -8,6 +9,7 @@
 #include "client/status.h"
 #include "client/table.h"
 #include "lib/clock.h"
+#include "lib/excerpt.h"
 
 static const struct table_column columns[] = {
     {.title = "WHEN", .least = 24},
@@ -15,9 +17,33 @@ static const struct table_column columns[] = {
     {.title = "BY", .drop = 1},
     {.title = "FROM", .drop = 3, .cut = 12},
     {.title = "FIELD", .squeeze = 12},
-    {.title = "BEFORE", .cut = 12, .squeeze = 6},
-    {.title = "AFTER", .cut = 12, .squeeze = 6},
+    /* Never cut by the table: what differs may be where it cuts. */
+    {.title = "BEFORE"},
+    {.title = "AFTER"},
 };
+
+#define WHOLE_MAX 24 /* bytes of a value that is shown as it is */
+
+/* |part| of |text|, with marks where something is left out. */
+static void put_part(struct table *t, const char *text, struct excerpt part)
+{
+    struct buf b;
+    buf_init(&b);
+    buf_str(&b, part.from ? "\u2026" : "");
+    buf_bytes(&b, text + part.from, part.to - part.from);
+    buf_str(&b, text[part.to] ? "\u2026" : "");
+    table_cell(t, b.failed ? "" : b.data, b.failed ? 0 : b.len);
+    buf_free(&b);
+}
+
+/* Before and after: of long values what differs, all of it. */
+static void put_values(struct table *t, const struct status_option_change *o)
+{
+    struct excerpt before, after;
+    excerpt_differing(o->before, o->after, WHOLE_MAX, SIZE_MAX, &before, &after);
+    put_part(t, o->before, before);
+    put_part(t, o->after, after);
+}
 
 static void put_row(struct table *t, const struct status_change *c, const struct status_option_change *o)
 {
@@ -30,8 +56,8 @@ static void put_row(struct table *t, const struct status_change *c, const struct
     table_cell_str(t, c->origin);
     table_cell_str(t, c->peer);
     table_cell_str(t, o ? o->name : "");
-    table_cell_str(t, o ? o->before : "");
-    table_cell_str(t, o ? o->after : "");
+    if (o)
+        put_values(t, o);
 }
 
 /* A line for each field that was changed. */
@@ -39,8 +65,10 @@ static int show_table(struct session *s, const struct status_msg *m)
 {
     struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
     int rc = t ? 0 : -ENOMEM;
-    if (t)
+    if (t) {
         table_set_size(t, output_width(s->out), 0);
+        table_keep_whole(t);
+    }
     for (size_t i = 0; t && i < m->n_changes; i++) {
         const struct status_change *c = &m->changes[i];
         if (!c->n_options)

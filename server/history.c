@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/utf8.h"
+#include "lib/excerpt.h"
 
 #define TEXT_MAX 112 /* of a peer */
 
@@ -48,25 +48,33 @@ void history_free(struct history *h)
     free(h);
 }
 
-/* The value of |option| in |c|, cut between characters. */
-static void print_value(const struct config_option *option, const struct config *c,
-                        char out[HISTORY_VALUE + 1])
+/* |part| of |text|, with marks where something is left out. */
+static void put_part(const char *text, struct excerpt part, char out[HISTORY_VALUE + 1])
 {
-    static const char cut_mark[] = "...";
-    struct buf text;
-    buf_init(&text);
-    config_option_print(option, c, &text);
-    const char *from = buf_cstr(&text);
-    size_t len = strlen(from);
-    size_t n = len;
-    for (size_t at = 0; len > HISTORY_VALUE && at + sizeof(cut_mark) <= HISTORY_VALUE;) {
-        n = at;
-        size_t character = utf8_length(from + at, len - at);
-        at += character ? character : 1;
-    }
-    memcpy(out, from, n);
-    memcpy(out + n, n < len ? cut_mark : "", n < len ? sizeof(cut_mark) : 1);
-    buf_free(&text);
+    struct buf b;
+    buf_init_fixed(&b, out, HISTORY_VALUE + 1);
+    buf_str(&b, part.from ? "..." : "");
+    buf_bytes(&b, text + part.from, part.to - part.from);
+    buf_str(&b, text[part.to] ? "..." : "");
+    buf_cstr(&b);
+}
+
+/* The values of |v->option| in both, of long ones what differs. */
+static void print_values(struct value *v, const struct config *from, const struct config *to)
+{
+    struct buf before, after;
+    struct excerpt of_before, of_after;
+    buf_init(&before);
+    buf_init(&after);
+    config_option_print(v->option, from, &before);
+    config_option_print(v->option, to, &after);
+    const char *a = buf_cstr(&before);
+    const char *b = buf_cstr(&after);
+    excerpt_differing(a, b, HISTORY_VALUE, HISTORY_VALUE, &of_before, &of_after);
+    put_part(a, of_before, v->before);
+    put_part(b, of_after, v->after);
+    buf_free(&before);
+    buf_free(&after);
 }
 
 static void fill(struct change *change, const struct config *from, const struct config *to)
@@ -77,8 +85,7 @@ static void fill(struct change *change, const struct config *from, const struct 
     change->n_values = change->values ? n : 0;
     for (size_t i = 0; i < change->n_values; i++) {
         change->values[i].option = options[i];
-        print_value(options[i], from, change->values[i].before);
-        print_value(options[i], to, change->values[i].after);
+        print_values(&change->values[i], from, to);
     }
 }
 

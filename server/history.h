@@ -9,7 +9,7 @@
 #include "rpc/msg_status.h"
 
 #define HISTORY_CHANGES 100
-#define HISTORY_VALUE   200 /* bytes that are kept of a value; longer ones end with "..." */
+#define HISTORY_VALUE   200 /* bytes that are kept of a value: of longer ones what differs, between "..." */
 
 struct history;
 

@@ -7,6 +7,7 @@ import os
 import pty
 import queue
 import random
+import re
 import signal
 import socket
 import struct
@@ -448,6 +449,32 @@ def test_status_does_not_tell_what_was_not_measured(daemon):
     text = status_text(daemon, last_poll=st.PollSummary(poll_id=2, partial=True, sockets=2),
                        cost=st.Cost(last_poll_cpu_ns=2000, last_socket_cpu_ns=1000))
     assert "2 matching sockets in 0 namespaces" in text and "last poll 2us, 1us per matching socket\n" in text
+
+
+def test_changes_show_what_was_changed(daemon):
+    """On a narrow terminal, too: of long values that part is shown in which they differ, and all of it."""
+    many = [f"/run/some/folder/{i}" for i in range(8)]
+    other = many[:5] + ["/run/other"] + many[6:]
+    long = "x" * 150
+    change = st.ConfigChange(generation=2, timestamp_ns=10**18, origin="Set", peer="unix pid=1234567 uid=0", options=[
+        st.OptionChange(name="netns_dirs", before=",".join(many), after=",".join(other)),
+        st.OptionChange(name="label", before="rack 7", after="rack 8"),
+        st.OptionChange(name="location", before="", after=long)])
+    d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(st.GetResponse(changes=[change]))))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(CLIENT, [str(CLIENT), "--target", d.target, "changes"])
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        text = b""
+        with contextlib.suppress(OSError):  # its end
+            while chunk := os.read(terminal, 65536):
+                text += chunk
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    assert re.search("netns_dirs +\u2026/run/some/folder/5,?\u2026 +\u2026/run/other,?\u2026\\s", text.decode()), text
+    assert re.search("label +rack 7 +rack 8\\s", text.decode()) and f" {long}\r\n" in text.decode(), text
 
 
 def test_numbers_at_their_ends():

@@ -79,6 +79,32 @@ static void test_the_last_hundred(void **state)
     history_free(h);
 }
 
+/* Where a long list changes at its end, that is what is told. */
+static void test_long_values_show_what_differs(void **state)
+{
+    (void)state;
+    struct history *h = history_new();
+    struct config *a = labelled("", 1), *b = labelled("", 2);
+    char names[16][64];
+    const char *items[16];
+    size_t n;
+    for (size_t i = 0; i < 16; i++) {
+        snprintf(names[i], sizeof(names[i]), "/var/run/some/long/folder/of/namespaces/%zu", i);
+        items[i] = names[i];
+    }
+    assert_int_equal(config_set_strings(a, &a->netns_dirs, items, 16), 0);
+    items[14] = "/new";
+    assert_int_equal(config_set_strings(b, &b->netns_dirs, items, 16), 0);
+    history_add(h, a, b, 0, "Set", "");
+    struct status_change *list = history_list(h, &n);
+    assert_string_equal(list[0].options[0].before, ".../var/run/some/long/folder/of/namespaces/14...");
+    assert_string_equal(list[0].options[0].after, ".../new...");
+    free(list);
+    config_unref(a);
+    config_unref(b);
+    history_free(h);
+}
+
 static void test_long_values_are_cut_between_characters(void **state)
 {
     (void)state;
@@ -117,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_change),
         cmocka_unit_test(test_the_last_hundred),
+        cmocka_unit_test(test_long_values_show_what_differs),
         cmocka_unit_test(test_long_values_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
