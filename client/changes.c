@@ -29,9 +29,9 @@ static void put_part(struct table *t, const char *text, struct excerpt part)
 {
     struct buf b;
     buf_init(&b);
-    buf_str(&b, part.from ? "\u2026" : "");
+    buf_str(&b, part.from ? "..." : "");
     buf_bytes(&b, text + part.from, part.to - part.from);
-    buf_str(&b, text[part.to] ? "\u2026" : "");
+    buf_str(&b, text[part.to] ? "..." : "");
     table_cell(t, b.failed ? "" : b.data, b.failed ? 0 : b.len);
     buf_free(&b);
 }

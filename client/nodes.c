@@ -121,16 +121,20 @@ static int ignore_address(void *context, const char *address, const char *host)
     return 0;
 }
 
-/* A single word that is like a name of client.yaml, but no host: a slip of the pen. */
+/* A single word that is like a name of client.yaml, or like flags of ss, but no host: a slip of the pen. */
 static int check_word(struct resolver *r, const char *text)
 {
     char address[TARGET_MAX];
     struct err unknown;
     bool all;
     const char *like = strpbrk(text, ".:/[") ? NULL : settings_like(r->settings, text);
-    if (!like || target_normalize(text, address, &all, &unknown) != 0 ||
+    const char *flags = r->options->flags_target;
+    bool like_flags = flags && strcmp(text, flags) == 0;
+    if ((!like && !like_flags) || target_normalize(text, address, &all, &unknown) != 0 ||
         target_addresses(address, ignore_address, NULL, &unknown) == 0)
         return 0;
+    if (like_flags)
+        return options_no_flags(text, r->e);
     return err_set(r->e, ERR_USAGE, "target \"%s\": neither a host nor a name of %s; did you mean %s?", text,
                    r->settings->path, like);
 }

@@ -58,6 +58,9 @@ struct scan {
     size_t n_commands;
     const struct command *command;
     bool only_arguments; /* "--" was seen */
+    /* Before the command: the first option whose value is the name of one, and that value. */
+    const struct option_def *taker;
+    const char *taker_arg, *taken;
     struct options *out;
     struct err *e;
 };
@@ -126,8 +129,44 @@ static int unknown_option(struct scan *s, const char *given, const char *name)
     return err_set(s->e, ERR_USAGE, "unknown option %s; see xtcp2client %s%s--help", given, where, gap);
 }
 
+static const struct command *find_command(const struct scan *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_commands; i++)
+        if (strcmp(name, s->commands[i].name) == 0)
+            return &s->commands[i];
+    return NULL;
+}
+
+/* There is no command, since an option has taken what may be one for its value. */
+static int taken_command(struct scan *s)
+{
+    const struct command *c = find_command(s, s->taken);
+    const struct option_def *own = find_letter(c->options, s->taker->letter);
+    const char *arg = s->taker_arg;
+    if (own && arg[1] != '-')
+        return err_set(
+            s->e, ERR_USAGE,
+            "%s in front of a command is --%s and has taken \"%s\" for its %s: write %s %s, where it "
+            "is --%s",
+            arg, s->taker->name, s->taken, s->taker->value, s->taken, arg, own->name);
+    return err_set(s->e, ERR_USAGE, "no command: %s has taken \"%s\" for its %s", arg, s->taken,
+                   s->taker->value);
+}
+
+/* Notes what |d|, written as |arg|, takes from the word behind it. */
+static void note_taken(struct scan *s, const struct option_def *d, const char *arg, const char *value)
+{
+    if (s->command || s->taker || !find_command(s, value))
+        return;
+    s->taker = d;
+    s->taker_arg = arg;
+    s->taken = value;
+}
+
 static int unknown_command(struct scan *s, const char *given)
 {
+    if (s->taker)
+        return taken_command(s);
     const char *best = NULL;
     unsigned distance = guess_limit(given);
     for (size_t i = 0; i < s->n_commands; i++)
@@ -240,7 +279,9 @@ static int take_option(struct scan *s, const struct option_def *d, const char *a
     if (!attached) {
         if (s->at + 1 >= s->argc)
             return err_set(s->e, ERR_USAGE, "--%s needs a value (%s)", d->name, d->value);
+        const char *arg = s->argv[s->at];
         attached = s->argv[++s->at];
+        note_taken(s, d, arg, attached);
     }
     return options_store(d, attached, s->out, s->e);
 }
@@ -269,6 +310,21 @@ static int take_long(struct scan *s, const char *arg, size_t dashes)
     return take_option(s, d, name[len] ? name + len + 1 : NULL);
 }
 
+/* Whether |text| could be what stands behind -t among the flags of ss: -tan, -tlnp, -t4. */
+static bool is_ss_flags(const char *text)
+{
+    return text[strspn(text, "aelmnopistrHOTZ46")] == 0;
+}
+
+int options_no_flags(const char *text, struct err *e)
+{
+    return err_set(
+        e, ERR_USAGE,
+        "-t%s: -t is --target here and takes \"%s\"; if flags of ss are meant: xtcp2client snapshot shows "
+        "TCP sockets of all states, with -n for exact numbers",
+        text, text);
+}
+
 /* -x value, -xvalue, and flags together: -qh. */
 static int take_short(struct scan *s, const char *arg)
 {
@@ -278,6 +334,8 @@ static int take_short(struct scan *s, const char *arg)
             d = find_letter(options_global, *p);
         if (!d)
             return unknown_option(s, arg, arg + 1);
+        if (d->offset == AT(targets) && p == arg + 1 && p[1] && is_ss_flags(p + 1))
+            s->out->flags_target = p + 1;
         if (d->kind != OPTION_FLAG)
             return take_option(s, d, p[1] ? p + 1 : NULL);
         options_store(d, NULL, s->out, s->e);
@@ -292,13 +350,8 @@ static int take_word(struct scan *s, const char *arg)
             s->out->help = true;
             return 0;
         }
-        for (size_t i = 0; i < s->n_commands; i++) {
-            if (strcmp(arg, s->commands[i].name) == 0) {
-                s->command = &s->commands[i];
-                return 0;
-            }
-        }
-        return unknown_command(s, arg);
+        s->command = find_command(s, arg);
+        return s->command ? 0 : unknown_command(s, arg);
     }
     if (!s->command->argument)
         return err_set(s->e, ERR_USAGE, "%s takes no argument, but %s was given", s->command->name, arg);
@@ -340,6 +393,10 @@ int options_parse(int argc, char *const argv[], const struct command *list, size
     }
     if (out->help || out->version)
         return 0;
+    if (!s.command && s.taker)
+        return taken_command(&s);
+    if (!s.command && out->flags_target)
+        return options_no_flags(out->flags_target, e);
     if (s.command && s.command->argument && !out->argument && !(s.command->arguments & ARGUMENTS_OPTIONAL))
         return err_set(e, ERR_USAGE, "%s needs a %s", s.command->name, s.command->argument);
     return 0;

@@ -35,6 +35,7 @@ struct options {
     const char *target;         /* what messages call the daemon of this session: not an option */
     const char *address;        /* where it is, as gRPC takes it; NULL: |target|. Not an option */
     bool several;               /* other daemons are asked as well: messages name this one. Not an option */
+    const char *flags_target;   /* of these, one given as -tan is: perhaps flags of ss. Not an option */
     struct option_list targets; /* as given: addresses, names of nodes and groups, lists of these */
     const char *targets_file;
     bool all_addresses;
@@ -116,6 +117,9 @@ int options_store(const struct option_def *d, const char *value, struct options 
 
 /* Whether |o| has a value for |d|. */
 bool options_given(const struct option_def *d, const struct options *o);
+
+/* Says that the target |text| was given as -tTEXT, as flags of ss are. Returns ERR_USAGE. */
+int options_no_flags(const char *text, struct err *e);
 
 struct command;
 

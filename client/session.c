@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/units.h"
 #include "lib/clock.h"
@@ -102,10 +103,20 @@ static const struct {
      "there is no way to %s (network is unreachable): see the routes of this host", false, false},
     {CODE_UNAVAILABLE, "http1", "%s is a web server, not a gRPC one: --target names another place", false,
      false},
+    {CODE_UNAVAILABLE, "timed out before receiving SETTINGS",
+     "%s takes connections, but does not answer in time: what is there is stopped, overloaded or no xtcp2 "
+     "(--connect-timeout gives it more time)",
+     false, true},
+    {CODE_UNAVAILABLE, "Handshake read failed",
+     "%s takes connections, but does not answer in time to a TLS handshake: what is there is stopped, "
+     "overloaded or no xtcp2 (--connect-timeout gives it more time)",
+     false, true},
     {CODE_UNAVAILABLE, "before receiving SETTINGS",
      "%s takes connections, but does not answer as xtcp2 does: --target names another place", false, true},
     {CODE_UNAVAILABLE, "handshaker shutdown",
-     "%s takes connections, but does not answer as xtcp2 does: --target names another place", false, true},
+     "%s does not answer in time: the host is down, or what is there is stopped, overloaded or no xtcp2 "
+     "(--connect-timeout gives it more time)",
+     false, true},
     {CODE_UNAVAILABLE, "Timeout",
      "%s does not answer: is the host up? (--connect-timeout gives it more time)", true, true},
     {CODE_UNAVAILABLE, "timed out",
@@ -178,11 +189,33 @@ static bool look_into(struct buf *b, const struct options *o)
     return found;
 }
 
+/* Connecting to a path where no socket is fails as it does where nobody listens. Returns whether that is it.
+ */
+static bool tell_path(struct buf *b, const struct options *o)
+{
+    const char *path = session_address(o);
+    struct stat st;
+    if (strncmp(path, "unix:", 5) != 0)
+        return false;
+    path += 5;
+    if (strncmp(path, "//", 2) == 0)
+        path += 2;
+    if (stat(path, &st) != 0 || S_ISSOCK(st.st_mode))
+        return false;
+    buf_printf(b, "%s is %s, no socket: --target names another place", o->target,
+               S_ISDIR(st.st_mode)   ? "a directory"
+               : S_ISREG(st.st_mode) ? "a file"
+                                     : "something else");
+    return true;
+}
+
 void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status)
 {
     size_t i = meaning_of(status);
     if (i == MEANINGS && o->several)
         buf_printf(b, "%s: ", o->target);
+    if (status->code == CODE_UNAVAILABLE && tell_path(b, o))
+        return;
     if (i == MEANINGS || !meanings[i].probe || !look_into(b, o))
         session_explain(b, o->target, method, status);
 }

@@ -22,6 +22,31 @@ static bool is_port(const char *text)
     return ascii_is_digit(text[0]) && !*end && port >= 1 && port <= 65535;
 }
 
+/* A URL: says what of it is the target. */
+static int wrong_url(const char *text, const char *rest, struct err *e)
+{
+    bool tls = strncmp(text, "https:", 6) == 0 || strncmp(text, "grpcs:", 6) == 0;
+    size_t n = strcspn(rest, "/?#");
+    if (n == 0 || memchr(rest, '@', n))
+        return wrong(text, "is a URL; " EXPECTED, e);
+    return err_set(e, ERR_USAGE, "target \"%s\": is a URL: write %.*s%s", text, (int)n, rest,
+                   tls ? " and --tls" : "");
+}
+
+/* What is wrong with |text|, which is no target. */
+static int wrong_target(const char *text, struct err *e)
+{
+    const char *url = strstr(text, "://");
+    if (url && url > text && url == text + strcspn(text, ":"))
+        return wrong_url(text, url + 3, e);
+    if (text[0] == '/' && text[1])
+        return err_set(e, ERR_USAGE, "target \"%s\": is a path: write unix:%s for a socket there", text,
+                       text);
+    if (strcmp(text, "unix:") == 0)
+        return wrong(text, "has no path: expected unix:/path", e);
+    return wrong(text, EXPECTED, e);
+}
+
 /* Targets that gRPC knows by a scheme of their own, and which are passed on. */
 static bool has_scheme(const char *text)
 {
@@ -80,8 +105,8 @@ int target_normalize(const char *text, char out[TARGET_MAX], bool *all, struct e
     const char *close = at[0] == '[' ? strchr(at, ']') : NULL;
     size_t n = close ? (size_t)(close + 1 - at) : strcspn(at, ":");
     bool host = close ? is_ipv6(at + 1, n - 2) : is_name(at, n);
-    if (!host)
-        return wrong(text, EXPECTED, e);
+    if (!host || strstr(at, "://") || strcmp(at, "unix:") == 0)
+        return wrong_target(at, e);
     if (!at[n])
         snprintf(out, TARGET_MAX, "%s:" TARGET_PORT, at);
     else if (at[n] == ':' && is_port(at + n + 1))

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -212,6 +214,39 @@ def test_health(daemon):
 
 
 # ---- Errors ----
+
+def test_a_daemon_that_is_stopped(host, daemon):
+    """It takes connections, by its kernel: told as one that does not answer, not as another program."""
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        for tls in ([], ["--tls"]):
+            text = fails(daemon.target, "--connect-timeout", "300ms", *tls, "status")
+            assert "does not answer in time" in text and "stopped" in text and "--connect-timeout" in text
+        assert f"no answer from {daemon.target} in time" in fails(daemon.target, "--timeout", "300ms", "status")
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    run(daemon.target, "--connect-timeout", "10s", "status")
+
+
+def test_targets_that_are_none(host, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert fails(f"unix:{file}", "status") == \
+        f"xtcp2client: unix:{file} is a file, no socket: --target names another place\n"
+    assert f"unix:{tmp_path} is a directory, no socket" in fails(f"unix:{tmp_path}", "poll")
+    assert f"there is no socket at unix:{file}x" in fails(f"unix:{file}x", "status")
+    stale = host.keep(socket.socket(socket.AF_UNIX))
+    stale.bind(f"{tmp_path}/stale")
+    assert f"nothing listens at unix:{tmp_path}/stale" in fails(f"unix:{tmp_path}/stale", "status")
+    assert "is a URL: write 127.0.0.1:1" in fails("http://127.0.0.1:1/", "status", status=2)
+
+
+def test_flags_of_ss():
+    for command in ([], ["snapshot"]):
+        done = subprocess.run([str(paths.CLIENT), "-tan", *command], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=bound(30))
+        assert done.returncode == 2 and done.stderr.startswith("xtcp2client: -tan: -t is --target here"), done
+
 
 def test_nobody_there(host):
     target = f"unix:{host.folder()}/nobody"

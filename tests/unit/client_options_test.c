@@ -306,20 +306,41 @@ static void test_examples(void **state)
     }
 }
 
+/* An option that swallows the command, and flags of another program. */
+static void test_no_command(void **state)
+{
+    (void)state;
+    bad("-H snapshot",
+        "-H in front of a command is --header and has taken \"snapshot\" for its HEADER: write "
+        "snapshot -H, where it is --no-header");
+    bad("-q -H snapshot state established", "-H in front of a command is --header and has taken \"snapshot\" "
+                                            "for its HEADER: write snapshot -H, where "
+                                            "it is --no-header");
+    bad("-H get", "no command: -H has taken \"get\" for its HEADER");
+    bad("--target status", "no command: --target has taken \"status\" for its TARGET");
+    bad("-t poll -o json", "no command: -t has taken \"poll\" for its TARGET");
+    good("-H stream -t poll poll", "poll");
+    good("-H stream --help", NULL);
+    static const char text[] =
+        "-tan: -t is --target here and takes \"an\"; if flags of ss are meant: xtcp2client "
+        "snapshot shows TCP sockets of all states, with -n for exact numbers";
+    bad("-tan", text);
+    struct options o = good("-tan snapshot", "snapshot");
+    assert_string_equal(o.flags_target, "an");
+    assert_string_equal(o.targets.items[0], "an");
+    assert_null(good("-tnode7 snapshot", "snapshot").flags_target);
+    assert_null(good("-t an snapshot", "snapshot").flags_target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_two_timeouts),
-        cmocka_unit_test(test_connection),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_help_texts),
-        cmocka_unit_test(test_help_letters),
-        cmocka_unit_test(test_help_of_no_header),
+        cmocka_unit_test(test_no_command),   cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_two_timeouts),
+        cmocka_unit_test(test_connection),   cmocka_unit_test(test_help),
+        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_values),
+        cmocka_unit_test(test_formats),      cmocka_unit_test(test_help_texts),
+        cmocka_unit_test(test_help_letters), cmocka_unit_test(test_help_of_no_header),
         cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,9 +38,17 @@ static void test_explain(void **state)
     check(14, "Socket closed",
           "no connection to 127.0.0.1:8889; if something else than xtcp2 listens there, --target "
           "names another place (Socket closed)");
+    check(14, "tcp handshaker shutdown",
+          "127.0.0.1:8889 does not answer in time: the host is down, or what is there is stopped, overloaded "
+          "or no "
+          "xtcp2 (--connect-timeout gives it more time)");
     check(
-        14, "tcp handshaker shutdown",
+        14, "closed before receiving SETTINGS frame",
         "127.0.0.1:8889 takes connections, but does not answer as xtcp2 does: --target names another place");
+    check(14, "ipv4:1: connection attempt timed out before receiving SETTINGS frame",
+          "127.0.0.1:8889 takes connections, but does not answer in time: what is there is stopped, "
+          "overloaded or "
+          "no xtcp2 (--connect-timeout gives it more time)");
     check(14, "DNS resolution failed",
           "cannot find the address of 127.0.0.1:8889: is the name right? (DNS resolution failed)");
     check(14, "Trying to connect an http1.x server",

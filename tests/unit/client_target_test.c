@@ -57,6 +57,34 @@ static void test_normalize(void **state)
     }
 }
 
+/* What is meant is told where it can be guessed. */
+static void test_what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *text;
+    } cases[] = {
+        {"http://host:1", "target \"http://host:1\": is a URL: write host:1"},
+        {"https://host:1/x?y", "target \"https://host:1/x?y\": is a URL: write host:1 and --tls"},
+        {"grpc://host/", "target \"grpc://host/\": is a URL: write host"},
+        {"http://[::1]:1/", "target \"http://[::1]:1/\": is a URL: write [::1]:1"},
+        {"http://", "target \"http://\": is a URL; expected HOST, HOST:PORT, [IPV6]:PORT or unix:/path"},
+        {"http://me@host",
+         "target \"http://me@host\": is a URL; expected HOST, HOST:PORT, [IPV6]:PORT or unix:/path"},
+        {"/run/x.sock", "target \"/run/x.sock\": is a path: write unix:/run/x.sock for a socket there"},
+        {"unix:", "target \"unix:\": has no path: expected unix:/path"},
+        {"host:80x", "target \"host:80x\": its port must be 1 to 65535"},
+        {"a/b", "target \"a/b\": expected HOST, HOST:PORT, [IPV6]:PORT or unix:/path"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[TARGET_MAX];
+        bool all;
+        struct err e = {0};
+        assert_int_equal(target_normalize(cases[i].given, out, &all, &e), ERR_USAGE);
+        assert_string_equal(e.text, cases[i].text);
+    }
+}
+
 static void test_long(void **state)
 {
     (void)state;
@@ -110,10 +138,8 @@ static void test_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_normalize), cmocka_unit_test(test_what_is_wrong), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
