@@ -127,7 +127,7 @@ static bool may_pass(int error)
 
 /* Pass 1, a name of a known namespace: does it still stand for the same? If not, it leaves its object.
  * Returns false when |n| is no more. */
-static bool check_known(struct watcher *w, struct ns_name *n, const struct sight *sight)
+static bool check_known(struct watcher *w, struct ns_name *n, struct sight *sight)
 {
     struct ns_object *o = n->object;
     if (sight->look == LOOK_NSFS) {
@@ -138,8 +138,9 @@ static bool check_known(struct watcher *w, struct ns_name *n, const struct sight
             registry_resolve(&w->registry, n, &id, false); /* heals what could not be entered before */
             return true;
         }
+        *sight = look_at(w, n->path); /* it may have been unmounted since */
     }
-    bool left_over = sight->look == LOOK_PLAIN && !n->created;
+    bool left_over = sight->look != LOOK_NSFS && !n->created;
     if (!registry_name_reset(&w->registry, n))
         return false;
     n->quiet = left_over;
