@@ -75,6 +75,18 @@ void loop_deliver(void *arg, enum nswatch_event event, const struct nswatch_ns *
     nw->callback(nw->arg, event, ns);
 }
 
+/* --- directories -------------------------------------------------------------------------------- */
+
+/* Places watches and lists directories where that is due. */
+static void work_directories(struct nswatch *nw)
+{
+    int64_t now_ns = clock_mono_ns();
+    dirwatch_refresh(&nw->w, now_ns);
+    if (nw->w.looked_by_time)
+        nw->due.compare_ns = clock_earlier(nw->due.compare_ns, now_ns);
+    nw->w.looked_by_time = false;
+}
+
 /* --- options ----------------------------------------------------------------------------------- */
 
 static struct watch_dir *find_dir(struct nswatch *nw, const char *path)
@@ -106,7 +118,7 @@ static void apply_dirs(struct nswatch *nw, const struct settings *s)
         else if (!dirwatch_add(&nw->w, s->dirs[i], (unsigned)i))
             log_error("nswatch", "no memory to watch %s", s->dirs[i]);
     }
-    dirwatch_refresh(&nw->w, clock_mono_ns());
+    work_directories(nw);
     reconcile_run(&nw->w,
                   clock_mono_ns()); /* a namespace that has a name in a new directory never is without one */
     list_each(at, &nw->w.watches)
@@ -261,7 +273,7 @@ static void turn(struct nswatch *nw)
     bool verify = now >= nw->due.verify_ns, full = verify || now >= nw->due.relist_ns;
     if (full)
         work_relist(nw, now, verify);
-    dirwatch_refresh(&nw->w, now);
+    work_directories(nw);
     work_compare(nw);
     reconcile_touch_waiting(&nw->w, now, nw->mounts_changed);
     nw->mounts_changed = false;
@@ -297,7 +309,7 @@ static void wait_and_dispatch(struct nswatch *nw)
     int n = epoll_wait(nw->epoll_fd, events, SOURCES, -1);
     int64_t now = clock_mono_ns();
     for (int i = 0; i < n; i++)
-        handlers[events[i].data.u32](nw, now);
+        handlers[events[i].data.u64](nw, now);
 }
 
 /* A scan that was under way when it was asked for may have missed something; the one that the request made

@@ -42,7 +42,8 @@ struct nswatch {
     void *arg;
     char *proc_root, *mountinfo_path;
 
-    int fds[SOURCES]; /* -1: not there; that of FROM_NSID is closed with |nsid| */
+    int fds[SOURCES]; /* -1: not there; that of FROM_NSID is closed with |nsid|, that of FROM_INOTIFY is in
+                         |w| */
     int epoll_fd;
     struct nl_sock *nsid;
     struct schedule due;

@@ -20,17 +20,18 @@
  *
  * What wakes the loop:
  *
- *     inotify        a name has come or gone, a directory has moved          -> look at that name, place the
- * watch anew mountinfo      some mount has changed: the file has become a namespace -> look at the names that
- * wait; soon at all rtnetlink      a namespace id was given or taken                       -> scan /proc in
- * 50 ms; check processes now timer          back-off of waiting names, scan of /proc, full relist   -> what
- * is due eventfd        stop, rescan, other options                             -> that
+ *     inotify        a name has come or gone, the way to a directory changed -> look at that name, place the
+ * watches anew mountinfo      some mount has changed: the file has become a namespace -> look at the names
+ * that wait; soon at all rtnetlink      a namespace id was given or taken                       -> scan /proc
+ * in 50 ms; check processes now timer          back-off of waiting names, scan of /proc, full relist   ->
+ * what is due eventfd        stop, rescan, other options                             -> that
  *
  * Each turn of the loop ends with one reconcile_run, which alone decides what has become of a name
  * (reconcile.c). */
 #include "nswatch/loop.h"
 
 #include "lib/log.h"
+#include "lib/path_watch.h"
 #include "nswatch/nsid.h"
 
 #include <errno.h>
@@ -39,7 +40,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -48,7 +48,7 @@
 /* Waits for |fd| from now on; an |fd| below 0 is the error of the call that should have made it. */
 static int watch_source(struct nswatch *nw, enum source source, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.u32 = source};
+    struct epoll_event event = {.events = events, .data.u64 = source};
     if (fd < 0)
         return -errno;
     nw->fds[source] = fd;
@@ -80,15 +80,14 @@ static int open_sources(struct nswatch *nw)
     nw->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (nw->epoll_fd < 0)
         return -errno;
+    nw->w.epoll_fd = nw->epoll_fd;
+    nw->w.epoll_data = FROM_INOTIFY;
     int rc = watch_source(nw, FROM_WAKE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EPOLLIN);
     if (!rc)
         rc = watch_source(nw, FROM_TIMER, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
                           EPOLLIN);
-    if (!rc)
-        rc = watch_source(nw, FROM_INOTIFY, inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EPOLLIN);
     if (rc)
         return rc;
-    nw->w.inotify_fd = nw->fds[FROM_INOTIFY];
     open_helpers(nw);
     return 0;
 }
@@ -98,8 +97,8 @@ static int prepare(struct nswatch *nw, const struct nswatch_options *options)
 {
     nw->proc_root = strdup(options->proc_root ? options->proc_root : "/proc");
     nw->mountinfo_path = strdup(options->mountinfo_path ? options->mountinfo_path : "/proc/self/mountinfo");
-    nw->w.inotify_buffer = malloc(INOTIFY_BUFFER);
-    if (!nw->proc_root || !nw->mountinfo_path || !nw->w.inotify_buffer)
+    nw->w.paths = path_watch_new();
+    if (!nw->proc_root || !nw->mountinfo_path || !nw->w.paths)
         return -ENOMEM;
     nw->w.proc_root = nw->proc_root;
     nw->w.mountinfo_path = nw->mountinfo_path;
@@ -191,7 +190,7 @@ void nswatch_free(struct nswatch *nw)
         close(nw->epoll_fd);
     free(nw->box.settings);
     pthread_mutex_destroy(&nw->box.lock);
-    free(nw->w.inotify_buffer);
+    path_watch_free(nw->w.paths);
     free(nw->proc_root);
     free(nw->mountinfo_path);
     free(nw);

@@ -9,28 +9,26 @@
 
 #include <sys/stat.h>
 
-/* One configured directory and the inotify watch that stands for it: on itself, or, while it does not exist,
- * on its nearest ancestor that does. Several directories may share one watch. */
+/* One configured directory and the watches on the way to it. */
 struct watch_dir {
     struct list in_watches;
     struct ns_dir *dir;
-    int wd;         /* -1: none, look again at retry_ns */
-    bool on_parent; /* the watch is on an ancestor */
-    bool stale;     /* something has happened to the directory itself: place the watch anew */
-    bool relist;    /* read the directory and look at each name */
-    dev_t dev;      /* the directory that is watched */
-    ino_t ino;
-    int64_t retry_ns; /* 0: no need */
+    struct watched_path *path;
+    int folder;       /* path_watch_folder when it was placed last; 0: never */
+    bool stale;       /* something has happened on the way: place the watches anew */
+    bool relist;      /* read the directory and look at each name */
+    int told;         /* why it cannot be watched, as it was logged last; 0: it can */
+    int64_t retry_ns; /* when it is looked at by time; 0: no need */
 };
-
-#define INOTIFY_BUFFER 65536 /* 1300 events with names as long as those of containers */
 
 struct watcher {
     struct registry registry;
     struct prober prober;
-    struct list watches; /* watch_dir.in_watches */
-    int inotify_fd;
-    char *inotify_buffer; /* INOTIFY_BUFFER bytes */
+    struct list watches;      /* watch_dir.in_watches */
+    struct path_watch *paths; /* its instance of inotify is taken when there is a directory */
+    int epoll_fd;
+    uint64_t epoll_data; /* what it is registered with there */
+    bool looked_by_time; /* names may have gone without a word: compare them */
     const char *proc_root, *mountinfo_path;
     bool proc_enabled;
     struct proc_walk walk;          /* of the scan at work */
@@ -55,13 +53,14 @@ struct watch_dir *dirwatch_add(struct watcher *w, const char *path, unsigned ord
 void dirwatch_remove(struct watcher *w, struct watch_dir *d);
 /* Reads what inotify has to say and touches the names it speaks of. */
 void dirwatch_read(struct watcher *w);
-/* Whether each path still leads to the directory that is watched; what does not becomes stale. */
+/* The mounts have changed: each path may lead elsewhere now. */
 void dirwatch_compare(struct watcher *w);
 /* Asks for all directories to be read again and each name to be looked at, with a visit inside. */
 void dirwatch_relist_all(struct watcher *w);
 /* Touches the names in the directories that are not known: those that no event has told of. */
 void dirwatch_find_missed(struct watcher *w);
-/* Places the watches that are stale, then lists the directories that ask for it. */
+/* Places the watches that are stale, then lists the directories that ask for it and those whose time has
+ * come. */
 void dirwatch_refresh(struct watcher *w, int64_t now_ns);
 /* When dirwatch_refresh wants to be called at the latest; INT64_MAX: no need. */
 int64_t dirwatch_deadline(const struct watcher *w);

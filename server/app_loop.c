@@ -133,6 +133,7 @@ static void on_signal(struct app *app)
         if (info.ssi_signo == SIGHUP) {
             read_again(app, true, true);
             restore_sockets(app);
+            nswatch_rescan(app->nswatch);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
             app->stop = true;

@@ -1,13 +1,19 @@
 /* Files whose changes are noticed: whether they are written in place, replaced by a rename, deleted and made
- * again, or links on the way to them come to point elsewhere, as Kubernetes does it with what it mounts.
- * Changes are told when the files have been left alone for a moment. One thread at a time. */
+ * again, or links and folders on the way to them change, as Kubernetes does it with what it mounts.
+ * Changes are told when the files have been left alone for a moment. Where the kernel has no means left to
+ * tell of them (lib/path_watch.h), the files are looked at by time. One thread at a time. */
 #ifndef XTCP_SERVER_FILE_WATCH_H
 #define XTCP_SERVER_FILE_WATCH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/clock.h"
+
 #define FILE_WATCH_MAX 40
+
+/* How often files are looked at by time. */
+#define FILE_WATCH_INTERVAL_NS (2 * NS_PER_S)
 
 struct file_watch;
 
@@ -15,8 +21,8 @@ struct file_watch;
 int file_watch_new(struct file_watch **out);
 
 /* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. What a path is now counts
- * as known, unless it was watched at the same place before. Returns 0, or -errno when some changes will not
- * be noticed. */
+ * as known, unless it was watched at the same place before. Returns 0, or a code for path_watch_reason when
+ * changes will be noticed by time. Without any path, nothing of the kernel's is taken up. */
 int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
 
 /* For epoll: readable when file_watch_read has something to do. Stays the watch's. */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "lib/log.h"
+#include "lib/path_watch.h"
 #include "server/file_watch.h"
 
 enum {
@@ -24,7 +25,7 @@ struct refresh {
     struct file_watch *watch;
     char *config_file;
     uint64_t generation; /* of the configuration that is followed; 0: none yet */
-    bool incomplete;     /* some changes are not noticed, and that has been said */
+    bool late;           /* changes are noticed by time, and that has been said */
 };
 
 int refresh_new(const char *config_file, int epoll, struct refresh **out, struct err *e)
@@ -81,9 +82,11 @@ void refresh_follow(struct refresh *r, const struct config *c)
     size_t n = add_sockets(&c->grpc_listen, paths, listen, SOCKETS);
     n = add_sockets(&c->grpc_health_listen, paths, listen, n);
     int rc = file_watch_set(r->watch, paths, c->config_watch == CONFIG_WATCH_ON ? n : 0);
-    if (rc && !r->incomplete)
-        log_warn("config", "some changes of files will not be noticed before SIGHUP: %s", err_name(rc));
-    r->incomplete = rc != 0;
+    if (rc && !r->late)
+        log_warn("config",
+                 "cannot watch the files of the configuration: %s: looking at them every %d seconds",
+                 path_watch_reason(rc), (int)(FILE_WATCH_INTERVAL_NS / NS_PER_S));
+    r->late = rc != 0;
 }
 
 struct refresh_due refresh_read(struct refresh *r)

@@ -10,13 +10,14 @@ from google.protobuf import json_format
 
 from harness import netns, paths
 from harness.daemon import LOG_LINE
+from harness.refuse import refused
 from harness.rpc import record_pb
 from harness.waiting import bound
 
 
-def once(*options):
+def once(*options, wrapper=()):
     """Standard output of a run that must succeed; standard error carries log lines only."""
-    done = subprocess.run([paths.DAEMON, "--once", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([*wrapper, paths.DAEMON, "--once", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=bound(15))
     log = done.stderr.decode()
     assert done.returncode == 0, log
@@ -115,3 +116,9 @@ def test_no_listener_is_opened(host, known):
     """It goes beside a running daemon, on the same address."""
     d = host.daemon("--poll-frequency", "1h")
     assert once("--grpc-listen", d.target, *known[0])
+
+
+def test_no_inotify_instance(known):
+    options, spaces = known
+    rows = [json.loads(line) for line in once(*options, wrapper=refused("EMFILE", "inotify_init1")).splitlines()]
+    assert spaces[0].cookie in {r["netns_cookie"] for r in rows}

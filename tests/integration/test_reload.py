@@ -7,6 +7,7 @@ import pytest
 
 from harness.caller import as_user, ask
 from harness.certs import NAME, Authority
+from harness.refuse import refused
 from harness.waiting import until
 from test_access import CONTROL, SOMEBODY
 from test_listeners import certificate, local, shown
@@ -107,6 +108,43 @@ def test_it_can_be_switched_off_and_on(host, place):
     write(place.path, "label: third\n")
     label(c, "third")
     until(lambda: c.get().options.process.config_watch == "off", 2, "the sources count")
+
+
+@pytest.mark.parametrize("error, call, sysctl", [
+    ("EMFILE", "inotify_init1", "fs.inotify.max_user_instances"),
+    ("ENOSPC", "inotify_add_watch", "fs.inotify.max_user_watches"),
+])
+def test_without_inotify(host, place, error, call, sysctl):
+    """Everything works, later: files and folders are looked at by time."""
+    d = host.daemon("--config", place.path, wrapper=refused(error, call))
+    d.allow(f"cannot watch .*: the sysctl {sysctl} is reached: looking at")
+    c = host.connect(d)
+    write(place.path, "label: second\n")
+    ns = host.anonymous()
+    host.names_of(d).add("blue", ns.path)
+    until(lambda: "blue" in {name for n in c.list_namespaces() for name in n.names}, 5, "the namespace is found")
+    label(c, "second")
+    assert d.log().count(sysctl) == 2, d.log()  # files, folders
+
+
+def test_config_watch_off_takes_no_inotify(host, place):
+    def instances(*options):
+        d = host.daemon("--config", place.path, *options)
+        return [to for to in d.fds().values() if "inotify" in to]
+    assert len(instances()) == 2  # for files, for folders of namespaces
+    assert len(instances("--config-watch", "off")) == 1
+
+
+def test_sighup_looks_at_namespaces_again(host):
+    d = host.daemon("--proc-scan-interval", "1h")
+    c = host.connect(d)
+    ns = host.anonymous()  # which no event tells of
+
+    def known():
+        return ns.inode in {n.inode for n in c.list_namespaces()}
+    assert not known()
+    d.send_signal(signal.SIGHUP)
+    until(known, 5, "it is found")
 
 
 def test_listeners_by_a_changed_file(host, place):

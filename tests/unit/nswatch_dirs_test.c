@@ -5,6 +5,7 @@
 #include "lib/netns.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -90,6 +91,79 @@ static void directory_mounted_over_and_unmounted(void **state)
     record_expect(&r, NSWATCH_READY, "below");
     world_add(WORLD_DIR "/again");
     record_expect(&r, NSWATCH_READY, "again");
+    record_stop(&r);
+}
+
+/* Two places with a namespace each, made and mounted before anything is watched: no mount tells of what
+ * follows. */
+static void two_places(void)
+{
+    assert_true(world_shell("mkdir -p " WORLD_ROOT "/one/netns " WORLD_ROOT "/two/netns"));
+    world_add(WORLD_ROOT "/one/netns/blue");
+    world_add(WORLD_ROOT "/two/netns/green");
+}
+
+/* As releases are switched: `ln -s two tmp; mv -T tmp current`. */
+static void link_on_the_way_swapped(void **state)
+{
+    (void)state;
+    const char *dirs[] = {WORLD_ROOT "/current/netns"};
+    static struct record r;
+    two_places();
+    assert_int_equal(symlink("one", WORLD_ROOT "/current"), 0);
+    record_start(&r, dirs, 1, 0);
+    record_rewind(&r);
+    record_expect(&r, NSWATCH_READY, "blue");
+    for (int i = 0; i < 5; i++) {
+        const char *to[] = {"two", WORLD_ROOT "/one"};
+        const char *names[] = {"green", "blue"};
+        assert_int_equal(symlink(to[i % 2], WORLD_ROOT "/tmp"), 0);
+        assert_int_equal(rename(WORLD_ROOT "/tmp", WORLD_ROOT "/current"), 0);
+        record_expect(&r, NSWATCH_REMOVED, names[(i + 1) % 2]);
+        record_expect(&r, NSWATCH_READY, names[i % 2]);
+    }
+    world_delete(WORLD_ROOT "/two/netns/green");
+    record_expect(&r, NSWATCH_REMOVED, "green");
+    assert_int_equal(unlink(WORLD_ROOT "/current"), 0);
+    assert_int_equal(symlink("one/../one", WORLD_ROOT "/current"), 0);
+    record_expect(&r, NSWATCH_READY, "blue");
+    record_stop(&r);
+}
+
+static void parent_renamed(void **state)
+{
+    (void)state;
+    const char *dirs[] = {WORLD_ROOT "/./one/netns"};
+    static struct record r;
+    two_places();
+    record_start(&r, dirs, 1, 0);
+    record_rewind(&r);
+    record_expect(&r, NSWATCH_READY, "blue");
+    assert_int_equal(rename(WORLD_ROOT "/one", WORLD_ROOT "/gone"), 0);
+    record_expect(&r, NSWATCH_REMOVED, "blue");
+    assert_int_equal(rename(WORLD_ROOT "/two", WORLD_ROOT "/one"), 0);
+    record_expect(&r, NSWATCH_READY, "green");
+    /* Both at once. */
+    assert_int_equal(renameat2(AT_FDCWD, WORLD_ROOT "/one", AT_FDCWD, WORLD_ROOT "/gone", RENAME_EXCHANGE),
+                     0);
+    record_expect(&r, NSWATCH_REMOVED, "green");
+    record_expect(&r, NSWATCH_READY, "blue");
+    record_stop(&r);
+}
+
+/* A part of the way is mounted over before the directory is there. */
+static void missing_directory_on_another_mount(void **state)
+{
+    (void)state;
+    const char *dirs[] = {DEEP};
+    static struct record r;
+    assert_int_equal(mkdir(WORLD_ROOT "/a", 0755), 0);
+    record_start(&r, dirs, 1, 0);
+    assert_int_equal(mount("tmpfs", WORLD_ROOT "/a", "tmpfs", 0, NULL), 0);
+    usleep(50000); /* let it notice: what follows is told by no mount */
+    assert_true(world_shell("mkdir -p " DEEP));
+    world_file(DEEP "/blue");
+    record_expect(&r, NSWATCH_ADDED, "blue");
     record_stop(&r);
 }
 
@@ -288,6 +362,9 @@ static int all_tests(void)
         cmocka_unit_test_teardown(directory_removed_and_made_again, world_clean),
         cmocka_unit_test_teardown(directory_renamed, world_clean),
         cmocka_unit_test_teardown(directory_mounted_over_and_unmounted, world_clean),
+        cmocka_unit_test_teardown(link_on_the_way_swapped, world_clean),
+        cmocka_unit_test_teardown(parent_renamed, world_clean),
+        cmocka_unit_test_teardown(missing_directory_on_another_mount, world_clean),
         cmocka_unit_test_teardown(directory_mounted_on_itself, world_clean),
         cmocka_unit_test_teardown(the_same_directory_twice, world_clean),
         cmocka_unit_test_teardown(directory_and_its_missing_child, world_clean),

@@ -1,6 +1,8 @@
 /* Much of everything, and little: overflow, garbage by the thousand, no capability, no watches left. */
 #include "nswatch_world.h"
 
+#include "refuse.h"
+
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/netns.h"
@@ -222,6 +224,84 @@ static void without_capabilities_the_own_namespace_is_seen(void **state)
     in_a_child(without_capabilities);
 }
 
+/* What is noticed by time alone; |says| is what the log says, once. */
+static void without_inotify(int call, int error, const char *says)
+{
+    static char text[65536];
+    FILE *log = tmpfile();
+    CHECK(log);
+    log_set(LOG_WARN, LOG_TEXT);
+    log_set_fd(fileno(log));
+    CHECK(refuse_call(call, error) == 0);
+    record_start_dir(&poor, 0);
+    record_rewind(&poor);
+    record_expect(&poor, NSWATCH_READY, "blue");
+    world_add(WORLD_DIR "/green");
+    record_expect(&poor, NSWATCH_READY, "green");
+    world_delete(WORLD_DIR "/blue");
+    record_expect(&poor, NSWATCH_REMOVED, "blue");
+    /* A file that never becomes a namespace, and goes without a mount that would tell. */
+    world_file(WORLD_DIR "/red");
+    record_expect(&poor, NSWATCH_ADDED, "red");
+    unlink(WORLD_DIR "/red");
+    record_expect(&poor, NSWATCH_REMOVED, "red");
+    nswatch_rescan(poor.nw);
+    record_stop(&poor);
+    log_set_fd(2);
+    ssize_t n = pread(fileno(log), text, sizeof(text) - 1, 0);
+    CHECK(n > 0);
+    char *found = strstr(text, says);
+    CHECK(found && !strstr(found + 1, says));
+    fclose(log);
+}
+
+static void without_an_instance(void)
+{
+    without_inotify(SYS_inotify_init1, EMFILE, "the sysctl fs.inotify.max_user_instances is reached");
+}
+
+static void without_a_watch(void)
+{
+    without_inotify(SYS_inotify_add_watch, ENOSPC, "the sysctl fs.inotify.max_user_watches is reached");
+}
+
+static void without_inotify_directories_are_read(void **state)
+{
+    (void)state;
+    world_add(WORLD_DIR "/blue");
+    in_a_child(without_an_instance);
+    world_clean(NULL);
+    world_add(WORLD_DIR "/blue");
+    in_a_child(without_a_watch);
+}
+
+static int instances(void)
+{
+    char path[64], to[64];
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, to, sizeof(to) - 1);
+        to[len < 0 ? 0 : len] = '\0';
+        n += strcmp(to, "anon_inode:inotify") == 0;
+    }
+    return n;
+}
+
+static void without_directories_no_instance_is_taken(void **state)
+{
+    (void)state;
+    static struct record r;
+    int before = instances();
+    record_start(&r, NULL, 0, 0);
+    assert_int_equal(instances(), before);
+    record_stop(&r);
+    record_start_dir(&r, 0);
+    assert_int_equal(instances(), before + 1);
+    record_stop(&r);
+    assert_int_equal(instances(), before);
+}
+
 static void stopping_is_prompt(void **state)
 {
     (void)state;
@@ -288,6 +368,8 @@ static int all_tests(void)
         cmocka_unit_test_teardown(overflow_leads_to_a_relist, world_clean),
         cmocka_unit_test_teardown(ten_thousand_garbage_files_cost_little, world_clean),
         cmocka_unit_test_teardown(without_capabilities_the_own_namespace_is_seen, world_clean),
+        cmocka_unit_test_teardown(without_inotify_directories_are_read, world_clean),
+        cmocka_unit_test_teardown(without_directories_no_instance_is_taken, world_clean),
         cmocka_unit_test_teardown(stopping_is_prompt, world_clean),
         cmocka_unit_test_teardown(called_from_many_threads, world_clean),
     };

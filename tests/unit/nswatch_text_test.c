@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/err.h"
-#include "nswatch/inotify_parse.h"
+#include "lib/inotify_parse.h"
 #include "nswatch/mountinfo.h"
 #include "nswatch/nswatch.h"
 #include "nswatch/procscan.h"

@@ -12,9 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/path_watch.h"
+#include "refuse.h"
 #include "server/file_watch.h"
 
 struct fixture {
@@ -66,14 +70,19 @@ static void watch(struct fixture *f, const char *a, const char *b)
 }
 
 /* What has changed; 0 when nothing has for long enough. */
-static unsigned changes(struct fixture *f)
+static unsigned changes_within(struct fixture *f, int quiet_ms)
 {
     unsigned changed = 0;
     int64_t until = clock_mono_ns() + 5 * NS_PER_S;
     struct pollfd fd = {.fd = file_watch_fd(f->watch), .events = POLLIN};
-    while (!changed && clock_mono_ns() < until && poll(&fd, 1, 600) == 1)
+    while (!changed && clock_mono_ns() < until && poll(&fd, 1, quiet_ms) == 1)
         changed = file_watch_read(f->watch);
     return changed;
+}
+
+static unsigned changes(struct fixture *f)
+{
+    return changes_within(f, 600);
 }
 
 static void test_a_plain_file(void **state)
@@ -160,6 +169,107 @@ static void test_directories(void **state)
     assert_int_equal(changes(f), 1);
 }
 
+/* A folder on the way is renamed, and another one takes its place. */
+static void test_a_folder_that_is_renamed(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(mkdir("x", 0755), 0);
+    assert_int_equal(mkdir("x/y", 0755), 0);
+    assert_int_equal(mkdir("other", 0755), 0);
+    assert_int_equal(mkdir("other/y", 0755), 0);
+    put("x/y/a", "one");
+    put("other/y/a", "two");
+    watch(f, "x/y/a", "");
+    assert_int_equal(rename("x", "gone"), 0);
+    assert_int_equal(changes(f), 1);
+    assert_int_equal(rename("other", "x"), 0);
+    assert_int_equal(changes(f), 1);
+    put("gone/y/a", "old one");
+    assert_int_equal(changes(f), 0);
+    put("x/y/a", "in place");
+    assert_int_equal(changes(f), 1);
+}
+
+static int instances(void)
+{
+    char path[64], to[64];
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, to, sizeof(to) - 1);
+        to[len < 0 ? 0 : len] = '\0';
+        n += strcmp(to, "anon_inode:inotify") == 0;
+    }
+    return n;
+}
+
+static void test_nothing_is_taken_for_no_file(void **state)
+{
+    struct fixture *f = *state;
+    int before = instances();
+    put("a", "one");
+    watch(f, "", "");
+    assert_int_equal(instances(), before);
+    watch(f, "a", "");
+    assert_int_equal(instances(), before + 1);
+    watch(f, "", "");
+    assert_int_equal(instances(), before);
+    watch(f, "a", "");
+    put("a", "two");
+    assert_int_equal(changes(f), 1);
+}
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                  \
+            _exit(1);                                                                                        \
+        }                                                                                                    \
+    } while (0)
+
+/* In a child: the kernel has nothing left that tells of changes. */
+static void look_by_time(struct fixture *f, int call, int error, const char *sysctl)
+{
+    const char *const paths[] = {"a", "link"};
+    CHECK(refuse_call(call, error) == 0);
+    int rc = file_watch_set(f->watch, paths, 2);
+    CHECK(rc == -error && strstr(path_watch_reason(rc), sysctl));
+    put("a", "two");
+    CHECK(changes_within(f, 5000) == 1);
+    CHECK(symlink("c", "tmp") == 0 && rename("tmp", "link") == 0);
+    CHECK(changes_within(f, 5000) == 2);
+    CHECK(file_watch_set(f->watch, NULL, 0) == 0);
+    put("a", "three");
+    CHECK(changes_within(f, 2300) == 0);
+    _exit(0);
+}
+
+static void in_a_child(struct fixture *f, int call, int error, const char *sysctl)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        look_by_time(f, call, error, sysctl);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_by_time(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        put("a", "one");
+        put("b", "b");
+        put("c", "c");
+        (void)unlink("link");
+        assert_int_equal(symlink("b", "link"), 0);
+        if (i == 0)
+            in_a_child(f, SYS_inotify_init1, EMFILE, "fs.inotify.max_user_instances");
+        else
+            in_a_child(f, SYS_inotify_add_watch, ENOSPC, "fs.inotify.max_user_watches");
+    }
+}
+
 static void test_links_without_end(void **state)
 {
     struct fixture *f = *state;
@@ -192,8 +302,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_plain_file), TEST(test_two_files),         TEST(test_links_that_are_swapped),
-        TEST(test_directories),  TEST(test_links_without_end), TEST(test_no_rest),
+        TEST(test_a_plain_file),
+        TEST(test_two_files),
+        TEST(test_links_that_are_swapped),
+        TEST(test_directories),
+        TEST(test_links_without_end),
+        TEST(test_no_rest),
+        TEST(test_a_folder_that_is_renamed),
+        TEST(test_nothing_is_taken_for_no_file),
+        TEST(test_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "nswatch/inotify_parse.h"
+#include "lib/inotify_parse.h"
 
 #include "lib/err.h"
 

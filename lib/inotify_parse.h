@@ -1,7 +1,7 @@
 /* The buffer that read(2) of an inotify descriptor fills (struct inotify_event of <sys/inotify.h>): bytes in,
  * events out. */
-#ifndef XTCP_NSWATCH_INOTIFY_PARSE_H
-#define XTCP_NSWATCH_INOTIFY_PARSE_H
+#ifndef XTCP_LIB_INOTIFY_PARSE_H
+#define XTCP_LIB_INOTIFY_PARSE_H
 
 #include "lib/cursor.h"
 
