@@ -99,27 +99,30 @@ int query_request(const struct query *q, bool plain, struct buf *request)
     return stream_request_encode(&r, request);
 }
 
-/* Whether the namespace of |r| has the number |text|. */
-static bool is_inode(const char *text, const record_message *r)
+/* Whether |text| is the number |inode|. */
+static bool is_inode(const char *text, uint64_t inode)
 {
     char *end;
     if (*text < '0' || *text > '9')
         return false;
     unsigned long long n = strtoull(text, &end, 10);
-    return !*end && n == r->netns_inode;
+    return !*end && n == inode;
 }
 
-static bool netns_wanted(const struct option_list *list, const record_message *r)
+bool query_wants_netns(const struct query *q, const char *name, uint64_t inode)
 {
+    const struct option_list *list = &q->options->netns;
     for (size_t i = 0; i < list->n; i++)
-        if (glob_match(list->items[i], r->netns ? r->netns : "") || is_inode(list->items[i], r))
+        if (strcmp(list->items[i], name) == 0 || glob_match(list->items[i], name) ||
+            is_inode(list->items[i], inode))
             return true;
     return list->n == 0;
 }
 
 bool query_match(const struct query *q, const record_message *r)
 {
-    return netns_wanted(&q->options->netns, r) && (!q->filter || filter_match_record(q->filter, r));
+    return query_wants_netns(q, r->netns ? r->netns : "", r->netns_inode) &&
+           (!q->filter || filter_match_record(q->filter, r));
 }
 
 const char *query_filter(const struct query *q)

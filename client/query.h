@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/options.h"
 #include "client/view.h"
@@ -31,6 +32,9 @@ int query_request(const struct query *q, bool plain, struct buf *request);
 
 /* Whether |r| is wanted, for daemons that send everything. */
 bool query_match(const struct query *q, const record_message *r);
+
+/* Whether sockets of a namespace are wanted. */
+bool query_wants_netns(const struct query *q, const char *name, uint64_t inode);
 
 /* The filter as it was typed; "" without. */
 const char *query_filter(const struct query *q);

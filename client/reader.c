@@ -8,7 +8,8 @@
 #include "lib/clock.h"
 #include "rpc/msg_stream.h"
 
-#define ERRORS_MAX 10 /* failed namespaces that are told for each poll */
+#define ERRORS_MAX  10 /* failed namespaces that are told for each poll */
+#define REASONS_MAX 3  /* for which namespaces are not seen, in the line of a poll */
 
 void reader_init(struct reader *r, struct session *s, struct records *records, const struct query *query)
 {
@@ -94,14 +95,87 @@ static int take_envelope(struct reader *r, const struct stream_event *event, str
     return rc == 0 ? 0 : err_set(e, rc, "sent an envelope that is none");
 }
 
-static void tell_failures(struct reader *r, const struct stream_end *end)
+/* The errors of |end| are those of failed namespaces, then those of unseen ones. Returns how many are of
+ * failed ones.
+ */
+static size_t failures(const struct stream_end *end)
 {
-    size_t told = end->n_errors < ERRORS_MAX ? end->n_errors : ERRORS_MAX;
+    return end->n_errors < end->namespaces_failed ? end->n_errors : end->namespaces_failed;
+}
+
+static void tell_error(const struct reader *r, const struct stream_error *error)
+{
+    output_say(r->out, "%s%s namespace %s (inode %" PRIu64 "): %s", r->node ? r->node : "",
+               r->node ? ":" : " ", error->name, error->inode, error->text);
+}
+
+static void tell_failures(const struct reader *r, const struct stream_end *end)
+{
+    size_t n = failures(end);
+    size_t told = n < ERRORS_MAX ? n : ERRORS_MAX;
     for (size_t i = 0; i < told; i++)
-        output_say(r->out, "%s%s namespace %s (inode %" PRIu64 "): %s", r->node ? r->node : "",
-                   r->node ? ":" : " ", end->errors[i].name, end->errors[i].inode, end->errors[i].text);
+        tell_error(r, &end->errors[i]);
     if (end->namespaces_failed > told && told)
         output_say(r->out, "  and %zu more", end->namespaces_failed - told);
+}
+
+/* ---- Namespaces that are known and that nobody can see into ---- */
+
+static bool unseen_wanted(const struct reader *r, const struct stream_error *error)
+{
+    return query_wants_netns(r->query, error->name, error->inode);
+}
+
+/* How many there are among those that are asked for. Where not all are listed, that is known for all only. */
+static uint32_t count_unseen(const struct reader *r, const struct stream_end *end)
+{
+    uint32_t n = 0, listed = 0;
+    for (size_t i = failures(end); i < end->n_errors; i++, listed++)
+        n += unseen_wanted(r, &end->errors[i]);
+    return n == listed ? end->namespaces_unseen : n;
+}
+
+/* The reasons, each once: " (cannot be entered: CAP_SYS_ADMIN is missing)" */
+static void put_reasons(const struct reader *r, const struct stream_end *end, struct buf *line)
+{
+    const char *reasons[REASONS_MAX];
+    size_t n = 0, more = 0;
+    for (size_t i = failures(end); i < end->n_errors; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(reasons[k], end->errors[i].text) != 0)
+            k++;
+        if (k < n || !unseen_wanted(r, &end->errors[i]))
+            continue;
+        if (n < REASONS_MAX)
+            reasons[n++] = end->errors[i].text;
+        else
+            more++;
+    }
+    for (size_t k = 0; k < n; k++)
+        buf_printf(line, "%s%s", k ? "; " : " (", reasons[k]);
+    buf_str(line, more ? "; …)" : n ? ")" : "");
+}
+
+static void put_unseen(const struct reader *r, const struct stream_end *end, uint32_t n, struct buf *line)
+{
+    if (n == 0)
+        return;
+    buf_printf(line, "; %" PRIu32 " namespace%s not seen", n, n == 1 ? "" : "s");
+    put_reasons(r, end, line);
+}
+
+/* Each by its name. */
+static void tell_unseen(const struct reader *r, const struct stream_end *end, uint32_t n)
+{
+    uint32_t told = 0;
+    for (size_t i = failures(end); i < end->n_errors; i++) {
+        if (!unseen_wanted(r, &end->errors[i]))
+            continue;
+        tell_error(r, &end->errors[i]);
+        told++;
+    }
+    if (n > told)
+        output_say(r->out, "  and %" PRIu32 " more", n - told);
 }
 
 /* "42 sockets", or of which only some were asked for: "3 matching sockets" */
@@ -117,7 +191,10 @@ static void tell_end(struct reader *r, const struct stream_end *end)
 {
     struct buf line;
     char took[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
-    bool trouble = end->rows_lost || end->namespaces_failed || end->dumps_interrupted;
+    uint32_t unseen = count_unseen(r, end);
+    bool other = unseen != r->unseen; /* it is the same in every poll: once is enough for -q and -v */
+    bool trouble = end->rows_lost || end->namespaces_failed || end->dumps_interrupted || (unseen && other);
+    r->unseen = unseen;
     if (r->quiet && !trouble)
         return;
     units_time(end->duration_ns, took);
@@ -137,12 +214,15 @@ static void tell_end(struct reader *r, const struct stream_end *end)
     if (end->namespaces_failed)
         buf_printf(&line, "; %" PRIu32 " namespace%s failed", end->namespaces_failed,
                    end->namespaces_failed == 1 ? "" : "s");
+    put_unseen(r, end, unseen, &line);
     if (end->dumps_interrupted)
         buf_printf(&line, "; sockets came and went during %" PRIu32 " dump%s, some may be missing",
                    end->dumps_interrupted, end->dumps_interrupted == 1 ? "" : "s");
     output_say(r->out, "%s", buf_cstr(&line));
     buf_free(&line);
     tell_failures(r, end);
+    if (r->verbose && other)
+        tell_unseen(r, end, unseen);
 }
 
 static int take_end(struct reader *r, const struct stream_end *end)

@@ -34,6 +34,7 @@ struct reader {
     struct records_poll last; /* of the last record */
     uint64_t n_last;          /* records of that poll that were shown */
     bool any_last;            /* it has records, shown or not */
+    uint32_t unseen;          /* namespaces that no poll shows, as they were told last */
 };
 
 /* A reader for |s| whose records go to |records|, those that |query| wants; both must outlive it. It needs no

@@ -47,6 +47,8 @@ static void show_poll(struct buf *out, const struct status_poll *p, const struct
         buf_printf(out, "; %" PRIu32 " empty", p->namespaces_empty);
     if (p->namespaces_failed)
         buf_printf(out, "; %" PRIu32 " failed", p->namespaces_failed);
+    if (p->namespaces_unseen)
+        buf_printf(out, "; %" PRIu32 " not seen", p->namespaces_unseen);
     if (p->dumps_interrupted)
         buf_printf(out, "; %" PRIu32 " perhaps inconsistent", p->dumps_interrupted);
     buf_char(out, '\n');
@@ -308,6 +310,7 @@ static void put_poll(struct json *j, const char *key, const struct status_poll *
     json_u32(j, "namespaces", p->namespaces);
     json_u32(j, "namespaces_empty", p->namespaces_empty);
     json_u32(j, "namespaces_failed", p->namespaces_failed);
+    json_u32(j, "namespaces_unseen", p->namespaces_unseen);
     json_u64(j, "sockets", p->sockets);
     json_u32(j, "dumps_interrupted", p->dumps_interrupted);
     put_errors(j, p->errors, p->n_errors);

@@ -92,6 +92,8 @@ static void draw_sums(const struct top_scene *s, size_t y)
         s->model->rows_lost);
     if (h->namespaces_failed)
         say(&l, TOP_STYLE_BAD, ", %" PRIu32 " namespaces failed", h->namespaces_failed);
+    if (h->namespaces_unseen)
+        say(&l, TOP_STYLE_WARN, ", %" PRIu32 " namespaces not seen", h->namespaces_unseen);
     if (h->left_out)
         say(&l, TOP_STYLE_BAD, ", %" PRIu64 " sockets too many", h->left_out);
 }

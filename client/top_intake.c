@@ -80,6 +80,7 @@ static int take_end(struct top_intake *t, const struct stream_end *end)
     head->rows_lost = end->rows_lost;
     head->namespaces = end->namespaces;
     head->namespaces_failed = end->namespaces_failed;
+    head->namespaces_unseen = end->namespaces_unseen;
     return top_intake_end(t);
 }
 

@@ -29,6 +29,7 @@ struct top_poll_head {
     uint64_t left_out;    /* sockets beyond TOP_SOCKETS_MAX, or of namespaces beyond theirs */
     uint32_t namespaces;  /* polled completely; 0: not told */
     uint32_t namespaces_failed;
+    uint32_t namespaces_unseen; /* known, but not to be entered */
     char hostname[TOP_NAME_MAX];
 };
 

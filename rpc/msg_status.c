@@ -31,6 +31,7 @@ static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *pol
     POLL(set_namespaces)(m, poll->namespaces);
     POLL(set_namespaces_empty)(m, poll->namespaces_empty);
     POLL(set_namespaces_failed)(m, poll->namespaces_failed);
+    POLL(set_namespaces_unseen)(m, poll->namespaces_unseen);
     POLL(set_dumps_interrupted)(m, poll->dumps_interrupted);
     POLL(set_sockets)(m, poll->sockets);
     POLL(set_hint)(m, msg_upb_text(arena, poll->hint));
@@ -216,6 +217,7 @@ static const struct status_poll *get_poll(const xtcp_status_v1_PollSummary *m, u
     poll->namespaces = POLL(namespaces)(m);
     poll->namespaces_empty = POLL(namespaces_empty)(m);
     poll->namespaces_failed = POLL(namespaces_failed)(m);
+    poll->namespaces_unseen = POLL(namespaces_unseen)(m);
     poll->dumps_interrupted = POLL(dumps_interrupted)(m);
     poll->sockets = POLL(sockets)(m);
     poll->errors = msg_error_get(errors, poll->n_errors, arena);

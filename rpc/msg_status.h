@@ -19,6 +19,7 @@ struct status_poll {
     uint32_t namespaces;
     uint32_t namespaces_empty;
     uint32_t namespaces_failed;
+    uint32_t namespaces_unseen;
     uint32_t dumps_interrupted;
     uint64_t sockets;
     const struct stream_error *errors; /* at most STREAM_ERRORS_MAX are sent */

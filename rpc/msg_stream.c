@@ -215,6 +215,7 @@ int stream_encode_end(struct buf *out, const struct stream_end *end)
     END(set_namespaces)(m, end->namespaces);
     END(set_namespaces_empty)(m, end->namespaces_empty);
     END(set_namespaces_failed)(m, end->namespaces_failed);
+    END(set_namespaces_unseen)(m, end->namespaces_unseen);
     END(set_sockets)(m, end->sockets);
     END(set_rows_sent)(m, end->rows_sent);
     END(set_rows_lost)(m, end->rows_lost);

@@ -104,6 +104,7 @@ struct stream_end {
     uint32_t namespaces;        /* polled completely */
     uint32_t namespaces_empty;  /* of these, skipped since they hold no TCP socket */
     uint32_t namespaces_failed; /* failed, vanished or timed out: see errors */
+    uint32_t namespaces_unseen; /* known, but not to be entered: see errors, behind the failed ones */
     uint32_t dumps_interrupted;
     uint64_t sockets;
     uint64_t rows_sent; /* to this subscriber */

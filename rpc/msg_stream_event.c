@@ -85,6 +85,7 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
         .namespaces = END(namespaces)(m),
         .namespaces_empty = END(namespaces_empty)(m),
         .namespaces_failed = END(namespaces_failed)(m),
+        .namespaces_unseen = END(namespaces_unseen)(m),
         .dumps_interrupted = END(dumps_interrupted)(m),
         .sockets = END(sockets)(m),
         .rows_sent = END(rows_sent)(m),

@@ -334,10 +334,14 @@ bool inventory_stop(struct inventory *r, int64_t deadline_ns)
 
 /* ---- Polls ---- */
 
+static bool is_in(const struct entry *en, const struct inventory_scope *scope)
+{
+    return !en->excluded && (!scope || scope->wants(scope->arg, en->info->netns, en->info->inode));
+}
+
 static bool takes_part(const struct entry *en, const struct inventory_scope *scope)
 {
-    return en->collector && !en->excluded &&
-           (!scope || scope->wants(scope->arg, en->info->netns, en->info->inode));
+    return en->collector && is_in(en, scope);
 }
 
 void inventory_visit(struct inventory *r, inventory_visitor *fn, void *arg)
@@ -462,6 +466,31 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
     for (const struct leaver *l = r->leavers; l; l = l->next) {
         if (l->entry && l->entry->busy_poll == poll_id)
             fn(arg, l->entry->info->netns, l->entry->info->inode, l->entry->info->cookie);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Why the namespace of |en| is not collected; code 0: it is, or is none. */
+static struct stream_error why_unseen(const struct entry *en)
+{
+    const struct nswatch_ns *ns = en->info;
+    struct stream_error e = {.name = ns->netns, .inode = ns->inode, .cookie = ns->cookie, .text = en->error};
+    if (ns->state == NSWATCH_LIVE && !en->collector)
+        e.code = ERR_UNAVAILABLE;
+    else if (ns->state == NSWATCH_BROKEN && ns->error.code != ERR_TYPE && ns->error.code != ERR_TIMEOUT)
+        e.code = ns->error.code;
+    return e;
+}
+
+void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
+                      void (*fn)(void *arg, const struct stream_error *error), void *arg)
+{
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct entry *en = r->entries[i];
+        struct stream_error e = is_in(en, scope) ? why_unseen(en) : (struct stream_error){0};
+        if (e.code)
+            fn(arg, &e);
     }
     pthread_mutex_unlock(&r->lock);
 }

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "nswatch/nswatch.h"
 #include "rpc/msg_namespace.h"
+#include "rpc/msg_stream.h"
 
 struct inventory;
 
@@ -65,6 +66,12 @@ void inventory_result(struct inventory *r, const struct collector_result *result
  * reported. */
 void inventory_missing(struct inventory *r, uint64_t poll_id,
                        void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);
+
+/* Calls |fn| for each namespace in |scope| (NULL: of all) that is to be collected and cannot be: it cannot be
+ * entered, or there is no collector for it. What has not become a namespace is none. With the inventory's
+ * lock held. */
+void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
+                      void (*fn)(void *arg, const struct stream_error *error), void *arg);
 
 /* A ListResponse of all namespaces, the own one first, then by name. Returns 0 or -ENOMEM. */
 int inventory_list(struct inventory *r, struct buf *out);

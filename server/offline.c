@@ -97,16 +97,14 @@ struct once {
     struct waiting_batch **last;
     bool synced;
     bool woken;
-    uint64_t lost; /* rows lost for want of memory */
-    unsigned failed;
+    uint64_t lost;    /* rows lost for want of memory */
+    unsigned missing; /* namespaces that were not polled completely */
 };
 
 static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
 {
     struct once *o = arg;
     inventory_event(o->inventory, event, ns);
-    if (event == NSWATCH_FAILED)
-        log_warn("once", "ns=%s: %s", ns->netns, ns->error.text);
     if (event != NSWATCH_SYNCED)
         return;
     pthread_mutex_lock(&o->lock);
@@ -145,9 +143,11 @@ static void on_wake(void *arg)
 static void on_end(void *arg, const struct stream_end *end)
 {
     struct once *o = arg;
-    o->failed = end->namespaces_failed;
+    o->missing = end->namespaces_failed + end->namespaces_unseen;
     for (size_t i = 0; i < end->n_errors; i++)
         log_error("once", "ns=%s: %s", end->errors[i].name, end->errors[i].text);
+    if (o->missing > end->n_errors)
+        log_error("once", "%zu more namespaces were not polled completely", o->missing - end->n_errors);
 }
 
 static void wait_until(struct once *o, int64_t deadline_ns)
@@ -263,7 +263,7 @@ int offline_once(const struct config *config, const char *format)
     batch_pool_free(pool);
     pthread_cond_destroy(&o.changed);
     pthread_mutex_destroy(&o.lock);
-    return rc || print_rc || o.failed || o.lost ? 1 : 0;
+    return rc || print_rc || o.missing || o.lost ? 1 : 0;
 }
 
 /* ---- --replay ---- */

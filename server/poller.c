@@ -55,9 +55,10 @@ struct failure {
 
 struct summary {
     struct stream_begin begin;
-    struct stream_end end; /* without errors, rows_sent and rows_lost */
-    struct failure failures[STREAM_ERRORS_MAX];
+    struct stream_end end;                      /* without errors, rows_sent and rows_lost */
+    struct failure failures[STREAM_ERRORS_MAX]; /* from the end of it on: the unseen, last one first */
     size_t n_failures;
+    size_t n_unseen;    /* of the failures; those that failed come first and may take their place */
     uint32_t timeouts;  /* of the failed ones */
     uint32_t no_turn;   /* of these, whose dump did not even begin */
     int64_t timeout_ns; /* that they had */
@@ -137,6 +138,13 @@ static enum count kind_of(int code)
     }
 }
 
+static void fill_failure(struct failure *f, const struct stream_error *e)
+{
+    *f = (struct failure){.inode = e->inode, .cookie = e->cookie, .code = e->code};
+    strncpy(f->name, e->name, sizeof(f->name) - 1);
+    strncpy(f->text, e->text, sizeof(f->text) - 1);
+}
+
 /* The lock is held. */
 static void note_failure(struct poller *p, const char *name, uint64_t inode, uint64_t cookie, int code,
                          const char *text)
@@ -147,10 +155,37 @@ static void note_failure(struct poller *p, const char *name, uint64_t inode, uin
     s->partial |= s->filtered; /* it was not to tell of all its sockets */
     if (s->n_failures == STREAM_ERRORS_MAX)
         return;
-    struct failure *f = &s->failures[s->n_failures++];
-    *f = (struct failure){.inode = inode, .cookie = cookie, .code = code};
-    strncpy(f->name, name, sizeof(f->name) - 1);
-    strncpy(f->text, text, sizeof(f->text) - 1);
+    if (s->n_failures + s->n_unseen == STREAM_ERRORS_MAX)
+        s->n_unseen--;
+    fill_failure(
+        &s->failures[s->n_failures++],
+        &(struct stream_error){.name = name, .inode = inode, .cookie = cookie, .code = code, .text = text});
+}
+
+/* A namespace that ought to be part of the poll that has begun. */
+static void note_unseen(void *arg, const struct stream_error *error)
+{
+    struct poller *p = arg;
+    pthread_mutex_lock(&p->lock);
+    struct summary *s = p->now;
+    s->end.namespaces_unseen++;
+    if (s->n_failures + s->n_unseen < STREAM_ERRORS_MAX)
+        fill_failure(&s->failures[STREAM_ERRORS_MAX - ++s->n_unseen], error);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Lists in |errors| (STREAM_ERRORS_MAX of room) what |s| has noted, whose texts it refers to. Returns how
+ * many. */
+static size_t list_errors(const struct summary *s, struct stream_error *errors)
+{
+    size_t n = s->n_failures + s->n_unseen;
+    for (size_t i = 0; i < n; i++) {
+        const struct failure *f =
+            &s->failures[i < s->n_failures ? i : STREAM_ERRORS_MAX - 1 - (i - s->n_failures)];
+        errors[i] = (struct stream_error){
+            .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
+    }
+    return n;
 }
 
 static void note_result(struct poller *p, const struct collector_result *result, const char *name,
@@ -321,7 +356,7 @@ int poller_start(struct poller *p, struct inventory *r, const struct stream_begi
     p->start_ns = clock_mono_ns();
     pthread_mutex_lock(&p->lock);
     memset(p->now, 0, offsetof(struct summary, failures));
-    p->now->n_failures = 0;
+    p->now->n_failures = p->now->n_unseen = 0;
     p->now->timeouts = p->now->no_turn = 0;
     p->now->timeout_ns = config->poll_timeout;
     p->now->filtered = order_is_filtered(order, plan);
@@ -338,6 +373,7 @@ int poller_start(struct poller *p, struct inventory *r, const struct stream_begi
     if (p->ops.begin)
         p->ops.begin(p->ops.arg, &p->now->begin, plan_ref(plan));
     size_t n = inventory_poll(r, order, scope, on_result, p);
+    inventory_unseen(r, scope, note_unseen, p);
     plan_unref(plan);
     pthread_mutex_lock(&p->lock);
     p->pending += (int64_t)n;
@@ -393,21 +429,16 @@ static void tell_end(struct poller *p)
     const struct summary *s = p->last;
     if (*s->hint)
         log_limited(LOG_INFO, "poll", "%s", s->hint);
-    for (size_t i = 0; i < s->n_failures; i++) {
-        const struct failure *f = &s->failures[i];
-        errors[i] = (struct stream_error){
-            .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
-    }
     struct stream_end end = s->end;
     end.errors = errors;
-    end.n_errors = s->n_failures;
+    end.n_errors = list_errors(s, errors);
     if (p->ops.end)
         p->ops.end(p->ops.arg, &end);
     log_at(end.namespaces_failed ? LOG_INFO : LOG_DEBUG, "poll",
-           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %" PRIu64 " us, %" PRIu64
+           "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %u unseen, %" PRIu64 " us, %" PRIu64
            " us of CPU",
-           end.poll_id, end.sockets, end.namespaces, end.namespaces_failed, end.duration_ns / 1000,
-           end.cpu_ns / 1000);
+           end.poll_id, end.sockets, end.namespaces, end.namespaces_failed, end.namespaces_unseen,
+           end.duration_ns / 1000, end.cpu_ns / 1000);
 }
 
 /* What |s| says of its poll, without errors and hint. */
@@ -420,6 +451,7 @@ static struct status_poll figures(const struct summary *s)
                                 .namespaces = s->end.namespaces,
                                 .namespaces_empty = s->end.namespaces_empty,
                                 .namespaces_failed = s->end.namespaces_failed,
+                                .namespaces_unseen = s->end.namespaces_unseen,
                                 .dumps_interrupted = s->end.dumps_interrupted,
                                 .sockets = s->end.sockets,
                                 .partial = s->partial};
@@ -495,16 +527,12 @@ int poller_stats(struct poller *p, struct poller_stats *out)
     }
     pthread_mutex_unlock(&p->lock);
     const struct summary *s = &m->summary;
-    for (size_t i = 0; i < s->n_failures; i++) {
-        const struct failure *f = &s->failures[i];
-        m->errors[i] = (struct stream_error){
-            .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
-    }
+    size_t n_errors = list_errors(s, m->errors);
     out->memory = m;
     out->errors = m->counts;
     out->last = figures(s);
     out->last.errors = m->errors;
-    out->last.n_errors = s->n_failures;
+    out->last.n_errors = n_errors;
     out->last.hint = s->hint;
     return 0;
 }

@@ -122,3 +122,19 @@ def test_no_inotify_instance(known):
     options, spaces = known
     rows = [json.loads(line) for line in once(*options, wrapper=refused("EMFILE", "inotify_init1")).splitlines()]
     assert spaces[0].cookie in {r["netns_cookie"] for r in rows}
+
+
+def test_namespaces_that_cannot_be_entered(known):
+    """As nobody: what can be read is printed, the rest is named, and the status says that it is not all."""
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+    done = subprocess.run([*nobody, paths.DAEMON, "--once", *known[0]], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=bound(15), text=True)
+    assert done.returncode == 1, done.stderr
+    assert {json.loads(line)["netns"] for line in done.stdout.splitlines()} <= {"default"}
+    for name in ("blue", "empty"):
+        assert done.stderr.count(f"once: ns={name}: cannot be entered: CAP_SYS_ADMIN is missing") == 1
+    # Those that are left out are not missed.
+    left_out = subprocess.run([*nobody, paths.DAEMON, "--once", *known[0], "--netns-include", "default"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              timeout=bound(15))
+    assert left_out.returncode == 0, left_out.stderr

@@ -1,7 +1,11 @@
 """Without capabilities: the daemon shows what it may see, and tells what it may not."""
 
-from harness import netns
-from harness.waiting import until
+import errno
+import re
+import subprocess
+
+from harness import netns, paths
+from harness.waiting import bound, until
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
 
@@ -33,6 +37,42 @@ def test_gaps_are_told(host):
 def test_no_gap_with_all_capabilities(host):
     c = host.connect(host.daemon("--poll-frequency", "1h"))
     assert {g.capability for g in c.status().gaps} <= {"CAP_SYS_PTRACE"}
+
+
+def test_unseen_namespaces_are_told(host):
+    """In the edges of a poll, in the status, and by the client: how many, and why."""
+    d = host.daemon("--poll-frequency", "300ms", "--poll-timeout", "200ms", wrapper=NOBODY)
+    d.allow("CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "ns=plain: has not become a namespace")
+    c = host.connect(d)
+    names = host.names_of(d)
+    for name in ("blue", "green"):
+        names.add(name, host.anonymous().path)
+    # What is no namespace is none that is not seen.
+    with open(f"{d.folder}/netns/plain", "wb"):
+        pass
+    until(lambda: len([n for n in c.list_namespaces() if n.inode]) == 3, 5, "they are known")
+    end = c.poll().end
+    assert (end.namespaces, end.namespaces_failed, end.namespaces_unseen) == (1, 0, 2)
+    assert {(e.name, e.code) for e in end.errors} == {("blue", -errno.EPERM), ("green", -errno.EPERM)}
+    last = c.status().last_poll
+    assert last.namespaces_unseen == 2 and len(last.errors) == 2
+
+    def line(*options):
+        done = subprocess.run([paths.CLIENT, "--target", d.target, *options], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=bound(15))
+        assert done.returncode == 0
+        return done.stderr
+    why = "cannot be entered: CAP_SYS_ADMIN is missing"
+    for command in (["poll"], ["snapshot"], ["stream", "--polls", "1"]):
+        assert f"; 2 namespaces not seen ({why})\n" in line(*command), command
+    told = line("-v", "snapshot")
+    assert re.search(rf"namespace blue \(inode \d+\): {why}", told) and "namespace green" in told
+    assert "not seen" not in line("snapshot", "-N", "default")
+    assert f"; 1 namespace not seen ({why})" in line("snapshot", "-N", "b*")
+    config = c.get()
+    config.options.namespaces.exclude.item.append("green")
+    c.set(config)
+    assert c.poll().end.namespaces_unseen == 1
 
 
 def test_other_namespaces_are_failed_not_forgotten(host):

@@ -197,6 +197,64 @@ static void test_trouble(void **state)
         "  and 1 more\n");
 }
 
+/* Namespaces that are known and cannot be entered are in the line of each poll, and by name once, when asked
+ * for. */
+static void test_unseen(void **state)
+{
+    (void)state;
+    static const struct stream_error list[] = {
+        {.name = "late", .inode = 1, .text = "timed out"},
+        {.name = "blue", .inode = 2, .text = "CAP_SYS_ADMIN is missing"},
+        {.name = "gr\x1b"
+                 "een",
+         .inode = 3,
+         .text = "CAP_SYS_ADMIN is missing"},
+        {.name = "red", .inode = 4, .text = "no such device"}};
+    const struct stream_end first = {.poll_id = 1,
+                                     .namespaces = 1,
+                                     .namespaces_failed = 1,
+                                     .namespaces_unseen = 4, /* one of them is not listed */
+                                     .errors = list,
+                                     .n_errors = 4};
+    const struct stream_end one = {
+        .poll_id = 1, .namespaces = 1, .namespaces_unseen = 1, .errors = list + 1, .n_errors = 1};
+    const char *const told[] = {
+        /* as it is */
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace failed; 4 namespaces not seen "
+        "(CAP_SYS_ADMIN is missing; no such device)\n"
+        "  namespace late (inode 1): timed out\n"
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen (CAP_SYS_ADMIN is missing)\n"
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen (CAP_SYS_ADMIN is missing)\n",
+        /* -v */
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace failed; 4 namespaces not seen "
+        "(CAP_SYS_ADMIN is missing; no such device)\n"
+        "  namespace late (inode 1): timed out\n"
+        "  namespace blue (inode 2): CAP_SYS_ADMIN is missing\n"
+        "  namespace gr\\x1been (inode 3): CAP_SYS_ADMIN is missing\n"
+        "  namespace red (inode 4): no such device\n"
+        "  and 1 more\n"
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen (CAP_SYS_ADMIN is missing)\n"
+        "  namespace blue (inode 2): CAP_SYS_ADMIN is missing\n"
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen (CAP_SYS_ADMIN is missing)\n",
+        /* -q */
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace failed; 4 namespaces not seen "
+        "(CAP_SYS_ADMIN is missing; no such device)\n"
+        "  namespace late (inode 1): timed out\n"
+        "poll 1: 0 sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen (CAP_SYS_ADMIN is missing)\n"};
+    for (int i = 0; i < 3; i++) {
+        char out[4096], errors[4096];
+        struct bench *b = bench_new(OUTPUT_JSONL);
+        b->reader.verbose = i == 1;
+        b->reader.quiet = i == 2;
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(feed_begin(b, 1), 0);
+            assert_int_equal(feed_end(b, k ? &one : &first), 0);
+        }
+        bench_end(b, out, errors);
+        assert_string_equal(errors, told[i]);
+    }
+}
+
 /* A daemon that sends one record per message and nothing else: a poll ends where the next one begins. */
 static void test_without_edges(void **state)
 {
@@ -367,12 +425,13 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),     cmocka_unit_test(test_sorted),
-        cmocka_unit_test(test_list),      cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_no_choice), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_edges),     cmocka_unit_test(test_held_back),
-        cmocka_unit_test(test_trouble),   cmocka_unit_test(test_without_edges),
-        cmocka_unit_test(test_limit),     cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_rates),         cmocka_unit_test(test_sorted),
+        cmocka_unit_test(test_list),          cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_choice),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_edges),         cmocka_unit_test(test_held_back),
+        cmocka_unit_test(test_trouble),       cmocka_unit_test(test_unseen),
+        cmocka_unit_test(test_without_edges), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,7 @@ static const struct status_poll poll = {.poll_id = 1,
                                         .namespaces = 4,
                                         .namespaces_empty = 5,
                                         .namespaces_failed = 6,
+                                        .namespaces_unseen = 9,
                                         .dumps_interrupted = 7,
                                         .sockets = 8,
                                         .errors = failed,
@@ -263,8 +264,8 @@ static void test_status(void **state)
     assert_true(out.last_poll->poll_id == 1 && out.last_poll->trigger == STREAM_TRIGGER_START &&
                 out.last_poll->timestamp_ns == 2 && out.last_poll->duration_ns == 3 &&
                 out.last_poll->namespaces == 4 && out.last_poll->namespaces_empty == 5 &&
-                out.last_poll->namespaces_failed == 6 && out.last_poll->dumps_interrupted == 7 &&
-                out.last_poll->sockets == 8);
+                out.last_poll->namespaces_failed == 6 && out.last_poll->namespaces_unseen == 9 &&
+                out.last_poll->dumps_interrupted == 7 && out.last_poll->sockets == 8);
     assert_true(out.timestamp_ns == 15 && out.last_poll->partial);
     assert_true(out.last_full_poll->poll_id == 16 && out.last_full_poll->sockets == 17 &&
                 !out.last_full_poll->partial);

@@ -289,6 +289,7 @@ static void test_end(void **state)
                             .namespaces = 4,
                             .namespaces_empty = 5,
                             .namespaces_failed = 6,
+                            .namespaces_unseen = 11,
                             .dumps_interrupted = 7,
                             .sockets = 8,
                             .rows_sent = 9,
@@ -303,7 +304,8 @@ static void test_end(void **state)
     assert_int_equal(event.kind, STREAM_EVENT_END);
     const struct stream_end *out = &event.end;
     assert_true(out->poll_id == 1 && out->timestamp_ns == 2 && out->duration_ns == 3);
-    assert_true(out->namespaces == 4 && out->namespaces_empty == 5 && out->namespaces_failed == 6);
+    assert_true(out->namespaces == 4 && out->namespaces_empty == 5 && out->namespaces_failed == 6 &&
+                out->namespaces_unseen == 11);
     assert_true(out->dumps_interrupted == 7 && out->sockets == 8 && out->rows_sent == 9 &&
                 out->rows_lost == 10);
     assert_int_equal(out->n_errors, STREAM_ERRORS_MAX);
