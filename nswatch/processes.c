@@ -117,22 +117,12 @@ void processes_begin_scan(struct watcher *w)
         log_limited(LOG_WARN, "nswatch", "cannot read %s: %s", w->proc_root, err_name(rc));
         return;
     }
+    w->walk.tell_apart = w->told_unreadable < TOLD_ORDINARY;
     w->scan++;
     w->scan_again = false;
     w->scan_took_ns = 0;
     w->verifying = w->verify;
     w->verify = false;
-}
-
-/* Once as a warning: it is the same at every scan, and the statistics have the number. */
-static void tell_unreadable(struct watcher *w)
-{
-    log_at(w->told_unreadable ? LOG_DEBUG : LOG_WARN, "nswatch",
-           "the namespaces of %llu of %llu processes may not be seen: they have capabilities that this one "
-           "lacks "
-           "(CAP_SYS_PTRACE helps against most)",
-           (unsigned long long)w->proc_counts.unreadable, (unsigned long long)w->proc_counts.processes);
-    w->told_unreadable = true;
 }
 
 /* After the last process: what has not been seen has another process, or is gone. */
@@ -146,8 +136,7 @@ static void end_scan(struct watcher *w)
     }
     w->proc_counts = w->walk.counts;
     w->proc_scans++;
-    if (w->proc_counts.unreadable)
-        tell_unreadable(w);
+    unreadable_tell(w);
 }
 
 void processes_continue_scan(struct watcher *w)

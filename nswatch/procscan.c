@@ -4,10 +4,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define KERNEL_THREAD 0x00200000UL /* PF_KTHREAD of the kernel */
 
 pid_t proc_parse_pid(const char *name)
 {
@@ -37,6 +41,30 @@ uint64_t proc_parse_link(const char *text, size_t n)
     return inode;
 }
 
+bool proc_parse_kernel(const char *text)
+{
+    /* PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS …; the name may hold anything. */
+    const char *at = strrchr(text, ')');
+    for (int i = 0; at && i < 7; i++) {
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    return at && (strtoul(at, NULL, 10) & KERNEL_THREAD);
+}
+
+void proc_read(int proc_fd, pid_t pid, const char *file, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%d/%s", (int)pid, file);
+    int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd >= 0 ? read(fd, text, size - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    if (n > 0 && text[n - 1] == '\n')
+        text[n - 1] = '\0';
+}
+
 int proc_ns_inode(int proc_fd, pid_t pid, uint64_t *inode)
 {
     char path[32], text[64];
@@ -61,6 +89,19 @@ void proc_walk_close(struct proc_walk *walk)
     walk->dir = NULL;
 }
 
+static void note_unreadable(struct proc_walk *walk, pid_t pid)
+{
+    char stat[1024];
+    struct proc_counts *c = &walk->counts;
+    c->unreadable++;
+    c->first = c->first && c->first < pid ? c->first : pid;
+    if (!walk->tell_apart || c->ordinary || pid == 1)
+        return;
+    proc_read(dirfd(walk->dir), pid, "stat", stat, sizeof(stat));
+    if (!proc_parse_kernel(stat))
+        c->ordinary = pid;
+}
+
 int proc_walk_step(struct proc_walk *walk, size_t max, proc_visit *visit, void *arg)
 {
     struct dirent *entry;
@@ -72,7 +113,7 @@ int proc_walk_step(struct proc_walk *walk, size_t max, proc_visit *visit, void *
         walk->counts.processes++;
         int rc = proc_ns_inode(dirfd(walk->dir), pid, &inode);
         if (rc == -EACCES || rc == -EPERM)
-            walk->counts.unreadable++;
+            note_unreadable(walk, pid);
         if (rc == 0 && !visit(arg, pid, inode))
             break;
         if (--max == 0)

@@ -14,6 +14,14 @@ pid_t proc_parse_pid(const char *name);
  */
 uint64_t proc_parse_link(const char *text, size_t n);
 
+/* Whether |text|, the contents of /proc/PID/stat, is that of a thread of the kernel; false when it is no such
+ * text. Pure. */
+bool proc_parse_kernel(const char *text);
+
+/* Reads |file| of process |pid| ("comm") below the open directory |proc_fd| into |text|, without the newline
+ * at its end: "" when it cannot be read. */
+void proc_read(int proc_fd, pid_t pid, const char *file, char *text, size_t size);
+
 /* The network namespace of process |pid| below the open directory |proc_fd|. Returns 0 with |inode|, or
  * -errno: -ENOENT and -ESRCH when the process is gone, -EACCES when we may not look (CAP_SYS_PTRACE),
  * ERR_MALFORMED. */
@@ -25,11 +33,15 @@ typedef bool proc_visit(void *arg, pid_t pid, uint64_t inode);
 struct proc_counts {
     uint64_t processes;  /* looked at */
     uint64_t unreadable; /* of these, not allowed to look */
+    pid_t first;         /* of these the lowest, 0: none */
+    pid_t ordinary;      /* the first of these that is neither init nor of the kernel; when |tell_apart| */
 };
 
 /* A walk through the processes (their main threads), in steps. */
 struct proc_walk {
-    void *dir; /* DIR of <dirent.h>; NULL: none is open */
+    void *dir;       /* DIR of <dirent.h>; NULL: none is open */
+    bool tell_apart; /* the unreadable ones, which takes a look at some of them: to be set after
+                        proc_walk_open */
     struct proc_counts counts;
 };
 

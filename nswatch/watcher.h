@@ -21,6 +21,14 @@ struct watch_dir {
     int64_t retry_ns; /* when it is looked at by time; 0: no need */
 };
 
+/* Which processes that may not be looked into have been told: each once, since they are the same at every
+ * scan. */
+enum told_unreadable {
+    TOLD_NOTHING,
+    TOLD_ESSENTIAL, /* init and threads of the kernel: they live in the host's namespace all the same */
+    TOLD_ORDINARY
+};
+
 struct watcher {
     struct registry registry;
     struct prober prober;
@@ -38,7 +46,7 @@ struct watcher {
     bool verify;                    /* the next scan compares cookies, not only inodes */
     bool verifying;                 /* the scan at work does */
     struct proc_counts proc_counts; /* of the last complete scan */
-    bool told_unreadable;           /* that some processes cannot be looked into */
+    enum told_unreadable told_unreadable;
     uint64_t overflows, proc_scans;
     int64_t scan_took_ns; /* the scan at work so far */
     int64_t last_proc_ns; /* the last complete one */
@@ -99,5 +107,10 @@ bool processes_lost_one(struct watcher *w);
 void processes_settle_orphans(struct watcher *w);
 /* Forgets the anonymous namespaces (the scan has been switched off). */
 void processes_forget(struct watcher *w);
+
+/* --- unreadable.c ------------------------------------------------------------------------------ */
+
+/* After a scan: says which processes may not be looked into, and why, unless it has been said. */
+void unreadable_tell(struct watcher *w);
 
 #endif

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (proc_parse_pid(text) < 0)
         abort();
     proc_parse_link((const char *)data, size);
+    proc_parse_kernel(text);
     char *shown = text_escape(text, size);
     if (!shown)
         abort();

@@ -217,6 +217,109 @@ static void without_capabilities(void)
     record_stop(&poor);
 }
 
+/* What the log has said since log_to_file. */
+static FILE *log_file;
+
+static void log_to_file(enum log_level level)
+{
+    log_file = tmpfile();
+    CHECK(log_file);
+    log_set(level, LOG_TEXT);
+    log_set_fd(fileno(log_file));
+}
+
+static const char *log_text(void)
+{
+    static char text[65536];
+    ssize_t n = pread(fileno(log_file), text, sizeof(text) - 1, 0);
+    CHECK(n >= 0);
+    text[n] = '\0';
+    return text;
+}
+
+static bool logged_once(const char *says)
+{
+    const char *found = strstr(log_text(), says);
+    if (!found || strstr(found + 1, says))
+        fprintf(stderr, "%s", log_text());
+    return found && !strstr(found + 1, says);
+}
+
+/* A process of a /proc of our own, whose namespace only root may see. */
+static void put_process(int pid, const char *name, unsigned long flags)
+{
+    CHECK(world_shell("mkdir -p " WORLD_ROOT "/proc/%d && cd " WORLD_ROOT "/proc/%d && mkdir -m 0700 ns && "
+                      "echo '%s' > comm && echo '%d (%s) S 0 0 0 0 -1 %lu 0' > stat",
+                      pid, pid, name, pid, name, flags));
+}
+
+static void scan_again(void)
+{
+    struct nswatch_stats stats;
+    nswatch_get_stats(poor.nw, &stats);
+    uint64_t scans = stats.proc_scans + 2;
+    int64_t deadline = clock_mono_ns() + WORLD_PATIENCE_NS;
+    while (stats.proc_scans < scans && clock_mono_ns() < deadline) {
+        nswatch_rescan(poor.nw);
+        nswatch_get_stats(poor.nw, &stats);
+        sched_yield();
+    }
+    CHECK(stats.proc_scans >= scans);
+}
+
+static void unseen_processes_without_a_capability(void)
+{
+    int go[2];
+    put_process(1, "init", 4194560);
+    put_process(30, "kworker/0:1", 69238880);
+    CHECK(pipe(go) == 0);
+    pid_t helper = fork(); /* root makes another one when it is told to */
+    if (helper == 0) {
+        char byte;
+        close(go[1]);
+        if (read(go[0], &byte, 1) == 1)
+            put_process(4711, "ordinary", 4194560);
+        _exit(0);
+    }
+    drop_capabilities();
+    log_to_file(LOG_INFO);
+    struct nswatch_options options = {.proc_interval_ns = NS_PER_S, .proc_root = WORLD_ROOT "/proc"};
+    record_start_options(&poor, &options);
+    scan_again();
+    CHECK(logged_once(
+        "info  nswatch: the namespaces of 2 of 2 processes may not be seen, of init and the kernel only, "
+        "such as that of process 1 (init): CAP_SYS_PTRACE is missing"));
+    CHECK(write(go[1], "", 1) == 1 && waitpid(helper, NULL, 0) == helper);
+    scan_again();
+    CHECK(logged_once(
+        "warn  nswatch: the namespaces of 3 of 3 processes may not be seen, such as that of process 4711 "
+        "(ordinary): CAP_SYS_PTRACE is missing"));
+    CHECK(logged_once("info  nswatch: the namespaces"));
+    record_stop(&poor);
+}
+
+/* With all capabilities, but below the user namespace of the others. */
+static void unseen_processes_of_another_user_namespace(void)
+{
+    if (unshare(CLONE_NEWUSER) != 0) {
+        print_message("no user namespaces: left out\n");
+        return;
+    }
+    log_to_file(LOG_INFO);
+    struct nswatch_options options = {.proc_interval_ns = NS_PER_S};
+    record_start_options(&poor, &options);
+    scan_again();
+    CHECK(logged_once("it lives in another user namespace, outside of the daemon's"));
+    record_stop(&poor);
+}
+
+static void unseen_processes_are_told_with_the_reason(void **state)
+{
+    (void)state;
+    in_a_child(unseen_processes_without_a_capability);
+    in_a_child(unseen_processes_of_another_user_namespace);
+}
+
 static void without_capabilities_the_own_namespace_is_seen(void **state)
 {
     (void)state;
@@ -227,11 +330,7 @@ static void without_capabilities_the_own_namespace_is_seen(void **state)
 /* What is noticed by time alone; |says| is what the log says, once. */
 static void without_inotify(int call, int error, const char *says)
 {
-    static char text[65536];
-    FILE *log = tmpfile();
-    CHECK(log);
-    log_set(LOG_WARN, LOG_TEXT);
-    log_set_fd(fileno(log));
+    log_to_file(LOG_WARN);
     CHECK(refuse_call(call, error) == 0);
     record_start_dir(&poor, 0);
     record_rewind(&poor);
@@ -247,12 +346,7 @@ static void without_inotify(int call, int error, const char *says)
     record_expect(&poor, NSWATCH_REMOVED, "red");
     nswatch_rescan(poor.nw);
     record_stop(&poor);
-    log_set_fd(2);
-    ssize_t n = pread(fileno(log), text, sizeof(text) - 1, 0);
-    CHECK(n > 0);
-    char *found = strstr(text, says);
-    CHECK(found && !strstr(found + 1, says));
-    fclose(log);
+    CHECK(logged_once(says));
 }
 
 static void without_an_instance(void)
@@ -368,6 +462,7 @@ static int all_tests(void)
         cmocka_unit_test_teardown(overflow_leads_to_a_relist, world_clean),
         cmocka_unit_test_teardown(ten_thousand_garbage_files_cost_little, world_clean),
         cmocka_unit_test_teardown(without_capabilities_the_own_namespace_is_seen, world_clean),
+        cmocka_unit_test_teardown(unseen_processes_are_told_with_the_reason, world_clean),
         cmocka_unit_test_teardown(without_inotify_directories_are_read, world_clean),
         cmocka_unit_test_teardown(without_directories_no_instance_is_taken, world_clean),
         cmocka_unit_test_teardown(stopping_is_prompt, world_clean),

@@ -217,12 +217,33 @@ static void proc_entries_are_read(void **state)
         assert_int_equal(proc_parse_link(bad[i], strlen(bad[i])), 0);
 }
 
+static void threads_of_the_kernel_are_known(void **state)
+{
+    (void)state;
+    assert_true(proc_parse_kernel("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0"));
+    assert_true(proc_parse_kernel("7 (a) b) c) R 2 0 0 0 -1 2097152"));
+    assert_false(proc_parse_kernel("1 (systemd) S 0 1 1 0 -1 4194560 1 2"));
+    assert_false(proc_parse_kernel("9 ((x S 0 0 0 0 -1 2129984) S 0 1 1 0 -1 4194560 1"));
+    const char *bad[] = {"",
+                         ")",
+                         ") S",
+                         "2 (kthreadd) S 0 0 0 0 -1",
+                         "2 kthreadd S 0 0 0 0 -1 2129984",
+                         "1 (x) S 0 0 0 0 -1 x"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(proc_parse_kernel(bad[i]));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_escaped),       cmocka_unit_test(copies_are_whole),
-        cmocka_unit_test(inotify_events_are_read), cmocka_unit_test(impossible_inotify_names_are_refused),
-        cmocka_unit_test(mounts_are_found),        cmocka_unit_test(broken_mountinfo_lines_are_refused),
+        cmocka_unit_test(names_are_escaped),
+        cmocka_unit_test(copies_are_whole),
+        cmocka_unit_test(threads_of_the_kernel_are_known),
+        cmocka_unit_test(inotify_events_are_read),
+        cmocka_unit_test(impossible_inotify_names_are_refused),
+        cmocka_unit_test(mounts_are_found),
+        cmocka_unit_test(broken_mountinfo_lines_are_refused),
         cmocka_unit_test(proc_entries_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
