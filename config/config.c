@@ -178,6 +178,11 @@ int config_normalise(struct config *c)
 {
     if (c->log_level < LOG_LEVELS && level_of(c->debug_level) != c->log_level)
         c->debug_level = debug_levels[c->log_level];
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        if (o->type == CONFIG_LIST)
+            value_list_once(o, value_field(o, c));
+    }
     if (!c->hostname || !*c->hostname) {
         char name[HOST_NAME_MAX + 1];
         machine_hostname(name);

@@ -209,7 +209,8 @@ size_t config_diff(const struct config *a, const struct config *b, const struct 
 
 /* Sets |option| from its text form, checked against the option's own bounds; on an error |c| is as before and
  * |e| (may be NULL) says `NAME: value "TEXT" …` with what is allowed. Returns 0, ERR_MALFORMED, ERR_RANGE,
- * ERR_UNKNOWN (a name), ERR_DUPLICATE or -ENOMEM. Rules between options are config_validate's. */
+ * ERR_UNKNOWN (a name) or -ENOMEM. What a list names twice is in it once. Rules between options are
+ * config_validate's. */
 int config_set_text(struct config *c, const struct config_option *option, const char *text, struct err *e);
 
 /* Replaces the string at |field| (&c->label, …) by a copy of |text|. Checks nothing: config_validate does.
@@ -225,7 +226,8 @@ int config_set_strings(struct config *c, struct config_strings *field, const cha
 void config_set_debug_level(struct config *c, uint32_t debug_level);
 
 /* Fills in what follows from other fields, after they were changed: the machine's hostname where none is
- * given, the debug_level of a log_level. config_build does it by itself. Returns 0 or -ENOMEM. */
+ * given, the debug_level of a log_level, and leaves what is in a list twice there once. config_build does it
+ * by itself. Returns 0 or -ENOMEM. */
 int config_normalise(struct config *c);
 
 /* Whether every value is within its bounds and the rules between options hold. Returns 0, or the code of the

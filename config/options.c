@@ -38,19 +38,25 @@ static int check_file(const char *item, struct err *e)
     return 0;
 }
 
-/* Length of |path| without trailing slashes. */
-static size_t directory_length(const char *path)
+/* Skips the slashes at |at| that mean nothing: of doubled ones all but the last, and those at the end. */
+static const char *next_step(const char *at)
 {
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/')
-        n--;
-    return n;
+    while (at[0] == '/' && (at[1] == '/' || at[1] == '\0'))
+        at++;
+    return at;
 }
 
+/* Whether two absolute paths are the same but for doubled slashes and those at the end. */
 static bool same_directory(const char *a, const char *b)
 {
-    size_t n = directory_length(a);
-    return n == directory_length(b) && memcmp(a, b, n) == 0;
+    for (;; a++, b++) {
+        a = next_step(a);
+        b = next_step(b);
+        if (*a != *b)
+            return false;
+        if (!*a)
+            return true;
+    }
 }
 
 static const char *const socket_mode_names[] = {

@@ -16,7 +16,7 @@ struct value_type {
     int (*copy)(void *to, const void *from); /* |to| is cleared */
     void (*clear)(void *field);              /* to zero, freeing what it owns */
 
-    /* CONFIG_LIST and CONFIG_GROUPS, else NULL: adds one item (ERR_DUPLICATE when it is there already);
+    /* CONFIG_LIST and CONFIG_GROUPS, else NULL: adds one item, unless it is there already;
      * counts them. */
     int (*add)(const struct config_option *o, void *field, const char *item, struct err *e);
     size_t (*count)(const void *field);
@@ -55,6 +55,9 @@ int value_add_items(const struct config_option *o, void *field, const char *text
 void strings_clear(struct config_strings *list);
 
 /* Appends a copy of |text|. Returns 0 or -ENOMEM. */
+/* Keeps of items of |list| that mean the same, as |o| has it, the first. */
+void value_list_once(const struct config_option *o, struct config_strings *list);
+
 int strings_add(struct config_strings *list, const char *text);
 
 /* Checks that |text| is valid UTF-8 without control characters. */

@@ -58,6 +58,29 @@ int value_check_count(const struct config_option *o, const void *field, struct e
 
 /* ---- Lists of strings ---- */
 
+/* Whether one of the first |n| items of |list| means the same as |item|. */
+static bool list_has(const struct config_option *o, const struct config_strings *list, size_t n,
+                     const char *item)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (o->same_item(list->items[i], item))
+            return true;
+    }
+    return false;
+}
+
+void value_list_once(const struct config_option *o, struct config_strings *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (list_has(o, list, kept, list->items[i]))
+            free(list->items[i]);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->n = kept;
+}
+
 static int list_add(const struct config_option *o, void *field, const char *item, struct err *e)
 {
     struct config_strings *list = field;
@@ -70,10 +93,8 @@ static int list_add(const struct config_option *o, void *field, const char *item
         rc = o->check_item(item, &why);
     if (rc)
         return err_set(e, rc, "value \"%s\" %s", value_quote(item, quoted), why.text);
-    for (size_t i = 0; i < list->n; i++) {
-        if (o->same_item(list->items[i], item))
-            return err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
-    }
+    if (list_has(o, list, list->n, item))
+        return 0;
     if (list->n >= (size_t)o->max)
         return value_error(o, ERR_RANGE, item, e, "is one value too many");
     rc = strings_add(list, item);
@@ -105,9 +126,14 @@ static int list_check(const struct config_option *o, const struct config *c, str
 {
     const struct config_strings *list = value_field_const(o, c);
     struct config_strings again = {0};
+    char quoted[VALUE_QUOTED_MAX];
     int rc = value_check_count(o, list, e);
-    for (size_t i = 0; !rc && i < list->n; i++)
+    for (size_t i = 0; !rc && i < list->n; i++) {
         rc = list_add(o, &again, list->items[i], e);
+        if (!rc && again.n == i)
+            rc =
+                err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(list->items[i], quoted));
+    }
     strings_clear(&again);
     return rc;
 }
@@ -177,12 +203,9 @@ const struct value_type value_list = {
 static int groups_add(const struct config_option *o, void *field, const char *item, struct err *e)
 {
     groups_t *groups = field;
-    char quoted[VALUE_QUOTED_MAX];
     int group = group_by_name(item);
     if (group < 0)
         return value_error(o, ERR_UNKNOWN, item, e, "is unknown");
-    if (*groups & GROUP_BIT(group))
-        return err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
     *groups |= GROUP_BIT(group);
     return 0;
 }

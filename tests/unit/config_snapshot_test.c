@@ -199,6 +199,22 @@ static void break_twice(struct config *c)
     config_set_strings(c, &c->netns_dirs, items, 2);
 }
 
+/* A change that names something twice is none that is refused. */
+static void test_normalise_leaves_each_once(void **state)
+{
+    (void)state;
+    struct config *c = test_defaults();
+    const char *const dirs[] = {"/a", "/b", "/a/", "/b", "/c"};
+    const char *const uids[] = {"7", "07"};
+    assert_int_equal(config_set_strings(c, &c->netns_dirs, dirs, 5), 0);
+    assert_int_equal(config_set_strings(c, &c->access_read_uids, uids, 2), 0);
+    assert_int_equal(config_normalise(c), 0);
+    assert_int_equal(config_validate(c, NULL), 0);
+    assert_string_equal(test_value(c, "netns_dirs"), "/a,/b,/c");
+    assert_string_equal(test_value(c, "access_read_uids"), "7");
+    config_unref(c);
+}
+
 static void test_validate(void **state)
 {
     (void)state;
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_diff_names_what_differs),
         cmocka_unit_test(test_the_hostname_is_always_set),
         cmocka_unit_test(test_debug_level_and_log_level_follow_each_other),
+        cmocka_unit_test(test_normalise_leaves_each_once),
         cmocka_unit_test(test_validate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
