@@ -64,10 +64,10 @@ struct nswatch_ns {
     uint64_t inode;  /* of nsfs; 0: not known. The identity where there is no cookie */
     enum nswatch_kind kind;
     enum nswatch_state state;
-    const char
-        *netns;           /* what records show: "default" (own), the file's name (of several the first by the
-                           * order of the    directories, then of the alphabet), "netns:[INODE]" (anonymous).
-                           * Bytes    that are control    characters, backslash or not UTF-8 are written as \xNN */
+    /* What records show: "default" (own), the file's name (of several the first by the order of the
+     * directories, then of the alphabet; with its directory where it is "default"), "netns:[INODE]"
+     * (anonymous). Bytes that are control characters, backslash or not UTF-8 are written as \xNN. */
+    const char *netns;
     const char *path;     /* what to open to enter it, byte for byte: "/run/netns/blue", "/proc/123/ns/net" */
     const char *found_at; /* |path| for people, escaped as |netns| */
     pid_t pid;            /* the process behind |path| of an anonymous one, else 0 */

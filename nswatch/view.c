@@ -5,11 +5,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_PATH "/proc/self/ns/net"
+#define OWN_PATH  "/proc/self/ns/net"
+#define OWN_LABEL "default"
+
+/* Longest text of a file's name: each of its bytes escaped. Labels are not longer, or they would have no room
+ * in a record. */
+#define LABEL_MAX (4 * NAME_MAX)
 
 bool view_name_texts(struct ns_name *n, const char *dir, const char *name)
 {
@@ -82,6 +88,13 @@ static void view_error(struct err *e, const struct ns_object *o)
     }
 }
 
+/* What records show of a namespace whose file is |text|, of which |label| is the last part. A file that is
+ * called as the daemon's own namespace is shown with its directory, so that the two can be told apart. */
+static const char *label_of(const char *text, const char *label)
+{
+    return strcmp(label, OWN_LABEL) == 0 && strlen(text) <= LABEL_MAX ? text : label;
+}
+
 void view_of(struct view *v, struct registry *r, const struct ns_object *o)
 {
     v->ns = (struct nswatch_ns){
@@ -103,14 +116,14 @@ void view_of(struct view *v, struct registry *r, const struct ns_object *o)
     snprintf(v->netns, sizeof(v->netns), "netns:[%" PRIu64 "]", o->inode);
     snprintf(v->path, sizeof(v->path), "%s/%d/ns/net", r->proc_root, (int)o->pid);
     if (o->own) {
-        v->ns.netns = "default";
+        v->ns.netns = OWN_LABEL;
         v->ns.path = v->ns.found_at = OWN_PATH;
     } else if (o->names) {
-        v->ns.netns = o->names->label;
+        v->ns.netns = label_of(o->names->text, o->names->label);
         v->ns.path = o->names->path;
         v->ns.found_at = o->names->text;
     } else if (!o->pid && o->last_text && o->last_path) {
-        v->ns.netns = o->last_label;
+        v->ns.netns = label_of(o->last_text, o->last_label);
         v->ns.path = o->last_path;
         v->ns.found_at = o->last_text;
     }

@@ -93,7 +93,7 @@ static bool is_selected(const struct inventory *r, const struct nswatch_ns *ns)
         return true;
     names[f.n_names++] = ns->netns;
     for (size_t i = 0; i < ns->name_count && i < INVENTORY_NAMES_MAX; i++) {
-        names[f.n_names++] = inventory_base_name(ns->names[i].text);
+        names[f.n_names++] = inventory_name(ns, i);
         paths[f.n_paths++] = ns->names[i].text;
     }
     const struct config_strings *in = &r->wanted->netns_include;

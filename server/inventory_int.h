@@ -68,6 +68,13 @@ static inline const char *inventory_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* The name of |ns| at |i| without its directory, unless it is shown with it. */
+static inline const char *inventory_name(const struct nswatch_ns *ns, size_t i)
+{
+    const char *text = ns->names[i].text;
+    return strcmp(text, ns->netns) == 0 ? text : inventory_base_name(text);
+}
+
 /* Tells every listener that |type| (enum namespace_event_type) has happened to |en|. The lock is held. */
 void inventory_tell(struct inventory *r, const struct entry *en, uint32_t type);
 

@@ -46,7 +46,7 @@ static void fill_info(const struct entry *en, bool removed, struct info_storage 
     for (size_t i = 0;
          i < ns->name_count && out->n_names < INVENTORY_NAMES_MAX && out->n_found_at < INVENTORY_NAMES_MAX;
          i++) {
-        const char *base = inventory_base_name(ns->names[i].text);
+        const char *base = inventory_name(ns, i);
         if (strcmp(base, ns->netns) != 0)
             st->names[out->n_names++] = base;
         if (strcmp(ns->names[i].text, ns->found_at) != 0)

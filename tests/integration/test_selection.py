@@ -1,5 +1,6 @@
 """Which namespaces are collected: netns_include and netns_exclude, from every source, while polls run."""
 
+import json
 import socket
 import subprocess
 import threading
@@ -9,7 +10,7 @@ import pytest
 
 from harness import paths
 from harness.rpc import Code, namespace_pb
-from harness.waiting import SLOW, until
+from harness.waiting import SLOW, bound, until
 from test_scale import Site
 
 READY = namespace_pb.NAMESPACE_STATE_READY
@@ -42,6 +43,7 @@ def site(host):
     d = host.daemon("--poll-frequency", "1h")
     names = host.names_of(d)
     c = host.connect(d)
+    c.target = d.target
     c.spaces = {}
     for name in ("red", "web-1", "web-2"):
         ns = c.spaces[name] = host.anonymous()
@@ -53,6 +55,26 @@ def site(host):
     until(lambda: collected(c) == {"default", "red", "web-1", "web-2"}, 5, "all are polled")
     c.names = names
     return c
+
+
+def test_a_file_called_default(site):
+    """Each of the two can be meant: in a stream, by the client, and in the configuration."""
+    ns = site.spaces["red"]
+    path = f"{site.names.path}/default"
+    site.names.add("default", ns.path)
+    site.names.remove("red")
+    until(lambda: collected(site) == {"default", path, "web-1", "web-2"}, 5, "it has the other name")
+
+    def found(which):
+        out = subprocess.run([paths.CLIENT, "--target", site.target, "-o", "jsonl", "snapshot", "-N", which], check=True,
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=bound(15)).stdout
+        return {(r["netns"], r["netns_cookie"] == ns.cookie) for r in map(json.loads, out.splitlines())}
+    assert found("default") == {("default", False)}
+    assert found(path) == {(path, True)}
+    assert {n.inode == ns.inode for n in site.list_namespaces() if "default" in n.names} == {False}
+    for include, expected in (("default", "default"), ("kind:own", "default"), (path, path)):
+        choose(site, include=[include])
+        assert collected(site) == {expected}
 
 
 # ---- What is selected ----

@@ -97,6 +97,25 @@ static void a_name_goes_its_way(void **state)
     assert_int_equal(registry.counts.anonymous, 0);
 }
 
+/* A file that is called as the daemon's own namespace is shown with its directory. */
+static void a_file_called_default(void **state)
+{
+    (void)state;
+    const struct identity own = {.cookie = 1, .inode = 2};
+    assert_int_equal(registry_add_own(&registry, &own), 0);
+    told("ready 1 default");
+    struct ns_name *n = name(docker, "default", 100, 10);
+    told("ready 2 /run/docker/netns/default");
+    registry_name_remove(&registry, n);
+    registry_remove(&registry, container_of(registry.orphans.next, struct ns_object, in_orphans));
+    told("removed 2 /run/docker/netns/default");
+    /* Docker's own is that of the host. */
+    n = registry_name_add(&registry, docker, "default");
+    registry_resolve(&registry, n, &own, true);
+    registry_flush(&registry);
+    told("changed 1 default");
+}
+
 static void unannounced_names_end_in_silence(void **state)
 {
     (void)state;
@@ -275,6 +294,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_name_goes_its_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_called_default, setup, teardown),
         cmocka_unit_test_setup_teardown(unannounced_names_end_in_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(second_name_joins, setup, teardown),
         cmocka_unit_test_setup_teardown(all_names_of_a_directory_move, setup, teardown),
