@@ -22,9 +22,7 @@ void address_device(const char *name, uint32_t index, char out[ADDRESS_DEVICE_MA
 
 struct address_scope address_scope(const record_message *r)
 {
-    /* The kernel tells v6only of these states. Daemons that do not pass it on have none of our additions. */
-    bool told = (r->netns_cookie || r->poll_id) && r->inet_diag_msg_family == AF_INET6 &&
-                (r->inet_diag_msg_state == CELL_LISTEN || r->inet_diag_msg_state == CELL_CLOSE);
+    bool told = record_was_sent(r, &record_fields[FIELD_v6only]); /* of IPv6, in LISTEN and CLOSE */
     struct address_scope scope = {.dual_stack = told && !r->v6only};
     address_device(r->socket_interface_name, r->inet_diag_msg_socket_interface, scope.device);
     return scope;

@@ -126,6 +126,7 @@ static void put_value(struct cell *c, const struct record_field *f, uint64_t v)
 void cell_field(struct cell *c, const record_message *r, const struct record_field *f)
 {
     struct record_value v = record_get(r, f);
+    bool absent = r->diag_attributes && f->from >= 0 && !v.present; /* the kernel did not send it */
     if (f->type == TYPE_STRING) {
         c->text = (const char *)v.data;
         c->n = v.len;
@@ -136,7 +137,7 @@ void cell_field(struct cell *c, const record_message *r, const struct record_fie
         cell_own(c);
     } else if (f->type == TYPE_ENUM && !v.present && f->print != PRINT_EVENT) {
         return;
-    } else if (f->from == PART_INFO && !cell_has_flow(r)) {
+    } else if (absent || (f->from == PART_INFO && !cell_has_flow(r))) {
         return;
     } else if (!is_no_value(f, v.number)) {
         put_value(c, f, v.number);

@@ -13,6 +13,7 @@ struct value {
     uint64_t number;
     size_t at;
     size_t len;
+    bool present;
 };
 
 struct entry {
@@ -91,8 +92,8 @@ int order_add(struct order *o, const uint8_t *row, size_t len, const record_mess
     o->entries[o->n] = (struct entry){.order = o->n, .at = keep(o, row, len), .len = len, .node = node};
     for (size_t i = 0; i < o->view->n_keys; i++) {
         struct record_value v = record_get(r, o->view->keys[i].field);
-        o->values[o->n * o->view->n_keys + i] =
-            (struct value){.number = v.number, .at = keep(o, v.data, v.len), .len = v.len};
+        o->values[o->n * o->view->n_keys + i] = (struct value){
+            .number = v.number, .at = keep(o, v.data, v.len), .len = v.len, .present = v.present};
     }
     if (o->bytes.failed) {
         o->bytes.failed = false;
@@ -108,6 +109,8 @@ static int compare_values(const struct order *o, const struct record_field *f, c
 {
     if (f->type == TYPE_I64 || f->type == TYPE_ENUM)
         return ((int64_t)a->number > (int64_t)b->number) - ((int64_t)a->number < (int64_t)b->number);
+    if (f->type != TYPE_STRING && f->type != TYPE_BYTES && a->number == b->number)
+        return a->present - b->present; /* what has no value is before zero */
     if (f->type != TYPE_STRING && f->type != TYPE_BYTES)
         return (a->number > b->number) - (a->number < b->number);
     size_t least = a->len < b->len ? a->len : b->len;

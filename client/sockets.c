@@ -75,9 +75,8 @@ static void put_retrans(struct cell *c, const record_message *r)
 static void put_sent(struct cell *c, const record_message *r)
 {
     /* Kernels before 4.19 tell only what was acknowledged. */
-    cell_field(
-        c, r,
-        &record_fields[r->tcp_info_bytes_sent ? FIELD_tcp_info_bytes_sent : FIELD_tcp_info_bytes_acked]);
+    bool told = record_get(r, &record_fields[FIELD_tcp_info_bytes_sent]).present;
+    cell_field(c, r, &record_fields[told ? FIELD_tcp_info_bytes_sent : FIELD_tcp_info_bytes_acked]);
 }
 
 static void put_algorithm(struct cell *c, const record_message *r)

@@ -44,6 +44,7 @@ const char *const top_sample_fields[] = {
     "netns_cookie",
     "poll_id",
     "event",
+    "diag_attributes",
     "v6only",
     "socket_interface_name",
 };

@@ -222,8 +222,8 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
     /* What tells polls apart, and how an address is written. */
     static const int16_t always[] = {FIELD_timestamp_ns, FIELD_poll_id, FIELD_inet_diag_msg_family};
     /* What a table shows beside an address. */
-    static const int16_t with_address[] = {FIELD_inet_diag_msg_state, FIELD_inet_diag_msg_socket_interface,
-                                           FIELD_netns_cookie, FIELD_v6only, FIELD_socket_interface_name};
+    static const int16_t with_address[] = {FIELD_inet_diag_msg_socket_interface, FIELD_v6only,
+                                           FIELD_socket_interface_name};
     /* What says whether a socket has such numbers. */
     static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
     bool wanted[FIELD_COUNT] = {false};

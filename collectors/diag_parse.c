@@ -100,6 +100,7 @@ uint64_t diag_cookie(const struct record_source *s)
 int diag_parse_attributes(const uint8_t *data, size_t len, struct record_source *s,
                           struct diag_counts *counts)
 {
+    uint32_t sent = 0;
     for (size_t at = 0; at < len;) {
         struct rtattr attr;
         if (len - at < sizeof(attr))
@@ -114,6 +115,8 @@ int diag_parse_attributes(const uint8_t *data, size_t len, struct record_source 
 
         if (type == INET_DIAG_NONE || type > INET_DIAG_MAX) {
             counts->unknown_attrs++;
+            if (type > INET_DIAG_MAX && type < 32)
+                sent |= UINT32_C(1) << type;
             continue;
         }
         const struct attr_policy *policy = &policies[type];
@@ -123,6 +126,7 @@ int diag_parse_attributes(const uint8_t *data, size_t len, struct record_source 
         }
         if (type == INET_DIAG_PROTOCOL && value[0] != IPPROTO_TCP)
             return ERR_UNSUPPORTED;
+        sent |= UINT32_C(1) << type;
         if (policy->part == PART_NONE)
             continue;
         if (s->data[policy->part]) { /* the first one counts */
@@ -132,6 +136,7 @@ int diag_parse_attributes(const uint8_t *data, size_t len, struct record_source 
         s->data[policy->part] = value;
         s->len[policy->part] = n;
     }
+    s->attributes = sent;
     return 0;
 }
 

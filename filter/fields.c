@@ -34,6 +34,7 @@ static const struct {
     {"shutdown", FIELD_shutdown_state},
     {"host", FIELD_hostname},
     {"container", FIELD_container_name},
+    {"info_len", FIELD_tcp_info_len},
 };
 
 /* A name that begins with |alias| is that of the field whose name begins with |proto| instead; what comes

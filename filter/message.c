@@ -5,6 +5,22 @@
 #include "filter/node.h"
 #include "record/text.h"
 
+/* Whether |f|, whose value is 0 or empty in |r|, has that value: as the record says it. */
+static bool has_zero(const record_message *r, const struct record_field *f)
+{
+    switch (f->from) {
+    case FROM_CONTEXT:
+        return f->type != TYPE_STRING;
+    case FROM_COUNTER:
+    case FROM_ANSWER:
+        return true;
+    case FROM_NOTHING:
+        return false;
+    default:
+        return record_was_sent(r, f);
+    }
+}
+
 /* Whether |r| says anything of the section of |f|. */
 static bool section_set(const record_message *r, const struct record_field *f)
 {
@@ -15,8 +31,8 @@ static bool section_set(const record_message *r, const struct record_field *f)
     return false;
 }
 
-/* Whether the kernel had an attribute of the section of |f|, whose value is 0 or empty in |r|. */
-static bool had_part(const record_message *r, const struct record_field *f)
+/* The same of a record that does not say what was sent, as well as it can be guessed. */
+static bool may_have_zero(const record_message *r, const struct record_field *f)
 {
     bool full = r->inet_diag_msg_state != STATE_TIME_WAIT && r->inet_diag_msg_state != STATE_SYN_RECV;
     switch (f->from) {
@@ -27,6 +43,7 @@ static bool had_part(const record_message *r, const struct record_field *f)
     case PART_MARK:
         return true;
     case FROM_NOTHING:
+    case FROM_ANSWER:
         return false;
     case PART_INFO:
         return r->tcp_info_state != 0;
@@ -58,7 +75,7 @@ static bool get(const void *arg, const struct record_field *f, struct filter_val
             v->len = 4; /* some daemons send the kernel's 16 bytes */
         return v->len > 0;
     }
-    return value.present || had_part(r, f);
+    return value.present || (r->diag_attributes ? has_zero(r, f) : may_have_zero(r, f));
 }
 
 bool filter_match_record(const struct filter *f, const record_message *r)

@@ -73,9 +73,22 @@ static bool get_name(const uint8_t *part, size_t len, const struct record_field 
     return v->len > 0;
 }
 
+/* What the record says of the answer as a whole. */
+static bool get_answer(const struct socket *s, const struct record_field *f, struct filter_value *v)
+{
+    groups_t groups = s->context ? s->context->groups : GROUPS_ALL;
+    if (f->convert == CONVERT_ATTRIBUTES)
+        v->number = record_attributes_sent(s->source, record_attributes(groups));
+    else if (groups & GROUP_BIT(GROUP_INFO))
+        v->number = s->source->len[PART_INFO];
+    return true;
+}
+
 bool filter_source_get(const void *arg, const struct record_field *f, struct filter_value *v)
 {
     const struct socket *s = arg;
+    if (f->from == FROM_ANSWER)
+        return get_answer(s, f, v);
     if (f->from < 0)
         return f->from == FROM_CONTEXT && get_context(s->context, f, v);
     const uint8_t *part = s->source->data[f->from];

@@ -1,5 +1,6 @@
 /* Values in columns: a line with the names of the .proto, then one for each record, with values as jsonl has
- * them. What is not in the record is empty. Lines end with a newline alone.
+ * them. What has no value is empty; what the kernel sent as zero is 0 where the record tells that. Lines end
+ * with a newline alone.
  *
  * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
  * with all other control characters never stand in a text, so that it needs no quotes. */

@@ -111,10 +111,10 @@ int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t 
 typedef void format_put_value(struct buf *out, const record_message *r, const struct record_field *f,
                               const struct record_value *v);
 
-/* Appends the members of an object that has been begun, those of |columns| that are present in |r|, and its
- * end. */
+/* Appends the members of an object that has been begun, those of |columns| that are in |r|, and its end.
+ * |zeros|: also those that the kernel sent as zero, which are not on the wire. */
 void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
-                        format_put_value *put_value);
+                        bool zeros, format_put_value *put_value);
 
 /* The forms, for formats[] alone. */
 extern const struct format format_jsonl, format_json, format_protojson, format_csv, format_tsv, format_proto,

@@ -1,6 +1,6 @@
 /* JSON for people and scripts, a line or an element of a list for each record: one object for each record,
- * the names of the .proto, addresses as text, states and algorithms by name, numbers as numbers. What is not
- * in the record is not in the object. */
+ * the names of the .proto, addresses as text, states and algorithms by name, numbers as numbers. What has no
+ * value is not in the object; what the kernel sent as zero is 0 where the record tells that. */
 #include "lib/clock.h"
 #include "outputs/format.h"
 #include "record/text.h"
@@ -59,7 +59,7 @@ static void begin_object(const struct format_labels *labels, struct buf *out)
 static void json_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     put_timestamp(out, columns, r);
-    format_put_members(columns, out, r, put_value);
+    format_put_members(columns, out, r, true, put_value);
 }
 
 static void jsonl_record(const struct format_columns *columns, struct buf *out, const record_message *r)

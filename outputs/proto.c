@@ -3,6 +3,7 @@
 
 #include "lib/varint.h"
 #include "outputs/format.h"
+#include "record/mask.h"
 
 static void put_varint(struct buf *out, uint64_t v)
 {
@@ -45,11 +46,11 @@ static void blank(record_message *r, const struct record_field *f)
 static void proto_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     record_message cut = *r;
-    bool stays[FIELD_COUNT] = {false};
+    struct record_mask stays = {0};
     for (size_t i = 0; i < columns->count; i++)
-        stays[record_field_index(columns->list[i].field)] = true;
+        record_mask_add_field(&stays, columns->list[i].field);
     for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (!stays[i])
+        if (!record_mask_has(&stays, record_fields[i].number))
             blank(&cut, &record_fields[i]);
 
     record_message *rows[] = {&cut};

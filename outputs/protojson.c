@@ -60,7 +60,7 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
 static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     buf_char(out, '{');
-    format_put_members(columns, out, r, put_value);
+    format_put_members(columns, out, r, false, put_value);
     buf_char(out, '\n');
 }
 

@@ -13,6 +13,24 @@ const char *const record_unit_names[UNIT_COUNT] = {
     [UNIT_MBIT_PER_S] = "Mbit/s",
 };
 
+const uint8_t record_part_attributes[PART_COUNT] = {
+    [PART_MEMINFO] = INET_DIAG_MEMINFO,
+    [PART_INFO] = INET_DIAG_INFO,
+    [PART_VEGAS] = INET_DIAG_VEGASINFO,
+    [PART_CONG] = INET_DIAG_CONG,
+    [PART_TOS] = INET_DIAG_TOS,
+    [PART_TCLASS] = INET_DIAG_TCLASS,
+    [PART_SKMEMINFO] = INET_DIAG_SKMEMINFO,
+    [PART_SHUTDOWN] = INET_DIAG_SHUTDOWN,
+    [PART_DCTCP] = INET_DIAG_DCTCPINFO,
+    [PART_BBR] = INET_DIAG_BBRINFO,
+    [PART_CLASS_ID] = INET_DIAG_CLASS_ID,
+    [PART_CGROUP_ID] = INET_DIAG_CGROUP_ID,
+    [PART_SOCKOPT] = INET_DIAG_SOCKOPT,
+    [PART_V6ONLY] = INET_DIAG_SKV6ONLY,
+    [PART_MARK] = INET_DIAG_MARK,
+};
+
 const struct record_section record_sections[SECTION_COUNT] = {
 #define SECTION(id, from_, group_, title_)                                                                   \
     [SECTION_##id] = {.title = (title_), .from = (from_), .group = (group_)},

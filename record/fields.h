@@ -20,6 +20,7 @@ enum record_from {
     FROM_CONTEXT = -1, /* struct record_context: the same for a whole dump */
     FROM_COUNTER = -2, /* record_encode's |counter| */
     FROM_NOTHING = -3, /* not set by this daemon; readers show what others have set */
+    FROM_ANSWER = -4,  /* struct record_source: which parts the kernel's answer had */
 };
 
 #define GROUP_NONE (-1) /* of no group: always encoded */
@@ -38,6 +39,8 @@ enum record_convert {
     CONVERT_TEXT,        /* struct record_context: const char * */
     CONVERT_VERSION,     /* RECORD_SCHEMA_VERSION */
     CONVERT_COUNTER,
+    CONVERT_ATTRIBUTES, /* record_attributes */
+    CONVERT_INFO_LEN,   /* length of PART_INFO */
     CONVERT_NOTHING,
 };
 

@@ -5,6 +5,21 @@
 #include "lib/nearest.h"
 #include "record/wire.h"
 
+static void add_number(struct record_mask *m, uint32_t number)
+{
+    m->numbers[number / 64] |= UINT64_C(1) << number % 64;
+    m->last = number > m->last ? number : m->last;
+}
+
+void record_mask_add_field(struct record_mask *m, const struct record_field *f)
+{
+    add_number(m, f->number);
+    if (f->from >= 0)
+        add_number(m, record_fields[FIELD_diag_attributes].number);
+    if (f->from == PART_INFO)
+        add_number(m, record_fields[FIELD_tcp_info_len].number);
+}
+
 int record_mask_add(struct record_mask *m, const char *name, struct err *e)
 {
     const struct record_field *f = record_field_by_name(name, strlen(name));
@@ -18,8 +33,7 @@ int record_mask_add(struct record_mask *m, const char *name, struct err *e)
     }
     if (f->number >= RECORD_MASK_NUMBERS)
         return err_set(e, ERR_UNSUPPORTED, "'%s' cannot be asked for", name);
-    m->numbers[f->number / 64] |= UINT64_C(1) << f->number % 64;
-    m->last = f->number > m->last ? f->number : m->last;
+    record_mask_add_field(m, f);
     return 0;
 }
 

@@ -47,6 +47,7 @@ struct record_frame {
     uint32_t head_len;
     uint32_t tail_len;
     groups_t groups;
+    uint32_t attributes;                 /* that are told: record_attributes */
     uint8_t head[RECORD_FRAME_HEAD_MAX]; /* fields 1 to 51 */
     uint8_t tail[RECORD_FRAME_TAIL_MAX]; /* fields 3000 to 3002 */
 };
@@ -56,6 +57,17 @@ struct record_frame {
 
 /* Encodes |c| into |f|. Returns 0, or ERR_LIMIT when its strings exceed RECORD_FRAME_HEAD_MAX. Any thread. */
 int record_frame_init(struct record_frame *f, const struct record_context *c);
+
+/* The attributes, 1 << INET_DIAG_X each, that a record with |groups| tells of when the kernel has sent them:
+ * all but those whose fields are not encoded. Any thread. */
+uint32_t record_attributes(groups_t groups);
+
+/* diag_attributes of |s| in such a record, |told| being record_attributes: never 0. */
+static inline uint32_t record_attributes_sent(const struct record_source *s, uint32_t told)
+{
+    uint32_t sent = s->attributes & told;
+    return sent | (sent == 0); /* bit 0, INET_DIAG_NONE: none */
+}
 
 /* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room; those behind the row may be
  * overwritten too. |counter| is the record's position in the namespace's dump, from 0. Parts may be shorter

@@ -28,9 +28,13 @@ enum record_part {
     PART_COUNT,
 };
 
+/* The attribute of <linux/inet_diag.h> that each part is; 0 for what is none. */
+extern const uint8_t record_part_attributes[PART_COUNT];
+
 struct record_source {
     const uint8_t *data[PART_COUNT]; /* NULL: the kernel did not send it. No alignment is promised */
     uint16_t len[PART_COUNT];        /* bytes at data; 0 when NULL */
+    uint32_t attributes; /* 1 << INET_DIAG_X of each attribute that was sent, and was well-formed */
 };
 
 #endif

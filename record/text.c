@@ -7,6 +7,23 @@
 #include "lib/utf8.h"
 #include "record/names.h"
 
+bool record_was_sent(const record_message *r, const struct record_field *f)
+{
+    if (f->from < 0 || r->diag_attributes == 0)
+        return false;
+    if (f->from == PART_MSG)
+        return true;
+    if (!record_part_attributes[f->from] || !(r->diag_attributes >> record_part_attributes[f->from] & 1))
+        return false;
+    return f->from != PART_INFO || (uint32_t)f->offset + f->width <= r->tcp_info_len;
+}
+
+/* Whether a zero of |f| in |r| is a number that the kernel sent. */
+static bool is_sent_zero(const record_message *r, const struct record_field *f)
+{
+    return (f->type == TYPE_U32 || f->type == TYPE_U64 || f->type == TYPE_I64) && record_was_sent(r, f);
+}
+
 struct record_value record_get(const record_message *r, const struct record_field *f)
 {
     /* The descriptor has the same fields in the same order (a test holds the two against each other). */
@@ -45,7 +62,8 @@ struct record_value record_get(const record_message *r, const struct record_fiel
         break;
     }
     }
-    v.present = v.number != 0 || v.len != 0;
+    v.in_record = v.number != 0 || v.len != 0;
+    v.present = v.in_record || is_sent_zero(r, f);
     return v;
 }
 

@@ -12,11 +12,16 @@
 #include "record/unpack.h"
 
 struct record_value {
-    bool present;        /* not zero, not empty: it is in the record */
+    bool present;        /* it has a value: one that is in the record, or a zero that the kernel sent */
+    bool in_record;      /* not zero, not empty: it is on the wire */
     uint64_t number;     /* every type but STRING and BYTES; int64_t of I64 and ENUM */
     const uint8_t *data; /* STRING, BYTES: in the record */
     size_t len;
 };
+
+/* Whether the kernel sent |f|, be it as zero; false also where |r| does not say, as those of other daemons.
+ */
+bool record_was_sent(const record_message *r, const struct record_field *f);
 
 /* The field |f| of |r|. */
 struct record_value record_get(const record_message *r, const struct record_field *f);

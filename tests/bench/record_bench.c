@@ -132,7 +132,9 @@ static void make_socket(struct socket_bytes *b, bool varied)
 static void point(struct record_source *s, const struct socket_bytes *b)
 {
     *s = (struct record_source){0};
-#define PART(part, member, n) s->data[part] = (const uint8_t *)&b->member, s->len[part] = (uint16_t)(n)
+#define PART(part, member, n)                                                                                \
+    s->data[part] = (const uint8_t *)&b->member, s->len[part] = (uint16_t)(n),                               \
+    s->attributes |= UINT32_C(1) << record_part_attributes[part]
     PART(PART_MSG, msg, sizeof(b->msg));
     PART(PART_INFO, info, sizeof(b->info));
     PART(PART_SKMEMINFO, skmem, sizeof(b->skmem));

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <linux/inet_diag.h>
+
 #include "client/address.h"
 #include "client/sockets.h"
 #include "client/view.h"
@@ -252,24 +254,21 @@ static void test_scope_of_a_record(void **state)
 {
     (void)state;
     static const struct {
-        uint32_t family, socket_state, v6only;
-        uint64_t poll_id, netns_cookie;
+        uint32_t attributes, v6only;
         bool dual;
     } cases[] = {
-        {AF_INET6, CELL_LISTEN, 0, 1, 1, true},  {AF_INET6, CELL_LISTEN, 0, 0, 1, true}, /* of a watch */
-        {AF_INET6, CELL_LISTEN, 0, 1, 0, true},  {AF_INET6, CELL_LISTEN, 1, 1, 1, false},
-        {AF_INET6, CELL_LISTEN, 0, 0, 0, false}, /* of another daemon */
-        {AF_INET6, ESTABLISHED, 0, 1, 1, false}, {AF_INET, CELL_LISTEN, 0, 1, 1, false},
+        {1 << INET_DIAG_SKV6ONLY, 0, true},
+        {1 << INET_DIAG_SKV6ONLY, 1, false},
+        {1 << INET_DIAG_INFO, 0, false}, /* of a connection */
+        {0, 0, false},                   /* of another daemon */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         record r;
         xtcp_flat_record__v1__xtcp_flat_record__init(&r);
-        r.inet_diag_msg_family = cases[i].family;
-        r.inet_diag_msg_state = cases[i].socket_state;
+        r.inet_diag_msg_family = AF_INET6;
         r.inet_diag_msg_socket_interface = 3;
         r.v6only = cases[i].v6only;
-        r.poll_id = cases[i].poll_id;
-        r.netns_cookie = cases[i].netns_cookie;
+        r.diag_attributes = cases[i].attributes;
         struct address_scope scope = address_scope(&r);
         assert_int_equal(scope.dual_stack, cases[i].dual);
         assert_string_equal(scope.device, "if3");

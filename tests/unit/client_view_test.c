@@ -87,8 +87,8 @@ static void test_mask(void **state)
 static void test_mask_of_addresses(void **state)
 {
     (void)state;
-    static const int beside[] = {FIELD_inet_diag_msg_state, FIELD_inet_diag_msg_socket_interface,
-                                 FIELD_netns_cookie, FIELD_v6only, FIELD_socket_interface_name};
+    static const int beside[] = {FIELD_inet_diag_msg_socket_interface, FIELD_v6only,
+                                 FIELD_socket_interface_name};
     static const struct {
         enum output_format format;
         const char *columns;

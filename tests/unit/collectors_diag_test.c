@@ -56,10 +56,12 @@ static void test_both_answer_types(void **state)
     assert_int_equal(diag_cookie(&f.r.source), 1);
     assert_int_equal(f.r.source.data[PART_MSG][0], AF_INET);
     assert_null(f.r.source.data[PART_TOS]);
+    assert_int_equal(f.r.source.attributes, 0);
     assert_int_equal(diag_reader_next(&f.r), DIAG_SOCKET);
     assert_int_equal(diag_cookie(&f.r.source), 2);
     assert_int_equal(f.r.source.len[PART_TOS], 1);
     assert_int_equal(f.r.source.data[PART_TOS][0], 0x10);
+    assert_int_equal(f.r.source.attributes, 1 << INET_DIAG_TOS);
     assert_int_equal(f.r.counts.sockets, 2);
     feed_end(&f);
 }
@@ -91,6 +93,7 @@ static void test_every_part(void **state)
     const size_t count = sizeof(attrs) / sizeof(attrs[0]);
     assert_int_equal(count, PART_COUNT - 2); /* the message itself, and the name of a device, are none */
     uint8_t value[512] = {0};
+    uint32_t sent = 0;
     struct message m = {.len = 0};
     struct fed f;
     put_socket(&m, TCPDIAG_GETSOCK, AF_INET6, 9);
@@ -105,7 +108,10 @@ static void test_every_part(void **state)
         assert_non_null(f.r.source.data[attrs[i].part]);
         assert_int_equal(f.r.source.len[attrs[i].part], attrs[i].len);
         assert_int_equal(f.r.source.data[attrs[i].part][0], i + 1);
+        assert_int_equal(record_part_attributes[attrs[i].part], attrs[i].type);
+        sent |= UINT32_C(1) << attrs[i].type;
     }
+    assert_int_equal(f.r.source.attributes, sent);
     assert_int_equal(f.r.counts.unknown_attrs + f.r.counts.short_attrs, 0);
     feed_end(&f);
 
@@ -120,6 +126,7 @@ static void test_every_part(void **state)
             feed(&f, &m);
             assert_int_equal(diag_reader_next(&f.r), DIAG_SOCKET);
             assert_int_equal(f.r.source.data[attrs[i].part] == NULL, cut);
+            assert_int_equal(f.r.source.attributes == 0, cut);
             assert_int_equal(f.r.counts.short_attrs, cut);
             feed_end(&f);
         }
@@ -133,7 +140,8 @@ static void test_odd_attributes(void **state)
     struct fed f;
     char name[17] = "a-name-too-long-";
     put_socket(&m, TCPDIAG_GETSOCK, AF_INET, 9);
-    put_attr(&m, INET_DIAG_MAX + 1, "?", 1);
+    put_attr(&m, 31, "?", 1);
+    put_attr(&m, 32, "?", 1);
     put_attr(&m, 4000, NULL, 0);
     put_attr(&m, INET_DIAG_NONE, "?", 1);
     put_attr(&m, INET_DIAG_CONG, name, sizeof(name));
@@ -144,8 +152,10 @@ static void test_odd_attributes(void **state)
     put_end(&m);
     feed(&f, &m);
     assert_int_equal(diag_reader_next(&f.r), DIAG_SOCKET);
-    assert_int_equal(f.r.counts.unknown_attrs, 3);
+    assert_int_equal(f.r.counts.unknown_attrs, 4);
     assert_int_equal(f.r.counts.short_attrs, 2);
+    assert_int_equal(f.r.source.attributes,
+                     1u << 31 | 1 << INET_DIAG_CONG | 1 << INET_DIAG_ULP_INFO | 1 << INET_DIAG_TOS);
     assert_int_equal(f.r.source.len[PART_CONG], 6);
     assert_memory_equal(f.r.source.data[PART_CONG], "cubic", 6);
     assert_int_equal(f.r.source.data[PART_TOS][0], 2);

@@ -51,6 +51,8 @@ static void add_part(struct record_source *s, enum record_part part, const void 
 {
     s->data[part] = data;
     s->len[part] = (uint16_t)n;
+    if (record_part_attributes[part])
+        s->attributes |= UINT32_C(1) << record_part_attributes[part];
 }
 
 void model_socket(struct model_random *r, struct model_socket *s)

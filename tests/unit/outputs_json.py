@@ -3,7 +3,8 @@
 
 usage: outputs_json.py OUTPUTS_DUMP PROTOSET GOLDEN_DIRECTORY
 
-protojson must equal protobuf's own mapping, keys in the same order; jsonl and csv must be readable and say the same.
+protojson must equal protobuf's own mapping, keys in the same order; jsonl and csv must be readable and say the same, and
+beside it the zeros that the kernel sent, as diag_attributes and tcp_info_len tell them.
 The records are the golden ones and random ones (XTCP_SEED chooses which).
 """
 import csv
@@ -27,6 +28,48 @@ ADDRESSES = ("inet_diag_msg_socket_source", "inet_diag_msg_socket_destination")
 NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congestion_algorithm_enum", "event"}
 TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000\xad\u200f\u2028\u202e\ufeff\U000e0001"  # no NUL: protobuf-c ends strings there
 SAFE = "".join(c for c in TEXT if c.isprintable())
+
+
+# Bits of diag_attributes (INET_DIAG_* of <linux/inet_diag.h>) of the fields that are numbers, by the first letters of
+# their names; those of inet_diag_msg are always there.
+ATTRIBUTES = {
+    "mem_info_": 1, "tcp_info_": 2, "vegas_info_": 3, "type_of_service": 5, "traffic_class": 6, "sk_mem_info_": 7,
+    "shutdown_state": 8, "dctcp_info_": 9, "v6only": 11, "mark": 15, "bbr_info_": 16, "class_id": 17, "c_group": 21, "sock_opt": 22,
+}
+NOT_SENT = {"inet_diag_msg_socket_dest_asn", "inet_diag_msg_socket_next_hop_asn"}
+
+# How struct tcp_info of <linux/tcp.h> goes on: bytes of a member, and the numbers of the fields that it has in turn.
+TCP_INFO = (
+    (1, range(1201, 1207)), (0, [1207]), (1, [1208]), (0, [1209]), (1, [1210]), (4, range(1215, 1239)), (8, range(1239, 1243)),
+    (4, range(1243, 1249)), (8, range(1249, 1253)), (4, range(1253, 1255)), (8, range(1255, 1257)), (4, range(1257, 1263)),
+    (2, range(1263, 1265)), (4, [1265]), (4, range(3101, 3108)), (2, range(3108, 3110)),
+)
+
+
+def tcp_info_ends():
+    """{number of a field: bytes of struct tcp_info up to its end}."""
+    ends, at = {}, 0
+    for width, numbers in TCP_INFO:
+        for number in numbers:
+            at += width
+            ends[number] = at + (width == 0)  # half a byte ends with the byte
+    return ends
+
+
+ENDS = tcp_info_ends()
+
+
+def is_zero(row, field):
+    """Whether a field that is not in the row is a number that the kernel sent as zero."""
+    if not row.diag_attributes or field.name in NOT_SENT or field.name == "tcp_info_len" or field.cpp_type in (
+            field.CPPTYPE_STRING, field.CPPTYPE_ENUM):
+        return False
+    if field.name.startswith("inet_diag_msg_"):
+        return True
+    bits = [bit for name, bit in ATTRIBUTES.items() if field.name.startswith(name)]
+    if not bits or not row.diag_attributes >> bits[0] & 1:
+        return False
+    return field.number not in ENDS or ENDS[field.number] <= row.tcp_info_len
 
 
 def envelope_class(protoset):
@@ -58,6 +101,8 @@ def random_envelope(cls, rng):
                 setattr(row, field.name, random_value(rng, field))
         if rng.random() < 0.9:
             row.inet_diag_msg_family = rng.choice((2, 10))
+        row.diag_attributes = rng.choice((0, 1, rng.getrandbits(23), (1 << 23) - 1))
+        row.tcp_info_len = rng.choice((0, 7, 104, 191, 232, 280, 300))
     return envelope
 
 
@@ -99,6 +144,10 @@ def check_protojson(program, envelope):
         check(", " not in line or any(", " in str(v) for v in ours.values()), "not compact", line)
 
 
+def fields(row):
+    return sorted(row.DESCRIPTOR.fields, key=lambda f: f.number)
+
+
 def plain(row, field):
     value = getattr(row, field.name)
     return address(row, value) if field.name in ADDRESSES else value
@@ -114,8 +163,10 @@ def check_jsonl(program, envelope):
             check(next(iter(ours)) == "timestamp", line)
             second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(row.timestamp_ns // 10**9))
             check(ours.pop("timestamp") == f"{second}.{row.timestamp_ns % 10**9:09}Z", line)
-        check(list(ours) == [field.name for field, _ in row.ListFields()], "fields", list(ours))
-        for field, _ in row.ListFields():
+        there = {field.name for field, _ in row.ListFields()}
+        shown = [f for f in fields(row) if f.name in there or is_zero(row, f)]
+        check(list(ours) == [field.name for field in shown], "fields", list(ours))
+        for field in shown:
             value, expected = ours[field.name], plain(row, field)
             if field.name in ADDRESSES:
                 check(same_address(value, expected), field.name, value, expected)
@@ -142,11 +193,10 @@ def check_csv(program, envelope):
     check(text.count("\n") == len(envelope.row) + 1, "lines")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     names = next(reader)
-    check(names == [field.name for field in sorted(envelope.row.add().DESCRIPTOR.fields, key=lambda f: f.number)], names)
-    del envelope.row[-1]
+    check(names == [field.name for field in fields(envelope.row[0])], names)
     for values, row in zip(reader, envelope.row):
         check(len(values) == len(names), "columns", len(values))
-        present = {field.name for field, _ in row.ListFields()}
+        present = {field.name for field, _ in row.ListFields()} | {f.name for f in fields(row) if is_zero(row, f)}
         for name, value in zip(names, values):
             expected = plain(row, row.DESCRIPTOR.fields_by_name[name])
             if name not in present:

@@ -14,7 +14,8 @@
 #include "record/record.h"
 #include "record/wire.h"
 
-#define GOLDEN XTCP_SOURCE_DIR "/tests/data/golden/"
+#define GOLDEN      XTCP_SOURCE_DIR "/tests/data/golden/"
+#define GOLDEN_ROWS 7
 
 static void read_file(struct buf *b, const char *path)
 {
@@ -46,7 +47,7 @@ static void expect_golden(const char *name)
     read_file(&golden, path);
     buf_init(&out);
     format_begin(w, &out, true);
-    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), GOLDEN_ROWS);
     assert_string_equal(buf_cstr(&out), buf_cstr(&golden));
     assert_int_equal(out.len, golden.len);
 
@@ -124,7 +125,7 @@ static void proto_is_envelopes_with_their_length(void **state)
     read_file(&in, GOLDEN "records.pb");
     buf_init(&out);
     format_begin(w, &out, true);
-    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+    assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), GOLDEN_ROWS);
     uint64_t len = 0;
     size_t n = varint_get((const uint8_t *)out.data, out.len, &len);
     assert_int_equal(len, in.len);
@@ -176,7 +177,7 @@ static void columns_are_chosen(void **state)
         buf_init(&out);
         assert_int_equal(format_writer_new(format_by_name(cases[i].format), columns, 3, &w), 0);
         format_begin(w, &out, true);
-        assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), 5);
+        assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), GOLDEN_ROWS);
         assert_memory_equal(buf_cstr(&out), cases[i].text, strlen(cases[i].text));
         buf_free(&out);
         format_writer_free(w);
@@ -184,6 +185,56 @@ static void columns_are_chosen(void **state)
     struct format_writer *w;
     assert_int_equal(format_writer_new(format_by_name("null"), columns, 3, &w), ERR_UNSUPPORTED);
     assert_null(w);
+    buf_free(&in);
+}
+
+/* The zeros that the kernel sent are there, of a record that tells; what it did not send has no value. */
+static void zeros_are_told_from_what_is_absent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *tells, *time_wait, *silent;
+    } cases[] = {
+        {"csv", "0,40,,0,0,,,0", ",,,,,,,0", ",,,,,,,4096"},
+        {"tsv", "0\t40\t\t0\t0\t\t\t0", "\t\t\t\t\t\t\t0", "\t\t\t\t\t\t\t4096"},
+        {"jsonl",
+         "{\"tcp_info_total_retrans\":0,\"tcp_info_rtt\":40,\"sk_mem_info_drops\":0,\"mark\":0,"
+         "\"inet_diag_msg_wqueue\":0}",
+         "{\"inet_diag_msg_wqueue\":0}", "{\"inet_diag_msg_wqueue\":4096}"},
+        {"protojson", "{\"tcpInfoRtt\":40}", "{}", "{\"inetDiagMsgWqueue\":4096}"},
+    };
+    static const uint16_t ids[] = {FIELD_tcp_info_total_retrans,
+                                   FIELD_tcp_info_rtt,
+                                   FIELD_tcp_info_rcv_wnd,
+                                   FIELD_sk_mem_info_drops,
+                                   FIELD_mark,
+                                   FIELD_traffic_class,
+                                   FIELD_congestion_algorithm_enum,
+                                   FIELD_inet_diag_msg_wqueue};
+    const struct record_field *columns[sizeof(ids) / sizeof(ids[0])];
+    struct buf in;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        columns[i] = &record_fields[ids[i]];
+    read_file(&in, GOLDEN "records.pb");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct format_writer *w;
+        struct buf out;
+        char *lines[GOLDEN_ROWS], *next;
+        buf_init(&out);
+        assert_int_equal(
+            format_writer_new(format_by_name(cases[i].format), columns, sizeof(ids) / sizeof(ids[0]), &w), 0);
+        assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), GOLDEN_ROWS);
+        buf_cstr(&out);
+        next = out.data;
+        for (size_t k = 0; k < GOLDEN_ROWS; k++)
+            lines[k] = strsep(&next, "\n");
+        assert_non_null(next);
+        assert_string_equal(lines[1], cases[i].silent);
+        assert_string_equal(lines[5], cases[i].tells);
+        assert_string_equal(lines[6], cases[i].time_wait);
+        buf_free(&out);
+        format_writer_free(w);
+    }
     buf_free(&in);
 }
 
@@ -334,6 +385,7 @@ int main(void)
         cmocka_unit_test(no_control_characters_pass),
         cmocka_unit_test(proto_is_envelopes_with_their_length),
         cmocka_unit_test(columns_are_chosen),
+        cmocka_unit_test(zeros_are_told_from_what_is_absent),
         cmocka_unit_test(proto_is_cut),
         cmocka_unit_test(labels_stand_in_front),
         cmocka_unit_test(an_empty_list),

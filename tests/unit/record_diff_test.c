@@ -97,7 +97,11 @@ static void random_source(struct record_source *s)
             random_name(data, n);
         s->data[part] = data;
         s->len[part] = n;
+        if (record_part_attributes[part])
+            s->attributes |= UINT32_C(1) << record_part_attributes[part];
     }
+    if (below(4) == 0) /* those without fields; what is known of them does not matter */
+        s->attributes |= (uint32_t)next() & ~UINT32_C(1);
 }
 
 static void free_source(struct record_source *s)

@@ -32,7 +32,8 @@ static struct batch *make_batch(struct batch_pool *pool)
         msg.id.idiag_sport = htons(i + 1);
         struct record_source s = {
             .data = {[PART_MSG] = (const uint8_t *)&msg, [PART_INFO] = (const uint8_t *)&info},
-            .len = {[PART_MSG] = sizeof(msg), [PART_INFO] = sizeof(info)}};
+            .len = {[PART_MSG] = sizeof(msg), [PART_INFO] = sizeof(info)},
+            .attributes = 1 << INET_DIAG_INFO};
         assert_true(batch_append(b, &frame, &s, i));
     }
     b->poll_id = 7;
@@ -89,6 +90,33 @@ static void names(void **state)
     assert_null(strstr(e.text, "mean"));
 }
 
+/* What tells a zero from what was not sent goes with the fields that need it, and with no others. */
+static void fields_take_along_what_they_need(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool attributes, info_len;
+    } cases[] = {
+        {"netns", false, false},
+        {"record_counter", false, false},
+        {"inet_diag_msg_socket_dest_asn", false, false},
+        {"poll_id", false, false},
+        {"inet_diag_msg_rqueue", true, false},
+        {"sk_mem_info_drops", true, false},
+        {"congestion_algorithm_string", true, false},
+        {"mark", true, false},
+        {"tcp_info_total_retrans", true, true},
+        {"tcp_info_received_ce", true, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct record_mask m = mask_of(&cases[i].name, 1);
+        assert_true(record_mask_has(&m, record_field_by_name(cases[i].name, strlen(cases[i].name))->number));
+        assert_int_equal(record_mask_has(&m, 3003), cases[i].attributes);
+        assert_int_equal(record_mask_has(&m, 3004), cases[i].info_len);
+    }
+}
+
 static void rows_keep_what_was_asked_for(void **state)
 {
     (void)state;
@@ -106,14 +134,16 @@ static void rows_keep_what_was_asked_for(void **state)
     for (uint16_t i = 0; i < ROWS; i++) {
         const uint8_t *record;
         size_t n;
-        uint32_t numbers[4] = {0};
+        uint32_t numbers[6] = {0};
         assert_ptr_equal(w.at, cut->bytes + cut->index[i].offset);
         assert_int_equal(cut->index[i].sport, i + 1);
         assert_int_equal(envelope_next(&w, &record, &n), 1);
-        assert_int_equal(numbers_of(record, n, numbers, 4), 3); /* the host name is empty */
+        assert_int_equal(numbers_of(record, n, numbers, 6), 5); /* the host name is empty */
         assert_int_equal(numbers[0], record_fields[FIELD_netns].number);
         assert_int_equal(numbers[1], record_fields[FIELD_inet_diag_msg_socket_source_port].number);
         assert_int_equal(numbers[2], record_fields[FIELD_tcp_info_rtt].number);
+        assert_int_equal(numbers[3], record_fields[FIELD_diag_attributes].number);
+        assert_int_equal(numbers[4], record_fields[FIELD_tcp_info_len].number);
         struct wire fields = wire_over(record, n);
         struct wire_field f;
         assert_int_equal(wire_next(&fields, &f), 1);
@@ -207,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
+        cmocka_unit_test(fields_take_along_what_they_need),
         cmocka_unit_test(rows_keep_what_was_asked_for),
         cmocka_unit_test(all_fields_and_none),
         cmocka_unit_test(some_rows_as_they_are),

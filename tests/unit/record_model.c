@@ -285,6 +285,30 @@ static void make_single_values(record_t *r, const struct record_source *s, group
     r->mark = (uint32_t)number(s, PART_MARK, 0, 4);
 }
 
+/* Which attributes there were, but for those that the record has no fields of: they are switched off. */
+static void make_answer(record_t *r, const struct record_source *s, groups_t groups)
+{
+    static const struct {
+        unsigned attribute, group;
+    } switched[] = {
+        {INET_DIAG_MEMINFO, GROUP_MEMINFO},  {INET_DIAG_INFO, GROUP_INFO},
+        {INET_DIAG_VEGASINFO, GROUP_VEGAS},  {INET_DIAG_CONG, GROUP_CONG},
+        {INET_DIAG_TOS, GROUP_TOS},          {INET_DIAG_TCLASS, GROUP_TC},
+        {INET_DIAG_SKMEMINFO, GROUP_SKMEM},  {INET_DIAG_SHUTDOWN, GROUP_SHUT},
+        {INET_DIAG_DCTCPINFO, GROUP_DCTCP},  {INET_DIAG_BBRINFO, GROUP_BBR},
+        {INET_DIAG_CLASS_ID, GROUP_CLASSID}, {INET_DIAG_CGROUP_ID, GROUP_CGROUP},
+        {INET_DIAG_SOCKOPT, GROUP_SOCKOPT},
+    };
+    r->diag_attributes = s->attributes;
+    for (size_t i = 0; i < sizeof(switched) / sizeof(switched[0]); i++)
+        if (!(groups & GROUP_BIT(switched[i].group)))
+            r->diag_attributes &= ~(1u << switched[i].attribute);
+    if (r->diag_attributes == 0)
+        r->diag_attributes = 1;
+    if (groups & GROUP_BIT(GROUP_INFO))
+        r->tcp_info_len = s->len[PART_INFO];
+}
+
 static void make_context(struct record_model *m, const struct record_context *c)
 {
     record_t *r = &m->record;
@@ -315,6 +339,7 @@ void record_model_make(struct record_model *m, const struct record_context *c, c
     make_context(m, c);
     m->record.record_counter = counter;
     make_msg(&m->record, s);
+    make_answer(&m->record, s, c->groups);
     make_memory(&m->record, s, c->groups);
     if (c->groups & GROUP_BIT(GROUP_INFO)) {
         make_info_beginning(&m->record, s);

@@ -28,6 +28,8 @@ static void set_part(struct record_source *s, enum record_part part, const void 
 {
     s->data[part] = data;
     s->len[part] = (uint16_t)n;
+    if (record_part_attributes[part] && n)
+        s->attributes |= UINT32_C(1) << record_part_attributes[part];
 }
 
 /* The field |number| of the one row in row[] (|n| bytes); 0 when it is not there. */
@@ -74,9 +76,10 @@ static void smallest_row(void **state)
 {
     (void)state;
     static const uint8_t expected[] = {
-        0x52, 0x06,            /* Envelope.row: 6 bytes */
-        0x08, 0x01,            /* schema_version: 1 */
-        0xf2, 0x01, 0x01, 'n', /* netns */
+        0x52, 0x0a,             /* Envelope.row: 10 bytes */
+        0x08, 0x01,             /* schema_version: 1 */
+        0xf2, 0x01, 0x01, 'n',  /* netns */
+        0xd8, 0xbb, 0x01, 0x01, /* diag_attributes: none */
     };
     struct record_source s = {0};
     make_frame(GROUPS_DEFAULT);
@@ -96,7 +99,7 @@ static void length_takes_two_bytes_from_128_on(void **state)
         assert_int_equal(record_frame_init(&frame, &c), 0);
         size_t len = record_encode(&frame, &s, 0, row);
         expect_bytes(len, 30, netns, n);
-        size_t body = 2 + 2 + (n < 128 ? 1 : 2) + n;
+        size_t body = 2 + 2 + (n < 128 ? 1 : 2) + n + 4;
         assert_int_equal(len, body + (body < 128 ? 2 : 3));
     }
 }
@@ -231,6 +234,43 @@ static void names_of_algorithms(void **state)
     expect_algorithm("caf\xc3", 4, "caf\xef\xbf\xbd", 0);
 }
 
+static void told(groups_t groups, const struct record_source *s, uint32_t attributes, uint32_t info_len)
+{
+    make_frame(groups);
+    size_t n = record_encode(&frame, s, 0, row);
+    expect_number(n, 3003, attributes);
+    expect_number(n, 3004, info_len);
+}
+
+/* What was sent is told, at every length of the two numbers; what is switched off is not. */
+static void what_the_kernel_sent(void **state)
+{
+    (void)state;
+    static uint8_t zeros[65535];
+    struct record_source s = {0};
+    set_part(&s, PART_MSG, zeros, sizeof(struct inet_diag_msg));
+    told(GROUPS_ALL, &s, 1, 0);             /* no attribute, as of TIME_WAIT */
+    s.attributes = 1 << INET_DIAG_PROTOCOL; /* without fields */
+    told(0, &s, 1 << INET_DIAG_PROTOCOL, 0);
+    static const uint16_t lengths[] = {1, 104, 127, 128, 232, 280, 16383, 16384, 65535};
+    static const uint32_t attributes[] = {
+        0,       1 << INET_DIAG_TOS, 1 << INET_DIAG_CGROUP_ID, 1 << INET_DIAG_SOCKOPT, 1u << 27, 1u << 28,
+        1u << 31};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        for (size_t k = 0; k < sizeof(attributes) / sizeof(attributes[0]); k++) {
+            s.attributes = attributes[k];
+            set_part(&s, PART_INFO, zeros, lengths[i]);
+            told(GROUPS_ALL, &s, attributes[k] | 1 << INET_DIAG_INFO, lengths[i]);
+            told(GROUPS_ALL & ~GROUP_BIT(GROUP_INFO), &s, attributes[k] ? attributes[k] : 1, 0);
+        }
+    }
+    s = (struct record_source){0};
+    for (unsigned part = PART_MSG + 1; part < PART_COUNT; part++)
+        set_part(&s, part, zeros, 36);
+    told(0, &s, 1 << INET_DIAG_MARK | 1 << INET_DIAG_SKV6ONLY, 0); /* they cannot be switched off */
+    told(GROUPS_ALL, &s, s.attributes, 36);
+}
+
 /* Every value as long as it can be: the row stays within the size that callers provide for. */
 static void longest_row(void **state)
 {
@@ -307,6 +347,7 @@ int main(void)
         cmocka_unit_test(cut_parts),
         cmocka_unit_test(groups_switch_parts_off),
         cmocka_unit_test(names_of_algorithms),
+        cmocka_unit_test(what_the_kernel_sent),
         cmocka_unit_test(longest_row),
         cmocka_unit_test(frame_refuses_what_does_not_fit),
         cmocka_unit_test(frame_makes_strings_utf8),
