@@ -17,7 +17,7 @@
 #define UNMARKED_END_NS  (1 * NS_PER_S)  /* silence that ends a poll whose end is not marked */
 #define ANSWER_NS        (30 * NS_PER_S) /* silence after which an answer is given up */
 
-enum { CODE_OK = 0, CODE_UNIMPLEMENTED = 12 }; /* grpc_status_code */
+enum { CODE_OK = 0 }; /* grpc_status_code */
 
 enum feed_state {
     FEED_CLOSED,  /* not yet open, or to be opened by the next poll */
@@ -259,7 +259,7 @@ static void on_ended(struct feed *f, const struct rpc_status *status)
         connected(f);
     if (!pass_on(f))
         return;
-    if (status->code == CODE_UNIMPLEMENTED && reader_refused(&m->user->readers[f->i])) {
+    if (reader_refused(&m->user->readers[f->i], status)) {
         close_line(f, FEED_CLOSED);
         open_line(f);
         return;

@@ -60,8 +60,6 @@ static void show_progress(struct poll_run *p, int64_t now)
 
 enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED, POLL_REFUSED };
 
-#define CODE_UNIMPLEMENTED 12 /* grpc_status_code */
-
 /* Nothing came until next_deadline. */
 static enum poll_end on_silence(struct poll_run *p)
 {
@@ -92,7 +90,7 @@ static enum poll_end on_ended(struct poll_run *p)
 {
     struct rpc_status status;
     rpc_stream_status(p->stream, &status);
-    if (status.code == CODE_UNIMPLEMENTED && reader_refused(&p->reader))
+    if (reader_refused(&p->reader, &status))
         return POLL_REFUSED; /* to be asked again, for less */
     if (status.code == 0 && stop_reason(p->session->stop) == STOP_NOT)
         output_note(p->session->out, "%s ended the stream before the end of the poll",

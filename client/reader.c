@@ -35,12 +35,18 @@ static void choose_here(struct reader *r, const char *why)
         output_note(r->out, "%s %s: filter, namespaces and columns are applied here", r->target, why);
 }
 
-bool reader_refused(struct reader *r)
+enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12 }; /* grpc_status_code */
+
+bool reader_refused(struct reader *r, const struct rpc_status *status)
 {
-    if (r->plain || !query_asks(r->query))
+    static const char unknown_field[] = "columns: ";
+    bool no_filters = status->code == CODE_UNIMPLEMENTED;
+    bool older = status->code == CODE_INVALID_ARGUMENT &&
+                 strncmp(status->text, unknown_field, strlen(unknown_field)) == 0;
+    if (r->plain || !query_asks(r->query) || !(no_filters || older))
         return false;
     r->plain = true;
-    choose_here(r, "does not filter");
+    choose_here(r, no_filters ? "does not filter" : "does not know all fields");
     return true;
 }
 

@@ -450,7 +450,7 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
         if (end != FOLLOW_FAILED)
             return end;
         f->idle(f->context);
-        if (life.status.code == CODE_UNIMPLEMENTED && f->refused && f->refused(f->context))
+        if (life.status.code > 0 && f->refused && f->refused(f->context, &life.status))
             continue;
         if (life.heard)
             backoff = (struct backoff){0};

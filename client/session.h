@@ -76,9 +76,9 @@ struct follow {
     void (*idle)(void *context);
     /* The connection was lost and a new one begins. */
     void (*again)(void *context);
-    /* The daemon does not know what |request| asks for (UNIMPLEMENTED). Returns true when |request| asks for
-     * less now and is to be tried at once; NULL: it never does. */
-    bool (*refused)(void *context);
+    /* The stream has failed with |status|. Returns true when that says that the daemon does not know what
+     * |request| asks for, and |request| asks for less now and is to be tried at once; NULL: it never does. */
+    bool (*refused)(void *context, const struct rpc_status *status);
 };
 
 enum follow_end {

@@ -33,10 +33,10 @@ static void on_again(void *context)
     reader_again(&st->reader);
 }
 
-static bool on_refused(void *context)
+static bool on_refused(void *context, const struct rpc_status *status)
 {
     struct stream *st = context;
-    return reader_refused(&st->reader) && reader_request(&st->reader, &st->request) == 0;
+    return reader_refused(&st->reader, status) && reader_request(&st->reader, &st->request) == 0;
 }
 
 static int exit_code(struct session *s, const struct stream *st, enum follow_end end)

@@ -165,7 +165,7 @@ static int by_key(const void *a, const void *b)
 static void measure(struct table *t)
 {
     for (size_t i = 0; i < t->n; i++) {
-        size_t title = t->header ? strlen(t->columns[i].title) : 0;
+        size_t title = t->header ? strlen(t->columns[i].title) : 1; /* an empty cell is "-" */
         t->natural[i] = (uint16_t)(title > t->columns[i].least ? title : t->columns[i].least);
     }
     for (size_t r = 0; r < t->n_rows; r++)

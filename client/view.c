@@ -7,6 +7,7 @@
 #include "filter/filter.h"
 #include "lib/ascii.h"
 #include "lib/nearest.h"
+#include "record/mask.h"
 
 #define KEYS_MAX 16 /* that one poll is sorted by */
 
@@ -226,6 +227,7 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
                                            FIELD_socket_interface_name};
     /* What says whether a socket has such numbers. */
     static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
+    struct record_mask whole = {0};
     bool wanted[FIELD_COUNT] = {false};
     size_t n = 0;
     if (!v->chosen)
@@ -246,6 +248,9 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
             wanted[with_info[0]] = wanted[with_info[1]] = true;
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (wanted[i])
+            record_mask_add_whole(&whole, &record_fields[i]);
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (record_mask_has(&whole, record_fields[i].number))
             out[n++] = &record_fields[i];
     return n;
 }

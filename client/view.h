@@ -46,8 +46,9 @@ struct view {
 int view_new(const struct options *o, struct view **out, struct err *e);
 void view_free(struct view *v);
 
-/* The fields that the daemon must send for |v|, each once: what is shown, what is sorted by, and what tells
- * polls apart. Returns how many; 0: all of them, none was chosen. */
+/* The fields that the daemon must send for |v|, each once: what is shown, what is sorted by, what tells
+ * zeros from what is absent, and what tells polls apart. Returns how many; 0: all of them, none was chosen.
+ */
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT]);
 
 /* The field |name| of |n| bytes: its proto name or its short one. NULL: there is none. */

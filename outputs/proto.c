@@ -48,7 +48,7 @@ static void proto_record(const struct format_columns *columns, struct buf *out, 
     record_message cut = *r;
     struct record_mask stays = {0};
     for (size_t i = 0; i < columns->count; i++)
-        record_mask_add_field(&stays, columns->list[i].field);
+        record_mask_add_whole(&stays, columns->list[i].field);
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (!record_mask_has(&stays, record_fields[i].number))
             blank(&cut, &record_fields[i]);

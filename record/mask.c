@@ -11,7 +11,7 @@ static void add_number(struct record_mask *m, uint32_t number)
     m->last = number > m->last ? number : m->last;
 }
 
-void record_mask_add_field(struct record_mask *m, const struct record_field *f)
+void record_mask_add_whole(struct record_mask *m, const struct record_field *f)
 {
     add_number(m, f->number);
     if (f->from >= 0)
@@ -33,7 +33,7 @@ int record_mask_add(struct record_mask *m, const char *name, struct err *e)
     }
     if (f->number >= RECORD_MASK_NUMBERS)
         return err_set(e, ERR_UNSUPPORTED, "'%s' cannot be asked for", name);
-    record_mask_add_field(m, f);
+    add_number(m, f->number);
     return 0;
 }
 

@@ -21,13 +21,12 @@ struct record_mask {
     uint32_t last;                              /* the highest of them */
 };
 
-/* Has the field |f|, whose number is below RECORD_MASK_NUMBERS, stay, however often it is named, and with it
- * what tells its zero from its absence: diag_attributes for what the kernel sends, tcp_info_len too for what
- * is of struct tcp_info. */
-void record_mask_add_field(struct record_mask *m, const struct record_field *f);
+/* Has the field |f|, whose number is below RECORD_MASK_NUMBERS, stay, and with it what tells its zero from
+ * its absence: diag_attributes for what the kernel sends, tcp_info_len too for what is of struct tcp_info. */
+void record_mask_add_whole(struct record_mask *m, const struct record_field *f);
 
-/* The same for the field |name|. Returns 0, or ERR_UNKNOWN with |e| naming it and the
- * field that was probably meant. */
+/* Has the field |name| stay, alone, however often it is named. Returns 0, or ERR_UNKNOWN with |e| naming it
+ * and the field that was probably meant. */
 int record_mask_add(struct record_mask *m, const char *name, struct err *e);
 
 static inline bool record_mask_has(const struct record_mask *m, uint32_t number)

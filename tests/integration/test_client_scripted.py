@@ -833,15 +833,21 @@ def test_choice_of_a_daemon_that_says_nothing(daemon):
     assert [json.loads(x)["netns"] for x in r.stdout.splitlines()] == ["db", "db"] and "here" not in r.stderr
 
 
+# What a daemon says that has no filters, and one of this project that is older than a field that is asked for.
+REFUSALS = {"does not filter": (grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by this daemon"),
+            "does not know all fields": (grpc.StatusCode.INVALID_ARGUMENT, "columns: 'diag_attributes' is no field of a record")}
+
+
 @pytest.mark.parametrize("command", ["stream", "snapshot"])
-def test_choice_of_a_daemon_that_refuses(daemon, command):
+@pytest.mark.parametrize("why", REFUSALS)
+def test_choice_of_a_daemon_that_refuses(daemon, command, why):
     seen = []
 
     def script(reply):
         def answer(request, context):
             seen.append(request)
             if request.filter or request.columns or request.netns:
-                context.abort(grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by this daemon")
+                context.abort(*REFUSALS[why])
             yield reply(poll_begin=rec.PollBegin(poll_id=1, namespaces=1))
             yield reply(envelope=rec.Envelope(row=[record(i, poll_id=1) for i in range(5)]))
             yield reply(poll_end=rec.PollEnd(poll_id=1, sockets=5, namespaces=1))
@@ -852,8 +858,31 @@ def test_choice_of_a_daemon_that_refuses(daemon, command):
     r = client(d.target, "-v", command, *end, "-o", "csv", "-c", "sport", "sport >= :1003")
     assert r.returncode == 0, r
     assert r.stdout == "inet_diag_msg_socket_source_port\n1003\n1004\n"
-    assert "does not filter" in r.stderr and "2 matching sockets" in r.stderr
-    assert len(seen) == 2 and list(seen[0].columns) and not seen[1].columns and seen[1].markers
+    assert why in r.stderr and "2 matching sockets" in r.stderr
+    assert len(seen) == 2 and "diag_attributes" in seen[0].columns and not seen[1].columns and seen[1].markers
+
+
+def test_zeros_of_a_daemon_that_does_not_tell(daemon):
+    """Its zeros are not told from what is absent, as ever; those of one that tells are."""
+    def stream(request, context):
+        silent, tells = record(0), record(1)
+        tells.diag_attributes, tells.tcp_info_len = 1 << 2, 104  # INET_DIAG_INFO, up to tcpi_total_retrans
+        for row in (silent, tells):
+            yield rec.FlatRecordsResponse(xtcp_flat_record=row)
+
+    d = records_daemon(daemon, stream=stream)
+    columns = ["-c", "sport,inet_diag_msg_rqueue,tcp_info_total_retrans,tcp_info_segs_in,sk_mem_info_drops"]
+    names = ["inet_diag_msg_rqueue", "tcp_info_total_retrans", "tcp_info_segs_in", "sk_mem_info_drops"]
+    r = client(d.target, "-o", "csv", "stream", "--count", "2", *columns)
+    assert r.stdout.splitlines()[1:] == ["1000,,,,", "1001,0,0,,"], r
+    r = client(d.target, "-o", "jsonl", "stream", "--count", "2")
+    silent, tells = map(json.loads, r.stdout.splitlines())
+    assert not {*names, "diag_attributes", "tcp_info_len"} & set(silent)
+    assert [tells.get(name) for name in names] == [0, 0, None, None] and tells["tcp_info_len"] == 104
+    r = client(d.target, "-o", "csv", "stream", "-H", "--count", "1", *columns, "segs_in = 0 or drops = 0")
+    assert r.stdout == "1000,,,,\n", r  # as it can be guessed
+    r = client(d.target, "-o", "csv", "stream", "-H", "--count", "2", *columns, "total_retrans = 0 and recv_q = 0")
+    assert r.stdout.splitlines() == ["1000,,,,", "1001,0,0,,"], r
 
 
 def test_choice_of_a_daemon_that_filters(daemon):

@@ -131,6 +131,8 @@ def from_jsonl(line):
             value = socket.inet_pton(family, value)
         elif name in ("inet_diag_msg_state", "tcp_info_state"):
             value = JSON_STATES.index(value) + 1
+        elif name == "tcp_info_ca_state":
+            value = CA_STATES.index(value)
         elif name == "congestion_algorithm_enum":
             value = {"cubic": 1, "bbr": 5}[value]
         setattr(r, name, value)
@@ -140,6 +142,7 @@ def from_jsonl(line):
 
 JSON_STATES = ["ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
                "LAST_ACK", "LISTEN", "CLOSING"]
+CA_STATES = ["Open", "Disorder", "CWR", "Recovery", "Loss"]
 
 
 def test_equal_to_ss_in_the_client(host):

@@ -404,18 +404,25 @@ static void test_refused(void **state)
     buf_init(&request);
     buf_init(&plain);
     struct bench *b = bench_with(&o);
-    assert_false(reader_refused(&b->reader)); /* there is nothing to leave out */
+    const struct rpc_status unimplemented = {.code = 12},
+                            older = {.code = 3, .text = "columns: 'x' is no field"},
+                            wrong = {.code = 3, .text = "netns: 300 patterns, allowed are 256"};
+    assert_false(reader_refused(&b->reader, &unimplemented)); /* there is nothing to leave out */
     assert_int_equal(reader_request(&b->reader, &plain), 0);
     bench_end(b, out, errors);
     o.netns = (struct option_list){.items = {"web*"}, .n = 1};
     b = bench_with(&o);
     assert_int_equal(reader_request(&b->reader, &request), 0);
     assert_true(request.len > plain.len);
-    assert_true(reader_refused(&b->reader));
+    assert_false(reader_refused(&b->reader, &wrong)); /* asking for less does not help */
+    assert_true(reader_refused(&b->reader, &unimplemented));
     assert_int_equal(reader_request(&b->reader, &request), 0);
     assert_int_equal(request.len, plain.len);
-    assert_false(reader_refused(&b->reader));
+    assert_false(reader_refused(&b->reader, &unimplemented));
     assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
+    bench_end(b, out, errors);
+    b = bench_with(&o);
+    assert_true(reader_refused(&b->reader, &older));
     bench_end(b, out, errors);
     assert_string_equal(out, "");
     buf_free(&request);

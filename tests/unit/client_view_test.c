@@ -67,13 +67,11 @@ static void test_names(void **state)
 static void test_mask(void **state)
 {
     (void)state;
-    static const int fields[] = {FIELD_timestamp_ns,
-                                 FIELD_inet_diag_msg_family,
-                                 FIELD_inet_diag_msg_state,
-                                 FIELD_tcp_info_state,
-                                 FIELD_tcp_info_rtt,
-                                 FIELD_poll_id,
-                                 FIELD_mark};
+    static const int fields[] = {FIELD_timestamp_ns,        FIELD_inet_diag_msg_family,
+                                 FIELD_inet_diag_msg_state, FIELD_tcp_info_state,
+                                 FIELD_tcp_info_rtt,        FIELD_poll_id,
+                                 FIELD_diag_attributes, /* what tells zeros from what was not sent */
+                                 FIELD_tcp_info_len,        FIELD_mark};
     const struct record_field *mask[FIELD_COUNT];
     struct view *v = view_of("mark", "-tcp_info_rtt");
     assert_int_equal(v->n_fields, 1);

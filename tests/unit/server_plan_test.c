@@ -390,11 +390,9 @@ static void test_stream_info(void **state)
     assert_int_equal(event.info.n_parts, 2);
     assert_int_equal(event.info.parts[0].place, STREAM_PLACE_KERNEL);
     assert_int_equal(event.info.parts[1].place, STREAM_PLACE_COLLECTOR);
-    assert_int_equal(event.info.n_columns, 4);
+    assert_int_equal(event.info.n_columns, 2);
     assert_string_equal(event.info.columns[0], "netns"); /* in the order of the schema */
     assert_string_equal(event.info.columns[1], "tcp_info_rtt");
-    assert_string_equal(event.info.columns[2], "diag_attributes"); /* what tells a zero from none */
-    assert_string_equal(event.info.columns[3], "tcp_info_len");
     stream_event_free(&event);
     buf_free(&b);
     selection_unref(s);
@@ -732,7 +730,7 @@ static void test_everybody_gets_their_rows(void **state)
             assert_int_equal(r.lost, 0);
             assert_int_equal(r.polls, 1);
             if (expected[i].s == cut)
-                assert_int_equal(r.fields, 2); /* and diag_attributes */
+                assert_int_equal(r.fields, 1);
             uint32_t form = expected[i].s == other_form ? (batch_rows ? 0 : 100) : batch_rows;
             unsigned messages = form ? (r.rows + form - 1) / form : r.rows;
             assert_int_equal(r.messages, messages);

@@ -242,3 +242,57 @@ def differences(found, record, leave_out=MOVING):
     theirs = without(settle(found, record), leave_out)
     ours = without(expect(record), leave_out)
     return {name: (theirs.get(name), ours.get(name)) for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)}
+
+
+# ---- What it says, as numbers ----
+
+# Columns of a table of records that ss prints as well, by the word that has them. All that a word has is there when the
+# kernel sent the attribute that it is of; a word that ss does not print then is a zero.
+SKMEM = {"r": "rmem_alloc", "rb": "rcv_buf", "t": "wmem_alloc", "tb": "snd_buf", "f": "fwd_alloc", "w": "wmem_queued",
+         "o": "optmem", "bl": "backlog", "d": "drops"}
+IN_MS = {"ato": "tcp_info_ato", "rcv_rtt": "tcp_info_rcv_rtt"}
+NOT_OF_INFO = {"uid"}
+
+
+def _us(text):
+    return round(float(text) * 1000)
+
+
+def _info_numbers(found):
+    retrans, total = found.get("retrans", "0/0").split("/")
+    send_scale, receive_scale = found.get("wscale", "0,0").split(",")
+    numbers = {field: int(found.get(word, 0)) for word, field in PLAIN.items() if word not in NOT_OF_INFO}
+    numbers.update({field: _us(found.get(word, "0")) for word, field in IN_MS.items()})
+    numbers.update(tcp_info_retrans=int(retrans), tcp_info_total_retrans=int(total),
+                   tcp_info_rtt=_us(found.get("rtt", "0/0").split("/")[0]),
+                   tcp_info_send_scale=int(send_scale), tcp_info_rcv_scale=int(receive_scale),
+                   tcp_info_delivery_rate=int(found.get("delivery_rate", "0bps")[:-3]) // 8,
+                   tcp_info_delivery_rate_app_limited=int("app_limited" in found),
+                   tcp_info_reordering=int(found.get("reordering", 3)),
+                   tcp_info_options=sum(bit for word, bit in {**OPTIONS, "wscale": 4}.items() if word in found))
+    return numbers
+
+
+def numbers(found):
+    """{name of a field: its number, or None where the kernel sent none} of a line of parse_line, for the fields of which
+    ss says exactly that."""
+    whole = "skmem" in found  # neither TIME-WAIT nor SYN-RECV
+    wanted = {
+        "inet_diag_msg_rqueue": found["recv_q"], "inet_diag_msg_wqueue": found["send_q"],
+        "inet_diag_msg_socket_source_port": found["local"][1], "inet_diag_msg_socket_destination_port": found["peer"][1],
+        "inet_diag_msg_inode": int(found["ino"]), "inet_diag_msg_uid": int(found.get("uid", 0)),
+        "inet_diag_msg_retrans": int(found["timer"].split(",")[2]) if "timer" in found else 0,
+        "type_of_service": int(found["tos"], 0) if "tos" in found else None,
+        "traffic_class": int(found["tclass"], 0) if "tclass" in found else None,
+        "class_id": int(found["class_id"], 0) if "class_id" in found else None,
+        "shutdown_state": None,
+        "sock_opt": sum(1 << SOCKOPTS.index(name) for name in found["sockopt"].split()) if "sockopt" in found else None,
+    }
+    if whole:
+        wanted["shutdown_state"] = {"<->": 0, "-->": 1, "<--": 2, "---": 3}[
+            next(word for word in found if word in ("<->", "-->", "<--", "---"))]
+    memory = dict(re.findall(r"([a-z]+)(\d+)", found.get("skmem", "")))
+    wanted.update({f"sk_mem_info_{name}": int(memory[word]) if whole else None for word, name in SKMEM.items()})
+    info = _info_numbers(found)
+    wanted.update({name: value if whole else None for name, value in info.items()})
+    return wanted
