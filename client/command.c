@@ -60,7 +60,8 @@ static const struct option_def watch_options[] = {
 static const struct option_def top_options[] = {
     {"every", 'e', OPTION_DURATION, AT(every_ns), "D",
      "ask for a poll so often, instead of the daemon's schedule"},
-    {"sort", 's', OPTION_TEXT, AT(sort), "ORDER", "throughput (default), retrans, rtt or queue"},
+    {"sort", 's', OPTION_TEXT, AT(sort), "ORDER",
+     "throughput (default), retrans, rtt or queue, or the title of such a column"},
     {"no-color", 0, OPTION_FLAG, AT(no_color), NULL, "no colours; $NO_COLOR does the same"},
     END,
 };

@@ -91,7 +91,14 @@ int order_add(struct order *o, const uint8_t *row, size_t len, const record_mess
         return -ENOMEM;
     o->entries[o->n] = (struct entry){.order = o->n, .at = keep(o, row, len), .len = len, .node = node};
     for (size_t i = 0; i < o->view->n_keys; i++) {
-        struct record_value v = record_get(r, o->view->keys[i].field);
+        const struct view_key *key = &o->view->keys[i];
+        struct record_value v = {0};
+        if (key->own)
+            v.present = key->own->rank(r, &v.number);
+        else
+            v = record_get(r, key->field);
+        if (key->own && !v.present)
+            v.number = 0;
         o->values[o->n * o->view->n_keys + i] = (struct value){
             .number = v.number, .at = keep(o, v.data, v.len), .len = v.len, .present = v.present};
     }

@@ -103,6 +103,13 @@ static void put_idle(struct cell *c, const record_message *r)
     cell_field(c, r, &record_fields[sent ? FIELD_tcp_info_last_data_sent : FIELD_tcp_info_last_data_recv]);
 }
 
+static bool rank_idle(const record_message *r, uint64_t *out)
+{
+    bool sent = r->tcp_info_last_data_sent < r->tcp_info_last_data_recv;
+    *out = sent ? r->tcp_info_last_data_sent : r->tcp_info_last_data_recv;
+    return cell_has_flow(r);
+}
+
 /* What held sending back: the share of the time with data to send. */
 static void put_limit(struct cell *c, const record_message *r)
 {
@@ -114,6 +121,16 @@ static void put_limit(struct cell *c, const record_message *r)
     snprintf(c->own, sizeof(c->own), "%s %.0f%%", by_peer > by_buffer ? "peer" : "buffer",
              percent < 100 ? percent : 100);
     cell_own(c);
+}
+
+static bool rank_limit(const record_message *r, uint64_t *out)
+{
+    uint64_t by_peer = r->tcp_info_rwnd_limited, by_buffer = r->tcp_info_sndbuf_limited;
+    uint64_t most = by_peer > by_buffer ? by_peer : by_buffer;
+    if (!cell_has_flow(r) || !r->tcp_info_busy_time || !most)
+        return false;
+    *out = (uint64_t)((double)most * 1e6 / (double)r->tcp_info_busy_time);
+    return true;
 }
 
 /* "keepalive 1.9h" */
@@ -151,7 +168,7 @@ const struct sockets_column sockets_columns[] = {
     {"rtt", LOOK("RTT", RIGHT, 2, 5), MADE_OF(F(tcp_info_rtt))},
     {"min_rtt", LOOK("MIN-RTT", RIGHT, 11, 7), MADE_OF(F(tcp_info_min_rtt))},
     {"cwnd", LOOK("CWND", RIGHT, 8, 4), MADE_OF(F(tcp_info_snd_cwnd))},
-    {"retransmits", LOOK("RETRANS", RIGHT, 3, 7), .doc = "retransmitted segments in flight, and in all",
+    {"retrans", LOOK("RETRANS", RIGHT, 3, 7), .doc = "retransmitted segments in flight, and in all",
      .put = put_retrans, MADE_OF(F(tcp_info_total_retrans), F(tcp_info_retrans))},
     {"sent", LOOK("SENT", RIGHT, 6, 6),
      .doc = "bytes sent, retransmits included (before Linux 4.19: bytes acknowledged)", .put = put_sent,
@@ -161,11 +178,12 @@ const struct sockets_column sockets_columns[] = {
     {"cong", LOOK("CONG", LEFT, 10, 5), .doc = "congestion control algorithm", .put = put_algorithm,
      MADE_OF(F(congestion_algorithm_string), F(congestion_algorithm_enum))},
     {"idle", LOOK("IDLE", RIGHT, 12, 5), .doc = "time since data went either way", .put = put_idle,
-     MADE_OF(F(tcp_info_last_data_sent), F(tcp_info_last_data_recv))},
+     .rank = rank_idle, MADE_OF(F(tcp_info_last_data_sent), F(tcp_info_last_data_recv))},
     {"limit", LOOK("LIMIT", LEFT, 13, 9),
      .doc = "what held sending back most, the peer's window or the send buffer, and for which share of the "
             "time with data to send",
-     .put = put_limit, MADE_OF(F(tcp_info_rwnd_limited), F(tcp_info_sndbuf_limited), F(tcp_info_busy_time))},
+     .put = put_limit, .rank = rank_limit,
+     MADE_OF(F(tcp_info_rwnd_limited), F(tcp_info_sndbuf_limited), F(tcp_info_busy_time))},
     {"mss", LOOK("MSS", RIGHT, 14, 5), .put = put_mss, MADE_OF(F(tcp_info_snd_mss))},
     {"uid", LOOK("UID", RIGHT, 15, 5), MADE_OF(F(inet_diag_msg_uid))},
     {"inode", LOOK("INODE", RIGHT, 16, 7), MADE_OF(F(inet_diag_msg_inode))},

@@ -14,12 +14,15 @@
 
 /* A column that tables have by themselves. */
 struct sockets_column {
-    const char *name;         /* for --columns */
+    const char *name;         /* for --columns and --sort-by, which take the title as well */
     struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
     bool wide;                /* in the wide table only */
     const char *doc;          /* one line; NULL: that of its only field */
     /* What it shows of a record; NULL: its only field, as cell_field has it. */
     void (*put)(struct cell *c, const record_message *r);
+    /* The number that it is sorted by; false: there is none. NULL: the values of its fields, the first counts
+     * most. */
+    bool (*rank)(const record_message *r, uint64_t *out);
     uint8_t n_fields;
     int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: what it is made of, the first counts most */
 };

@@ -13,6 +13,7 @@
 #include "client/top_draw.h"
 #include "client/top_feed.h"
 #include "client/top_screen.h"
+#include "client/view.h"
 #include "filter/filter.h"
 #include "lib/clock.h"
 
@@ -105,9 +106,18 @@ static int join_words(const struct option_list *words, char *out, size_t size, s
 
 static int sort_of(const char *name, enum top_sort *out, struct err *e)
 {
+    /* The columns that an order is about, as the screen has them. */
+    static const char *const titles[TOP_SORTS][2] = {
+        [TOP_SORT_THROUGHPUT] = {"SEND", "RECEIVE"},
+        [TOP_SORT_RETRANS] = {"RETR/S", "RETR%"},
+        [TOP_SORT_RTT] = {"RTT", "RTT"},
+        [TOP_SORT_QUEUE] = {"SEND-Q", "RECV-Q"},
+    };
     *out = TOP_SORT_THROUGHPUT;
     for (unsigned i = 0; name && i < TOP_SORTS; i++) {
-        if (strcmp(name, top_sort_names[i]) == 0) {
+        size_t n = strlen(name);
+        if (view_is_name(top_sort_names[i], name, n) || view_is_name(titles[i][0], name, n) ||
+            view_is_name(titles[i][1], name, n)) {
             *out = (enum top_sort)i;
             return 0;
         }

@@ -32,21 +32,34 @@ static bool next_name(const char **at, struct name *out)
     return true;
 }
 
-/* Titles have dashes where names have underscores: either will do. */
-static bool is_name(const char *known, const struct name *name)
+/* How a letter of a name counts: in lower case, whatever the locale; titles have dashes where names have
+ * underscores. */
+static char fold(char c)
 {
-    if (strlen(known) != name->n)
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return (char)(c == '-' ? '_' : c);
+}
+
+bool view_is_name(const char *known, const char *typed, size_t n)
+{
+    if (strlen(known) != n)
         return false;
-    for (size_t i = 0; i < name->n; i++)
-        if (known[i] != name->text[i] && !(known[i] == '_' && name->text[i] == '-'))
+    for (size_t i = 0; i < n; i++)
+        if (fold(known[i]) != fold(typed[i]))
             return false;
     return true;
+}
+
+static bool is_name(const char *known, const struct name *name)
+{
+    return view_is_name(known, name->text, name->n);
 }
 
 static const struct sockets_column *own_column(const struct name *name)
 {
     for (size_t i = 0; i < n_sockets_columns; i++)
-        if (is_name(sockets_columns[i].name, name))
+        if (is_name(sockets_columns[i].name, name) || is_name(sockets_columns[i].look.title, name))
             return &sockets_columns[i];
     return NULL;
 }
@@ -161,13 +174,15 @@ static int add_keys(struct view *v, struct name *name, struct err *e)
     bool descending = take_direction(name);
     const struct sockets_column *own = own_column(name);
     const struct record_field *field = own ? NULL : view_field(name->text, name->n);
-    size_t n = own ? own->n_fields : 1;
+    bool ranked = own && own->rank;
+    size_t n = own && !ranked ? own->n_fields : 1;
     if (!own && !field)
         return unknown_column("sort-by", name, e);
     if (v->n_keys + n > KEYS_MAX)
         return err_set(e, ERR_USAGE, "--sort-by: too many of them");
     for (size_t i = 0; i < n; i++)
         v->keys[v->n_keys++] = (struct view_key){.field = own ? &record_fields[own->fields[i]] : field,
+                                                 .own = ranked ? own : NULL,
                                                  .descending = descending};
     return 0;
 }
@@ -234,8 +249,12 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
         return 0;
     for (size_t i = 0; i < v->n_fields; i++)
         wanted[record_field_index(v->fields[i])] = true;
-    for (size_t i = 0; i < v->n_keys; i++)
+    for (size_t i = 0; i < v->n_keys; i++) {
+        const struct sockets_column *own = v->keys[i].own;
         wanted[record_field_index(v->keys[i].field)] = true;
+        for (size_t k = 0; own && k < own->n_fields; k++)
+            wanted[own->fields[k]] = true;
+    }
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         wanted[always[i]] = true;
     bool table = v->format == OUTPUT_TABLE || v->format == OUTPUT_WIDE;

@@ -23,6 +23,8 @@ struct view_column {
 
 struct view_key {
     const struct record_field *field;
+    const struct sockets_column
+        *own; /* NULL, or a column with a rank: it is sorted by that, not by |field| */
     bool descending;
 };
 
@@ -51,7 +53,10 @@ void view_free(struct view *v);
  */
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT]);
 
-/* The field |name| of |n| bytes: its proto name or its short one. NULL: there is none. */
+/* Whether |typed|, |n| bytes, is the name or title |known|: in any case, with dashes or underscores. */
+bool view_is_name(const char *known, const char *typed, size_t n);
+
+/* The field |name| of |n| bytes: its proto name, its short one or its title. NULL: there is none. */
 const struct record_field *view_field(const char *name, size_t n);
 
 #endif

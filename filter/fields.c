@@ -31,10 +31,30 @@ static const struct {
     {"tos", FIELD_type_of_service},
     {"tclass", FIELD_traffic_class},
     {"cgroup_id", FIELD_c_group},
+    {"retrans_out", FIELD_tcp_info_retrans},
     {"shutdown", FIELD_shutdown_state},
     {"host", FIELD_hostname},
     {"container", FIELD_container_name},
     {"info_len", FIELD_tcp_info_len},
+};
+
+/* What tables call it in their titles, where neither of the above does. They go before names without their
+ * prefix: "retrans" is the sum that the column RETRANS is about, not what is in flight. */
+static const struct {
+    const char *name;
+    uint16_t field;
+} titles[] = {
+    {"time", FIELD_timestamp_ns},
+    {"local", FIELD_inet_diag_msg_socket_source},
+    {"peer", FIELD_inet_diag_msg_socket_destination},
+    {"retrans", FIELD_tcp_info_total_retrans},
+    {"sent", FIELD_tcp_info_bytes_sent},
+    {"received", FIELD_tcp_info_bytes_received},
+    {"rate", FIELD_tcp_info_delivery_rate},
+    {"ca", FIELD_tcp_info_ca_state},
+    {"pacing", FIELD_tcp_info_pacing_rate},
+    {"busy", FIELD_tcp_info_busy_time},
+    {"reord", FIELD_tcp_info_reord_seen},
 };
 
 /* A name that begins with |alias| is that of the field whose name begins with |proto| instead; what comes
@@ -49,8 +69,8 @@ static const struct {
 };
 
 const char *const filter_keywords[] = {
-    "state",  "exclude", "excl",      "src", "dst", "sport", "dport", "dev",
-    "fwmark", "cgroup",  "autobound", "not", "and", "or",    NULL,
+    "state",  "exclude", "excl",      "src",  "dst", "sport", "dport", "dev",
+    "fwmark", "cgroup",  "autobound", "idle", "not", "and",   "or",    NULL,
 };
 
 #define NAME_MAX_BYTES 64
@@ -67,12 +87,28 @@ static const struct record_field *by_prefix(size_t i, const char *name, size_t n
     return record_field_by_name(whole, proto + n - alias);
 }
 
-const struct record_field *filter_field(const char *name, size_t n)
+char filter_fold(char c)
 {
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return (char)(c == '-' ? '_' : c);
+}
+
+const struct record_field *filter_field(const char *typed, size_t n)
+{
+    char name[NAME_MAX_BYTES];
+    if (n > sizeof(name))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        name[i] = filter_fold(typed[i]);
     const struct record_field *f = record_field_by_name(name, n);
     for (size_t i = 0; !f && i < COUNT(short_names); i++) {
         if (strlen(short_names[i].name) == n && memcmp(short_names[i].name, name, n) == 0)
             f = &record_fields[short_names[i].field];
+    }
+    for (size_t i = 0; !f && i < COUNT(titles); i++) {
+        if (strlen(titles[i].name) == n && memcmp(titles[i].name, name, n) == 0)
+            f = &record_fields[titles[i].field];
     }
     for (size_t i = 0; !f && i < COUNT(prefixes); i++)
         f = by_prefix(i, name, n);
@@ -99,24 +135,38 @@ static const char *stripped(const struct record_field *f, size_t i)
     return filter_field(name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
 }
 
-const char *filter_field_alias(const struct record_field *f, size_t i)
+/* The short name |*i| of |f|; NULL, with |*i| less by as many as there are, when it has not so many. */
+static const char *short_name(const struct record_field *f, size_t *i)
 {
     for (size_t k = 0; k < COUNT(short_names); k++) {
-        if (short_names[k].field == record_field_index(f) && i-- == 0)
+        if (short_names[k].field == record_field_index(f) && (*i)-- == 0)
             return short_names[k].name;
     }
     for (size_t k = 0; k < COUNT(prefixes); k++) {
         const char *name = stripped(f, k);
-        if (name && i-- == 0)
+        if (name && (*i)-- == 0)
             return name;
+    }
+    return NULL;
+}
+
+const char *filter_field_alias(const struct record_field *f, size_t i)
+{
+    const char *name = short_name(f, &i);
+    if (name)
+        return name;
+    for (size_t k = 0; k < COUNT(titles); k++) {
+        if (titles[k].field == record_field_index(f) && i-- == 0)
+            return titles[k].name;
     }
     return NULL;
 }
 
 const char *filter_field_name(const struct record_field *f)
 {
-    const char *alias = filter_field_alias(f, 0);
-    return alias ? alias : f->name;
+    size_t first = 0;
+    const char *name = short_name(f, &first); /* not a title: older ones of this program know none */
+    return name ? name : f->name;
 }
 
 /* ---- Names that are meant ---- */
@@ -169,13 +219,20 @@ const char *filter_suggest(const char *const *names, size_t count, const char *n
     return best;
 }
 
-const char *filter_field_suggest(const char *name, size_t n)
+const char *filter_field_suggest(const char *typed, size_t n)
 {
     const char *best = NULL;
+    char name[NAME_MAX_BYTES];
+    if (n > sizeof(name))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        name[i] = filter_fold(typed[i]);
     for (size_t i = 0; filter_keywords[i]; i++)
         best = closer(best, filter_keywords[i], name, n);
     for (size_t i = 0; i < COUNT(short_names); i++)
         best = closer(best, short_names[i].name, name, n);
+    for (size_t i = 0; i < COUNT(titles); i++)
+        best = closer(best, titles[i].name, name, n);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         best = closer(best, record_fields[i].name, name, n);
         for (size_t k = 0; k < COUNT(prefixes); k++) {

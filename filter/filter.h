@@ -49,7 +49,8 @@ void filter_unref(struct filter *f);
 
 /* ---- Names ---- */
 
-/* The field that is called |name| (|n| bytes), by its proto name or a short one; NULL. */
+/* The field that is called |name| (|n| bytes), by its proto name, a short one or the title that it has in
+ * tables, in any case, with dashes for underscores; NULL. */
 const struct record_field *filter_field(const char *name, size_t n);
 
 /* The name of |f| in canonical texts: the shortest that leads to it. */

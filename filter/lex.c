@@ -88,7 +88,13 @@ struct token lex_next(const char *text)
 
 bool lex_is(const struct token *t, const char *name)
 {
-    return t->kind == TOKEN_WORD && strlen(name) == t->len && memcmp(t->at, name, t->len) == 0;
+    if (t->kind != TOKEN_WORD || strlen(name) != t->len)
+        return false;
+    for (size_t i = 0; i < t->len; i++) {
+        if (filter_fold(t->at[i]) != name[i])
+            return false;
+    }
+    return true;
 }
 
 int lex_compare(const struct token *t)

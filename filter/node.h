@@ -129,6 +129,9 @@ struct filter {
 /* Words with a meaning of their own in front of a comparison ("state", "dport", …). */
 extern const char *const filter_keywords[];
 
+/* How a letter of a name counts: in lower case, a dash as an underscore. */
+char filter_fold(char c);
+
 /* The known name that is most like |name|, or NULL when none is. */
 const char *filter_field_suggest(const char *name, size_t n);
 

@@ -391,6 +391,44 @@ static uint16_t loose_unit(struct parser *p, const struct record_field *f, const
                        SHOWN(&p->token), text);
 }
 
+/* The less of the times since data was sent and was received: what the column IDLE shows. */
+static uint16_t idle_node(struct parser *p, enum compare op, uint64_t v)
+{
+    static const enum record_field_id times[] = {FIELD_tcp_info_last_data_sent,
+                                                 FIELD_tcp_info_last_data_recv};
+    uint16_t nodes[2];
+    bool either = op == LT || op == LE;
+    for (size_t i = 0; i < 2; i++)
+        nodes[i] = number_node(p, &record_fields[times[i]], op, v);
+    return parser_join(p, either ? NODE_OR : NODE_AND, nodes[0], nodes[1]);
+}
+
+static uint16_t parse_idle(struct parser *p)
+{
+    enum compare op;
+    struct token value;
+    struct err e = {0};
+    uint64_t v;
+    if (!take_compare(p, &op))
+        return parser_expected(p, "=, !=, <, <=, > or >=");
+    if (!take_value(p, "a time", &value))
+        return NODE_NONE;
+    if (filter_number(&record_fields[FIELD_tcp_info_last_data_sent], value.at, value.len, &v, &e))
+        return parser_fail_err(p, value.at, &e);
+    if (op == EQ)
+        return parser_join(p, NODE_AND, idle_node(p, GE, v), idle_node(p, LE, v));
+    if (op == NE)
+        return parser_join(p, NODE_OR, idle_node(p, LT, v), idle_node(p, GT, v));
+    return idle_node(p, op, v);
+}
+
+/* A title of a table that is about several fields at once. */
+static uint16_t parse_limit(struct parser *p)
+{
+    return parser_fail(p, p->token.at, ERR_TYPE,
+                       "limit is made of rwnd_limited, sndbuf_limited and busy_time: compare these");
+}
+
 static uint16_t parse_field(struct parser *p)
 {
     struct token name = p->token;
@@ -427,6 +465,8 @@ static const struct {
     {"fwmark", parse_fwmark, false},
     {"cgroup", parse_cgroup, false},
     {"autobound", parse_autobound, false},
+    {"idle", parse_idle, false},
+    {"limit", parse_limit, true},
 };
 
 uint16_t parse_term(struct parser *p)

@@ -100,6 +100,18 @@ def test_columns_of_every_format(daemon):
     assert "did you mean" in client(daemon.target, "snapshot", "-c", "tcp_info_rt", status=2).stderr
 
 
+def test_titles_are_names(daemon):
+    """What stands above the columns can be typed: sorted by, filtered by, chosen."""
+    table = client(daemon.target, "-q", "-o", "wide", "snapshot", *LISTEN).stdout
+    titles = table.split("\n")[0].split()
+    assert "RETRANS" in titles and "RECV-Q" in titles
+    again = client(daemon.target, "-q", "-o", "table", "snapshot", "-s", "-RETRANS,rtt,State", "-c", ",".join(titles),
+                   "STATE = Listening AND NOT RECV-Q > 100 AND retrans = 0").stdout
+    assert again.split("\n")[0].split() == titles and "LISTEN" in again
+    for title in set(titles) - {"LIMIT", "STATE"}:
+        client(daemon.target, "-q", "snapshot", "-s", title, f"{title} = 1")
+
+
 def test_sorted(daemon):
     def ports(key):
         text = client(daemon.target, "-q", "-o", "jsonl", "snapshot", "-c", "netns", "--sort-by", key).stdout

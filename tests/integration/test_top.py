@@ -178,7 +178,7 @@ def test_filter(host, terminal):
 def test_pause_columns_help(host, terminal):
     d = host.daemon("--poll-frequency", "1h")
     t = terminal(width=200)
-    top(t, d.target, "--every", "100ms", "--sort", "queue")
+    top(t, d.target, "--every", "100ms", "--sort", "Send-Q")
     t.wait(r"by queue")
     t.keys("Space")
     t.wait(r"PAUSED$")

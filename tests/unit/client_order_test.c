@@ -104,11 +104,41 @@ static void test_empty_rows(void **state)
     view_free(v);
 }
 
+/* What has several fields is in the order of what is to be seen of it; what has no value is before zero. */
+static void test_shown(void **state)
+{
+    (void)state;
+    static const uint32_t sent[] = {900, 10, 700, 5, 0}, received[] = {20, 800, 30, 5, 0};
+    static const uint32_t peer[] = {10, 50, 0, 90, 0}, buffer[] = {0, 0, 99, 0, 0},
+                          busy[] = {10, 100, 100, 1000, 0};
+    record_message r[5];
+    for (size_t i = 0; i < 5; i++) {
+        xtcp_flat_record__v1__xtcp_flat_record__init(&r[i]);
+        r[i].tcp_info_state = r[i].inet_diag_msg_state = 1;
+        r[i].tcp_info_last_data_sent = sent[i];
+        r[i].tcp_info_last_data_recv = received[i];
+        r[i].tcp_info_rwnd_limited = peer[i];
+        r[i].tcp_info_sndbuf_limited = buffer[i];
+        r[i].tcp_info_busy_time = busy[i];
+    }
+    check("idle", r, 5, "43102");
+    check("-IDLE", r, 5, "20134");
+    check("LIMIT", r, 5, "43120");
+    check("-limit", r, 5, "02134");
+    r[2].diag_attributes = 1 << 2; /* INET_DIAG_INFO, with a zero */
+    r[2].tcp_info_len = 280;
+    check("RETRANS", r, 5, "01342");
+    r[1].tcp_info_total_retrans = r[3].tcp_info_retrans = 1;
+    check("RETRANS", r, 5, "04321");
+    check("-retrans", r, 5, "12304");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_empty_rows),
+        cmocka_unit_test(test_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

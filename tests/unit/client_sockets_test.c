@@ -159,7 +159,7 @@ static void test_golden(void **state)
     golden("250", &o, 250);
     o = (struct options){.output = OUTPUT_WIDE, .numeric = true};
     golden("wide", &o, 0);
-    o = (struct options){.output = OUTPUT_TABLE, .columns = "peer, retransmits,tcp_info_rtt,state"};
+    o = (struct options){.output = OUTPUT_TABLE, .columns = "peer, RETRANS,tcp_info_rtt,state"};
     golden("chosen", &o, 200);
 }
 

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "client/view.h"
+#include "filter/filter.h"
 
 static struct view *view_of(const char *columns, const char *sort_by)
 {
@@ -121,13 +123,65 @@ static void test_keys(void **state)
     } want[] = {{FIELD_tcp_info_rtt, true},      {FIELD_netns, false},
                 {FIELD_tcp_info_snd_cwnd, true}, {FIELD_tcp_info_total_retrans, false},
                 {FIELD_tcp_info_retrans, false}, {FIELD_mark, false}};
-    struct view *v = view_of(NULL, "-rtt,netns, cwnd:desc,retransmits:asc,+mark");
+    struct view *v = view_of(NULL, "-RTT,netns, Cwnd:desc,RETRANS:asc,+mark");
     assert_int_equal(v->n_keys, sizeof(want) / sizeof(want[0]));
     for (size_t i = 0; i < v->n_keys; i++) {
         assert_ptr_equal(v->keys[i].field, &record_fields[want[i].field]);
         assert_int_equal(v->keys[i].descending, want[i].descending);
     }
     view_free(v);
+}
+
+/* What stands above a column is a name of it, for columns and orders, and a word of a filter about the same.
+ */
+static void test_titles(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_sockets_columns; i++) {
+        const struct sockets_column *c = &sockets_columns[i];
+        for (int lower = 0; lower < 2; lower++) {
+            char title[VIEW_TITLE_MAX] = {0}, text[VIEW_TITLE_MAX + 16];
+            struct filter *f = NULL;
+            struct filter_error e;
+            for (size_t k = 0; c->look.title[k]; k++)
+                title[k] = (char)(lower && c->look.title[k] >= 'A' && c->look.title[k] <= 'Z'
+                                      ? c->look.title[k] + ('a' - 'A')
+                                      : c->look.title[k]);
+            struct view *v = view_of(title, title);
+            assert_ptr_equal(v->columns[0].own, c);
+            assert_ptr_equal(v->keys[0].field, &record_fields[c->fields[0]]);
+            assert_ptr_equal(v->keys[0].own, c->rank ? c : NULL);
+            view_free(v);
+            const struct record_field *field = filter_field(title, strlen(title));
+            if (!c->rank && strcmp(c->name, "cgroup") != 0) /* several fields at once; a word of ss */
+                assert_ptr_equal(field, &record_fields[c->fields[0]]);
+            snprintf(text, sizeof(text), "%s = %s", title, strcmp(c->name, "state") == 0 ? "listening" : "1");
+            int rc = filter_parse(text, &f, &e);
+            if (rc != (strcmp(c->name, "limit") == 0 ? ERR_TYPE : 0))
+                fail_msg("%s: %s", text, rc ? e.err.text : "");
+            filter_unref(f);
+        }
+    }
+}
+
+/* Names that are alike mean one thing each, wherever they are written. */
+static void test_retransmissions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int field;
+    } names[] = {
+        {"retrans", FIELD_tcp_info_total_retrans},   {"total_retrans", FIELD_tcp_info_total_retrans},
+        {"retrans_out", FIELD_tcp_info_retrans},     {"tcp_info_retrans", FIELD_tcp_info_retrans},
+        {"retransmits", FIELD_tcp_info_retransmits}, {"bytes_retrans", FIELD_tcp_info_bytes_retrans}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct view *v = view_of(names[i].name, names[i].name);
+        assert_ptr_equal(v->columns[0].field, &record_fields[names[i].field]);
+        assert_ptr_equal(v->keys[0].field, &record_fields[names[i].field]);
+        assert_ptr_equal(filter_field(names[i].name, strlen(names[i].name)), &record_fields[names[i].field]);
+        view_free(v);
+    }
 }
 
 static void test_wrong(void **state)
@@ -146,9 +200,14 @@ static void test_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_mask), cmocka_unit_test(test_mask_of_addresses),
-        cmocka_unit_test(test_keys), cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_mask_of_addresses),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_titles),
+        cmocka_unit_test(test_retransmissions),
+        cmocka_unit_test(test_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
