@@ -46,7 +46,9 @@ struct join_end {
     uint32_t idle_ms; /* since data went either way */
     uint64_t acked;   /* bytes that the peer has acknowledged */
     uint64_t received;
-    uint64_t rate; /* bytes per second that are delivered */
+    uint64_t rate;      /* bytes per second that are delivered: the kernel's sample */
+    uint64_t send_rate; /* bytes per second that were acknowledged since the poll before, when |measured| */
+    bool measured;
 };
 
 enum join_kind {

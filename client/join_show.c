@@ -122,10 +122,16 @@ static void text_recv_queue(const struct join_end *e, char out[UNITS_TEXT_MAX])
     snprintf(out, UNITS_TEXT_MAX, "%" PRIu32, e->recv_queue);
 }
 
+/* As the column RATE of the other tables: measured, or the kernel's sample. */
 static void text_rate(const struct join_end *e, char out[UNITS_TEXT_MAX])
 {
-    if (e->info && e->rate)
-        units_rate(e->rate, out);
+    char text[UNITS_TEXT_MAX];
+    if (e->measured) {
+        units_rate(e->send_rate, out);
+    } else if (e->info && e->rate) { /* a sample */
+        units_rate(e->rate, text);
+        snprintf(out, UNITS_TEXT_MAX, "~%.*s", UNITS_TEXT_MAX - 2, text);
+    }
 }
 
 /* The numbers, in the order of the columns. */
@@ -220,6 +226,8 @@ static void put_end(struct json *j, const char *key, const struct join_show *w, 
         json_u32(j, "retrans", e->retrans);
         json_u32(j, "total_retrans", e->total_retrans);
         json_u64(j, "delivery_rate", e->rate);
+        if (e->measured)
+            json_u64(j, "send_rate", e->send_rate);
         json_u64(j, "bytes_acked", e->acked);
         json_u64(j, "bytes_received", e->received);
         json_u32(j, "idle_ms", e->idle_ms);

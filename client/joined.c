@@ -6,6 +6,7 @@
 #include "client/command.h"
 #include "client/join.h"
 #include "client/join_show.h"
+#include "client/measured.h"
 #include "client/merge.h"
 #include "lib/clock.h"
 
@@ -18,7 +19,7 @@
     "inet_diag_msg_socket_destination_port,inet_diag_msg_rqueue,inet_diag_msg_wqueue,tcp_info_state,"        \
     "tcp_info_options,tcp_info_send_scale,tcp_info_rcv_scale,tcp_info_rtt,tcp_info_snd_cwnd,"                \
     "tcp_info_retrans,tcp_info_total_retrans,tcp_info_last_data_sent,tcp_info_last_data_recv,"               \
-    "tcp_info_bytes_acked,tcp_info_bytes_received,tcp_info_delivery_rate"
+    "tcp_info_bytes_acked,tcp_info_bytes_received,tcp_info_delivery_rate,inet_diag_msg_socket_cookie"
 
 struct joined {
     struct fleet *fleet;
@@ -29,14 +30,21 @@ struct joined {
     struct reader *readers;
     size_t node; /* whose message is being read */
     struct join join;
+    struct measured *measured;
     struct join_show *show;
 };
 
 static int take_record(void *context, const record_message *m, const char *node)
 {
     struct joined *d = context;
-    (void)node;
-    return join_add(&d->join, d->node, m);
+    size_t before = d->join.n_ends;
+    int rc = join_add(&d->join, d->node, m);
+    measured_take(d->measured, m, node);
+    if (d->join.n_ends > before) {
+        struct join_end *end = &d->join.ends[before];
+        end->measured = measured_rate(d->measured, m, node, &end->send_rate);
+    }
+    return rc;
 }
 
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
@@ -62,7 +70,8 @@ static int open_join(struct joined *d, struct err *e)
     d->records = records_new_to(d->view, take_record, d, d->fleet->out);
     d->readers = calloc(nodes->n, sizeof(*d->readers));
     d->show = join_show_new(d->fleet->options, nodes, d->fleet->out);
-    if (!d->records || !d->readers || !d->show)
+    d->measured = measured_new();
+    if (!d->records || !d->readers || !d->show || !d->measured)
         return err_set(e, -ENOMEM, "out of memory");
     for (size_t i = 0; i < nodes->n; i++) {
         struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
@@ -151,6 +160,7 @@ int fleet_join(struct fleet *fleet)
     join_reset(&d.join);
     free(d.readers);
     records_free(d.records);
+    measured_free(d.measured);
     query_free(d.query);
     view_free(d.view);
     return rc;

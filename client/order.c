@@ -25,6 +25,7 @@ struct entry {
 
 struct order {
     const struct view *view;
+    const struct measured *measured; /* NULL: nothing is */
     struct buf bytes;
     struct entry *entries;
     struct value *values; /* n_keys for each entry, in the order of their coming */
@@ -40,6 +41,11 @@ struct order *order_new(const struct view *v)
     o->view = v;
     buf_init(&o->bytes);
     return o;
+}
+
+void order_measure(struct order *o, const struct measured *m)
+{
+    o->measured = m;
 }
 
 void order_free(struct order *o)
@@ -93,11 +99,13 @@ int order_add(struct order *o, const uint8_t *row, size_t len, const record_mess
     for (size_t i = 0; i < o->view->n_keys; i++) {
         const struct view_key *key = &o->view->keys[i];
         struct record_value v = {0};
-        if (key->own)
+        if (key->own && key->own->rank)
             v.present = key->own->rank(r, &v.number);
         else
             v = record_get(r, key->field);
-        if (key->own && !v.present)
+        if (key->own && key->own->measured && o->measured && measured_rate(o->measured, r, node, &v.number))
+            v.present = true;
+        if (!v.present)
             v.number = 0;
         o->values[o->n * o->view->n_keys + i] = (struct value){
             .number = v.number, .at = keep(o, v.data, v.len), .len = v.len, .present = v.present};

@@ -14,6 +14,8 @@ struct order;
 
 /* By the keys of |v|, which must outlive it. NULL without memory. */
 struct order *order_new(const struct view *v);
+/* Rates are those of |m|, which must outlive it and have noted the record already. */
+void order_measure(struct order *o, const struct measured *m);
 void order_free(struct order *o);
 
 /* Keeps the serialized record of |len| bytes at |row|, which says |r|; |node| (may be NULL) stays the

@@ -28,6 +28,7 @@ struct records {
     int64_t time_ns;           /* that |time| says */
     char time[CLOCK_TEXT_MAX]; /* value of the label */
     struct rates rates;        /* of --output null */
+    struct measured *measured; /* of tables and orders with rates; NULL: no others are wanted */
     struct record_reader reader;
 };
 
@@ -39,6 +40,8 @@ static bool is_table(const struct records *r)
 static bool open_table(struct records *r, bool nodes)
 {
     r->sockets = sockets_new(r->view, nodes);
+    if (r->sockets)
+        sockets_measure(r->sockets, r->measured);
     if (r->sockets && r->view->format == OUTPUT_WIDE)
         table_keep_whole(sockets_table(r->sockets));
     return r->sockets != NULL;
@@ -73,7 +76,10 @@ struct records *records_new(const struct view *v, bool nodes, struct output *out
     r->out = out;
     r->node_label = r->time_label = LABEL_NONE;
     rates_begin(&r->rates);
-    bool ok = !v->n_keys || (r->order = order_new(v));
+    bool ok = !view_measures(v) || (r->measured = measured_new());
+    ok = ok && (!v->n_keys || (r->order = order_new(v)));
+    if (r->order)
+        order_measure(r->order, r->measured);
     ok = ok && (is_table(r) ? open_table(r, nodes) : open_writer(r, nodes));
     if (ok)
         return r;
@@ -111,6 +117,7 @@ void records_free(struct records *r)
     sockets_free(r->sockets);
     format_writer_free(r->writer);
     order_free(r->order);
+    measured_free(r->measured);
     record_reader_free(&r->reader);
     free(r);
 }
@@ -209,6 +216,8 @@ int records_add(struct records *r, const uint8_t *row, size_t len, const struct 
     if (!added->shown)
         return 0;
     rates_count(&r->rates, len);
+    if (r->measured)
+        measured_take(r->measured, m, node);
     return r->order ? keep(r, m, row, len, node) : show(r, m, row, len, node);
 }
 

@@ -1,5 +1,7 @@
 #include "client/sockets.h"
 
+#include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,7 +176,11 @@ const struct sockets_column sockets_columns[] = {
      .doc = "bytes sent, retransmits included (before Linux 4.19: bytes acknowledged)", .put = put_sent,
      MADE_OF(F(tcp_info_bytes_sent), F(tcp_info_bytes_acked))},
     {"received", LOOK("RECEIVED", RIGHT, 7, 8), MADE_OF(F(tcp_info_bytes_received))},
-    {"rate", LOOK("RATE", RIGHT, 9, 10), MADE_OF(F(tcp_info_delivery_rate))},
+    {"rate", LOOK("RATE", RIGHT, 9, 10),
+     .doc = "bits that the peer acknowledged per second, between two polls; with ~ before it, of a socket "
+            "that was "
+            "polled once: the kernel's delivery rate, a sample of the last packets that may be far from that",
+     .measured = true, MADE_OF(F(tcp_info_delivery_rate))},
     {"cong", LOOK("CONG", LEFT, 10, 5), .doc = "congestion control algorithm", .put = put_algorithm,
      MADE_OF(F(congestion_algorithm_string), F(congestion_algorithm_enum))},
     {"idle", LOOK("IDLE", RIGHT, 12, 5), .doc = "time since data went either way", .put = put_idle,
@@ -213,6 +219,7 @@ const size_t n_sockets_columns = sizeof(sockets_columns) / sizeof(sockets_column
 
 struct sockets {
     const struct view *view;
+    const struct measured *measured; /* NULL: nothing is */
     struct table *table;
     bool nodes; /* the first column is the node */
 };
@@ -303,6 +310,33 @@ void sockets_free(struct sockets *s)
     free(s);
 }
 
+void sockets_measure(struct sockets *s, const struct measured *m)
+{
+    s->measured = m;
+}
+
+/* A rate that is measured, or the kernel's |sample|. */
+static void put_rate(const struct sockets *s, struct cell *c, const record_message *r, const char *node,
+                     const struct record_field *sample)
+{
+    uint64_t rate;
+    bool measured = s->measured && measured_rate(s->measured, r, node, &rate);
+    if (measured && c->numeric) {
+        snprintf(c->own, sizeof(c->own), "%" PRIu64, rate);
+        cell_own(c);
+    } else if (measured) {
+        units_rate(rate, c->own);
+        cell_own(c);
+    } else {
+        struct cell told = {.numeric = c->numeric};
+        cell_field(&told, r, sample);
+        if (told.n == 0)
+            return;
+        snprintf(c->own, sizeof(c->own), "%s%.*s", c->numeric ? "" : "~", (int)told.n, told.text);
+        cell_own(c);
+    }
+}
+
 struct table *sockets_table(struct sockets *s)
 {
     return s->table;
@@ -325,7 +359,9 @@ void sockets_add(struct sockets *s, const record_message *r, const char *node)
     for (size_t i = 0; i < v->n_columns; i++) {
         const struct view_column *column = &v->columns[i];
         struct cell c = {.numeric = v->numeric};
-        if (column->own && column->own->put)
+        if (column->own && column->own->measured)
+            put_rate(s, &c, r, node, column->field);
+        else if (column->own && column->own->put)
             column->own->put(&c, r);
         else
             cell_field(&c, r, column->field);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "client/cell.h"
+#include "client/measured.h"
 #include "client/table.h"
 #include "record/unpack.h"
 
@@ -23,6 +24,8 @@ struct sockets_column {
     /* The number that it is sorted by; false: there is none. NULL: the values of its fields, the first counts
      * most. */
     bool (*rank)(const record_message *r, uint64_t *out);
+    /* It shows a rate that is measured between two polls, and until there are two, its field: a sample. */
+    bool measured;
     uint8_t n_fields;
     int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: what it is made of, the first counts most */
 };
@@ -38,6 +41,9 @@ struct sockets;
  * where a record came from. NULL without memory. */
 struct sockets *sockets_new(const struct view *v, bool nodes);
 void sockets_free(struct sockets *s);
+
+/* Rates are those of |m|, which must outlive it; without, all sockets count as seen for the first time. */
+void sockets_measure(struct sockets *s, const struct measured *m);
 
 /* Where its rows wait. */
 struct table *sockets_table(struct sockets *s);

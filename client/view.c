@@ -174,7 +174,7 @@ static int add_keys(struct view *v, struct name *name, struct err *e)
     bool descending = take_direction(name);
     const struct sockets_column *own = own_column(name);
     const struct record_field *field = own ? NULL : view_field(name->text, name->n);
-    bool ranked = own && own->rank;
+    bool ranked = own && (own->rank || own->measured);
     size_t n = own && !ranked ? own->n_fields : 1;
     if (!own && !field)
         return unknown_column("sort-by", name, e);
@@ -233,6 +233,18 @@ void view_free(struct view *v)
     free(v);
 }
 
+bool view_measures(const struct view *v)
+{
+    bool table = v->format == OUTPUT_TABLE || v->format == OUTPUT_WIDE;
+    for (size_t i = 0; table && i < v->n_columns; i++)
+        if (v->columns[i].own && v->columns[i].own->measured)
+            return true;
+    for (size_t i = 0; i < v->n_keys; i++)
+        if (v->keys[i].own && v->keys[i].own->measured)
+            return true;
+    return false;
+}
+
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT])
 {
     /* What tells polls apart, and how an address is written. */
@@ -240,6 +252,9 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
     /* What a table shows beside an address. */
     static const int16_t with_address[] = {FIELD_inet_diag_msg_socket_interface, FIELD_v6only,
                                            FIELD_socket_interface_name};
+    /* What rates are measured by. */
+    static const int16_t with_rates[] = {FIELD_netns_inode, FIELD_netns_cookie,
+                                         FIELD_inet_diag_msg_socket_cookie, FIELD_tcp_info_bytes_acked};
     /* What says whether a socket has such numbers. */
     static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
     struct record_mask whole = {0};
@@ -262,6 +277,8 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
         wanted[FIELD_inet_diag_msg_socket_source] || wanted[FIELD_inet_diag_msg_socket_destination];
     for (size_t i = 0; table && address && i < sizeof(with_address) / sizeof(with_address[0]); i++)
         wanted[with_address[i]] = true;
+    for (size_t i = 0; view_measures(v) && i < sizeof(with_rates) / sizeof(with_rates[0]); i++)
+        wanted[with_rates[i]] = true;
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (wanted[i] && record_fields[i].from == PART_INFO)
             wanted[with_info[0]] = wanted[with_info[1]] = true;

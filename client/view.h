@@ -24,7 +24,7 @@ struct view_column {
 struct view_key {
     const struct record_field *field;
     const struct sockets_column
-        *own; /* NULL, or a column with a rank: it is sorted by that, not by |field| */
+        *own; /* NULL, or a column with a rank or that is measured: it is sorted by that, not by |field| */
     bool descending;
 };
 
@@ -47,6 +47,9 @@ struct view {
  * with |e|. */
 int view_new(const struct options *o, struct view **out, struct err *e);
 void view_free(struct view *v);
+
+/* Whether |v| shows or sorts by rates that are measured between polls. */
+bool view_measures(const struct view *v);
 
 /* The fields that the daemon must send for |v|, each once: what is shown, what is sorted by, what tells
  * zeros from what is absent, and what tells polls apart. Returns how many; 0: all of them, none was chosen.

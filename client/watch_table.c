@@ -37,8 +37,9 @@ struct watch_table {
     const struct view *view;
     struct output *out;
     bool in_place;
-    struct table *table;     /* own columns, when it is not in place */
-    struct sockets *sockets; /* chosen columns, likewise */
+    struct table *table;       /* own columns, when it is not in place */
+    struct sockets *sockets;   /* chosen columns, likewise */
+    struct measured *measured; /* rates among them; NULL: there are none */
 
     /* Own columns: all sockets that were seen. */
     struct top_index index;
@@ -113,6 +114,7 @@ void watch_table_free(struct watch_table *t)
     top_index_free(&t->index);
     table_free(t->table);
     sockets_free(t->sockets);
+    measured_free(t->measured);
     buf_free(&t->drawn);
     free(t);
 }
@@ -164,10 +166,15 @@ static int keep(struct watch_table *t, const struct top_sample *s)
 
 static int add_chosen(struct watch_table *t, const record_message *m)
 {
+    if (!t->measured && view_measures(t->view))
+        t->measured = measured_new();
     if (!t->sockets)
         t->sockets = sockets_new(t->view, false);
     if (!t->sockets)
         return -ENOMEM;
+    sockets_measure(t->sockets, t->measured);
+    if (t->measured)
+        measured_take(t->measured, m, NULL);
     if (t->view->format == OUTPUT_WIDE)
         table_keep_whole(sockets_table(t->sockets));
     if (!table_full(sockets_table(t->sockets)))

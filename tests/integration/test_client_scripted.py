@@ -885,6 +885,34 @@ def test_zeros_of_a_daemon_that_does_not_tell(daemon):
     assert r.stdout.splitlines() == ["1000,,,,", "1001,0,0,,"], r
 
 
+def test_rates_are_measured(daemon):
+    """5 MB/s, of which the kernel's sample says 1.2 GB/s: told as a sample at the first poll, measured from the second on."""
+    def stream(request, context):
+        for poll in range(3):
+            at = 1_700_000_000_000_000_000 + poll * 2 * 10**9
+            rows = [record(i, timestamp=at, poll_id=poll + 1) for i in range(2)]
+            for i, row in enumerate(rows):
+                row.inet_diag_msg_socket_cookie, row.netns_cookie = i + 1, 9
+                row.tcp_info_delivery_rate = 1_200_000_000
+                row.tcp_info_bytes_acked = 10_000_000 * (poll + 1) * (i + 1)
+            yield rec.FlatRecordsResponse(stream_info=rec.StreamInfo())
+            yield rec.FlatRecordsResponse(poll_begin=rec.PollBegin(poll_id=poll + 1, namespaces=1))
+            yield rec.FlatRecordsResponse(envelope=rec.Envelope(row=rows))
+            yield rec.FlatRecordsResponse(poll_end=rec.PollEnd(poll_id=poll + 1, sockets=2, namespaces=1))
+
+    d = records_daemon(daemon, stream=stream)
+    for order in ([], ["-s", "-RATE"]):
+        r = client(d.target, "-q", "-o", "table", "stream", "--polls", "3", "-H", "-c", "sport,RATE", *order)
+        cells = [tuple(line.split()) for line in r.stdout.splitlines()]
+        slow, fast = ("1000", "40Mbit/s"), ("1001", "80Mbit/s")
+        second = [fast, slow] if order else [slow, fast]
+        assert cells == [("1000", "~9.6Gbit/s"), ("1001", "~9.6Gbit/s"), *second, *second], r
+    r = client(d.target, "-q", "-o", "table", "stream", "--polls", "2", "-H", "-n", "-c", "rate")
+    assert r.stdout.split() == ["1200000000", "1200000000", "5000000", "10000000"], r
+    r = client(d.target, "-o", "csv", "stream", "--polls", "2", "-H", "-c", "rate")
+    assert r.stdout.split() == ["1200000000"] * 4, r  # the field
+
+
 def test_choice_of_a_daemon_that_filters(daemon):
     seen = []
 
