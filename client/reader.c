@@ -231,6 +231,33 @@ static void tell_end(struct reader *r, const struct stream_end *end)
         tell_unseen(r, end, unseen);
 }
 
+/* Keeps the |n| |warnings| for an answer that is empty; what does not fit is left out. */
+static void note_unknown(struct reader *r, const char *const *warnings, size_t n)
+{
+    size_t used = strlen(r->unknown);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(warnings[i]);
+        if (used + len + 2 > sizeof(r->unknown))
+            return;
+        memcpy(r->unknown + used, warnings[i], len);
+        used += len;
+        memcpy(r->unknown + used++, "\n", 2);
+    }
+}
+
+/* A poll has given nothing: says what may be the reason, once. */
+static void tell_unknown(struct reader *r, const struct stream_end *end)
+{
+    note_unknown(r, end->warnings, end->n_warnings);
+    for (char *at = r->unknown; *at;) {
+        char *line = at;
+        at += strcspn(at, "\n");
+        *at++ = '\0';
+        output_note(r->out, "%s%s%s", r->node ? r->node : "", r->node ? ": " : "", line);
+    }
+    r->unknown[0] = '\0';
+}
+
 static int take_end(struct reader *r, const struct stream_end *end)
 {
     r->edges = true;
@@ -238,6 +265,9 @@ static int take_end(struct reader *r, const struct stream_end *end)
     /* The end of a poll that was under way when the stream began does not make it complete. */
     if (r->open) {
         r->n_polls++;
+        if (!r->n_last && !end->rows_lost && !r->told_unknown)
+            tell_unknown(r, end);
+        r->told_unknown = true;
         tell_end(r, end);
     }
     r->open = false;
@@ -250,6 +280,7 @@ static void take_info(struct reader *r, const struct stream_info *info)
 {
     static const char *const places[] = {"", "by the kernel", "by the collector", "on the stream"};
     r->informed = true;
+    note_unknown(r, info->warnings, info->n_warnings);
     for (size_t i = 0; r->verbose && i < info->n_parts; i++) {
         uint32_t place = info->parts[i].place;
         output_note(r->out, "%s: filtered %s: %s", r->target,

@@ -50,4 +50,6 @@ void filter_env_read(const struct filter *f, struct filter_env *env)
         env->devices[i] = if_nametoindex(f->pool.data + f->devices.at[i]);
     for (uint8_t i = 0; i < f->cgroups.count; i++)
         env->cgroups[i] = cgroup_id(f->pool.data + f->cgroups.at[i]);
+    if (f->devices.count || f->cgroups.count)
+        filter_note_found(f, env);
 }

@@ -116,6 +116,20 @@ typedef bool filter_get_fn(const void *arg, const struct record_field *field, st
 bool filter_match_values(const struct filter *f, filter_get_fn *get, const void *arg,
                          const struct filter_env *env);
 
+/* ---- Names that it asks for ---- */
+
+/* Calls |fn| with each text that |f| compares |field| with by `=`, but for those below a negation. */
+typedef void filter_text_fn(void *arg, const char *pattern);
+void filter_visit_texts(const struct filter *f, const struct record_field *field, filter_text_fn *fn,
+                        void *arg);
+
+/* Whether |text| is, or fits, |pattern|, as it would for a filter. */
+bool filter_text_fits(const char *pattern, const char *text);
+
+/* Name |i|, from 0 on, of the devices (|device|) and cgroups of |f| that filter_env_read has looked up and
+ * has found nowhere so far; NULL: there are no more. Any thread. */
+const char *filter_unfound(const struct filter *f, size_t i, bool *device);
+
 /* ---- In the kernel ---- */
 
 /* The states that a dump of all sockets asks for, as bits 1 << TCP_X: see collectors/diag_request.c. */

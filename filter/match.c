@@ -77,6 +77,11 @@ bool filter_glob(const char *pattern, size_t n, const char *text, size_t len)
     return p == last;
 }
 
+bool filter_text_fits(const char *pattern, const char *text)
+{
+    return strcmp(pattern, text) == 0 || filter_glob(pattern, strlen(pattern), text, strlen(text));
+}
+
 static bool match_text(const struct subject *s, const struct node *n, const struct filter_value *v)
 {
     const char *pattern = s->f->pool.data + n->text.at;

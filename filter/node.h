@@ -122,6 +122,7 @@ struct filter {
     size_t part_count;
     struct lookups devices;
     struct lookups cgroups;
+    _Atomic uint32_t *found; /* which of these were found, see names.c: all that ever changes of a filter */
 };
 
 /* ---- fields.c ---- */
@@ -173,6 +174,11 @@ int filter_endpoint(const char *text, size_t n, struct endpoint *out, struct err
 int filter_port(const char *text, size_t n, struct endpoint *out, struct err *e);
 void filter_host_print(struct buf *out, const struct host *h);
 bool filter_host_match(const struct host *h, const uint8_t *address, size_t n);
+
+/* ---- names.c ---- */
+
+/* Notes what |env|, read for |f|, has. Any thread. */
+void filter_note_found(const struct filter *f, const struct filter_env *env);
 
 /* ---- match.c, print.c, kernel.c, source.c ---- */
 

@@ -254,6 +254,9 @@ static int finish(struct filter *f)
         return -ENOMEM;
     f->groups = groups_of(f);
     f->text = text_of(f, f->root);
+    f->found = calloc(1, sizeof(*f->found));
+    if (!f->found)
+        return -ENOMEM;
     return f->text ? make_parts(f) : -ENOMEM;
 }
 
@@ -292,6 +295,7 @@ void filter_unref(struct filter *f)
     free(f->parts);
     free(f->nodes);
     free(f->text);
+    free((void *)f->found);
     buf_free(&f->pool);
     free(f);
 }

@@ -228,6 +228,8 @@ int stream_encode_end(struct buf *out, const struct stream_end *end)
         else
             rc = -ENOMEM;
     }
+    for (size_t i = 0; i < end->n_warnings && rc == 0; i++)
+        rc = END(add_warnings)(m, msg_upb_text(r.arena, end->warnings[i]), r.arena) ? 0 : -ENOMEM;
     return response_end(&r, rc, out);
 }
 
@@ -250,5 +252,7 @@ int stream_encode_info(struct buf *out, const struct stream_info *info)
     }
     for (size_t i = 0; i < info->n_columns && rc == 0; i++)
         rc = INFO(add_columns)(m, msg_upb_text(r.arena, info->columns[i]), r.arena) ? 0 : -ENOMEM;
+    for (size_t i = 0; i < info->n_warnings && rc == 0; i++)
+        rc = INFO(add_warnings)(m, msg_upb_text(r.arena, info->warnings[i]), r.arena) ? 0 : -ENOMEM;
     return response_end(&r, rc, out);
 }

@@ -112,6 +112,8 @@ struct stream_end {
     uint64_t cpu_ns;    /* of the collectors */
     const struct stream_error *errors;
     size_t n_errors;
+    const char *const *warnings; /* sentences about names of the filter that nothing was found of */
+    size_t n_warnings;
 };
 
 /* FilterPlace. */
@@ -134,6 +136,8 @@ struct stream_info {
     size_t n_parts;
     const char *const *columns;
     size_t n_columns;
+    const char *const *warnings; /* sentences about names that nothing had */
+    size_t n_warnings;
 };
 
 /* Append a whole response with that one field. Strings may be NULL (empty); what is not valid UTF-8 in them

@@ -70,13 +70,26 @@ static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *
     return 0;
 }
 
+/* The |n| texts |from| as strings of |arena|; NULL without memory. */
+static const char **read_texts(const upb_StringView *from, size_t n, upb_Arena *arena)
+{
+    const char **texts = msg_upb_array(arena, n, sizeof(*texts));
+    for (size_t i = 0; texts && i < n; i++) {
+        texts[i] = msg_upb_string(arena, from[i]);
+        if (!texts[i])
+            return NULL;
+    }
+    return texts;
+}
+
 static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
 {
     xtcp_flat_record_v1_PollEnd *m = END(new)(arena);
     int rc = msg_upb_decode(event->bytes, event->len, m, &END(msginit), arena, "PollEnd", e);
     if (rc < 0)
         return rc;
-    size_t n;
+    size_t n, n_warnings;
+    const upb_StringView *warnings = END(warnings)(m, &n_warnings);
     const xtcp_flat_record_v1_NamespaceError *const *errors = END(errors)(m, &n);
     event->end = (struct stream_end){
         .poll_id = END(poll_id)(m),
@@ -93,8 +106,10 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
         .cpu_ns = END(cpu_ns)(m),
         .errors = msg_error_get(errors, n, arena),
         .n_errors = n,
+        .warnings = read_texts(warnings, n_warnings, arena),
+        .n_warnings = n_warnings,
     };
-    return event->end.errors ? 0 : -ENOMEM;
+    return event->end.errors && event->end.warnings ? 0 : -ENOMEM;
 }
 
 static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e)
@@ -103,13 +118,15 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
     int rc = msg_upb_decode(event->bytes, event->len, m, &INFO(msginit), arena, "StreamInfo", e);
     if (rc < 0)
         return rc;
-    size_t n_parts, n_columns;
+    size_t n_parts, n_columns, n_warnings;
     const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
     const upb_StringView *names = INFO(columns)(m, &n_columns);
     struct stream_filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
-    const char **columns = msg_upb_array(arena, n_columns, sizeof(*columns));
+    const upb_StringView *said = INFO(warnings)(m, &n_warnings);
+    const char **columns = read_texts(names, n_columns, arena);
+    const char **warnings = read_texts(said, n_warnings, arena);
     const char *filter = msg_upb_string(arena, INFO(filter)(m));
-    if (!parts || !columns || !filter)
+    if (!parts || !columns || !warnings || !filter)
         return -ENOMEM;
     for (size_t i = 0; i < n_parts; i++) {
         parts[i].expression = msg_upb_string(arena, PART(expression)(from[i]));
@@ -117,13 +134,13 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
         if (!parts[i].expression)
             return -ENOMEM;
     }
-    for (size_t i = 0; i < n_columns; i++) {
-        columns[i] = msg_upb_string(arena, names[i]);
-        if (!columns[i])
-            return -ENOMEM;
-    }
-    event->info = (struct stream_info){
-        .filter = filter, .parts = parts, .n_parts = n_parts, .columns = columns, .n_columns = n_columns};
+    event->info = (struct stream_info){.filter = filter,
+                                       .parts = parts,
+                                       .n_parts = n_parts,
+                                       .columns = columns,
+                                       .n_columns = n_columns,
+                                       .warnings = warnings,
+                                       .n_warnings = n_warnings};
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "server/selection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,11 +134,30 @@ bool selection_wants_netns(const struct selection *s, const char *name, uint64_t
     return s->n_netns == 0;
 }
 
-int selection_encode_info(const struct selection *s, struct buf *out)
+size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX])
+{
+    const char *name;
+    bool device;
+    size_t n = 0;
+    while (s && s->filter && n < SELECTION_WARNINGS_MAX && (name = filter_unfound(s->filter, n, &device))) {
+        snprintf(out[n++], ERR_TEXT_MAX,
+                 device ? "no namespace that was polled has a device called %.100s"
+                        : "there is no control group %.100s",
+                 name);
+    }
+    return n;
+}
+
+int selection_encode_info(const struct selection *s, const char *const *warnings, size_t n_warnings,
+                          struct buf *out)
 {
     const char *columns[FIELD_COUNT];
     struct stream_filter_part parts[FILTER_TERMS_MAX];
-    struct stream_info info = {.filter = text_of(s->filter), .parts = parts, .columns = columns};
+    struct stream_info info = {.filter = text_of(s->filter),
+                               .parts = parts,
+                               .columns = columns,
+                               .warnings = warnings,
+                               .n_warnings = n_warnings};
     for (size_t i = 0; s->has_columns && i < FIELD_COUNT; i++) {
         if (record_mask_has(&s->columns, record_fields[i].number))
             columns[info.n_columns++] = record_fields[i].name;
@@ -256,8 +276,13 @@ static int enter_filter(struct selection_table *t, struct selection *s, const st
         give_filter(s, owner->user, fresh);
         return err_set(e, -ENOMEM, "out of memory");
     }
-    if (fresh)
+    if (fresh) {
         t->filters[place].filter = filter_ref(s->filter);
+    } else if (s->filter !=
+               t->filters[place].filter) { /* one that says the same: polls note in it what they found */
+        filter_unref(s->filter);
+        s->filter = filter_ref(t->filters[place].filter);
+    }
     s->filter_place = place;
     return 0;
 }

@@ -51,8 +51,15 @@ bool selection_equal(const struct selection *a, const struct selection *b);
 /* Whether |s| wants the namespace that records call |name|. Any thread. */
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode);
 
-/* Appends the response that tells what was made of the request. Returns 0 or -ENOMEM. */
-int selection_encode_info(const struct selection *s, struct buf *out);
+/* Appends the response that tells what was made of the request, with |warnings|. Returns 0 or -ENOMEM. */
+int selection_encode_info(const struct selection *s, const char *const *warnings, size_t n_warnings,
+                          struct buf *out);
+
+#define SELECTION_WARNINGS_MAX 4
+
+/* Sentences about what the filter of |s| (NULL is allowed) asked for and no poll has found, in |out|. Returns
+ * how many. Any thread. */
+size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX]);
 
 /* ---- What is in force ---- */
 

@@ -338,7 +338,7 @@ bool subscriber_tell(struct subscriber *s, const void *message, size_t len)
 
 /* ---- rpc takes out ---- */
 
-static struct rpc_message marker_message(const struct item *item)
+static struct rpc_message marker_message(const struct item *item, const struct selection *selection)
 {
     if (item->kind == ITEM_INFO)
         return (struct rpc_message){.slices = {grpc_slice_ref(item->info)}, .n = 1};
@@ -350,6 +350,12 @@ static struct rpc_message marker_message(const struct item *item)
         struct stream_end end = item->end.shared->end;
         end.rows_sent = item->end.rows_sent;
         end.rows_lost = item->end.rows_lost;
+        char texts[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX];
+        const char *warnings[SELECTION_WARNINGS_MAX];
+        end.warnings = warnings;
+        end.n_warnings = selection_unfound(selection, texts);
+        for (size_t i = 0; i < end.n_warnings; i++)
+            warnings[i] = texts[i];
         stream_encode_end(&b, &end);
     }
     struct rpc_message m = rpc_message_copy(b.data, b.len, false);
@@ -394,7 +400,7 @@ bool subscriber_next(struct subscriber *s, struct rpc_message *out)
             s->queued -= n;
             s->delivered += n;
         } else {
-            *out = marker_message(item);
+            *out = marker_message(item, s->options.selection);
         }
         if (item->kind != ITEM_ROWS || item->row == item->row_end)
             ring_pop(s);

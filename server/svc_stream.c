@@ -6,6 +6,7 @@
 #include "rpc/msg_stream.h"
 #include "server/app.h"
 #include "server/services.h"
+#include "server/unknown.h"
 
 /* What a request asks for. */
 struct wish {
@@ -32,14 +33,17 @@ static int read_request(const uint8_t *data, size_t len, struct wish *out, struc
 }
 
 /* Puts the stream_info in front of everything that |s| will get. */
-static int tell_selection(struct subscriber *s, struct err *e)
+static int tell_selection(struct app *app, struct subscriber *s, struct err *e)
 {
     const struct selection *selection = subscriber_options(s)->selection;
     if (!selection->told)
         return 0;
     struct buf info;
+    struct unknown unknown;
     buf_init(&info);
-    int rc = selection_encode_info(selection, &info);
+    unknown_find(app_inventory(app), selection, &unknown);
+    int rc = selection_encode_info(selection, (const char *const *)unknown.texts, unknown.n, &info);
+    unknown_free(&unknown);
     if (rc == 0 && !subscriber_tell(s, info.data, info.len))
         rc = -ENOMEM;
     buf_free(&info);
@@ -79,7 +83,7 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
      * to come back. */
     if (!wish->batch_rows && !wish->markers)
         rpc_call_set_goodbye(call, 0, "");
-    int rc = s ? tell_selection(s, &e) : err_set(&e, -ENOMEM, "out of memory");
+    int rc = s ? tell_selection(app, s, &e) : err_set(&e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = hub_subscribe(app_hub(app), s, &bounds, &e);
     if (rc == 0) {

@@ -12,7 +12,7 @@ static void check_info(const struct selection *s)
     struct stream_event event;
     struct err e;
     buf_init(&b);
-    if (selection_encode_info(s, &b) < 0)
+    if (selection_encode_info(s, NULL, 0, &b) < 0)
         abort();
     if (stream_event_decode(b.data, b.len, &event, &e) < 0 || event.kind != STREAM_EVENT_INFO)
         abort();

@@ -383,7 +383,7 @@ static void test_stream_info(void **state)
     const struct wish wish = {.filter = "(sport = 1) and rtt > 5ms", .columns = {"tcp_info_rtt", "netns"}};
     assert_int_equal(make_selection(&wish, &s, NULL), 0);
     assert_true(s->told);
-    assert_int_equal(selection_encode_info(s, &b), 0);
+    assert_int_equal(selection_encode_info(s, (const char *const[]){"nothing is called x"}, 1, &b), 0);
     assert_int_equal(stream_event_decode(b.data, b.len, &event, NULL), 0);
     assert_int_equal(event.kind, STREAM_EVENT_INFO);
     assert_string_equal(event.info.filter, filter_text(s->filter));
@@ -393,6 +393,8 @@ static void test_stream_info(void **state)
     assert_int_equal(event.info.n_columns, 2);
     assert_string_equal(event.info.columns[0], "netns"); /* in the order of the schema */
     assert_string_equal(event.info.columns[1], "tcp_info_rtt");
+    assert_int_equal(event.info.n_warnings, 1);
+    assert_string_equal(event.info.warnings[0], "nothing is called x");
     stream_event_free(&event);
     buf_free(&b);
     selection_unref(s);
