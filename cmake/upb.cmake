@@ -14,7 +14,6 @@ endforeach()
 find_program(XTCP_PROTOC protoc REQUIRED)
 find_library(XTCP_UPB_LIBRARY upb REQUIRED)
 find_path(XTCP_GOOGLE_PROTO_DIR google/protobuf/descriptor.proto REQUIRED)
-find_path(XTCP_GRPC_PROTO_DIR grpc/health/v1/health.proto PATHS /usr/share/grpc-proto REQUIRED)
 
 add_library(xtcp_upb INTERFACE)
 target_include_directories(xtcp_upb SYSTEM INTERFACE ${XTCP_UPB_DIR})

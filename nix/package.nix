@@ -3,7 +3,7 @@
 # gRPC installs upb as a library without headers and generators. Both come from gRPC's own source and are put where
 # cmake/upb.cmake looks for them, as tools/deps.sh does on Debian.
 { lib, stdenv, cmake, ninja, pkg-config, protobuf, protobufc, grpc, abseil-cpp, openssl, c-ares, re2, zlib, libnl, libyaml
-, jansson, ncurses, libcap, libseccomp, grpc-src, grpc-proto }:
+, jansson, ncurses, libcap, libseccomp, grpc-src }:
 
 let
   grpc_1_51 = grpc.overrideAttrs (_: {
@@ -30,10 +30,7 @@ stdenv.mkDerivation {
     done
   '';
 
-  cmakeFlags = [
-    "-DBUILD_TESTING=OFF"
-    "-DXTCP_GRPC_PROTO_DIR=${grpc-proto}"
-  ];
+  cmakeFlags = [ "-DBUILD_TESTING=OFF" ];
 
   installPhase = ''
     runHook preInstall

@@ -55,7 +55,7 @@ def service_rows(service, parent):
 def descriptor_rows(path):
     files = pb.FileDescriptorSet.FromString(path.read_bytes())
     for file in files.file:
-        if not file.package.startswith("xtcp_"):
+        if not file.package.startswith(("xtcp_", "grpc.")):
             continue
         if file.syntax != "proto3":
             yield "syntax", file.name, file.syntax, "", "", ""
