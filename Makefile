@@ -1,4 +1,4 @@
-# The front door: everything from a bare Debian 12 that has git and make. CMake (Ninja) does the work, in build/.
+# The front door: everything from a bare Debian 12 or 13 that has git and make. CMake (Ninja) does the work, in build/.
 #
 #   make run      build, then stream this host's TCP sockets to the terminal
 #   make test     build, then all tests (as root: they make network namespaces)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what the build (and with "test" the tests) needs, from Debian 12 packages only, and builds the upb code
-# generators. Does nothing, quickly, when all is there.
+# Installs what the build (and with "test" the tests) needs, from packages of Debian 12 or 13 only, and builds the upb
+# code generators. Does nothing, quickly, when all is there.
 #
 #   tools/deps.sh build     what `make build` and `make run` need
 #   tools/deps.sh test      the same and what `make test` needs
@@ -15,17 +15,19 @@ exec </dev/null
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps=$root/.deps
+# shellcheck source=tools/apt.sh
+. "$root/tools/apt.sh"
 
 packages_build=(
     build-essential cmake ninja-build pkg-config
-    protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev grpc-proto
+    protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev
     protobuf-c-compiler libprotobuf-c-dev
     libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev zlib1g-dev libncurses-dev libcap-dev libseccomp-dev
     dpkg-dev
 )
 packages_test=(
     libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-cryptography protobuf-compiler-grpc
-    iproute2 locales netbase procps tmux strace clang clang-format clang-tidy libclang-rt-14-dev
+    iproute2 locales netbase procps tmux strace clang clang-format clang-tidy
 )
 
 die()
@@ -88,31 +90,13 @@ install_packages()
     apt install -y --no-install-recommends "${missing[@]}" || die "could not install: ${missing[*]}"
 }
 
-# signed_by FILE:N: the Signed-By of an apt source, that is of stanza N (.sources) or line N (.list), when it is a path.
-signed_by()
+# clang_runtime: the package with the libraries of clang's sanitizers and libFuzzer, of the version that the package clang
+# stands for in this release.
+clang_runtime()
 {
-    local file=${1%:*} number=${1##*:}
-    case $file in
-    *.sources)
-        awk -v RS= -v n="$number" 'NR == n' "$file" | sed -n 's/^[Ss]igned-[Bb]y:[ \t]*\(\/[^ \t]*\).*/\1/p'
-        ;;
-    *)
-        sed -n "${number}s/.*signed-by=\(\/[^] ,]*\).*/\1/p" "$file"
-        ;;
-    esac
-}
-
-# debian_sources KIND: "URI suite component keyring" of each of the system's Debian entries of one kind (Sources,
-# Packages).
-debian_sources()
-{
-    local origin uri suite component entry
-    apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SOURCESENTRY)' "Created-By: $1" |
-        sort -u | while IFS='|' read -r origin uri suite component entry; do
-        if [ "$origin" = Debian ] && [ "$component" = main ]; then
-            echo "$uri $suite $component $(signed_by "$entry")"
-        fi
-    done
+    local clang
+    clang=$(dpkg-query -W -f '${Depends}' clang | grep -oE -m 1 '\<clang-[0-9]+')
+    echo "libclang-rt-${clang#clang-}-dev"
 }
 
 # fetch_source PACKAGE=VERSION DIR: download a Debian source package. The deb-src entries are the system's own, or
@@ -203,6 +187,11 @@ main()
     exec 9>"$deps/lock"
     flock 9
     install_packages "${packages[@]}"
+    if [ "$1" = test ]; then
+        local runtime
+        runtime=$(clang_runtime) || die "the package clang does not tell of which version it is"
+        install_packages "$runtime"
+    fi
     build_generators
 }
 
