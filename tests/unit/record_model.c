@@ -4,15 +4,16 @@
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/utf8.h"
 
-/* struct tcp_info of Linux 6.18, whose beginning is that of the header. */
-struct tcp_info_today {
-    struct tcp_info old;
+/* What struct tcp_info got after Linux 6.1, up to 6.18: written out, as the header here may be of any age
+ * since then. */
+struct tcp_info_grown {
     uint32_t rcv_wnd;
     uint32_t rehash;
     uint16_t total_rto;
@@ -28,8 +29,9 @@ struct tcp_info_today {
     uint16_t accecn_fail_mode;
     uint16_t accecn_opt_seen;
 };
-_Static_assert(sizeof(struct tcp_info) == 232, "the header is that of 6.1");
-_Static_assert(sizeof(struct tcp_info_today) == 280, "as long as Linux 6.18 sends");
+#define GROWN_AT (offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(uint32_t))
+_Static_assert(GROWN_AT == 232, "as long as Linux 6.1 sends");
+_Static_assert(GROWN_AT + sizeof(struct tcp_info_grown) == 280, "as long as Linux 6.18 sends");
 
 typedef XtcpFlatRecord__V1__XtcpFlatRecord record_t;
 
@@ -123,8 +125,11 @@ static void make_memory(record_t *r, const struct record_source *s, groups_t gro
     }
 }
 
-#define INFO(member)   (uint32_t) MEMBER(PART_INFO, struct tcp_info_today, member)
-#define INFO64(member) MEMBER(PART_INFO, struct tcp_info_today, member)
+#define INFO(member)   (uint32_t) MEMBER(PART_INFO, struct tcp_info, member)
+#define INFO64(member) MEMBER(PART_INFO, struct tcp_info, member)
+#define GROWN(member)                                                                                        \
+    (uint32_t) number(s, PART_INFO, GROWN_AT + offsetof(struct tcp_info_grown, member),                      \
+                      sizeof(((struct tcp_info_grown *)0)->member))
 
 /* Byte 6 and byte 7 of struct tcp_info are bit fields, lowest bits first. */
 static void make_info_bits(record_t *r, const struct record_source *s)
@@ -139,76 +144,76 @@ static void make_info_bits(record_t *r, const struct record_source *s)
 
 static void make_info_beginning(record_t *r, const struct record_source *s)
 {
-    r->tcp_info_state = INFO(old.tcpi_state);
-    r->tcp_info_ca_state = INFO(old.tcpi_ca_state);
-    r->tcp_info_retransmits = INFO(old.tcpi_retransmits);
-    r->tcp_info_probes = INFO(old.tcpi_probes);
-    r->tcp_info_backoff = INFO(old.tcpi_backoff);
-    r->tcp_info_options = INFO(old.tcpi_options);
-    r->tcp_info_rto = INFO(old.tcpi_rto);
-    r->tcp_info_ato = INFO(old.tcpi_ato);
-    r->tcp_info_snd_mss = INFO(old.tcpi_snd_mss);
-    r->tcp_info_rcv_mss = INFO(old.tcpi_rcv_mss);
-    r->tcp_info_unacked = INFO(old.tcpi_unacked);
-    r->tcp_info_sacked = INFO(old.tcpi_sacked);
-    r->tcp_info_lost = INFO(old.tcpi_lost);
-    r->tcp_info_retrans = INFO(old.tcpi_retrans);
-    r->tcp_info_fackets = INFO(old.tcpi_fackets);
-    r->tcp_info_last_data_sent = INFO(old.tcpi_last_data_sent);
-    r->tcp_info_last_ack_sent = INFO(old.tcpi_last_ack_sent);
-    r->tcp_info_last_data_recv = INFO(old.tcpi_last_data_recv);
-    r->tcp_info_last_ack_recv = INFO(old.tcpi_last_ack_recv);
-    r->tcp_info_pmtu = INFO(old.tcpi_pmtu);
-    r->tcp_info_rcv_ssthresh = INFO(old.tcpi_rcv_ssthresh);
-    r->tcp_info_rtt = INFO(old.tcpi_rtt);
-    r->tcp_info_rtt_var = INFO(old.tcpi_rttvar);
-    r->tcp_info_snd_ssthresh = INFO(old.tcpi_snd_ssthresh);
-    r->tcp_info_snd_cwnd = INFO(old.tcpi_snd_cwnd);
-    r->tcp_info_adv_mss = INFO(old.tcpi_advmss);
-    r->tcp_info_reordering = INFO(old.tcpi_reordering);
-    r->tcp_info_rcv_rtt = INFO(old.tcpi_rcv_rtt);
-    r->tcp_info_rcv_space = INFO(old.tcpi_rcv_space);
-    r->tcp_info_total_retrans = INFO(old.tcpi_total_retrans);
+    r->tcp_info_state = INFO(tcpi_state);
+    r->tcp_info_ca_state = INFO(tcpi_ca_state);
+    r->tcp_info_retransmits = INFO(tcpi_retransmits);
+    r->tcp_info_probes = INFO(tcpi_probes);
+    r->tcp_info_backoff = INFO(tcpi_backoff);
+    r->tcp_info_options = INFO(tcpi_options);
+    r->tcp_info_rto = INFO(tcpi_rto);
+    r->tcp_info_ato = INFO(tcpi_ato);
+    r->tcp_info_snd_mss = INFO(tcpi_snd_mss);
+    r->tcp_info_rcv_mss = INFO(tcpi_rcv_mss);
+    r->tcp_info_unacked = INFO(tcpi_unacked);
+    r->tcp_info_sacked = INFO(tcpi_sacked);
+    r->tcp_info_lost = INFO(tcpi_lost);
+    r->tcp_info_retrans = INFO(tcpi_retrans);
+    r->tcp_info_fackets = INFO(tcpi_fackets);
+    r->tcp_info_last_data_sent = INFO(tcpi_last_data_sent);
+    r->tcp_info_last_ack_sent = INFO(tcpi_last_ack_sent);
+    r->tcp_info_last_data_recv = INFO(tcpi_last_data_recv);
+    r->tcp_info_last_ack_recv = INFO(tcpi_last_ack_recv);
+    r->tcp_info_pmtu = INFO(tcpi_pmtu);
+    r->tcp_info_rcv_ssthresh = INFO(tcpi_rcv_ssthresh);
+    r->tcp_info_rtt = INFO(tcpi_rtt);
+    r->tcp_info_rtt_var = INFO(tcpi_rttvar);
+    r->tcp_info_snd_ssthresh = INFO(tcpi_snd_ssthresh);
+    r->tcp_info_snd_cwnd = INFO(tcpi_snd_cwnd);
+    r->tcp_info_adv_mss = INFO(tcpi_advmss);
+    r->tcp_info_reordering = INFO(tcpi_reordering);
+    r->tcp_info_rcv_rtt = INFO(tcpi_rcv_rtt);
+    r->tcp_info_rcv_space = INFO(tcpi_rcv_space);
+    r->tcp_info_total_retrans = INFO(tcpi_total_retrans);
 }
 
 static void make_info_rest(record_t *r, const struct record_source *s)
 {
-    r->tcp_info_pacing_rate = INFO64(old.tcpi_pacing_rate);
-    r->tcp_info_max_pacing_rate = INFO64(old.tcpi_max_pacing_rate);
-    r->tcp_info_bytes_acked = INFO64(old.tcpi_bytes_acked);
-    r->tcp_info_bytes_received = INFO64(old.tcpi_bytes_received);
-    r->tcp_info_segs_out = INFO(old.tcpi_segs_out);
-    r->tcp_info_segs_in = INFO(old.tcpi_segs_in);
-    r->tcp_info_not_sent_bytes = INFO(old.tcpi_notsent_bytes);
-    r->tcp_info_min_rtt = INFO(old.tcpi_min_rtt);
-    r->tcp_info_data_segs_in = INFO(old.tcpi_data_segs_in);
-    r->tcp_info_data_segs_out = INFO(old.tcpi_data_segs_out);
-    r->tcp_info_delivery_rate = INFO64(old.tcpi_delivery_rate);
-    r->tcp_info_busy_time = INFO64(old.tcpi_busy_time);
-    r->tcp_info_rwnd_limited = INFO64(old.tcpi_rwnd_limited);
-    r->tcp_info_sndbuf_limited = INFO64(old.tcpi_sndbuf_limited);
-    r->tcp_info_delivered = INFO(old.tcpi_delivered);
-    r->tcp_info_delivered_ce = INFO(old.tcpi_delivered_ce);
-    r->tcp_info_bytes_sent = INFO64(old.tcpi_bytes_sent);
-    r->tcp_info_bytes_retrans = INFO64(old.tcpi_bytes_retrans);
-    r->tcp_info_dsack_dups = INFO(old.tcpi_dsack_dups);
-    r->tcp_info_reord_seen = INFO(old.tcpi_reord_seen);
-    r->tcp_info_rcv_ooopack = INFO(old.tcpi_rcv_ooopack);
-    r->tcp_info_snd_wnd = INFO(old.tcpi_snd_wnd);
-    r->tcp_info_rcv_wnd = INFO(rcv_wnd);
-    r->tcp_info_rehash = INFO(rehash);
-    r->tcp_info_total_rto = INFO(total_rto);
-    r->tcp_info_total_rto_recoveries = INFO(total_rto_recoveries);
-    r->tcp_info_total_rto_time = INFO(total_rto_time);
-    r->tcp_info_received_ce = INFO(received_ce);
-    r->tcp_info_delivered_e1_bytes = INFO(delivered_e1_bytes);
-    r->tcp_info_delivered_e0_bytes = INFO(delivered_e0_bytes);
-    r->tcp_info_delivered_ce_bytes = INFO(delivered_ce_bytes);
-    r->tcp_info_received_e1_bytes = INFO(received_e1_bytes);
-    r->tcp_info_received_e0_bytes = INFO(received_e0_bytes);
-    r->tcp_info_received_ce_bytes = INFO(received_ce_bytes);
-    r->tcp_info_accecn_fail_mode = INFO(accecn_fail_mode);
-    r->tcp_info_accecn_opt_seen = INFO(accecn_opt_seen);
+    r->tcp_info_pacing_rate = INFO64(tcpi_pacing_rate);
+    r->tcp_info_max_pacing_rate = INFO64(tcpi_max_pacing_rate);
+    r->tcp_info_bytes_acked = INFO64(tcpi_bytes_acked);
+    r->tcp_info_bytes_received = INFO64(tcpi_bytes_received);
+    r->tcp_info_segs_out = INFO(tcpi_segs_out);
+    r->tcp_info_segs_in = INFO(tcpi_segs_in);
+    r->tcp_info_not_sent_bytes = INFO(tcpi_notsent_bytes);
+    r->tcp_info_min_rtt = INFO(tcpi_min_rtt);
+    r->tcp_info_data_segs_in = INFO(tcpi_data_segs_in);
+    r->tcp_info_data_segs_out = INFO(tcpi_data_segs_out);
+    r->tcp_info_delivery_rate = INFO64(tcpi_delivery_rate);
+    r->tcp_info_busy_time = INFO64(tcpi_busy_time);
+    r->tcp_info_rwnd_limited = INFO64(tcpi_rwnd_limited);
+    r->tcp_info_sndbuf_limited = INFO64(tcpi_sndbuf_limited);
+    r->tcp_info_delivered = INFO(tcpi_delivered);
+    r->tcp_info_delivered_ce = INFO(tcpi_delivered_ce);
+    r->tcp_info_bytes_sent = INFO64(tcpi_bytes_sent);
+    r->tcp_info_bytes_retrans = INFO64(tcpi_bytes_retrans);
+    r->tcp_info_dsack_dups = INFO(tcpi_dsack_dups);
+    r->tcp_info_reord_seen = INFO(tcpi_reord_seen);
+    r->tcp_info_rcv_ooopack = INFO(tcpi_rcv_ooopack);
+    r->tcp_info_snd_wnd = INFO(tcpi_snd_wnd);
+    r->tcp_info_rcv_wnd = GROWN(rcv_wnd);
+    r->tcp_info_rehash = GROWN(rehash);
+    r->tcp_info_total_rto = GROWN(total_rto);
+    r->tcp_info_total_rto_recoveries = GROWN(total_rto_recoveries);
+    r->tcp_info_total_rto_time = GROWN(total_rto_time);
+    r->tcp_info_received_ce = GROWN(received_ce);
+    r->tcp_info_delivered_e1_bytes = GROWN(delivered_e1_bytes);
+    r->tcp_info_delivered_e0_bytes = GROWN(delivered_e0_bytes);
+    r->tcp_info_delivered_ce_bytes = GROWN(delivered_ce_bytes);
+    r->tcp_info_received_e1_bytes = GROWN(received_e1_bytes);
+    r->tcp_info_received_e0_bytes = GROWN(received_e0_bytes);
+    r->tcp_info_received_ce_bytes = GROWN(received_ce_bytes);
+    r->tcp_info_accecn_fail_mode = GROWN(accecn_fail_mode);
+    r->tcp_info_accecn_opt_seen = GROWN(accecn_opt_seen);
 }
 
 static void make_cong(struct record_model *m, const struct record_source *s)
