@@ -81,23 +81,30 @@ make_tree()
     git clone --quiet --no-hardlinks "$root" "$tree/root$clone"
 }
 
-# in_tree COMMAND: of the shell, in the clone, with what a machine mounts at its start.
+# in_tree COMMAND: of the shell, in the clone, with what a machine mounts at its start. The tree becomes the root of its
+# mount namespace, as that of a machine: chroot alone would leave it a folder, which cannot be made private or shared.
 in_tree()
 {
     # shellcheck disable=SC2016
     contained bash -euc '
-        mount --rbind /dev "$1/dev"
-        mount --rbind /sys "$1/sys"
-        mount -t proc proc "$1/proc"
-        mount -t tmpfs -o mode=755 tmpfs "$1/run"
-        mkdir -m 1777 "$1/run/lock"
+        mount --bind "$1" "$1"
+        cd "$1"
+        mount --rbind /dev dev
+        mount --rbind /sys sys
+        mount -t proc proc proc
+        mount -t tmpfs -o mode=755 tmpfs run
+        mkdir -m 1777 run/lock
+        mkdir -p mnt/outside
+        pivot_root . mnt/outside
+        umount -l /mnt/outside
+        rmdir /mnt/outside
+        cd "$2"
         keep=()
         for name in http_proxy https_proxy no_proxy; do
             [ -z "${!name:-}" ] || keep+=("$name=${!name}")
         done
-        chroot "$1" env -i HOME=/root USER=root LOGNAME=root TERM="${TERM:-dumb}" "${keep[@]}" \
-            PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-            bash -c "cd \"\$1\" && eval \"\$2\"" bash "$2" "$3"
+        exec env -i HOME=/root USER=root LOGNAME=root TERM="${TERM:-dumb}" "${keep[@]}" \
+            PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "$3"
     ' bash "$tree/root" "$clone" "$1"
 }
 
