@@ -15,6 +15,7 @@ import threading
 import time
 
 if __package__:
+    from .caller import python
     from .waiting import bound
 
 METHOD = "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
@@ -36,8 +37,8 @@ class Demand:
     def __init__(self, host, target, request, response, seconds=0, wrapper=()):
         self._response = response
         what = {"target": target, "message": request.SerializeToString().hex(), "seconds": seconds}
-        command = (*wrapper, "/usr/bin/python3", os.path.abspath(__file__), json.dumps(what))
-        self._process = host.process(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        command = (*wrapper, *python(__file__), json.dumps(what))
+        self._process = host.process(*command, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self._lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()  # or the caller would wait for us
         assert self._line() == {"ready": True}

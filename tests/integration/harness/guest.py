@@ -5,17 +5,17 @@ import pathlib
 import select
 import subprocess
 
-from .caller import as_user
+from .caller import as_user, python
 from .waiting import bound
 
-PROGRAM = str(pathlib.Path(__file__).resolve().parent / "guest_program.py")
+PROGRAM = pathlib.Path(__file__).resolve().parent / "guest_program.py"
 
 
 class Guest:
     """The process of user |uid|, connected to |target|."""
 
     def __init__(self, host, uid, target):
-        self.process = host.process(*as_user(uid), "/usr/bin/python3", PROGRAM, target, stdin=subprocess.PIPE,
+        self.process = host.process(*as_user(uid), *python(PROGRAM), target, cwd="/", stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE, text=True)
         host.keep(self.process.stdout)
         host.keep(self.process.stdin)

@@ -1,7 +1,7 @@
 """Honest clients who ask for much: each a process of its own, as whichever user.
 
-As a program: NAME REQUEST, with a JSON object of arguments; prints a JSON object of figures. The source is handed over
-on the command line and messages are bytes, so nothing but python3-grpcio is needed, whoever runs it.
+As a program: NAME REQUEST, with a JSON object of arguments; prints a JSON object of figures. Messages are
+bytes, so nothing but python3-grpcio is needed, whoever runs it.
 """
 
 import json
@@ -9,6 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+
+if __package__:
+    from .caller import python
 
 RECORDS = "/xtcp_flat_record.v1.XTCPFlatRecordService/FlatRecords"
 STATUS = "/xtcp_status.v1.StatusService/Get"
@@ -19,10 +22,7 @@ LARGE_REQUEST = b"\x7a\xd0\x0f" + 2000 * b"x"
 
 def start(host, name, wrapper=(), **arguments):
     """The client |name| as a process that has begun; |wrapper| says as whom."""
-    with open(__file__, encoding="utf-8") as f:
-        source = f.read()
-    p = host.process(*wrapper, "/usr/bin/python3", "-c", source, name, json.dumps(arguments), stdout=subprocess.PIPE,
-                     cwd="/", text=True)
+    p = host.process(*wrapper, *python(__file__), name, json.dumps(arguments), cwd="/", stdout=subprocess.PIPE, text=True)
     host.keep(p.stdout)
     return p
 
