@@ -253,7 +253,7 @@ def half_open(host, ns):
 # Retransmissions go on while these are looked at.
 RESTLESS = (*ss.MOVING, "timer", "rto", "backoff", "segs_out", "segs_in", "retrans", "unacked", "lost", "cwnd",
             "ssthresh", "skmem", "send", "pacing_rate", "delivery_rate", "busy", "send_q", "bbr", "bytes_retrans",
-            "bytes_sent", "data_segs_out", "notsent", "ato", "rtt", "app_limited", "dsack_dups", "rcv_ooopack")
+            "bytes_sent", "data_segs_out", "notsent", "ato", "rtt", "app_limited", "dsack_dups", "rcv_ooopack", "rehash")
 
 
 def test_all_states(host):

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 NAME = "xtcp2.test"  # of the daemon
+USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
 DAY = datetime.timedelta(days=1)
 
 
@@ -26,11 +28,17 @@ class Authority:
         self.path = self._write(f"{name}.crt", self._sign(self.subject, self.key.public_key(), ca=True))
 
     def _sign(self, subject, public_key, ca=False, sans=(), expired=False):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         start, end = (now - 3 * DAY, now - DAY) if expired else (now - DAY, now + DAY)
         builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(public_key)
                    .serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
-                   .add_extension(x509.BasicConstraints(ca, None), critical=True))
+                   .add_extension(x509.BasicConstraints(ca, None), critical=True)
+                   .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                                  critical=False))
+        if ca:
+            usage = {use: use in ("key_cert_sign", "crl_sign") for use in USES}
+            builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
         if sans:
             names = [x509.UniformResourceIdentifier(s) if "://" in s else x509.DNSName(s) for s in sans]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not subject.rdns)

@@ -8,6 +8,7 @@ too.
 import ipaddress
 import os
 import re
+import shutil
 
 COMMAND = ("ss", "-tanOiemH", "--tos", "--inet-sockopt")
 
@@ -22,6 +23,9 @@ SOCKOPTS = ("recverr", "is_icsk", "freebind", "hdrincl", "mc_loop", "transparent
 
 # What goes on by itself, or is rounded by ss.
 MOVING = ("lastsnd", "lastrcv", "lastack")
+
+# What only newer versions of ss print; a recorded text may be of an older one than that which is installed.
+NEWER = ("rcv_wnd", "rehash")
 
 CGROUPS = next((m.split()[1] for m in open("/proc/self/mounts", encoding="utf-8") if m.split()[2] == "cgroup2"), None)
 
@@ -154,7 +158,8 @@ PLAIN = {
     "lost": "tcp_info_lost", "dsack_dups": "tcp_info_dsack_dups", "reord_seen": "tcp_info_reord_seen",
     "fackets": "tcp_info_fackets",
     "rcv_space": "tcp_info_rcv_space", "rcv_ssthresh": "tcp_info_rcv_ssthresh", "notsent": "tcp_info_not_sent_bytes",
-    "rcv_ooopack": "tcp_info_rcv_ooopack", "snd_wnd": "tcp_info_snd_wnd", "uid": "inet_diag_msg_uid",
+    "rcv_ooopack": "tcp_info_rcv_ooopack", "snd_wnd": "tcp_info_snd_wnd", "rcv_wnd": "tcp_info_rcv_wnd",
+    "rehash": "tcp_info_rehash", "uid": "inet_diag_msg_uid",
 }
 OPTIONS = {"ts": 1, "sack": 2, "ecn": 8, "ecnseen": 16, "fastopen": 32}
 
@@ -233,12 +238,23 @@ def settle(found, record):
     return found
 
 
+def _untold():
+    """Those of NEWER that the installed ss does not print."""
+    with open(shutil.which(COMMAND[0]), "rb") as f:
+        program = f.read()
+    return tuple(name for name in NEWER if f" {name}:%".encode() not in program)
+
+
+UNTOLD = _untold()
+
+
 def without(found, names):
     return {name: value for name, value in found.items() if name not in names}
 
 
 def differences(found, record, leave_out=MOVING):
     """What the line of ss and |record| do not agree in, as {name: (ss, record)}."""
+    leave_out = (*leave_out, *UNTOLD)
     theirs = without(settle(found, record), leave_out)
     ours = without(expect(record), leave_out)
     return {name: (theirs.get(name), ours.get(name)) for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)}
