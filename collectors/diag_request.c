@@ -8,8 +8,8 @@
 
 /* DIAG_STATES_ALL has the states of <net/tcp_states.h> from TCP_ESTABLISHED (1) to TCP_CLOSING (11), as bits;
  * bit 0 is no state. TIME_WAIT and SYN_RECV are among them. Two are left out: NEW_SYN_RECV (12), which the
- * kernel shows as SYN_RECV and dumps with it, and BOUND_INACTIVE (13), which ss -a does not show and which
- * costs a walk over the host's whole bind table. */
+ * kernel shows as SYN_RECV and dumps with it, and BOUND_INACTIVE (13), sockets that neither are connected nor
+ * listen, which only newer versions of ss -a show and which cost a walk over the host's whole bind table. */
 
 #define EXT(attribute) ((uint8_t)(1u << ((attribute)-1)))
 
