@@ -19,6 +19,11 @@ TETHER = ("setpriv", "--pdeathsig", "KILL")
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("skipped: network namespaces need root", returncode=77)
+    # Not the width of whoever started us. Loading libreadline, as pytest does, puts them into the environment of the C
+    # library, where os.environ does not see them.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+        os.unsetenv(name)
     netns.leave_host()
 
 

@@ -12,6 +12,9 @@ What the two read differently is left out of the generated expressions, each by 
 - not_autobound: ss asks the kernel (was the port chosen by bind?) and itself (is it in the range?) and takes what both
   say; negated, it takes what neither says. Records have the port only, so it is generated unnegated, and the ports
   that the population binds itself are outside of the range.
+- names_of_states: newer versions of ss have the states new-syn-recv and bound-inactive beside those here, so that what
+  they call big, or what `exclude syn-recv` leaves, holds sockets in SYN_RECV. Such an ss is asked for the states that are
+  left, one by one.
 - no_space: ss wants a space in front of an operator and around parentheses.
 - dst_unequal, ranges: `dst != …`, `dport = 1-9` and comparisons of fields do not exist in ss.
 """
@@ -37,12 +40,23 @@ STATES = {name: {number} for name, number in SINGLE.items()} | {
     "all": ALL, "connected": ALL - {7, 10}, "synchronized": ALL - {7, 10, 2}, "bucket": {3, 6}, "big": ALL - {3, 6}}
 
 
+# Each number by one name that every ss knows.
+NAMES = {number: name for name, number in reversed(SINGLE.items())}
+
+
 def states_left(words):
     """What a run of state and exclude leaves."""
     left = set() if words[0] == "state" else ALL
     for keyword, name in zip(words[::2], words[1::2]):
         left = left | STATES[name] if keyword == "state" else left - STATES[name]
     return left
+
+
+def as_ss_takes(words):
+    """A run of state and exclude for the installed ss."""
+    if not words or not ss.has("bound-inactive"):
+        return words
+    return [word for number in sorted(states_left(words)) for word in ("state", NAMES[number])]
 
 
 # ---- The population ----
@@ -176,7 +190,7 @@ class Generator:
         expression = self.expression(3) if not states or self.random.random() < 0.8 else ""
         if expression and self.random.random() < 0.1:
             expression = f"( {expression} ) " + self.pick("dst inet:*", "src inet6:*", "dst inet:127.0.0.0/8")
-        words = states + ([expression] if expression else [])
+        words = as_ss_takes(states) + ([expression] if expression else [])
         ours = " ".join(states) + (f" ( {expression} )" if states and expression else expression)
         return words, ours
 

@@ -5,6 +5,7 @@ entries of a dict; for every record the same dict is made, so that a value that 
 too.
 """
 
+import functools
 import ipaddress
 import os
 import re
@@ -238,14 +239,15 @@ def settle(found, record):
     return found
 
 
-def _untold():
-    """Those of NEWER that the installed ss does not print."""
+@functools.cache
+def has(text):
+    """Whether the installed ss has this among its texts."""
     with open(shutil.which(COMMAND[0]), "rb") as f:
-        program = f.read()
-    return tuple(name for name in NEWER if f" {name}:%".encode() not in program)
+        return text.encode() in f.read()
 
 
-UNTOLD = _untold()
+# What the installed ss does not print.
+UNTOLD = tuple(name for name in NEWER if not has(f" {name}:%"))
 
 
 def without(found, names):
