@@ -85,7 +85,7 @@ static void each_socket(int fd, void (*fn)(void *arg, const struct inet_diag_msg
     ask(fd);
     do {
         n = receive(fd);
-        int left = (int)n;
+        long left = (long)n;
         for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
             struct inet_diag_msg m;
             if (h->nlmsg_type != TCPDIAG_GETSOCK)
