@@ -9,8 +9,8 @@
 #
 # Mirror, keyring and the ways to reach them (proxies) are those of this machine's apt. The tree lies in $TMPDIR (/var/tmp)
 # and has process and mount namespaces of its own: nothing of it is left when this ends, however it ends. The network
-# is this machine's: no xtcp2 may run on the default port. Results are those of the last lines; the exit status is 1
-# when a command failed.
+# is this machine's: nothing may listen on the port of `make run`. The last lines tell what passed; the exit status is 1 when a
+# command failed.
 set -euo pipefail
 export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 
@@ -62,7 +62,7 @@ sources_for()
     local uri suite component key
     debian_sources Packages | while read -r uri suite component key; do
         echo "deb ${key:+[signed-by=$key] }$uri $suite $component"
-    done | sed -E "s,(\]|deb) ([^ ]+) $own_release(-[a-z]+)? ,\1 \2 $1\3 ,"
+    done | sed -E "s,(\]|deb) ([^ ]+) ($own_release|stable|oldstable)(-[a-z]+)? ,\1 \2 $1\4 ,"
 }
 
 # make_tree RELEASE
