@@ -180,66 +180,87 @@ static unsigned least(unsigned a, unsigned b)
 }
 
 /* How many letters have to be changed, added or left out to make |b| of |a|; two that change places count as
- * one. */
-static unsigned distance(const char *a, size_t n, const char *b, size_t m)
+ * one. UINT32_MAX when they are more than |most|. */
+static unsigned distance(const char *a, size_t n, const char *b, size_t m, unsigned most)
 {
     unsigned rows[3][SUGGEST_MAX + 1];
-    if (n > SUGGEST_MAX || m > SUGGEST_MAX || n > m + ALLOWED_MAX || m > n + ALLOWED_MAX)
+    unsigned before = 0; /* the least of the last row */
+    if (n > SUGGEST_MAX || m > SUGGEST_MAX || n > m + most || m > n + most)
         return UINT32_MAX;
     for (size_t j = 0; j <= m; j++)
         rows[0][j] = (unsigned)j;
     for (size_t i = 1; i <= n; i++) {
         unsigned *row = rows[i % 3];
         const unsigned *last = rows[(i + 2) % 3];
+        unsigned here = (unsigned)i;
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= m; j++) {
             row[j] = least(least(last[j] + 1, row[j - 1] + 1), last[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
+            here = least(here, row[j]);
         }
+        if (here > most && before >= most) /* all that follows is made of these two rows */
+            return UINT32_MAX;
+        before = here;
     }
-    return rows[n % 3][m];
+    return rows[n % 3][m] > most ? UINT32_MAX : rows[n % 3][m];
 }
 
-/* The better of |best| and |candidate| for |name|. */
-static const char *closer(const char *best, const char *candidate, const char *name, size_t n)
+/* A search for what |name| was meant to be. */
+struct search {
+    const char *name;
+    size_t n;
+    unsigned limit;   /* a candidate must need fewer changes */
+    const char *best; /* NULL: none is like it */
+};
+
+static struct search search_for(const char *name, size_t n)
 {
-    unsigned allowed = n < 4 ? 1 : n < 8 ? 2 : ALLOWED_MAX;
-    unsigned d = distance(name, n, candidate, strlen(candidate));
-    if (d > allowed)
-        return best;
-    return !best || d < distance(name, n, best, strlen(best)) ? candidate : best;
+    return (struct search){.name = name, .n = n, .limit = 1 + (n < 4 ? 1 : n < 8 ? 2 : ALLOWED_MAX)};
+}
+
+/* Of several that are equally close the first one counts. */
+static void offer(struct search *s, const char *candidate)
+{
+    if (!s->limit)
+        return;
+    unsigned d = distance(s->name, s->n, candidate, strlen(candidate), s->limit - 1);
+    if (d >= s->limit)
+        return;
+    s->best = candidate;
+    s->limit = d;
 }
 
 const char *filter_suggest(const char *const *names, size_t count, const char *name, size_t n)
 {
-    const char *best = NULL;
+    struct search s = search_for(name, n);
     for (size_t i = 0; i < count; i++)
-        best = closer(best, names[i], name, n);
-    return best;
+        offer(&s, names[i]);
+    return s.best;
 }
 
 const char *filter_field_suggest(const char *typed, size_t n)
 {
-    const char *best = NULL;
     char name[NAME_MAX_BYTES];
     if (n > sizeof(name))
         return NULL;
     for (size_t i = 0; i < n; i++)
         name[i] = filter_fold(typed[i]);
+    struct search s = search_for(name, n);
     for (size_t i = 0; filter_keywords[i]; i++)
-        best = closer(best, filter_keywords[i], name, n);
+        offer(&s, filter_keywords[i]);
     for (size_t i = 0; i < COUNT(short_names); i++)
-        best = closer(best, short_names[i].name, name, n);
+        offer(&s, short_names[i].name);
     for (size_t i = 0; i < COUNT(titles); i++)
-        best = closer(best, titles[i].name, name, n);
+        offer(&s, titles[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        best = closer(best, record_fields[i].name, name, n);
+        offer(&s, record_fields[i].name);
         for (size_t k = 0; k < COUNT(prefixes); k++) {
             size_t prefix = strlen(prefixes[k].proto);
             if (!*prefixes[k].alias && strncmp(record_fields[i].name, prefixes[k].proto, prefix) == 0)
-                best = closer(best, record_fields[i].name + prefix, name, n);
+                offer(&s, record_fields[i].name + prefix);
         }
     }
-    return best;
+    return s.best;
 }

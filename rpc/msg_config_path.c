@@ -12,12 +12,16 @@
 
 /* ---- Names ---- */
 
+/* Whether |f| can be told or set by its own name. */
+static bool is_key(const struct config_field *f)
+{
+    return f->kind != CONFIG_FIELD_OPTIONS && f->kind != CONFIG_FIELD_GENERATION;
+}
+
 const char *config_key_name(size_t i)
 {
     for (size_t k = 0; k < CONFIG_FIELD_COUNT; k++) {
-        bool own =
-            config_fields[k].kind != CONFIG_FIELD_OPTIONS && config_fields[k].kind != CONFIG_FIELD_GENERATION;
-        if (own && i-- == 0)
+        if (is_key(&config_fields[k]) && i-- == 0)
             return config_fields[k].name;
     }
     return i < CONFIG_OPTION_PATHS ? config_option_paths[i].path : NULL;
@@ -25,21 +29,48 @@ const char *config_key_name(size_t i)
 
 #define OPTIONS_PREFIX "options."
 
-const char *config_path_of(const char *key, struct err *e)
+/* The path that |key| is, with or without "options."; NULL when it is none. */
+static const char *find_path(const char *key)
 {
-    struct nearest nearest = {.typed = key};
-    const char *name;
-    for (size_t i = 0; (name = config_key_name(i)); i++) {
-        bool nested = strncmp(name, OPTIONS_PREFIX, strlen(OPTIONS_PREFIX)) == 0;
-        if (strcmp(name, key) == 0 || (nested && strcmp(name + strlen(OPTIONS_PREFIX), key) == 0))
-            return name;
-        nearest_offer(&nearest, name);
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (is_key(&config_fields[i]) && strcmp(config_fields[i].name, key) == 0)
+            return config_fields[i].name;
     }
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
+        const char *path = config_option_paths[i].path;
+        bool nested = strncmp(path, OPTIONS_PREFIX, strlen(OPTIONS_PREFIX)) == 0;
+        if (strcmp(path, key) == 0 || (nested && strcmp(path + strlen(OPTIONS_PREFIX), key) == 0))
+            return path;
+    }
+    return NULL;
+}
+
+/* The path of the option of xtcp2.yaml called |key|; NULL when there is none. */
+static const char *find_option(const char *key)
+{
     for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
         if (strcmp(config_option_paths[i].option, key) == 0)
             return config_option_paths[i].path;
-        nearest_offer(&nearest, config_option_paths[i].option);
     }
+    return NULL;
+}
+
+const char *config_path_of(const char *key, struct err *e)
+{
+    const char *path = find_path(key);
+    if (!path)
+        path = find_option(key);
+    if (path)
+        return path;
+    struct nearest nearest = {.typed = key};
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (is_key(&config_fields[i]))
+            nearest_offer(&nearest, config_fields[i].name);
+    }
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++)
+        nearest_offer(&nearest, config_option_paths[i].path);
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++)
+        nearest_offer(&nearest, config_option_paths[i].option);
     char quoted[CONFIG_QUOTE_MAX];
     config_quote(key, quoted);
     if (nearest.name)

@@ -414,6 +414,10 @@ static void test_nearest(void **state)
         {"TCP_INFO_RTT", "tcp_info_rtt"},
         {"color", NULL},
         {"", "x"},
+        {"tcp_info_rttx", "tcp_info_rtt"},     /* as far from the one behind it, which comes later */
+        {"tcp_info_rttvr", "tcp_info_rttvar"}, /* closer than the one before it */
+        {"tcp_xxxx_xxx", NULL},
+        {"netns_inode_and_more", NULL}, /* too long for it */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct nearest n = {.typed = rows[i].typed};

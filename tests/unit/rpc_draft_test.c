@@ -113,6 +113,10 @@ static void test_wrong(void **state)
     bad_assignment("labels", "x", ERR_UNKNOWN, "there is no field \"labels\"; did you mean \"label\"?");
     bad_assignment("", "x", ERR_UNKNOWN, "there is no field \"\"");
     bad_assignment("generation", "7", ERR_UNKNOWN, "there is no field \"generation\"");
+    bad_assignment("options.log.lvel", "x", ERR_UNKNOWN,
+                   "there is no field \"options.log.lvel\"; did you mean \"options.log.level\"?");
+    bad_assignment("log_levl", "x", ERR_UNKNOWN,
+                   "there is no field \"log_levl\"; did you mean \"log_level\"?");
     bad_assignment("xyz", "x", ERR_UNKNOWN, "there is no field \"xyz\"");
     bad_assignment("modulus", "x", ERR_TYPE, "modulus: value \"x\" is not a whole number");
     bad_assignment("modulus", "-1", ERR_TYPE, "modulus: value \"-1\" is not a whole number");
