@@ -50,13 +50,23 @@ static void history_drop(struct top_model *m, struct top_entry *e)
     e->history = TOP_INDEX_NONE;
 }
 
-/* A free history, or the one that was not shown for the longest time; TOP_INDEX_NONE when all are on the
- * screen. */
-static uint32_t history_choose(const struct top_model *m)
+/* A new history; TOP_INDEX_NONE when there are enough, or without memory. */
+static uint32_t history_new(struct top_model *m)
+{
+    if (m->n_histories == TOP_HISTORIES ||
+        top_room(&m->histories, m->n_histories + 1, &m->room_histories, sizeof(*m->histories)) != 0)
+        return TOP_INDEX_NONE;
+    m->histories[m->n_histories].entry = TOP_INDEX_NONE;
+    return (uint32_t)m->n_histories++;
+}
+
+/* A free history, a new one, or the one that was not shown for the longest time; TOP_INDEX_NONE when all are
+ * on the screen. */
+static uint32_t history_choose(struct top_model *m)
 {
     uint32_t best = TOP_INDEX_NONE;
     uint64_t shown = m->n_polls;
-    for (uint32_t i = 0; i < TOP_HISTORIES; i++) {
+    for (uint32_t i = 0; i < m->n_histories; i++) {
         const struct top_history *h = &m->histories[i];
         if (h->entry == TOP_INDEX_NONE)
             return i;
@@ -65,7 +75,8 @@ static uint32_t history_choose(const struct top_model *m)
             shown = h->shown;
         }
     }
-    return best;
+    uint32_t fresh = history_new(m);
+    return fresh == TOP_INDEX_NONE ? best : fresh;
 }
 
 static bool is_pinned(const struct top_model *m, const struct top_entry *e)
@@ -77,13 +88,6 @@ void top_model_show(struct top_model *m, size_t i)
 {
     uint32_t place = m->order[i].place;
     struct top_entry *e = &m->items[place];
-    if (!m->histories) {
-        m->histories = calloc(TOP_HISTORIES, sizeof(*m->histories));
-        if (!m->histories)
-            return;
-        for (size_t k = 0; k < TOP_HISTORIES; k++)
-            m->histories[k].entry = TOP_INDEX_NONE;
-    }
     if (e->history == TOP_INDEX_NONE) {
         uint32_t chosen = history_choose(m);
         if (chosen == TOP_INDEX_NONE)

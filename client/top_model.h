@@ -77,7 +77,8 @@ struct top_model {
     size_t n_order, room_order;
     struct top_order *sums_order; /* the same for |sums| */
     size_t room_sums_order;
-    struct top_history *histories; /* TOP_HISTORIES, made when the first is needed */
+    struct top_history *histories; /* at most TOP_HISTORIES; they move when one is added */
+    size_t n_histories, room_histories;
     struct top_key pinned;
     bool has_pinned;
 };

@@ -100,10 +100,10 @@ static void set_title(struct view_column *c, const struct name *name)
 
 static void add_field(struct view *v, const struct record_field *f)
 {
-    for (size_t i = 0; i < v->n_fields; i++)
-        if (v->fields[i] == f)
-            return;
-    v->fields[v->n_fields++] = f;
+    bool *has = &v->has_field[record_field_index(f)];
+    if (!*has)
+        v->fields[v->n_fields++] = f;
+    *has = true;
 }
 
 static int choose_column(struct view *v, const struct name *name, struct err *e)

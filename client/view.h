@@ -38,7 +38,8 @@ struct view {
     size_t n_columns;
     const struct record_field *fields[FIELD_COUNT]; /* of the other formats; all of them unless |chosen| */
     size_t n_fields;
-    struct view_key *keys; /* the most important first; none: in the order of their coming */
+    bool has_field[FIELD_COUNT]; /* those in |fields| */
+    struct view_key *keys;       /* the most important first; none: in the order of their coming */
     size_t n_keys;
 };
 
