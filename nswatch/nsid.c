@@ -3,11 +3,13 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* A round reads so many datagrams at most; the rest wakes the thread again. */
@@ -42,10 +44,13 @@ int nsid_fd(const struct nl_sock *sock)
     return nl_socket_get_fd(sock);
 }
 
-static unsigned meaning_of(unsigned char *data, int length)
+unsigned nsid_parse(const void *data, size_t len)
 {
     unsigned heard = 0;
-    for (struct nlmsghdr *h = (struct nlmsghdr *)data; nlmsg_ok(h, length); h = nlmsg_next(h, &length)) {
+    int left = len < INT_MAX ? (int)len : INT_MAX;
+    /* libnl's functions want what they only read to be writable. */
+    for (struct nlmsghdr *h = (struct nlmsghdr *)(uintptr_t)data; nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left)) {
         if (h->nlmsg_type == RTM_NEWNSID)
             heard |= NSID_NEW;
         else if (h->nlmsg_type == RTM_DELNSID)
@@ -62,7 +67,7 @@ unsigned nsid_read(struct nl_sock *sock)
         unsigned char *data = NULL;
         int n = nl_recv(sock, &from, &data, NULL);
         if (n > 0 && from.nl_pid == 0) /* what does not come from the kernel is none of our business */
-            heard |= meaning_of(data, n);
+            heard |= nsid_parse(data, (size_t)n);
         free(data);
         if (n == -NLE_AGAIN || n == -NLE_INTR || n == 0)
             return heard;

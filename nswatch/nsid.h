@@ -4,6 +4,8 @@
 #ifndef XTCP_NSWATCH_NSID_H
 #define XTCP_NSWATCH_NSID_H
 
+#include <stddef.h>
+
 struct nl_sock;
 
 /* What has been heard; bits. */
@@ -15,6 +17,10 @@ struct nl_sock;
  */
 int nsid_open(struct nl_sock **sock);
 void nsid_close(struct nl_sock *sock);
+
+/* What the |len| bytes of messages at |data|, which is aligned to 4 bytes, tell: NSID_NEW, NSID_GONE, both or
+ * 0. What does not fit into |len| is not looked at. Pure; any thread. */
+unsigned nsid_parse(const void *data, size_t len);
 
 /* The descriptor to wait for. */
 int nsid_fd(const struct nl_sock *sock);

@@ -1,8 +1,6 @@
 #include "rpc/tls.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -14,6 +12,7 @@
 #include "lib/file.h"
 #include "lib/log.h"
 #include "lib/tsan.h"
+#include "rpc/tls_pem.h"
 
 enum { CERT, KEY, CLIENT_CA, FILES };
 
@@ -74,65 +73,15 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-/* ---- Reading and checking ---- */
+/* ---- Reading ---- */
 
-/* What OpenSSL says is wrong. */
-static int blame(const struct rpc_tls *t, int file, const char *what, struct err *e)
+/* Whether what the files hold can be used. */
+static int check(const struct rpc_tls *t, const struct material *m, struct err *e)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    int rc = err_set(e, ERR_MALFORMED, "%s: %s: %s%s%s%s", options[file], t->paths[file], what,
-                     reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
-    ERR_clear_error();
-    return rc;
-}
-
-/* The next certificate of |pem|; NULL at its end. */
-static X509 *next_certificate(BIO *pem)
-{
-    return PEM_read_bio_X509(pem, NULL, NULL, NULL);
-}
-
-static int check_key(const struct rpc_tls *t, const struct material *m, X509 *certificate, struct err *e)
-{
-    BIO *bio = BIO_new_mem_buf(m->pem[KEY], -1);
-    /* An empty passphrase: nobody is there to be asked for one. */
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
-    int rc = 0;
-    if (!key)
-        rc = blame(t, KEY, "holds no private key without a passphrase", e);
-    else if (X509_check_private_key(certificate, key) != 1)
-        rc = blame(t, KEY, "is not the key of the certificate in tls_cert_file", e);
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return rc;
-}
-
-static int check_server(const struct rpc_tls *t, const struct material *m, struct err *e)
-{
-    BIO *bio = BIO_new_mem_buf(m->pem[CERT], -1);
-    X509 *certificate = bio ? next_certificate(bio) : NULL;
-    int rc;
-    if (!certificate)
-        rc = blame(t, CERT, "holds no certificate", e);
-    else
-        rc = check_key(t, m, certificate, e);
-    if (rc == 0 && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-        log_warn("tls", "%s: %s: has expired: clients will refuse it", options[CERT], t->paths[CERT]);
-    X509_free(certificate);
-    BIO_free(bio);
-    return rc;
-}
-
-static int check_client_ca(const struct rpc_tls *t, const struct material *m, struct err *e)
-{
-    if (!m->pem[CLIENT_CA])
-        return 0;
-    BIO *bio = BIO_new_mem_buf(m->pem[CLIENT_CA], -1);
-    X509 *certificate = bio ? next_certificate(bio) : NULL;
-    int rc = certificate ? 0 : blame(t, CLIENT_CA, "holds no certificate", e);
-    X509_free(certificate);
-    BIO_free(bio);
-    return rc;
+    struct tls_pem_file files[FILES];
+    for (size_t i = 0; i < FILES; i++)
+        files[i] = (struct tls_pem_file){.option = options[i], .path = t->paths[i], .text = m->pem[i]};
+    return tls_pem_check(&files[CERT], &files[KEY], &files[CLIENT_CA], e);
 }
 
 /* Reads all files and checks that they fit together. */
@@ -140,17 +89,13 @@ static int load(const struct rpc_tls *t, struct material *out, struct err *e)
 {
     int rc = 0;
     *out = (struct material){0};
-    ERR_clear_error();
     for (size_t i = 0; i < FILES && rc == 0; i++) {
         rc = t->paths[i] ? file_read(t->paths[i], FILE_SECRET_MAX, &out->pem[i], NULL, NULL, e) : 0;
         if (rc)
             err_prefix(e, "%s", options[i]);
     }
     if (rc == 0)
-        rc = check_server(t, out, e);
-    if (rc == 0)
-        rc = check_client_ca(t, out, e);
-    ERR_clear_error(); /* the end of a PEM file is an error to OpenSSL */
+        rc = check(t, out, e);
     if (rc)
         material_clear(out);
     return rc;

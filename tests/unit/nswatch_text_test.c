@@ -9,10 +9,12 @@
 #include "lib/err.h"
 #include "lib/inotify_parse.h"
 #include "nswatch/mountinfo.h"
+#include "nswatch/nsid.h"
 #include "nswatch/nswatch.h"
 #include "nswatch/procscan.h"
 #include "nswatch/text.h"
 
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -234,6 +236,32 @@ static void threads_of_the_kernel_are_known(void **state)
         assert_false(proc_parse_kernel(bad[i]));
 }
 
+/* Messages one after the other, as one datagram has them. */
+struct nsid_messages {
+    struct nlmsghdr head;
+    char body[8];
+    struct nlmsghdr next;
+};
+
+static void nsid_messages_are_read(void **state)
+{
+    (void)state;
+    struct nsid_messages m = {
+        .head = {.nlmsg_len = sizeof(m.head) + 5, .nlmsg_type = RTM_NEWNSID}, /* padded to 8 */
+        .next = {.nlmsg_len = sizeof(m.next), .nlmsg_type = RTM_DELNSID},
+    };
+    assert_int_equal(nsid_parse(&m, 0), 0);
+    assert_int_equal(nsid_parse(&m, sizeof(m)), NSID_NEW | NSID_GONE);
+    assert_int_equal(nsid_parse(&m, sizeof(m) - 1), NSID_NEW); /* the second is cut */
+    assert_int_equal(nsid_parse(&m, sizeof(m.head)), 0);       /* the first as well */
+    m.head.nlmsg_type = RTM_NEWLINK;
+    assert_int_equal(nsid_parse(&m, sizeof(m)), NSID_GONE);
+    m.head.nlmsg_len = UINT32_MAX;
+    assert_int_equal(nsid_parse(&m, sizeof(m)), 0);
+    m.head.nlmsg_len = 0;
+    assert_int_equal(nsid_parse(&m, sizeof(m)), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -245,6 +273,7 @@ int main(void)
         cmocka_unit_test(mounts_are_found),
         cmocka_unit_test(broken_mountinfo_lines_are_refused),
         cmocka_unit_test(proc_entries_are_read),
+        cmocka_unit_test(nsid_messages_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
