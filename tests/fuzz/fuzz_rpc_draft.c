@@ -1,5 +1,6 @@
 /* KEY=VALUE as people type it, over a configuration from a daemon: the input is words separated by NULs, each
- * a KEY=VALUE, or a key to reset. What comes of it is printed, packed, and compared. */
+ * a KEY=VALUE, or a key to reset, up to the first that is wrong. What comes of it is printed, packed, and
+ * compared. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!text || !d)
         abort();
     memcpy(text, data, size);
-    for (size_t at = 0, n; at < size; at += n + 1) {
+    int rc = 0;
+    for (size_t at = 0, n; at < size && rc == 0; at += n + 1) {
         struct err e = {0};
         char *equals = strchr(text + at, '=');
         n = strlen(text + at);
-        int rc;
         if (equals) {
             *equals = '\0';
             rc = config_draft_assign(d, text + at, equals + 1, &e);
@@ -55,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc < 0 && !*e.text)
             abort();
     }
-    compare(d);
+    if (rc == 0)
+        compare(d);
     config_draft_free(d);
     free(text);
     return 0;

@@ -2,3 +2,4 @@ xtcp_fuzz_target(fuzz_nswatch_inotify SOURCES fuzz_nswatch_inotify.c LIBS xtcp_n
 xtcp_fuzz_target(fuzz_nswatch_mountinfo SOURCES fuzz_nswatch_mountinfo.c LIBS xtcp_nswatch)
 xtcp_fuzz_target(fuzz_nswatch_proc SOURCES fuzz_nswatch_proc.c LIBS xtcp_nswatch)
 xtcp_fuzz_target(fuzz_nswatch_registry SOURCES fuzz_nswatch_registry.c LIBS xtcp_nswatch)
+xtcp_fuzz_target(fuzz_nswatch_nsid SOURCES fuzz_nswatch_nsid.c LIBS xtcp_nswatch)
