@@ -5,7 +5,8 @@
 #   make soak     build, then the long tests: 5,000 namespaces, ten minutes of churn, an hour of floods
 #   make bench    build, then measure what collecting costs, in under three minutes; bench-full: more of everything.
 #                 XTCP2_BENCH_RELAX=2 doubles the bounds, XTCP2_BENCH_ARGS="--help" tells what else there is
-#   make asan, tsan, fuzz, format, lint, clean
+#   make fuzz     build with clang, then fuzz all that reads bytes from outside, each part for FUZZ_SECONDS (30)
+#   make asan, tsan, format, lint, clean
 
 PRESET ?= default
 FUZZ_SECONDS ?= 30
@@ -63,7 +64,7 @@ bench-full: bench
 asan tsan:
 	$(MAKE) test PRESET=$@
 
-# The corpora, then what libFuzzer finds in FUZZ_SECONDS for each target.
+# The corpora, then what libFuzzer finds in FUZZ_SECONDS for each target, in a table; an error when it finds anything.
 fuzz:
 	$(MAKE) test PRESET=fuzz
 	tools/fuzz.sh $(FUZZ_SECONDS)

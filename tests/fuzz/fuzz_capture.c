@@ -31,6 +31,13 @@ static void clean_up(void)
     rmdir(folder);
 }
 
+/* A finding leaves nothing behind either. */
+static void fail(void)
+{
+    clean_up();
+    abort();
+}
+
 static void begin(void)
 {
     folder = mkdtemp(in_memory);
@@ -64,10 +71,10 @@ static void set_room(rlim_t bytes)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
-        abort();
+        fail();
     limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
-        abort();
+        fail();
 }
 
 /* Writes the capture. Returns what went wrong. */
@@ -78,7 +85,7 @@ static int write_all(const uint8_t *data, size_t size)
     size_t n;
     int rc = capture_open(&c, folder, 7, 42);
     if ((rc != 0) != (c.fd < 0))
-        abort();
+        fail();
     while (rc == 0 && next(&data, &size, &at, &n))
         capture_add(&c, at, n);
     return rc ? rc : capture_close(&c);
@@ -95,18 +102,18 @@ static void compare(const uint8_t *file, size_t len, const uint8_t *data, size_t
     int rc = pcap_open(&r, file, len, &e);
     if (rc != 0) {
         if (whole)
-            abort();
+            fail();
         return;
     }
     if (r.linktype != PCAP_LINKTYPE_NETLINK)
-        abort();
+        fail();
     while ((rc = pcap_next(&r, &p, &e)) == 1) {
         if (!next(&data, &size, &at, &n) || p.len != COOKED + n || p.wire_len != p.len ||
             memcmp(p.data + COOKED, at, n) != 0)
-            abort();
+            fail();
     }
     if (whole && (rc != 0 || next(&data, &size, &at, &n)))
-        abort();
+        fail();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -119,17 +126,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = write_all(data + 1, size - 1);
     set_room(RLIM_INFINITY);
     if (rc > 0 || (rc != 0 && data[0] == 255))
-        abort();
+        fail();
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) { /* of a capture without anything in it nothing need be left */
         if (rc == 0 || errno != ENOENT)
-            abort();
+            fail();
         return 0;
     }
     struct stat st;
     uint8_t *file = fstat(fd, &st) == 0 ? malloc(st.st_size ? (size_t)st.st_size : 1) : NULL;
     if (!file || read(fd, file, (size_t)st.st_size) != st.st_size)
-        abort();
+        fail();
     close(fd);
     unlink(path);
     compare(file, (size_t)st.st_size, data + 1, size - 1, rc == 0);
