@@ -20,6 +20,7 @@ from harness.waiting import SLOW, bound, until
 
 SOAK = os.environ.get("XTCP2_SOAK", "0") not in ("", "0")
 LONGER = 10 if SOAK else 1
+REST_SECONDS = 5  # of a client that has cancelled all it could
 SOMEBODY = 64001
 LONG_MS = 500  # for a call that shares the machine with no more than its like
 
@@ -43,13 +44,14 @@ def let_through(found):
 
 def test_streams_that_are_cancelled(host, capfd, daemon):
     """As many as a connection may have, opened at the same time, cancelled at the same time, three times."""
-    client = honest.start(host, "cancelled_streams", as_user(SOMEBODY), target=daemon.target, streams=250,
-                          rounds=3 * LONGER)
-    found = honest.figures(client, bound(60 * LONGER))
-    tell(capfd, found)
-    let_through(found)
-    assert found["codes"] == ["CANCELLED"]
-    assert found["slowest_ms"] <= bound(3000)
+    for number in range(LONGER):
+        time.sleep(number and REST_SECONDS)
+        client = honest.start(host, "cancelled_streams", as_user(SOMEBODY), target=daemon.target, streams=250, rounds=3)
+        found = honest.figures(client, bound(60))
+        tell(capfd, found)
+        let_through(found)
+        assert found["codes"] == ["CANCELLED"]
+        assert found["slowest_ms"] <= bound(3000)
     c = host.connect(daemon)
     until(lambda: not c.status().subscribers, 5, "no subscriber")
 
