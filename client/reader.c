@@ -238,7 +238,7 @@ static void note_unknown(struct reader *r, const char *const *warnings, size_t n
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(warnings[i]);
         if (used + len + 2 > sizeof(r->unknown))
-            return;
+            continue;
         memcpy(r->unknown + used, warnings[i], len);
         used += len;
         memcpy(r->unknown + used++, "\n", 2);

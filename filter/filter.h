@@ -49,9 +49,9 @@ void filter_unref(struct filter *f);
 
 /* ---- Names ---- */
 
-/* The field that is called |name| (|n| bytes), by its proto name, a short one or the title that it has in
+/* The field that is called |typed| (|n| bytes), by its proto name, a short one or the title that it has in
  * tables, in any case, with dashes for underscores; NULL. */
-const struct record_field *filter_field(const char *name, size_t n);
+const struct record_field *filter_field(const char *typed, size_t n);
 
 /* The name of |f| in canonical texts: the shortest that leads to it. */
 const char *filter_field_name(const struct record_field *f);

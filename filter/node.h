@@ -133,8 +133,8 @@ extern const char *const filter_keywords[];
 /* How a letter of a name counts: in lower case, a dash as an underscore. */
 char filter_fold(char c);
 
-/* The known name that is most like |name|, or NULL when none is. */
-const char *filter_field_suggest(const char *name, size_t n);
+/* The known name that is most like |typed|, or NULL when none is. */
+const char *filter_field_suggest(const char *typed, size_t n);
 
 /* The same among |count| |names|. */
 const char *filter_suggest(const char *const *names, size_t count, const char *name, size_t n);

@@ -394,6 +394,62 @@ static void test_no_choice(void **state)
     assert_string_equal(out, "6\n6\n");
 }
 
+static int feed_poll(struct bench *b, uint64_t poll_id, const char *warning)
+{
+    const struct stream_end end = {.poll_id = poll_id, .warnings = &warning, .n_warnings = warning ? 1 : 0};
+    struct buf message;
+    buf_init(&message);
+    assert_int_equal(stream_encode_begin(&message, &(struct stream_begin){.poll_id = poll_id}), 0);
+    int rc = feed(b, &message);
+    buf_reset(&message);
+    assert_int_equal(stream_encode_end(&message, &end), 0);
+    rc = rc ? rc : feed(b, &message);
+    buf_free(&message);
+    return rc;
+}
+
+/* Names that nothing has are told once, beside the first poll when it is empty; however many there are. */
+static void test_unknown_names(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096], long_one[700];
+    struct buf info;
+    struct options o = {.output = OUTPUT_JSONL, .quiet = true, .netns = {.items = {"web*"}, .n = 1}};
+    memset(long_one, 'x', sizeof(long_one) - 1);
+    long_one[sizeof(long_one) - 1] = '\0';
+    const char *const warnings[] = {"nothing is called \x1b[2J", long_one, long_one, "too much"};
+    for (int rows = 0; rows < 2; rows++) {
+        struct bench *b = bench_with(&o);
+        buf_init(&info);
+        assert_int_equal(
+            stream_encode_info(&info, &(struct stream_info){.warnings = warnings, .n_warnings = 4}), 0);
+        assert_int_equal(feed(b, &info), 0);
+        if (rows) {
+            struct buf begin;
+            buf_init(&begin);
+            assert_int_equal(stream_encode_begin(&begin, &(struct stream_begin){.poll_id = 1}), 0);
+            assert_int_equal(feed(b, &begin), 0);
+            assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
+            buf_reset(&begin);
+            assert_int_equal(stream_encode_end(&begin, &(struct stream_end){.poll_id = 1}), 0);
+            assert_int_equal(feed(b, &begin), 0);
+            buf_free(&begin);
+        } else {
+            assert_int_equal(feed_poll(b, 1, "no device"), 0);
+        }
+        assert_int_equal(feed_poll(b, 2, "no device"), 0);
+        bench_end(b, out, errors);
+        buf_free(&info);
+        if (rows) {
+            assert_string_equal(errors, "");
+        } else {
+            assert_non_null(strstr(errors, "nothing is called \\x1b[2J\n"));
+            assert_non_null(strstr(errors, "no device\n"));
+            assert_null(strstr(strstr(errors, "no device\n") + 1, "no device"));
+        }
+    }
+}
+
 /* A request that is refused is made once more, for everything. */
 static void test_refused(void **state)
 {
@@ -435,10 +491,10 @@ int main(void)
         cmocka_unit_test(test_rates),         cmocka_unit_test(test_sorted),
         cmocka_unit_test(test_list),          cmocka_unit_test(test_choice),
         cmocka_unit_test(test_no_choice),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_edges),         cmocka_unit_test(test_held_back),
-        cmocka_unit_test(test_trouble),       cmocka_unit_test(test_unseen),
-        cmocka_unit_test(test_without_edges), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_held_back),     cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_unseen),        cmocka_unit_test(test_without_edges),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
