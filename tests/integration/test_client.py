@@ -286,7 +286,7 @@ def test_output_that_cannot_be_written(daemon, arguments):
 @pytest.mark.parametrize("arguments", [["--config", "/nowhere/x"], ["--targets-file", "/nowhere/x"],
                                        ["--cacert", "/nowhere/x"], ["--token-file", "/nowhere/x"]])
 def test_files_that_are_not_there(daemon, arguments):
-    assert "/nowhere/x: No such file" in fails(daemon.target, *arguments, "health", status=2)
+    assert "/nowhere/x: cannot open: No such file" in fails(daemon.target, *arguments, "health", status=2)
 
 
 def test_a_daemon_that_goes_away_in_the_middle(host):

@@ -200,7 +200,7 @@ def test_addresses_as_ss_writes_them(daemon):
         fields = ["inet_diag_msg_socket_source", "inet_diag_msg_socket_interface", "socket_interface_name", "v6only"]
         rows = {x["inet_diag_msg_socket_source_port"]: [x.get(f) for f in fields] for x in
                 map(json.loads, client(daemon.target, "-q", "-o", "jsonl", "poll", words).stdout.splitlines())}
-        assert rows == {ports[0]: ["::", None, None, None], ports[1]: ["::", None, None, 1], ports[2]: ["0.0.0.0", 1, "lo", None]}
+        assert rows == {ports[0]: ["::", 0, None, 0], ports[1]: ["::", 0, None, 1], ports[2]: ["0.0.0.0", 1, "lo", None]}
         text = client(daemon.target, "-q", "-o", "csv", "poll", "-c", "local", f"sport = {ports[0]}").stdout
         assert text.splitlines()[1] == f"::,{ports[0]},10"
 

@@ -269,7 +269,7 @@ def test_files_that_are_none(tmp_path):
     missing = tmp_path / "missing"
     text = tmp_path / "text"
     text.write_text("hello\n")
-    fails(status("127.0.0.1:1", "--cacert", str(missing)), f"{missing}: No such file or directory", code=2)
+    fails(status("127.0.0.1:1", "--cacert", str(missing)), f"{missing}: cannot open: No such file or directory", code=2)
     fails(status("127.0.0.1:1", "--cacert", str(text)), f"{text}: is no PEM file", code=2)
     done = status("127.0.0.1:1", "--cert", str(text))
     assert done.returncode == 2 and "a certificate and its key go together" in done.stderr
@@ -304,4 +304,4 @@ def test_wrong_file(tmp_path):
     done = run("status", env=env)
     assert done.returncode == 2
     assert f"{tmp_path}/xtcp2/client.yaml:3: adress: is not known; did you mean address?" in done.stderr
-    assert "/nonexistent.yaml: No such file" in run("status", "--config", "/nonexistent.yaml").stderr
+    assert "/nonexistent.yaml: cannot open: No such file" in run("status", "--config", "/nonexistent.yaml").stderr

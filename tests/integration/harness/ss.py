@@ -313,4 +313,4 @@ def numbers(found):
     wanted.update({f"sk_mem_info_{name}": int(memory[word]) if whole else None for word, name in SKMEM.items()})
     info = _info_numbers(found)
     wanted.update({name: value if whole else None for name, value in info.items()})
-    return wanted
+    return without(wanted, [PLAIN[name] for name in UNTOLD])
