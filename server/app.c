@@ -332,14 +332,19 @@ static void log_start(const struct app *app)
     log_info("app", "xtcp2 %s: polls every %s, timeout %s", XTCP_VERSION, frequency, timeout);
 }
 
+static void stop_nswatch(struct app *app)
+{
+    if (!app->nswatch)
+        return;
+    nswatch_stop(app->nswatch);
+    nswatch_join(app->nswatch);
+}
+
 /* The mirror of start(); each part copes with not having been made. */
 static void stop(struct app *app)
 {
     gate_close(app->gate);
-    if (app->nswatch) {
-        nswatch_stop(app->nswatch);
-        nswatch_join(app->nswatch);
-    }
+    stop_nswatch(app);
     if (app->focus)
         focus_stop(app->focus);
     if (app->poller)
@@ -419,6 +424,7 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         log_start(app);
         app_loop(app);
     } else {
+        stop_nswatch(app); /* why there is no start is the last thing to be said */
         log_error("app", "cannot start: %s", e.text);
     }
     watchdog_arm(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);

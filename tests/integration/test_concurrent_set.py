@@ -129,9 +129,9 @@ class Changer:
 
 
 def test_a_thousand_changes_during_a_stream(host):
+    place = host.folder()  # of sockets: it stays until the daemon has ended
     d = host.daemon("--poll-frequency", "20ms", "--poll-timeout", "15ms")
     watcher = host.connect(d)
-    place = host.folder()
     changers = [Changer(host.connect(d), seed, place) for seed in range(CLIENTS)]
     with watcher.edges() as stream:
         for c in changers:
