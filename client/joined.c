@@ -114,6 +114,8 @@ static enum merge_end round_of(struct joined *d, struct merge *m)
         return end;
     }
     join_show(d->show, &d->join);
+    for (size_t i = 0; i < d->fleet->nodes->n; i++)
+        measured_end(d->measured, d->readers[i].node);
     tell(d);
     return end;
 }

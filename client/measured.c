@@ -6,9 +6,7 @@
 #include "client/top_index.h"
 #include "lib/clock.h"
 
-#define STEP_NS     (NS_PER_S / 2) /* rates are over at least as much, where polls come faster */
-#define PURGE_FIRST 4096           /* sockets from which on old ones are forgotten */
-#define SOCKETS_MAX (1u << 20)
+#define STEP_NS (NS_PER_S / 2) /* rates are over at least as much, where polls come faster */
 
 struct point {
     int64_t timestamp_ns;
@@ -20,79 +18,117 @@ struct seen {
     struct point base; /* rates are since then */
     struct point next; /* the next base */
     struct point now;
-    bool kept; /* seen since the last purge */
+    bool kept; /* seen since the last end of a poll */
 };
 
-struct measured {
+/* The sockets of one node. */
+struct host {
     struct top_index index;
     struct seen *sockets;
     size_t n, room;
-    size_t purge_at;
+};
+
+struct measured {
+    struct top_index by_node; /* places among |hosts| */
+    struct host *hosts;
+    size_t n_hosts, room;
+    size_t n; /* sockets of all */
 };
 
 struct measured *measured_new(void)
 {
-    struct measured *m = calloc(1, sizeof(*m));
-    if (m)
-        m->purge_at = PURGE_FIRST;
-    return m;
+    return calloc(1, sizeof(struct measured));
 }
 
 void measured_free(struct measured *m)
 {
     if (!m)
         return;
-    top_index_free(&m->index);
-    free(m->sockets);
+    for (size_t i = 0; i < m->n_hosts; i++) {
+        top_index_free(&m->hosts[i].index);
+        free(m->hosts[i].sockets);
+    }
+    top_index_free(&m->by_node);
+    free(m->hosts);
     free(m);
 }
 
-/* Whether |r| has a counter of acknowledged bytes and an identity. Cookies of namespaces are those of one
- * host, so the node counts as well. */
-static bool key_of(const record_message *r, const char *node, struct top_key *key)
+/* Whether |r| has a counter of acknowledged bytes and an identity. */
+static bool key_of(const record_message *r, struct top_key *key)
 {
-    uint64_t netns = r->netns_cookie ? r->netns_cookie : r->netns_inode;
-    *key = (struct top_key){.netns = netns ^ (uint64_t)(uintptr_t)node * UINT64_C(0x9e3779b97f4a7c15),
+    *key = (struct top_key){.netns = r->netns_cookie ? r->netns_cookie : r->netns_inode,
                             .cookie = r->inet_diag_msg_socket_cookie};
     return key->cookie && r->tcp_info_state && r->inet_diag_msg_state != TCP_LISTEN;
 }
 
-/* Forgets what was not seen since the last time. */
-static void purge(struct measured *m)
+static struct host *find_host(const struct measured *m, const char *node)
 {
-    size_t kept = 0;
-    top_index_clear(&m->index);
-    for (size_t i = 0; i < m->n; i++) {
-        if (!m->sockets[i].kept)
-            continue;
-        m->sockets[kept] = m->sockets[i];
-        m->sockets[kept].kept = false;
-        top_index_add(&m->index, &m->sockets[kept].key, (uint32_t)kept); /* there was room for more */
-        kept++;
-    }
-    m->n = kept;
-    m->purge_at = kept * 2 > PURGE_FIRST ? kept * 2 : PURGE_FIRST;
+    const struct top_key key = {.cookie = (uintptr_t)node};
+    uint32_t place = top_index_find(&m->by_node, &key);
+    return place == TOP_INDEX_NONE ? NULL : &m->hosts[place];
 }
 
-static struct seen *find_or_add(struct measured *m, const struct top_key *key, const struct point *now)
+/* NULL without memory. */
+static struct host *find_or_add_host(struct measured *m, const char *node)
 {
-    uint32_t place = top_index_find(&m->index, key);
-    if (place != TOP_INDEX_NONE)
-        return &m->sockets[place];
-    if (m->n >= m->purge_at)
-        purge(m);
-    if (m->n >= SOCKETS_MAX || top_room(&m->sockets, m->n + 1, &m->room, sizeof(*m->sockets)) != 0 ||
-        top_index_add(&m->index, key, (uint32_t)m->n) != 0)
+    const struct top_key key = {.cookie = (uintptr_t)node};
+    struct host *h = find_host(m, node);
+    if (h)
+        return h;
+    if (top_room(&m->hosts, m->n_hosts + 1, &m->room, sizeof(*m->hosts)) != 0 ||
+        top_index_add(&m->by_node, &key, (uint32_t)m->n_hosts) != 0)
         return NULL;
-    m->sockets[m->n] = (struct seen){.key = *key, .base = *now, .next = *now, .now = *now};
-    return &m->sockets[m->n++];
+    m->hosts[m->n_hosts] = (struct host){0};
+    return &m->hosts[m->n_hosts++];
+}
+
+static const struct seen *find(const struct host *h, const struct top_key *key)
+{
+    uint32_t place = top_index_find(&h->index, key);
+    return place == TOP_INDEX_NONE ? NULL : &h->sockets[place];
+}
+
+static struct seen *find_or_add(struct measured *m, struct host *h, const struct top_key *key,
+                                const struct point *now)
+{
+    uint32_t place = top_index_find(&h->index, key);
+    if (place != TOP_INDEX_NONE)
+        return &h->sockets[place];
+    if (m->n >= MEASURED_SOCKETS_MAX || top_room(&h->sockets, h->n + 1, &h->room, sizeof(*h->sockets)) != 0 ||
+        top_index_add(&h->index, key, (uint32_t)h->n) != 0)
+        return NULL;
+    h->sockets[h->n] = (struct seen){.key = *key, .base = *now, .next = *now, .now = *now};
+    m->n++;
+    return &h->sockets[h->n++];
+}
+
+void measured_end(struct measured *m, const char *node)
+{
+    struct host *h = find_host(m, node);
+    size_t kept = 0;
+    if (!h)
+        return;
+    for (size_t i = 0; i < h->n; i++) {
+        if (!h->sockets[i].kept)
+            continue;
+        h->sockets[kept] = h->sockets[i];
+        h->sockets[kept++].kept = false;
+    }
+    if (kept == h->n)
+        return;
+    m->n -= h->n - kept;
+    h->n = kept;
+    top_index_clear(&h->index);
+    for (size_t i = 0; i < kept; i++)
+        top_index_add(&h->index, &h->sockets[i].key, (uint32_t)i); /* there was room for more */
 }
 
 void measured_take(struct measured *m, const record_message *r, const char *node)
 {
     struct top_key key;
     const struct point now = {.timestamp_ns = r->timestamp_ns, .acked = r->tcp_info_bytes_acked};
-    struct seen *s = key_of(r, node, &key) ? find_or_add(m, &key, &now) : NULL;
+    struct host *h = key_of(r, &key) ? find_or_add_host(m, node) : NULL;
+    struct seen *s = h ? find_or_add(m, h, &key, &now) : NULL;
     if (!s)
         return;
     s->kept = true;
@@ -108,11 +144,9 @@ void measured_take(struct measured *m, const record_message *r, const char *node
 bool measured_rate(const struct measured *m, const record_message *r, const char *node, uint64_t *out)
 {
     struct top_key key;
-    uint32_t place = key_of(r, node, &key) ? top_index_find(&m->index, &key) : TOP_INDEX_NONE;
-    if (place == TOP_INDEX_NONE)
-        return false;
-    const struct seen *s = &m->sockets[place];
-    if (s->now.timestamp_ns <= s->base.timestamp_ns)
+    const struct host *h = key_of(r, &key) ? find_host(m, node) : NULL;
+    const struct seen *s = h ? find(h, &key) : NULL;
+    if (!s || s->now.timestamp_ns <= s->base.timestamp_ns)
         return false;
     double seconds =
         (double)((uint64_t)s->now.timestamp_ns - (uint64_t)s->base.timestamp_ns) / (double)NS_PER_S;

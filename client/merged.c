@@ -121,7 +121,7 @@ static int run(struct fleet *fleet, bool polls, uint64_t count)
         rc = EXIT_FAILED;
     } else if (rc == EXIT_DONE) {
         rc = polls ? poll_all(&d, m, count) : listen_to_all(&d, m);
-        records_end(d.show.records);
+        records_end(d.show.records, NULL);
     }
     merge_free(m);
     show_close(&d.show);

@@ -219,7 +219,7 @@ static int run(struct session *s, uint64_t count)
     if (rc == EXIT_DONE) {
         reader_init(&p.reader, s, p.show.records, p.show.query);
         rc = open_stream(&p) == 0 ? run_polls(&p, count) : EXIT_FAILED;
-        records_end(p.show.records);
+        records_end(p.show.records, NULL);
         /* Without an end of its own, Ctrl-C is how it is meant to end. */
         if (rc != EXIT_DONE && count == 0 && stop_reason(s->stop) == STOP_SIGNAL)
             rc = EXIT_DONE;

@@ -54,7 +54,7 @@ void reader_end(struct reader *r)
 {
     char time[CLOCK_TEXT_MAX];
     r->n_polls++;
-    records_end(r->records);
+    records_end(r->records, r->node);
     clock_format(r->last.timestamp_ns, 3, time);
     if (!r->quiet)
         output_say(r->out, "%s%spoll of %s: %" PRIu64 " socket%s", r->node ? r->node : "",
@@ -261,7 +261,7 @@ static void tell_unknown(struct reader *r, const struct stream_end *end)
 static int take_end(struct reader *r, const struct stream_end *end)
 {
     r->edges = true;
-    int rc = records_end(r->records);
+    int rc = records_end(r->records, r->node);
     /* The end of a poll that was under way when the stream began does not make it complete. */
     if (r->open) {
         r->n_polls++;

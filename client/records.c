@@ -108,7 +108,7 @@ void records_free(struct records *r)
     if (!r)
         return;
     if (r->writer) {
-        records_end(r);
+        records_end(r, NULL);
         format_end(r->writer, &r->out->data);
         output_flush(r->out);
         if (r->view->format == OUTPUT_NULL)
@@ -168,6 +168,15 @@ static int show_sorted(void *context, const uint8_t *row, size_t len, const char
     return rc < 0 ? rc : show(r, m, row, len, node);
 }
 
+/* Shows all that was kept. */
+static int give(struct records *r)
+{
+    int rc = r->order ? order_give(r->order, show_sorted, r) : 0;
+    if (rc < 0)
+        return rc;
+    return r->sockets ? flush_table(r) : output_flush(r->out);
+}
+
 static int no_memory(struct records *r)
 {
     if (!r->out->error)
@@ -184,7 +193,7 @@ static int keep(struct records *r, const record_message *m, const uint8_t *row, 
         /* |m| stays valid only as long as nothing else is read. */
         struct record_reader own = r->reader;
         r->reader = (struct record_reader){0};
-        rc = records_end(r);
+        rc = give(r);
         record_reader_free(&r->reader);
         r->reader = own;
         if (rc == 0)
@@ -226,10 +235,10 @@ int records_flush(struct records *r)
     return r->sockets && !r->order ? flush_table(r) : output_flush(r->out);
 }
 
-int records_end(struct records *r)
+int records_end(struct records *r, const char *node)
 {
-    int rc = r->order ? order_give(r->order, show_sorted, r) : 0;
-    if (rc < 0)
-        return rc;
-    return r->sockets ? flush_table(r) : output_flush(r->out);
+    int rc = give(r);
+    if (r->measured)
+        measured_end(r->measured, node);
+    return rc;
 }

@@ -55,7 +55,7 @@ int records_poll_of(struct records *r, const uint8_t *row, size_t len, struct re
  * Returns 0 or the error of the output. */
 int records_flush(struct records *r);
 
-/* The same, when a poll is over: shows all. */
-int records_end(struct records *r);
+/* The same, when a poll of |node| is over: shows all. */
+int records_end(struct records *r, const char *node);
 
 #endif

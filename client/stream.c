@@ -65,7 +65,7 @@ static int follow(struct session *s, struct stream *st)
                                .again = on_again,
                                .refused = on_refused};
     enum follow_end end = session_follow(s, &how);
-    records_end(st->show.records);
+    records_end(st->show.records, NULL);
     return exit_code(s, st, end);
 }
 

@@ -201,7 +201,7 @@ static int take_row(struct watch *w, const uint8_t *row, size_t len, struct err 
 static int show_tick(struct watch *w, const struct focus_tick *t)
 {
     if (!w->table)
-        return records_end(w->show.records);
+        return records_end(w->show.records, NULL);
     char caption[160], time[CLOCK_TEXT_MAX], every[UNITS_TEXT_MAX];
     clock_format(t->timestamp_ns, 1, time);
     units_time(w->interval_ns, every);

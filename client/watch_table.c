@@ -370,6 +370,8 @@ int watch_table_tick(struct watch_table *t, const char *caption)
     int rc = 0;
     if (!t->view->chosen)
         forget_old(t);
+    else if (t->measured)
+        measured_end(t->measured, NULL);
     if (!t->in_place) {
         rc = t->view->chosen ? lay_out_chosen(t, &t->out->data) : lay_out_own(t, &t->out->data);
     } else if (now - t->drawn_ns >= DRAW_NS) {

@@ -76,7 +76,45 @@ static void test_churn(void **state)
             uint64_t cookie = 1 + poll * 500 + i;
             assert_int_equal(rate(cookie, (int64_t)poll * 1000, poll * 300, NULL), fresh ? -1 : 300);
         }
+        measured_end(m, NULL);
     }
+    measured_free(m);
+}
+
+/* Of many sockets, each is known in the next poll, and no longer than that. */
+static void test_many(void **state)
+{
+    (void)state;
+    const uint64_t many = 25000;
+    m = measured_new();
+    for (int64_t poll = 0; poll < 3; poll++) {
+        for (uint64_t cookie = 1; cookie <= many; cookie++)
+            assert_int_equal(rate(cookie, poll * 1000, (uint64_t)poll * 7, NULL), poll ? 7 : -1);
+        measured_end(m, NULL);
+    }
+    /* A poll of others. */
+    for (uint64_t cookie = many + 1; cookie <= 2 * many; cookie++)
+        assert_int_equal(rate(cookie, 3000, 0, NULL), -1);
+    measured_end(m, NULL);
+    assert_int_equal(rate(1, 4000, 50, NULL), -1);
+    assert_int_equal(rate(2 * many, 4000, 50, NULL), 50);
+    measured_free(m);
+}
+
+/* The end of a poll is that of one node. */
+static void test_nodes_end(void **state)
+{
+    (void)state;
+    static const char a[] = "a", b[] = "b", c[] = "c";
+    m = measured_new();
+    assert_int_equal(rate(1, 0, 0, a), -1);
+    measured_end(m, a);
+    assert_int_equal(rate(1, 0, 0, b), -1);
+    measured_end(m, b);
+    measured_end(m, b);
+    measured_end(m, c);
+    assert_int_equal(rate(1, 1000, 30, a), 30);
+    assert_int_equal(rate(1, 1000, 30, b), -1);
     measured_free(m);
 }
 
@@ -99,10 +137,8 @@ static void test_no_flow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_fast_polls),
-        cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_no_flow),
+        cmocka_unit_test(test_rates), cmocka_unit_test(test_fast_polls), cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_many),  cmocka_unit_test(test_nodes_end),  cmocka_unit_test(test_no_flow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
