@@ -63,7 +63,8 @@ static void put_columns(struct buf *out)
     for (size_t i = 0; i < n_sockets_columns; i++)
         buf_printf(out, "%s%s", i ? " " : "", sockets_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        const char *name = filter_field_name(&record_fields[i]);
+        const char *alias = filter_field_alias(&record_fields[i], 0);
+        const char *name = alias ? alias : record_fields[i].name;
         bool known = false;
         for (size_t k = 0; k < n_sockets_columns; k++)
             known = known || strcmp(sockets_columns[k].name, name) == 0;

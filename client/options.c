@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "client/command.h"
-#include "client/text.h"
 #include "lib/duration.h"
+#include "lib/nearest.h"
 
 #define AT(field_) offsetof(struct options, field_)
 
@@ -61,6 +61,7 @@ struct scan {
     /* Before the command: the first option whose value is the name of one, and that value. */
     const struct option_def *taker;
     const char *taker_arg, *taken;
+    bool taker_letter; /* it was written as its letter */
     struct options *out;
     struct err *e;
 };
@@ -82,11 +83,14 @@ static const struct option_def *find_letter(const struct option_def *defs, char 
 }
 
 /* The best of |name| and |*best| for what was meant by |given|. */
-static void consider(const char *given, const char *name, const char **best, unsigned *distance)
+static void consider(const char *given, const char *name, const char **best, size_t *distance)
 {
-    unsigned d = text_distance(given, name);
+    size_t n = strlen(given);
+    if (*distance == 0)
+        return;
+    size_t d = nearest_distance(given, n, name, strlen(name), *distance - 1);
     /* The beginning of a word is a good guess as well. */
-    if (strlen(given) >= 3 && strncmp(given, name, strlen(given)) == 0)
+    if (n >= 3 && strncmp(given, name, n) == 0)
         d = 1;
     if (d < *distance) {
         *best = name;
@@ -95,16 +99,16 @@ static void consider(const char *given, const char *name, const char **best, uns
 }
 
 /* A guess further away than half of what was written is none. */
-static unsigned guess_limit(const char *given)
+static size_t guess_limit(const char *given)
 {
     size_t n = strlen(given);
-    return n < 3 ? 2 : (unsigned)(n / 2 + 1);
+    return n < 3 ? 2 : n / 2 + 1;
 }
 
 static int unknown_option(struct scan *s, const char *given, const char *name)
 {
     const char *best = NULL;
-    unsigned distance = guess_limit(name);
+    size_t distance = guess_limit(name);
     const struct option_def *tables[] = {s->command ? s->command->options : NULL, options_global};
     for (size_t i = 0; i < 2; i++)
         for (const struct option_def *d = tables[i]; d && d->name; d++)
@@ -141,9 +145,9 @@ static const struct command *find_command(const struct scan *s, const char *name
 static int taken_command(struct scan *s)
 {
     const struct command *c = find_command(s, s->taken);
-    const struct option_def *own = find_letter(c->options, s->taker->letter);
+    const struct option_def *own = s->taker_letter ? find_letter(c->options, s->taker->letter) : NULL;
     const char *arg = s->taker_arg;
-    if (own && arg[1] != '-')
+    if (own)
         return err_set(
             s->e, ERR_USAGE,
             "%s in front of a command is --%s and has taken \"%s\" for its %s: write %s %s, where it "
@@ -153,13 +157,15 @@ static int taken_command(struct scan *s)
                    s->taker->value);
 }
 
-/* Notes what |d|, written as |arg|, takes from the word behind it. */
-static void note_taken(struct scan *s, const struct option_def *d, const char *arg, const char *value)
+/* Notes what |d|, written as |arg|, takes from the word behind it; |letter|: |arg| ends with its letter. */
+static void note_taken(struct scan *s, const struct option_def *d, const char *arg, bool letter,
+                       const char *value)
 {
     if (s->command || s->taker || !find_command(s, value))
         return;
     s->taker = d;
     s->taker_arg = arg;
+    s->taker_letter = letter;
     s->taken = value;
 }
 
@@ -168,7 +174,7 @@ static int unknown_command(struct scan *s, const char *given)
     if (s->taker)
         return taken_command(s);
     const char *best = NULL;
-    unsigned distance = guess_limit(given);
+    size_t distance = guess_limit(given);
     for (size_t i = 0; i < s->n_commands; i++)
         consider(given, s->commands[i].name, &best, &distance);
     if (best)
@@ -268,8 +274,9 @@ bool options_given(const struct option_def *d, const struct options *o)
     return false;
 }
 
-/* |attached| is what stands in the same argument as the option: NULL when nothing does. */
-static int take_option(struct scan *s, const struct option_def *d, const char *attached)
+/* |attached| is what stands in the same argument as the option: NULL when nothing does; |letter|: the option
+ * was written as its letter. */
+static int take_option(struct scan *s, const struct option_def *d, bool letter, const char *attached)
 {
     if (d->kind == OPTION_FLAG) {
         if (attached)
@@ -281,7 +288,7 @@ static int take_option(struct scan *s, const struct option_def *d, const char *a
             return err_set(s->e, ERR_USAGE, "--%s needs a value (%s)", d->name, d->value);
         const char *arg = s->argv[s->at];
         attached = s->argv[++s->at];
-        note_taken(s, d, arg, attached);
+        note_taken(s, d, arg, letter, attached);
     }
     return options_store(d, attached, s->out, s->e);
 }
@@ -307,13 +314,14 @@ static int take_long(struct scan *s, const char *arg, size_t dashes)
         only[n] = 0;
         return unknown_option(s, arg, only);
     }
-    return take_option(s, d, name[len] ? name + len + 1 : NULL);
+    return take_option(s, d, false, name[len] ? name + len + 1 : NULL);
 }
 
-/* Whether |text| could be what stands behind -t among the flags of ss: -tan, -tlnp, -t4. */
+/* Whether |text| could be what stands behind -t among the flags of ss: -tan, -tlnp, -tunap, -t4. All letters
+ * of ss are among them but those of options with a value (A, D, f, F, K, N) and h and V. */
 static bool is_ss_flags(const char *text)
 {
-    return text[strspn(text, "aelmnopistrHOTZ46")] == 0;
+    return text[strspn(text, "abdeilmnoprstuwxzBEHMOQSTZ046")] == 0;
 }
 
 int options_no_flags(const char *text, struct err *e)
@@ -337,7 +345,7 @@ static int take_short(struct scan *s, const char *arg)
         if (d->offset == AT(targets) && p == arg + 1 && p[1] && is_ss_flags(p + 1))
             s->out->flags_target = p + 1;
         if (d->kind != OPTION_FLAG)
-            return take_option(s, d, p[1] ? p + 1 : NULL);
+            return take_option(s, d, true, p[1] ? p + 1 : NULL);
         options_store(d, NULL, s->out, s->e);
     }
     return 0;

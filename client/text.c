@@ -6,7 +6,6 @@
 #include <string.h>
 #include <wchar.h>
 
-#include "lib/ascii.h"
 #include "lib/utf8.h"
 
 bool text_utf8(void)
@@ -88,33 +87,4 @@ size_t text_clean(struct buf *b, const char *text, size_t n, size_t max)
 size_t text_clean_str(struct buf *b, const char *text)
 {
     return text_clean(b, text, strlen(text), SIZE_MAX);
-}
-
-unsigned text_distance(const char *a, const char *b)
-{
-    enum { MAX = 32 };
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[MAX + 1][MAX + 1];
-
-    if (n > MAX || m > MAX)
-        return MAX;
-    for (size_t i = 0; i <= n; i++)
-        d[i][0] = (unsigned)i;
-    for (size_t j = 0; j <= m; j++)
-        d[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        for (size_t j = 1; j <= m; j++) {
-            char x = ascii_lower(a[i - 1]), y = ascii_lower(b[j - 1]);
-            unsigned best = d[i - 1][j - 1] + (x != y);
-            if (d[i - 1][j] + 1 < best)
-                best = d[i - 1][j] + 1;
-            if (d[i][j - 1] + 1 < best)
-                best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && x == ascii_lower(b[j - 2]) && ascii_lower(a[i - 2]) == y &&
-                d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    }
-    return d[n][m];
 }

@@ -24,8 +24,4 @@ size_t text_clean(struct buf *b, const char *text, size_t n, size_t max);
 /* The same for a NUL-terminated text without a limit of width. */
 size_t text_clean_str(struct buf *b, const char *text);
 
-/* How far |a| is from |b|: insertions, deletions, replacements and swaps of neighbours, case ignored. Texts
- * longer than 32 bytes are as far as can be. */
-unsigned text_distance(const char *a, const char *b);
-
 #endif

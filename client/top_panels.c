@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/text.h"
 #include "client/top_columns.h"
 #include "client/top_draw.h"
 #include "client/top_screen.h"
@@ -64,7 +65,7 @@ static void draw_series(const struct top_history *h, enum top_series id, size_t 
     for (size_t line = 0; line < lines; line++) {
         struct buf bars;
         buf_init(&bars);
-        top_spark(&bars, values, n, max, line, lines, top_screen_utf8());
+        top_spark(&bars, values, n, max, line, lines, text_utf8());
         top_screen_put(y + lines - line, 0, SIZE_MAX, series[id].style, buf_cstr(&bars));
         buf_free(&bars);
     }

@@ -177,11 +177,6 @@ size_t top_screen_height(void)
     return n < 0 ? 0 : n > SIZE_MAX_SHOWN ? SIZE_MAX_SHOWN : (size_t)n;
 }
 
-bool top_screen_utf8(void)
-{
-    return text_utf8();
-}
-
 bool top_screen_key(uint32_t *key)
 {
     static const struct {

@@ -46,9 +46,6 @@ void top_screen_resized(void);
 size_t top_screen_width(void);
 size_t top_screen_height(void);
 
-/* Whether it shows more than ASCII. */
-bool top_screen_utf8(void);
-
 /* The next key (see top_view.h) that was pressed, or false. Does not wait. */
 bool top_screen_key(uint32_t *key);
 

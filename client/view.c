@@ -32,21 +32,12 @@ static bool next_name(const char **at, struct name *out)
     return true;
 }
 
-/* How a letter of a name counts: in lower case, whatever the locale; titles have dashes where names have
- * underscores. */
-static char fold(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    return (char)(c == '-' ? '_' : c);
-}
-
 bool view_is_name(const char *known, const char *typed, size_t n)
 {
     if (strlen(known) != n)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (fold(known[i]) != fold(typed[i]))
+        if (ascii_fold_name(known[i]) != ascii_fold_name(typed[i]))
             return false;
     return true;
 }
@@ -64,11 +55,6 @@ static const struct sockets_column *own_column(const struct name *name)
     return NULL;
 }
 
-const struct record_field *view_field(const char *name, size_t n)
-{
-    return filter_field(name, n);
-}
-
 static int unknown_column(const char *option, const struct name *name, struct err *e)
 {
     char typed[VIEW_TITLE_MAX];
@@ -81,7 +67,9 @@ static int unknown_column(const char *option, const struct name *name, struct er
     for (size_t i = 0; i < n_sockets_columns; i++)
         nearest_offer(&nearest, sockets_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        nearest_offer(&nearest, filter_field_name(&record_fields[i]));
+        const char *alias;
+        for (size_t k = 0; (alias = filter_field_alias(&record_fields[i], k)); k++)
+            nearest_offer(&nearest, alias);
         nearest_offer(&nearest, record_fields[i].name);
     }
     if (nearest.name)
@@ -109,7 +97,8 @@ static void add_field(struct view *v, const struct record_field *f)
 static int choose_column(struct view *v, const struct name *name, struct err *e)
 {
     const struct sockets_column *own = own_column(name);
-    const struct record_field *field = own ? &record_fields[own->fields[0]] : view_field(name->text, name->n);
+    const struct record_field *field =
+        own ? &record_fields[own->fields[0]] : filter_field(name->text, name->n);
     if (!field)
         return unknown_column("columns", name, e);
     if (v->n_columns == VIEW_COLUMNS_MAX)
@@ -173,7 +162,7 @@ static int add_keys(struct view *v, struct name *name, struct err *e)
 {
     bool descending = take_direction(name);
     const struct sockets_column *own = own_column(name);
-    const struct record_field *field = own ? NULL : view_field(name->text, name->n);
+    const struct record_field *field = own ? NULL : filter_field(name->text, name->n);
     bool ranked = own && (own->rank || own->measured);
     size_t n = own && !ranked ? own->n_fields : 1;
     if (!own && !field)

@@ -60,7 +60,4 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
 /* Whether |typed|, |n| bytes, is the name or title |known|: in any case, with dashes or underscores. */
 bool view_is_name(const char *known, const char *typed, size_t n);
 
-/* The field |name| of |n| bytes: its proto name, its short one or its title. NULL: there is none. */
-const struct record_field *view_field(const char *name, size_t n);
-
 #endif

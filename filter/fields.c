@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "filter/node.h"
+#include "lib/ascii.h"
+#include "lib/nearest.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -31,15 +33,14 @@ static const struct {
     {"tos", FIELD_type_of_service},
     {"tclass", FIELD_traffic_class},
     {"cgroup_id", FIELD_c_group},
-    {"retrans_out", FIELD_tcp_info_retrans},
     {"shutdown", FIELD_shutdown_state},
     {"host", FIELD_hostname},
     {"container", FIELD_container_name},
-    {"info_len", FIELD_tcp_info_len},
 };
 
-/* What tables call it in their titles, where neither of the above does. They go before names without their
- * prefix: "retrans" is the sum that the column RETRANS is about, not what is in flight. */
+/* What tables call it in their titles, where neither of the above does, and what was called otherwise before
+ * there were these: older ones of this program know none of them. They go before names without their prefix:
+ * "retrans" is the sum that the column RETRANS is about, not what is in flight. */
 static const struct {
     const char *name;
     uint16_t field;
@@ -55,6 +56,8 @@ static const struct {
     {"pacing", FIELD_tcp_info_pacing_rate},
     {"busy", FIELD_tcp_info_busy_time},
     {"reord", FIELD_tcp_info_reord_seen},
+    {"retrans_out", FIELD_tcp_info_retrans},
+    {"info_len", FIELD_tcp_info_len},
 };
 
 /* A name that begins with |alias| is that of the field whose name begins with |proto| instead; what comes
@@ -69,11 +72,17 @@ static const struct {
 };
 
 const char *const filter_keywords[] = {
-    "state",  "exclude", "excl",      "src",  "dst", "sport", "dport", "dev",
-    "fwmark", "cgroup",  "autobound", "idle", "not", "and",   "or",    NULL,
+    "state",  "exclude",   "excl", "src",   "dst", "sport", "dport", "dev", "fwmark",
+    "cgroup", "autobound", "idle", "limit", "not", "and",   "or",    NULL,
 };
 
 #define NAME_MAX_BYTES 64
+
+/* Whether prefixes explain the name of |f|: tcp_info_len is none of struct tcp_info. */
+static bool has_prefix(const struct record_field *f)
+{
+    return f && f != &record_fields[FIELD_tcp_info_len];
+}
 
 static const struct record_field *by_prefix(size_t i, const char *name, size_t n)
 {
@@ -84,14 +93,8 @@ static const struct record_field *by_prefix(size_t i, const char *name, size_t n
         return NULL;
     memcpy(whole, prefixes[i].proto, proto);
     memcpy(whole + proto, name + alias, n - alias);
-    return record_field_by_name(whole, proto + n - alias);
-}
-
-char filter_fold(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    return (char)(c == '-' ? '_' : c);
+    const struct record_field *f = record_field_by_name(whole, proto + n - alias);
+    return has_prefix(f) ? f : NULL;
 }
 
 const struct record_field *filter_field(const char *typed, size_t n)
@@ -100,7 +103,7 @@ const struct record_field *filter_field(const char *typed, size_t n)
     if (n > sizeof(name))
         return NULL;
     for (size_t i = 0; i < n; i++)
-        name[i] = filter_fold(typed[i]);
+        name[i] = ascii_fold_name(typed[i]);
     const struct record_field *f = record_field_by_name(name, n);
     for (size_t i = 0; !f && i < COUNT(short_names); i++) {
         if (strlen(short_names[i].name) == n && memcmp(short_names[i].name, name, n) == 0)
@@ -135,7 +138,8 @@ static const char *stripped(const struct record_field *f, size_t i)
     return filter_field(name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
 }
 
-/* The short name |*i| of |f|; NULL, with |*i| less by as many as there are, when it has not so many. */
+/* The short name |*i| of |f|, titles left out; NULL, with |*i| less by as many as there are, when it has not
+ * so many. */
 static const char *short_name(const struct record_field *f, size_t *i)
 {
     for (size_t k = 0; k < COUNT(short_names); k++) {
@@ -165,53 +169,19 @@ const char *filter_field_alias(const struct record_field *f, size_t i)
 const char *filter_field_name(const struct record_field *f)
 {
     size_t first = 0;
-    const char *name = short_name(f, &first); /* not a title: older ones of this program know none */
+    const char *name = short_name(f, &first);
     return name ? name : f->name;
 }
 
 /* ---- Names that are meant ---- */
 
-#define SUGGEST_MAX 40
 #define ALLOWED_MAX 3 /* changes from a name to what was meant */
-
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* How many letters have to be changed, added or left out to make |b| of |a|; two that change places count as
- * one. UINT32_MAX when they are more than |most|. */
-static unsigned distance(const char *a, size_t n, const char *b, size_t m, unsigned most)
-{
-    unsigned rows[3][SUGGEST_MAX + 1];
-    unsigned before = 0; /* the least of the last row */
-    if (n > SUGGEST_MAX || m > SUGGEST_MAX || n > m + most || m > n + most)
-        return UINT32_MAX;
-    for (size_t j = 0; j <= m; j++)
-        rows[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        unsigned *row = rows[i % 3];
-        const unsigned *last = rows[(i + 2) % 3];
-        unsigned here = (unsigned)i;
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            row[j] = least(least(last[j] + 1, row[j - 1] + 1), last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
-            here = least(here, row[j]);
-        }
-        if (here > most && before >= most) /* all that follows is made of these two rows */
-            return UINT32_MAX;
-        before = here;
-    }
-    return rows[n % 3][m] > most ? UINT32_MAX : rows[n % 3][m];
-}
 
 /* A search for what |name| was meant to be. */
 struct search {
     const char *name;
     size_t n;
-    unsigned limit;   /* a candidate must need fewer changes */
+    size_t limit;     /* a candidate must need fewer changes */
     const char *best; /* NULL: none is like it */
 };
 
@@ -225,7 +195,7 @@ static void offer(struct search *s, const char *candidate)
 {
     if (!s->limit)
         return;
-    unsigned d = distance(s->name, s->n, candidate, strlen(candidate), s->limit - 1);
+    size_t d = nearest_distance(s->name, s->n, candidate, strlen(candidate), s->limit - 1);
     if (d >= s->limit)
         return;
     s->best = candidate;
@@ -246,7 +216,7 @@ const char *filter_field_suggest(const char *typed, size_t n)
     if (n > sizeof(name))
         return NULL;
     for (size_t i = 0; i < n; i++)
-        name[i] = filter_fold(typed[i]);
+        name[i] = ascii_fold_name(typed[i]);
     struct search s = search_for(name, n);
     for (size_t i = 0; filter_keywords[i]; i++)
         offer(&s, filter_keywords[i]);
@@ -256,7 +226,7 @@ const char *filter_field_suggest(const char *typed, size_t n)
         offer(&s, titles[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         offer(&s, record_fields[i].name);
-        for (size_t k = 0; k < COUNT(prefixes); k++) {
+        for (size_t k = 0; has_prefix(&record_fields[i]) && k < COUNT(prefixes); k++) {
             size_t prefix = strlen(prefixes[k].proto);
             if (!*prefixes[k].alias && strncmp(record_fields[i].name, prefixes[k].proto, prefix) == 0)
                 offer(&s, record_fields[i].name + prefix);

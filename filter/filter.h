@@ -53,10 +53,11 @@ void filter_unref(struct filter *f);
  * tables, in any case, with dashes for underscores; NULL. */
 const struct record_field *filter_field(const char *typed, size_t n);
 
-/* The name of |f| in canonical texts: the shortest that leads to it. */
+/* The name of |f| in canonical texts: the first short one that older daemons take for |f| as well, so no
+ * title; without such a one its proto name. */
 const char *filter_field_name(const struct record_field *f);
 
-/* The other short names of |f|: |i| from 0 on; NULL after the last. */
+/* The short names of |f|, titles last: |i| from 0 on; NULL after the last. */
 const char *filter_field_alias(const struct record_field *f, size_t i);
 
 /* ---- What it says ---- */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lib/ascii.h"
 #include "lib/utf8.h"
 
 static const struct {
@@ -91,7 +92,7 @@ bool lex_is(const struct token *t, const char *name)
     if (t->kind != TOKEN_WORD || strlen(name) != t->len)
         return false;
     for (size_t i = 0; i < t->len; i++) {
-        if (filter_fold(t->at[i]) != name[i])
+        if (ascii_fold_name(t->at[i]) != name[i])
             return false;
     }
     return true;

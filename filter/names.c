@@ -21,7 +21,7 @@ void filter_visit_texts(const struct filter *f, const struct record_field *field
         visit(f, f->root, field, fn, arg);
 }
 
-/* Bits of |unfound|: the names of devices, those of cgroups above them, and that any have been looked up. */
+/* Bits of |found|: the names of devices, those of cgroups above them, and that any have been looked up. */
 #define CGROUP_BIT(i) (UINT32_C(1) << (FILTER_LOOKUPS_MAX + (i)))
 #define DEVICE_BIT(i) (UINT32_C(1) << (i))
 #define LOOKED_UP     (UINT32_C(1) << (2 * FILTER_LOOKUPS_MAX))

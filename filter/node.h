@@ -1,12 +1,18 @@
 /* What a filter is made of. Private to this folder.
  *
  *     lex.c      text to tokens
- *     parse.c    tokens to nodes: the grammar                  term.c     one comparison
- *     host.c     addresses and ports                           number.c   numbers with units, names of
- * numbers fields.c   names of fields                               print.c    nodes back to text match.c the
- * evaluation, over any values               source.c   values of what the kernel sent message.c  values of
- * records                             env.c      what only the namespace knows kernel.c   what the kernel can
- * do itself
+ *     parse.c    tokens to nodes: the grammar
+ *     term.c     one comparison
+ *     host.c     addresses and ports
+ *     number.c   numbers with units, names of numbers
+ *     fields.c   names of fields
+ *     print.c    nodes back to text
+ *     match.c    the evaluation, over any values
+ *     source.c   values of what the kernel sent
+ *     message.c  values of records
+ *     env.c      what only the namespace knows
+ *     names.c    names that nothing has
+ *     kernel.c   what the kernel can do itself
  */
 #ifndef XTCP_FILTER_NODE_H
 #define XTCP_FILTER_NODE_H
@@ -129,9 +135,6 @@ struct filter {
 
 /* Words with a meaning of their own in front of a comparison ("state", "dport", …). */
 extern const char *const filter_keywords[];
-
-/* How a letter of a name counts: in lower case, a dash as an underscore. */
-char filter_fold(char c);
 
 /* The known name that is most like |typed|, or NULL when none is. */
 const char *filter_field_suggest(const char *typed, size_t n);

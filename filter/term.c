@@ -341,8 +341,8 @@ static uint16_t unknown_field(struct parser *p, const struct token *name)
                            like);
     return parser_fail(
         p, name->at, ERR_UNKNOWN,
-        "unknown field %.*s: expected state, src, dst, sport, dport, dev, fwmark, cgroup, autobound "
-        "or a field of a record, see xtcp2-filter(7)",
+        "unknown field %.*s: expected state, src, dst, sport, dport, dev, fwmark, cgroup, autobound, "
+        "idle or a field of a record, see xtcp2-filter(7)",
         SHOWN(name));
 }
 
@@ -405,6 +405,7 @@ static uint16_t idle_node(struct parser *p, enum compare op, uint64_t v)
 
 static uint16_t parse_idle(struct parser *p)
 {
+    const struct record_field *f = &record_fields[FIELD_tcp_info_last_data_sent]; /* one of the two */
     enum compare op;
     struct token value;
     struct err e = {0};
@@ -413,13 +414,17 @@ static uint16_t parse_idle(struct parser *p)
         return parser_expected(p, "=, !=, <, <=, > or >=");
     if (!take_value(p, "a time", &value))
         return NODE_NONE;
-    if (filter_number(&record_fields[FIELD_tcp_info_last_data_sent], value.at, value.len, &v, &e))
+    if (is_loose_unit(p, &value))
+        return loose_unit(p, f, &value);
+    if (filter_number(f, value.at, value.len, &v, &e))
         return parser_fail_err(p, value.at, &e);
-    if (op == EQ)
-        return parser_join(p, NODE_AND, idle_node(p, GE, v), idle_node(p, LE, v));
-    if (op == NE)
-        return parser_join(p, NODE_OR, idle_node(p, LT, v), idle_node(p, GT, v));
-    return idle_node(p, op, v);
+    uint16_t node = op == EQ   ? parser_join(p, NODE_AND, idle_node(p, GE, v), idle_node(p, LE, v))
+                    : op == NE ? parser_join(p, NODE_OR, idle_node(p, LT, v), idle_node(p, GT, v))
+                               : idle_node(p, op, v);
+    /* Listeners have such times, which mean nothing. */
+    uint16_t states = FILTER_STATES_ALL & ~1u & ~(1u << STATE_LISTEN);
+    return parser_join(p, NODE_AND, parser_node(p, &(struct node){.kind = NODE_STATES, .states = states}),
+                       node);
 }
 
 /* A title of a table that is about several fields at once. */

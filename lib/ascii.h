@@ -38,6 +38,12 @@ static inline char ascii_upper(char c)
     return ascii_is_lower(c) ? (char)(c - 'a' + 'A') : c;
 }
 
+/* How a letter counts in names that people type: in lower case, a dash as an underscore. */
+static inline char ascii_fold_name(char c)
+{
+    return c == '-' ? '_' : ascii_lower(c);
+}
+
 /* The value of a hexadecimal digit of either case; -1 for anything else. */
 static inline int ascii_hex_value(char c)
 {

@@ -5,41 +5,40 @@
 
 #include "lib/ascii.h"
 
-#define NEAREST_NAME_MAX 48
-
-static bool same_letter(char a, char b)
+static size_t least(size_t a, size_t b)
 {
-    return ascii_lower(a) == ascii_lower(b) || (a == '-' && b == '_') || (a == '_' && b == '-');
+    return a < b ? a : b;
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
+size_t nearest_distance(const char *a, size_t n, const char *b, size_t m, size_t most)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Levenshtein's distance, in one row of his table; anything above |most| when it is above. */
-static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len, size_t most)
-{
-    if (a_len > b_len + most || b_len > a_len + most)
+    size_t rows[3][NEAREST_NAME_MAX + 1];
+    size_t before = 0; /* the least of the last row */
+    if (n > NEAREST_NAME_MAX || m > NEAREST_NAME_MAX || n > m + most || m > n + most)
         return most + 1;
-    size_t row[NEAREST_NAME_MAX + 1];
-    for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
-        size_t least = i;
+    for (size_t j = 0; j <= m; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *last = rows[(i + 2) % 3];
+        char x = ascii_fold_name(a[i - 1]);
+        char x_before = i > 1 ? ascii_fold_name(a[i - 2]) : '\0';
+        char y_before = '\0';
+        size_t here = i;
         row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t above = row[j];
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + !same_letter(a[i - 1], b[j - 1]));
-            diagonal = above;
-            least = row[j] < least ? row[j] : least;
+        for (size_t j = 1; j <= m; j++) {
+            char y = ascii_fold_name(b[j - 1]);
+            row[j] = least(least(last[j] + 1, row[j - 1] + 1), last[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == y_before && x_before == y)
+                row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
+            here = least(here, row[j]);
+            y_before = y;
         }
-        if (least > most) /* no row has a smaller one than the row before */
-            return least;
+        if (here > most && before >= most) /* all that follows is made of these two rows */
+            return most + 1;
+        before = here;
     }
-    return row[b_len];
+    return least(rows[n % 3][m], most + 1);
 }
 
 void nearest_offer(struct nearest *n, const char *candidate)
@@ -50,7 +49,7 @@ void nearest_offer(struct nearest *n, const char *candidate)
         return;
     bool begins_so = typed_len >= 3 && strncmp(n->typed, candidate, typed_len) == 0;
     size_t allowed = len / 3 ? len / 3 : 1; /* beyond a third of the name it is another word */
-    size_t d = begins_so ? 1 : distance(n->typed, typed_len, candidate, len, allowed);
+    size_t d = begins_so ? 1 : nearest_distance(n->typed, typed_len, candidate, len, allowed);
     if (d <= allowed && (!n->name || d < n->distance)) {
         n->name = candidate;
         n->distance = d;

@@ -4,6 +4,13 @@
 
 #include <stddef.h>
 
+#define NEAREST_NAME_MAX 48 /* bytes; longer names are like no other */
+
+/* How many letters of |a| (|n| bytes) have to be changed, added or left out to make |b| (|m| bytes) of it;
+ * two neighbours that change places count as one. Letters count as ascii_fold_name has them. |most| + 1 when
+ * it is more than |most|, or one of them is longer than NEAREST_NAME_MAX. */
+size_t nearest_distance(const char *a, size_t n, const char *b, size_t m, size_t most);
+
 /* A search: set |typed| and offer all known names. |name| is NULL while none is like it. */
 struct nearest {
     const char *typed;
@@ -11,7 +18,8 @@ struct nearest {
     size_t distance;
 };
 
-/* |candidate| must live as long as |n| is used. Names of more than 48 bytes are like no other. */
+/* |candidate| must live as long as |n| is used. Names of more than NEAREST_NAME_MAX bytes are like no
+ * other. */
 void nearest_offer(struct nearest *n, const char *candidate);
 
 #endif

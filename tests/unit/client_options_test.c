@@ -319,6 +319,8 @@ static void test_no_command(void **state)
     bad("-H get", "no command: -H has taken \"get\" for its HEADER");
     bad("--target status", "no command: --target has taken \"status\" for its TARGET");
     bad("-t poll -o json", "no command: -t has taken \"poll\" for its TARGET");
+    bad("-cert watch", "no command: -cert has taken \"watch\" for its FILE");
+    bad("-header snapshot", "no command: -header has taken \"snapshot\" for its HEADER");
     good("-H stream -t poll poll", "poll");
     good("-H stream --help", NULL);
     static const char text[] =
@@ -328,6 +330,8 @@ static void test_no_command(void **state)
     struct options o = good("-tan snapshot", "snapshot");
     assert_string_equal(o.flags_target, "an");
     assert_string_equal(o.targets.items[0], "an");
+    assert_string_equal(good("-tunap snapshot", "snapshot").flags_target, "unap");
+    assert_string_equal(good("-tulpn snapshot", "snapshot").flags_target, "ulpn");
     assert_null(good("-tnode7 snapshot", "snapshot").flags_target);
     assert_null(good("-t an snapshot", "snapshot").flags_target);
 }

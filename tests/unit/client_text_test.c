@@ -92,23 +92,11 @@ static void test_ascii_locale(void **state)
     assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 }
 
-static void test_distance(void **state)
-{
-    (void)state;
-    assert_int_equal(text_distance("stream", "stream"), 0);
-    assert_int_equal(text_distance("Stream", "stream"), 0);
-    assert_int_equal(text_distance("steram", "stream"), 1);
-    assert_int_equal(text_distance("strem", "stream"), 1);
-    assert_int_equal(text_distance("", "poll"), 4);
-    assert_int_equal(text_distance("poll", "get"), 4);
-    assert_int_equal(text_distance("a-name-of-more-than-thirty-two-bytes", "poll"), 32);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain), cmocka_unit_test(test_escapes),      cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_cut),   cmocka_unit_test(test_ascii_locale), cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_cut),   cmocka_unit_test(test_ascii_locale),
     };
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         abort();

@@ -167,6 +167,8 @@ static const struct {
     {"bytes_retrans = 0", true},
     {"rcv_wnd = 0", false}, /* behind the end of this tcp_info */
     {"received_ce >= 0", false},
+    {"idle >= 0", true},
+    {"idle != 0 or idle = 0", true},
     {"info_len = 232 and tcp_info_len > 0", true},
     {"diag_attributes = 2130100", true},
     {"rtt > 1s or (dport 443 and not (cwnd = 11 or state closed))", true},
@@ -192,7 +194,8 @@ static void test_absent(void **state)
     (void)state;
     static const char *const none[] = {"rtt >= 0",          "rtt < 1s",         "rtt != 5", "cong != bbr",
                                        "cong = *",          "c_group != 1",     "tos = 0",  "rcv_buf = 0",
-                                       "total_retrans = 0", "not info_len = 0", "cong = *"};
+                                       "total_retrans = 0", "not info_len = 0", "cong = *", "idle >= 0",
+                                       "idle < 1h",         "idle != 5s"};
     struct model_socket s;
     struct model_random r = {.state = 5};
     do {
@@ -207,6 +210,23 @@ static void test_absent(void **state)
     struct filter *f = parsed("netns = webshop");
     assert_false(filter_match(f, &s.source, NULL, NULL));
     filter_unref(f);
+}
+
+/* The kernel has times for listeners as well, which the column IDLE does not show. */
+static void test_idle_listener(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"idle >= 0", "idle < 1h", "idle != 5s", "idle = 0"};
+    struct model_socket s;
+    established(&s);
+    s.msg.idiag_state = s.info.tcpi_state = 10;
+    s.info.tcpi_last_data_sent = s.info.tcpi_last_data_recv = 0;
+    for (size_t i = 0; i < COUNT(none); i++) {
+        struct filter *f = parsed(none[i]);
+        assert_false(filter_match(f, &s.source, &context, NULL));
+        assert_false(filter_match_record(f, as_record(&s)));
+        filter_unref(f);
+    }
 }
 
 /* What the kernel sent and what the client reads pass the same filters. */
@@ -316,8 +336,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),        cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_records_alike), cmocka_unit_test(test_short_parts),
-        cmocka_unit_test(test_environment),   cmocka_unit_test(test_stars),
+        cmocka_unit_test(test_idle_listener), cmocka_unit_test(test_records_alike),
+        cmocka_unit_test(test_short_parts),   cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_stars),
     };
     return cmocka_run_group_tests(tests, NULL, free_reader);
 }

@@ -436,6 +436,35 @@ static void test_nearest(void **state)
     assert_null(n.name);
 }
 
+static size_t distance(const char *a, const char *b, size_t most)
+{
+    return nearest_distance(a, strlen(a), b, strlen(b), most);
+}
+
+static void test_distance(void **state)
+{
+    (void)state;
+    assert_int_equal(distance("stream", "stream", 0), 0);
+    assert_int_equal(distance("steram", "stream", 0), 1);
+    assert_int_equal(distance("Stream", "stream", 9), 0);
+    assert_int_equal(distance("MIN-RTT", "min_rtt", 9), 0);
+    assert_int_equal(distance("steram", "stream", 9), 1);
+    assert_int_equal(distance("tsream", "stream", 1), 1);
+    assert_int_equal(distance("strem", "stream", 9), 1);
+    assert_int_equal(distance("", "poll", 9), 4);
+    assert_int_equal(distance("poll", "", 9), 4);
+    assert_int_equal(distance("poll", "get", 9), 4);
+    assert_int_equal(distance("poll", "get", 4), 4);
+    assert_int_equal(distance("poll", "get", 3), 4);
+    assert_int_equal(distance("poll", "get", 1), 2);
+    assert_int_equal(distance("ca", "abc", 9), 3); /* nothing changes within what has changed places */
+    char name[NEAREST_NAME_MAX + 2];
+    memset(name, 'x', sizeof(name) - 1);
+    name[NEAREST_NAME_MAX + 1] = '\0';
+    assert_int_equal(distance(name, name, 5), 6);
+    assert_int_equal(distance(name + 1, name + 1, 5), 0);
+}
+
 static void test_glob(void **state)
 {
     (void)state;
@@ -525,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_u64set_random),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_distance),
         cmocka_unit_test(test_glob),
         cmocka_unit_test(test_glob_with_many_stars),
     };
