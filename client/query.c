@@ -12,8 +12,9 @@
 
 struct query {
     const struct options *options;
-    struct buf text; /* of the filter */
+    struct buf text; /* of the filter, as it was typed */
     struct filter *filter;
+    bool canonical;             /* daemons are asked for its canonical form */
     char *columns[FIELD_COUNT]; /* constants */
     size_t n_columns;
 };
@@ -29,6 +30,16 @@ static int join_words(const struct option_list *words, struct buf *text)
     return text->failed ? -ENOMEM : 0;
 }
 
+/* Whether |text|, the canonical form of a filter, is within the bounds of one itself. */
+static bool is_filter(const char *text)
+{
+    struct filter_error error = {0};
+    struct filter *f = NULL;
+    bool is = filter_parse(text, &f, &error) == 0;
+    filter_unref(f);
+    return is;
+}
+
 static int read_filter(struct query *q, struct err *e)
 {
     struct filter_error error = {0};
@@ -37,8 +48,10 @@ static int read_filter(struct query *q, struct err *e)
     if (!q->text.len)
         return 0;
     int rc = filter_parse(buf_cstr(&q->text), &q->filter, &error);
-    if (rc == 0)
+    if (rc == 0) {
+        q->canonical = is_filter(filter_text(q->filter));
         return 0;
+    }
     return err_set(e, rc == -ENOMEM ? rc : ERR_USAGE, "filter \"%s\": %s", buf_cstr(&q->text),
                    error.err.text);
 }
@@ -78,6 +91,11 @@ bool query_selects(const struct query *q)
     return q->filter || q->options->netns.n;
 }
 
+bool query_chooses_netns(const struct query *q)
+{
+    return q->options->netns.n;
+}
+
 bool query_asks(const struct query *q)
 {
     return query_selects(q) || q->n_columns;
@@ -91,7 +109,7 @@ int query_request(const struct query *q, bool plain, struct buf *request)
         return stream_request_encode(&r, request);
     for (size_t i = 0; i < q->options->netns.n; i++)
         netns[i] = (char *)(uintptr_t)q->options->netns.items[i];
-    r.filter = q->filter ? q->text.data : NULL;
+    r.filter = q->filter ? (char *)(uintptr_t)query_filter(q) : NULL;
     r.columns = (char **)(uintptr_t)q->columns;
     r.n_columns = q->n_columns;
     r.netns = netns;
@@ -127,5 +145,7 @@ bool query_match(const struct query *q, const record_message *r)
 
 const char *query_filter(const struct query *q)
 {
+    if (q->canonical)
+        return filter_text(q->filter);
     return q->text.data ? q->text.data : "";
 }

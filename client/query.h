@@ -27,6 +27,9 @@ bool query_asks(const struct query *q);
 /* Whether some records are not wanted. */
 bool query_selects(const struct query *q);
 
+/* Whether some namespaces are not wanted. */
+bool query_chooses_netns(const struct query *q);
+
 /* Appends what a stream is asked for; |plain|: without what query_asks is about. Returns 0 or -ENOMEM. */
 int query_request(const struct query *q, bool plain, struct buf *request);
 
@@ -36,7 +39,8 @@ bool query_match(const struct query *q, const record_message *r);
 /* Whether sockets of a namespace are wanted. */
 bool query_wants_netns(const struct query *q, const char *name, uint64_t inode);
 
-/* The filter as it was typed; "" without. */
+/* The filter as daemons are asked for it: in canonical form, so that one of another version takes names as
+ * they are taken here; as it was typed where that form is beyond the bounds of filters; "" without. */
 const char *query_filter(const struct query *q);
 
 #endif

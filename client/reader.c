@@ -37,16 +37,23 @@ static void choose_here(struct reader *r, const char *why)
 
 enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12 }; /* grpc_status_code */
 
+/* Whether |status| refuses |part| of the request. */
+static bool is_about(const struct rpc_status *status, const char *part)
+{
+    return status->code == CODE_INVALID_ARGUMENT && strncmp(status->text, part, strlen(part)) == 0;
+}
+
 bool reader_refused(struct reader *r, const struct rpc_status *status)
 {
-    static const char unknown_field[] = "columns: ";
     bool no_filters = status->code == CODE_UNIMPLEMENTED;
-    bool older = status->code == CODE_INVALID_ARGUMENT &&
-                 strncmp(status->text, unknown_field, strlen(unknown_field)) == 0;
-    if (r->plain || !query_asks(r->query) || !(no_filters || older))
+    bool older = is_about(status, "columns: ");
+    bool other_filter = is_about(status, "filter: "); /* which is one here */
+    if (r->plain || !query_asks(r->query) || !(no_filters || older || other_filter))
         return false;
     r->plain = true;
-    choose_here(r, no_filters ? "does not filter" : "does not know all fields");
+    choose_here(r, no_filters ? "does not filter"
+                   : older    ? "does not know all fields"
+                              : "does not understand the filter");
     return true;
 }
 
@@ -132,13 +139,15 @@ static bool unseen_wanted(const struct reader *r, const struct stream_error *err
     return query_wants_netns(r->query, error->name, error->inode);
 }
 
-/* How many there are among those that are asked for. Where not all are listed, that is known for all only. */
+/* How many there are among those that are asked for. Where some are not, only the listed ones are known. */
 static uint32_t count_unseen(const struct reader *r, const struct stream_end *end)
 {
-    uint32_t n = 0, listed = 0;
-    for (size_t i = failures(end); i < end->n_errors; i++, listed++)
+    uint32_t n = 0;
+    if (!query_chooses_netns(r->query))
+        return end->namespaces_unseen;
+    for (size_t i = failures(end); i < end->n_errors; i++)
         n += unseen_wanted(r, &end->errors[i]);
-    return n == listed ? end->namespaces_unseen : n;
+    return n;
 }
 
 /* The reasons, each once: " (cannot be entered: CAP_SYS_ADMIN is missing)" */
@@ -231,13 +240,22 @@ static void tell_end(struct reader *r, const struct stream_end *end)
         tell_unseen(r, end, unseen);
 }
 
-/* Keeps the |n| |warnings| for an answer that is empty; what does not fit is left out. */
+/* Whether |text|, |len| bytes, is one of |lines|. */
+static bool has_line(const char *lines, const char *text, size_t len)
+{
+    for (; *lines; lines += strcspn(lines, "\n") + 1)
+        if (strncmp(lines, text, len) == 0 && lines[len] == '\n')
+            return true;
+    return false;
+}
+
+/* Keeps the |n| |warnings| for an answer that is empty, each once; what does not fit is left out. */
 static void note_unknown(struct reader *r, const char *const *warnings, size_t n)
 {
     size_t used = strlen(r->unknown);
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(warnings[i]);
-        if (used + len + 2 > sizeof(r->unknown))
+        if (!len || used + len + 2 > sizeof(r->unknown) || has_line(r->unknown, warnings[i], len))
             continue;
         memcpy(r->unknown + used, warnings[i], len);
         used += len;
@@ -322,6 +340,7 @@ int reader_message(struct reader *r, const struct rpc_bytes *message, struct err
 
 void reader_again(struct reader *r)
 {
+    r->unknown[0] = '\0'; /* the new one says it again */
     r->open = false;
     r->edges = false;
     r->informed = false;

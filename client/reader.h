@@ -50,8 +50,8 @@ void reader_init(struct reader *r, struct session *s, struct records *records, c
 int reader_request(const struct reader *r, struct buf *request);
 
 /* The daemon has ended the stream with |status|. Returns true when that says that it does not know what it
- * was asked for, filters and columns at all (UNIMPLEMENTED) or one of the columns, and a stream that asks for
- * less may be opened instead, with a new reader_request. */
+ * was asked for, filters and columns at all (UNIMPLEMENTED), one of the columns or the filter, and a stream
+ * that asks for less may be opened instead, with a new reader_request. */
 bool reader_refused(struct reader *r, const struct rpc_status *status);
 
 /* Takes a message of the stream. Returns 0, 1 when |max_records| have come, ERR_MALFORMED with |e|, or the

@@ -450,6 +450,91 @@ static void test_unknown_names(void **state)
     }
 }
 
+/* Each name once, also when the stream begins anew or the end of a poll says it again; nothing that is empty.
+ */
+static void test_unknown_names_once(void **state)
+{
+    (void)state;
+    char out[4096], errors[4096];
+    struct buf info;
+    const struct options o = {.output = OUTPUT_JSONL, .quiet = true, .netns = {.items = {"web*"}, .n = 1}};
+    const char *const warnings[] = {"no device", "", "no device", "no dev"};
+    struct bench *b = bench_with(&o);
+    buf_init(&info);
+    assert_int_equal(stream_encode_info(&info, &(struct stream_info){.warnings = warnings, .n_warnings = 4}),
+                     0);
+    assert_int_equal(feed(b, &info), 0);
+    reader_again(&b->reader);
+    assert_int_equal(feed(b, &info), 0);
+    assert_int_equal(feed_poll(b, 1, "no dev"), 0);
+    bench_end(b, out, errors);
+    buf_free(&info);
+    assert_string_equal(errors, "xtcp2client: no device\nxtcp2client: no dev\n");
+}
+
+/* With a choice of namespaces those that nobody can see count only where they are listed and chosen. */
+static void test_unseen_chosen(void **state)
+{
+    (void)state;
+    static const struct stream_error list[] = {{.name = "web1", .inode = 1, .text = "timed out"}};
+    static const struct stream_end ends[] = {
+        {.poll_id = 1, .namespaces = 1, .namespaces_unseen = 5},
+        {.poll_id = 2, .namespaces = 1, .namespaces_unseen = 5, .errors = list, .n_errors = 1}};
+    char out[4096], errors[4096];
+    const struct options o = {.output = OUTPUT_JSONL, .netns = {.items = {"web*"}, .n = 1}};
+    struct bench *b = bench_with(&o);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(feed_begin(b, i + 1), 0);
+        assert_int_equal(feed_end(b, &ends[i]), 0);
+    }
+    bench_end(b, out, errors);
+    assert_string_equal(errors,
+                        "poll 1: 0 matching sockets in 1 namespace, 0ns; 0 lost\n"
+                        "poll 2: 0 matching sockets in 1 namespace, 0ns; 0 lost; 1 namespace not seen "
+                        "(timed out)\n");
+}
+
+/* Daemons are asked in words that older ones take for the same. */
+static void test_words_of_filters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *typed, *asked;
+    } cases[] = {
+        {"RETRANS > 0", "total_retrans > 0"},
+        {"retrans_out > 0", "tcp_info_retrans > 0"},
+        {"LOCAL = 10.0.0.1:80", "src = 10.0.0.1 and sport = 80"},
+        {"info_len > 100", "tcp_info_len > 100"},
+        {"idle > 5s", "exclude listening and lastsnd > 5s and lastrcv > 5s"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct options o = {.arguments = {.items = {cases[i].typed}, .n = 1}};
+        struct query *q;
+        struct view *v;
+        struct err e;
+        assert_int_equal(view_new(&o, &v, &e), 0);
+        assert_int_equal(query_new(&o, v, &q, &e), 0);
+        assert_string_equal(query_filter(q), cases[i].asked);
+        query_free(q);
+        view_free(v);
+    }
+    /* The other form of it has more comparisons than a filter may have. */
+    struct buf text;
+    buf_init(&text);
+    for (int i = 0; i < 300; i++)
+        buf_str(&text, i ? " or idle > 5s" : "idle > 5s");
+    const struct options o = {.arguments = {.items = {buf_cstr(&text)}, .n = 1}};
+    struct query *q;
+    struct view *v;
+    struct err e;
+    assert_int_equal(view_new(&o, &v, &e), 0);
+    assert_int_equal(query_new(&o, v, &q, &e), 0);
+    assert_string_equal(query_filter(q), buf_cstr(&text));
+    query_free(q);
+    view_free(v);
+    buf_free(&text);
+}
+
 /* A request that is refused is made once more, for everything. */
 static void test_refused(void **state)
 {
@@ -480,6 +565,11 @@ static void test_refused(void **state)
     b = bench_with(&o);
     assert_true(reader_refused(&b->reader, &older));
     bench_end(b, out, errors);
+    const struct rpc_status other = {.code = 3, .text = "filter: column 1: unknown field retrans_out"};
+    b = bench_with(&o);
+    assert_true(reader_refused(&b->reader, &other));
+    assert_false(reader_refused(&b->reader, &other));
+    bench_end(b, out, errors);
     assert_string_equal(out, "");
     buf_free(&request);
     buf_free(&plain);
@@ -491,10 +581,12 @@ int main(void)
         cmocka_unit_test(test_rates),         cmocka_unit_test(test_sorted),
         cmocka_unit_test(test_list),          cmocka_unit_test(test_choice),
         cmocka_unit_test(test_no_choice),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_held_back),     cmocka_unit_test(test_trouble),
-        cmocka_unit_test(test_unseen),        cmocka_unit_test(test_without_edges),
-        cmocka_unit_test(test_limit),         cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_unknown_names_once),
+        cmocka_unit_test(test_unseen_chosen), cmocka_unit_test(test_words_of_filters),
+        cmocka_unit_test(test_edges),         cmocka_unit_test(test_held_back),
+        cmocka_unit_test(test_trouble),       cmocka_unit_test(test_unseen),
+        cmocka_unit_test(test_without_edges), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
