@@ -187,15 +187,20 @@ static int add_list(struct resolver *r, const char *text)
 static int add_file(struct resolver *r, const char *path)
 {
     char *text;
-    size_t number = 0;
-    int rc = file_read_input(path, TARGETS_MAX, -1, &text, NULL, r->e);
+    size_t len, number = 0;
+    int rc = file_read_input(path, TARGETS_MAX, -1, &text, &len, r->e);
     if (rc)
         return rc;
-    for (char *line = text, *next; rc == 0 && *line; line = next) {
+    const char *end = text + len;
+    for (char *line = text, *next; rc == 0 && line < end; line = next) {
         next = line + strcspn(line, "\n");
+        number++;
+        if (!*next && next < end) {
+            rc = err_set(r->e, ERR_USAGE, "%s:%zu: holds a NUL byte", path, number);
+            break;
+        }
         if (*next)
             *next++ = 0;
-        number++;
         line[strcspn(line, "#")] = 0;
         rc = add_list(r, line);
         if (rc != 0)

@@ -212,12 +212,13 @@ static bool tell_path(struct buf *b, const struct options *o)
 void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status)
 {
     size_t i = meaning_of(status);
-    if (i == MEANINGS && o->several)
-        buf_printf(b, "%s: ", o->target);
     if (status->code == CODE_UNAVAILABLE && tell_path(b, o))
         return;
-    if (i == MEANINGS || !meanings[i].probe || !look_into(b, o))
-        session_explain(b, o->target, method, status);
+    if (i < MEANINGS && meanings[i].probe && look_into(b, o))
+        return;
+    if (i == MEANINGS && o->several) /* the daemon's own words do not name it, all others do */
+        buf_printf(b, "%s: ", o->target);
+    session_explain(b, o->target, method, status);
 }
 
 void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status)

@@ -178,8 +178,9 @@ const struct sockets_column sockets_columns[] = {
     {"received", LOOK("RECEIVED", RIGHT, 7, 8), MADE_OF(F(tcp_info_bytes_received))},
     {"rate", LOOK("RATE", RIGHT, 9, 10),
      .doc = "bits that the peer acknowledged per second, between two polls; with ~ before it, of a socket "
-            "that was "
-            "polled once: the kernel's delivery rate, a sample of the last packets that may be far from that",
+            "that was polled once: the kernel's delivery rate, a sample of the last packets that may be far "
+            "from that, which "
+            "--numeric leaves out",
      .measured = true, MADE_OF(F(tcp_info_delivery_rate))},
     {"cong", LOOK("CONG", LEFT, 10, 5), .doc = "congestion control algorithm", .put = put_algorithm,
      MADE_OF(F(congestion_algorithm_string), F(congestion_algorithm_enum))},
@@ -327,12 +328,12 @@ static void put_rate(const struct sockets *s, struct cell *c, const record_messa
     } else if (measured) {
         units_rate(rate, c->own);
         cell_own(c);
-    } else {
-        struct cell told = {.numeric = c->numeric};
+    } else if (!c->numeric) { /* as a plain number a sample would look as if it were measured */
+        struct cell told = {.numeric = false};
         cell_field(&told, r, sample);
         if (told.n == 0)
             return;
-        snprintf(c->own, sizeof(c->own), "%s%.*s", c->numeric ? "" : "~", (int)told.n, told.text);
+        snprintf(c->own, sizeof(c->own), "~%.*s", (int)told.n, told.text);
         cell_own(c);
     }
 }

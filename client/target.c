@@ -15,6 +15,8 @@ static int wrong(const char *text, const char *why, struct err *e)
     return err_set(e, ERR_USAGE, "target \"%s\": %s", text, why);
 }
 
+static bool is_target(const char *text, size_t n);
+
 static bool is_port(const char *text)
 {
     char *end;
@@ -27,7 +29,7 @@ static int wrong_url(const char *text, const char *rest, struct err *e)
 {
     bool tls = strncmp(text, "https:", 6) == 0 || strncmp(text, "grpcs:", 6) == 0;
     size_t n = strcspn(rest, "/?#");
-    if (n == 0 || memchr(rest, '@', n))
+    if (!is_target(rest, n))
         return wrong(text, "is a URL; " EXPECTED, e);
     return err_set(e, ERR_USAGE, "target \"%s\": is a URL: write %.*s%s", text, (int)n, rest,
                    tls ? " and --tls" : "");
@@ -114,6 +116,19 @@ int target_normalize(const char *text, char out[TARGET_MAX], bool *all, struct e
     else
         return wrong(text, at[n] == ':' ? "its port must be 1 to 65535" : EXPECTED, e);
     return 0;
+}
+
+/* Whether the |n| bytes at |text| are a target, without a scheme. */
+static bool is_target(const char *text, size_t n)
+{
+    char copy[TARGET_MAX], out[TARGET_MAX];
+    struct err unknown;
+    bool all;
+    if (n >= sizeof(copy))
+        return false;
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    return !has_scheme(copy) && target_normalize(copy, out, &all, &unknown) == 0 && !all;
 }
 
 bool target_is_name(const char *target)

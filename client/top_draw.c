@@ -88,14 +88,16 @@ static void draw_sums(const struct top_scene *s, size_t y)
     top_text_per_s(t->retrans, retrans);
     say(&l, TOP_STYLE_GOOD, "%s sent, %s received", sent, received);
     say(&l, t->retrans > 0 ? TOP_STYLE_WARN : TOP_STYLE_PLAIN, ", %s retrans/s", retrans);
-    say(&l, s->model->rows_lost ? TOP_STYLE_BAD : TOP_STYLE_PLAIN, ", %" PRIu64 " rows lost",
-        s->model->rows_lost);
+    say(&l, s->model->rows_lost ? TOP_STYLE_BAD : TOP_STYLE_PLAIN, ", %" PRIu64 " row%s lost",
+        s->model->rows_lost, s->model->rows_lost == 1 ? "" : "s");
     if (h->namespaces_failed)
-        say(&l, TOP_STYLE_BAD, ", %" PRIu32 " namespaces failed", h->namespaces_failed);
+        say(&l, TOP_STYLE_BAD, ", %" PRIu32 " namespace%s failed", h->namespaces_failed,
+            h->namespaces_failed == 1 ? "" : "s");
     if (h->namespaces_unseen)
-        say(&l, TOP_STYLE_WARN, ", %" PRIu32 " namespaces not seen", h->namespaces_unseen);
+        say(&l, TOP_STYLE_WARN, ", %" PRIu32 " namespace%s not seen", h->namespaces_unseen,
+            h->namespaces_unseen == 1 ? "" : "s");
     if (h->left_out)
-        say(&l, TOP_STYLE_BAD, ", %" PRIu64 " sockets too many", h->left_out);
+        say(&l, TOP_STYLE_BAD, ", %" PRIu64 " socket%s too many", h->left_out, h->left_out == 1 ? "" : "s");
 }
 
 /* Returns the first line below it. */

@@ -248,6 +248,10 @@ static void test_targets_file(void **state)
     assert_int_equal(nodes_resolve(&o, &none, &nodes, &e), ERR_USAGE);
     assert_int_equal(strncmp(e.text, path, strlen(path)), 0);
     assert_non_null(strstr(e.text, ":2: target \"no de\": expected"));
+    static const char nul[] = "node1\nnode2 # \0x\nnode3\n";
+    assert_int_equal(pwrite(fd, nul, sizeof(nul) - 1, 0), sizeof(nul) - 1);
+    assert_int_equal(nodes_resolve(&o, &none, &nodes, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, ":2: holds a NUL byte"));
     close(fd);
     unlink(path);
 }
