@@ -3,13 +3,14 @@
  * with a newline alone.
  *
  * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
- * with all other control characters never stand in a text, so that it needs no quotes. */
+ * like all hidden characters never stand in a text, so that it needs no quotes. */
 #include <string.h>
 
 #include "outputs/format.h"
 #include "record/text.h"
 
-/* A text of csv; control characters and their like are made visible, so that a record stays on its line. */
+/* A text of csv; hidden characters are made visible (record_put_clean), so that a record stays on its line.
+ */
 static void put_quoted(struct buf *out, const char *text, size_t n)
 {
     if (!memchr(text, ',', n) && !memchr(text, '"', n)) {

@@ -49,7 +49,7 @@ struct record_frame {
     groups_t groups;
     uint32_t attributes;                 /* that are told: record_attributes */
     uint8_t head[RECORD_FRAME_HEAD_MAX]; /* fields 1 to 51 */
-    uint8_t tail[RECORD_FRAME_TAIL_MAX]; /* fields 3000 to 3002 */
+    uint8_t tail[RECORD_FRAME_TAIL_MAX]; /* fields 3000 to 3002; 3003 and 3004 are of each answer */
 };
 
 /* The most bytes that one row can take, whatever the kernel sends. */

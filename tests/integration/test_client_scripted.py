@@ -908,7 +908,7 @@ def test_rates_are_measured(daemon):
         second = [fast, slow] if order else [slow, fast]
         assert cells == [("1000", "~9.6Gbit/s"), ("1001", "~9.6Gbit/s"), *second, *second], r
     r = client(d.target, "-q", "-o", "table", "stream", "--polls", "2", "-H", "-n", "-c", "rate")
-    assert r.stdout.split() == ["1200000000", "1200000000", "5000000", "10000000"], r
+    assert r.stdout.split() == ["-", "-", "5000000", "10000000"], r  # no sample
     r = client(d.target, "-o", "csv", "stream", "--polls", "2", "-H", "-c", "rate")
     assert r.stdout.split() == ["1200000000"] * 4, r  # the field
 
@@ -926,7 +926,7 @@ def test_choice_of_a_daemon_that_filters(daemon):
     r = client(d.target, "-v", "stream", "--polls", "1", "-o", "jsonl", "-s", "-rtt", "-c", "netns", "sport", "=", ":7")
     assert r.returncode == 0 and len(r.stdout.splitlines()) == 2  # as they came: the daemon has chosen
     assert "by the kernel: sport = :7\\x1b[2J" in r.stderr
-    assert seen[0].filter == "sport = :7"
+    assert seen[0].filter == "sport = 7"  # in canonical form
     assert {"netns", "tcp_info_rtt", "timestamp_ns", "poll_id"} <= set(seen[0].columns)
 
 
