@@ -833,9 +833,10 @@ def test_choice_of_a_daemon_that_says_nothing(daemon):
     assert [json.loads(x)["netns"] for x in r.stdout.splitlines()] == ["db", "db"] and "here" not in r.stderr
 
 
-# What a daemon says that has no filters, and one of this project that is older than a field that is asked for.
+# What a daemon says that has no filters, and one of this project that is older than a field that is asked for or compared.
 REFUSALS = {"does not filter": (grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by this daemon"),
-            "does not know all fields": (grpc.StatusCode.INVALID_ARGUMENT, "columns: 'diag_attributes' is no field of a record")}
+            "does not know all fields": (grpc.StatusCode.INVALID_ARGUMENT, "columns: 'diag_attributes' is no field of a record"),
+            "does not understand the filter": (grpc.StatusCode.INVALID_ARGUMENT, "filter: column 1: unknown field tcp_info_len")}
 
 
 @pytest.mark.parametrize("command", ["stream", "snapshot"])
