@@ -90,6 +90,14 @@ static void keep_reserve(struct rpc_listener *l)
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* What |rc| means where something is to listen. */
+static const char *reason(int rc)
+{
+    return rc == -EEXIST    ? "a file that is no socket is in the way"
+           : rc == ERR_GONE ? "somebody has removed or replaced the socket while it was made"
+                            : err_name(rc);
+}
+
 int rpc_listener_open(const char *text, const struct rpc_listener_options *options, struct rpc_listener **out,
                       struct err *e)
 {
@@ -114,8 +122,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     if (rc == 0)
         l->fd = rc = open_socket(l, options->socket_mode, group, options->beside);
     if (rc < 0) {
-        err_set(e, rc, "cannot listen on %s: %s", text,
-                rc == -EEXIST ? "a file that is no socket is in the way" : err_name(rc));
+        err_set(e, rc, "cannot listen on %s: %s", text, reason(rc));
         goto fail;
     }
     keep_reserve(l);
@@ -168,15 +175,28 @@ bool rpc_listener_is_there(const struct rpc_listener *l)
 
 int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e)
 {
-    struct rpc_listener *fresh;
-    rpc_socket_file_release(&l->file); /* the lock, which may still be there */
-    int rc = rpc_listener_open(l->text, options, &fresh, e);
-    if (rc)
-        return rc;
-    struct rpc_listener old = *l;
-    *l = *fresh;
-    *fresh = old;
-    rpc_listener_close(fresh);
+    struct err why = {0};
+    gid_t group;
+    int fd = -1;
+    int rc = rpc_socket_file_group(options->socket_group, &group, &why);
+    if (rc == 0)
+        rc = rpc_socket_file_claim_again(&l->file);
+    int file = l->file.file;
+    if (rc == 0) {
+        l->file.file = -1;
+        rc = fd = open_socket(l, options->socket_mode, group, false);
+    }
+    if (rc < 0) {
+        if (l->file.file != file) {
+            rpc_socket_file_unbind(&l->file);
+            l->file.file = file;
+        }
+        return err_set(e, rc, "cannot listen on %s: %s", l->text, why.code ? why.text : reason(rc));
+    }
+    if (file >= 0)
+        close(file);
+    close(l->fd);
+    l->fd = fd;
     return 0;
 }
 

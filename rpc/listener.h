@@ -42,7 +42,8 @@ bool rpc_listener_is_there(const struct rpc_listener *l);
 
 /* Makes the file of a unix socket again, with a new socket, after it was removed; those who wait at the old
  * one are turned away, so accept them before. The descriptor is another one then. Returns 0, or a code with
- * the reason and the address in |e|, and all is as before. */
+ * the reason and the address in |e|: the old socket and the claim on the path stay, and it can be tried
+ * again. For unix sockets alone. */
 int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e);
 
 /* For epoll: readable when somebody wants to connect. Stays the listener's. */

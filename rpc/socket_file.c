@@ -83,6 +83,12 @@ static int take_lock(struct rpc_socket_file *f)
     return -EADDRINUSE;
 }
 
+/* Whether it is a socket of ours that was bound, and that nobody may connect to yet. */
+static bool is_unfinished(const struct stat *st)
+{
+    return S_ISSOCK(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 0777) == 0;
+}
+
 /* Removes the socket of a process that is gone. Returns 0 when the path is free now. */
 static int clear_stale(const struct rpc_socket_file *f)
 {
@@ -97,7 +103,11 @@ static int clear_stale(const struct rpc_socket_file *f)
     const struct sockaddr *address = (const struct sockaddr *)&f->address;
     int rc = connect(probe, address, sizeof(f->address)) == 0 ? 0 : -errno;
     close(probe);
-    if (rc != -ECONNREFUSED) /* connected, or its backlog is full: it lives, with a lock or without */
+    /* Nobody may ever connect to what was bound and not finished; whoever is about to finish it has the lock.
+     */
+    bool unfinished = rc == -EACCES && is_unfinished(&st);
+    if (rc != -ECONNREFUSED &&
+        !unfinished) /* connected, or its backlog is full: it lives, with a lock or without */
         return rc == -ENOENT ? 0 : -EADDRINUSE;
     return unlink(f->address.sun_path) == 0 || errno == ENOENT ? 0 : -errno;
 }
@@ -114,6 +124,21 @@ int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path)
     if (rc)
         rpc_socket_file_release(f);
     return rc;
+}
+
+int rpc_socket_file_claim_again(struct rpc_socket_file *f)
+{
+    char path[PATH_MAX];
+    int before = f->lock;
+    lock_path(f, path);
+    if (before < 0 || !is_at(before, path)) {
+        int rc = take_lock(f);
+        if (rc)
+            return rc;
+        if (before >= 0)
+            close(before);
+    }
+    return clear_stale(f);
 }
 
 int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
@@ -136,14 +161,18 @@ static int take_file(struct rpc_socket_file *f)
 {
     struct stat st;
     int fd = open(f->address.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? -EEXIST : -errno;
-    if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0777) == 0) {
+    if (fd < 0) {
+        int rc = errno == ENOENT ? ERR_GONE : -errno;
+        if (lstat(f->address.sun_path, &st) == 0 && is_unfinished(&st))
+            unlink(f->address.sun_path);
+        return rc;
+    }
+    if (fstat(fd, &st) == 0 && is_unfinished(&st)) {
         f->file = fd;
         return 0;
     }
     close(fd);
-    return -EEXIST;
+    return ERR_GONE;
 }
 
 /* The mode of the file itself, whatever its name leads to by now: proc(5), /proc/PID/fd. */
@@ -190,13 +219,19 @@ int rpc_socket_file_permit(const struct rpc_socket_file *f, mode_t mode, gid_t g
     return rc ? rc : set_mode(f, mode);
 }
 
-void rpc_socket_file_release(struct rpc_socket_file *f)
+void rpc_socket_file_unbind(struct rpc_socket_file *f)
 {
-    char path[PATH_MAX];
     if (rpc_socket_file_is_there(f))
         unlink(f->address.sun_path);
     if (f->file >= 0)
         close(f->file);
+    f->file = -1;
+}
+
+void rpc_socket_file_release(struct rpc_socket_file *f)
+{
+    char path[PATH_MAX];
+    rpc_socket_file_unbind(f);
     if (f->lock >= 0) {
         lock_path(f, path);
         if (is_at(f->lock, path))

@@ -178,7 +178,8 @@ static void test_what_is_not_the_socket_is_left_alone(void **state)
     struct err e;
     for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
         after_bind = attacks[i];
-        assert_int_equal(open_unix(0666, &l, &e), -EEXIST);
+        assert_int_equal(open_unix(0666, &l, &e), ERR_GONE);
+        assert_non_null(strstr(e.text, "removed or replaced"));
         after_bind = NULL;
         assert_int_equal(mode_of("victim"), 0600);
         unlink(in_folder("s"));
@@ -225,11 +226,71 @@ static void test_a_lost_socket(void **state)
         assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
         assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
         unlink(in_folder("s"));
+        /* The path is still ours. */
+        struct rpc_listener *other;
+        assert_int_equal(open_unix(0600, &other, &e), -EADDRINUSE);
+        /* The folder says no: the same. */
+        after_bind = remove_it;
+        assert_int_equal(rpc_listener_restore(l, &options, &e), ERR_GONE);
+        after_bind = NULL;
+        assert_false(rpc_listener_is_there(l));
+        assert_int_equal(open_unix(0600, &other, &e), -EADDRINUSE);
         assert_int_equal(rpc_listener_restore(l, &options, &e), 0);
         rpc_listener_close(l);
         assert_int_equal(access(in_folder("s"), F_OK), -1);
         assert_int_equal(access(in_folder("s.lock"), F_OK), -1);
     }
+}
+
+/* No descriptor is left for the file that was just bound. */
+static void take_descriptors(const char *path)
+{
+    (void)path;
+    limit_descriptors((rlim_t)lowest_free());
+}
+
+static void test_what_is_not_finished_goes(void **state)
+{
+    (void)state;
+    struct rpc_listener *l;
+    struct rlimit before;
+    struct err e;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    after_bind = take_descriptors;
+    assert_int_equal(open_unix(0600, &l, &e), -EMFILE);
+    after_bind = NULL;
+    limit_descriptors(before.rlim_cur);
+    assert_int_equal(access(in_folder("s"), F_OK), -1);
+    assert_int_equal(access(in_folder("s.lock"), F_OK), -1);
+}
+
+/* A process was killed between bind and what comes after: also without the rights of root, who can connect.
+ */
+static void test_what_was_never_finished_is_replaced(void **state)
+{
+    (void)state;
+    const struct rpc_listener_options options = {.socket_mode = 0600, .socket_group = ""};
+    struct sockaddr_un where = {.sun_family = AF_UNIX};
+    struct rpc_listener *l = NULL;
+    struct err e = {0};
+    char text[80];
+    uid_t before = geteuid();
+    if (before == 0) {
+        assert_int_equal(chown(folder, 65534, (gid_t)-1), 0);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    snprintf(where.sun_path, sizeof(where.sun_path), "%s", in_folder("s"));
+    snprintf(text, sizeof(text), "unix:%s", in_folder("s"));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = fchmod(fd, 0) == 0 ? bind(fd, (struct sockaddr *)&where, sizeof(where)) : -1;
+    if (rc == 0)
+        rc = rpc_listener_open(text, &options, &l, &e);
+    rpc_listener_close(l);
+    close(fd);
+    assert_int_equal(seteuid(before), 0);
+    assert_int_equal(chown(folder, before, (gid_t)-1), 0);
+    if (rc)
+        fail_msg("%s", e.text);
 }
 
 int main(void)
@@ -239,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_without_descriptors),
         cmocka_unit_test(test_what_is_not_the_socket_is_left_alone),
         cmocka_unit_test(test_a_lost_socket),
+        cmocka_unit_test(test_what_is_not_finished_goes),
+        cmocka_unit_test(test_what_was_never_finished_is_replaced),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
