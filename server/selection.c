@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/glob.h"
+#include "lib/utf8.h"
 
 /* ---- From a request ---- */
 
@@ -137,13 +138,14 @@ bool selection_wants_netns(const struct selection *s, const char *name, uint64_t
 size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX])
 {
     const char *name;
+    char shown[104];
     bool device;
     size_t n = 0;
     while (s && s->filter && n < SELECTION_WARNINGS_MAX && (name = filter_unfound(s->filter, n, &device))) {
         snprintf(out[n++], ERR_TEXT_MAX,
-                 device ? "no namespace that was polled has a device called %.100s"
-                        : "there is no control group %.100s",
-                 name);
+                 device ? "no namespace that was polled has a device called %s"
+                        : "there is no control group %s",
+                 utf8_quote(name, shown, sizeof(shown)));
     }
     return n;
 }
