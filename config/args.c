@@ -6,6 +6,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/file.h"
 #include "lib/nearest.h"
 
 /* What getopt_long returns for a long option: one of these, plus the index in its table. */
@@ -195,6 +196,17 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
     return rc == 0 || rc == -ENOMEM ? rc : ERR_USAGE;
 }
 
+/* What came by a pipe is gone. */
+static int read_file(struct config_builder *b, const char *path, bool again, struct err *e)
+{
+    if (!again)
+        return config_read_input(b, path, e);
+    if (file_is_stream(path))
+        return err_set(e, ERR_PRECONDITION,
+                       "the configuration came by standard input (%s), which is read once: it stays", path);
+    return config_read_file(b, path, e);
+}
+
 int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e)
 {
@@ -209,7 +221,7 @@ int config_parse_args(struct config_builder *b, const struct config_sources *fro
     if (!a.file)
         a.file = environment_file(from->environment);
     if (!rc && !a.ended && a.file)
-        rc = from->again ? config_read_file(b, a.file, e) : config_read_input(b, a.file, e);
+        rc = read_file(b, a.file, from->again, e);
     if (!rc && !a.ended)
         rc = config_parse_environment(b, from->environment, e);
     for (size_t i = 0; !rc && !a.ended && i < a.n_settings; i++) {

@@ -85,11 +85,10 @@ const char *config_builder_origin(const struct config_builder *b, const struct c
     return origin ? origin : "default";
 }
 
-int config_read_file(struct config_builder *b, const char *path, struct err *e)
+/* Applies the |len| bytes of |path| that reading it gave, unless |rc| says that it did not; frees them. */
+static int apply_file(struct config_builder *b, int rc, char *data, size_t len, const char *path,
+                      struct err *e)
 {
-    char *data;
-    size_t len;
-    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
     if (rc)
         return rc;
     rc = config_parse_yaml(b, data, len, path, e);
@@ -97,16 +96,20 @@ int config_read_file(struct config_builder *b, const char *path, struct err *e)
     return rc;
 }
 
+int config_read_file(struct config_builder *b, const char *path, struct err *e)
+{
+    char *data = NULL;
+    size_t len = 0;
+    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
+    return apply_file(b, rc, data, len, path, e);
+}
+
 int config_read_input(struct config_builder *b, const char *path, struct err *e)
 {
-    char *data;
-    size_t len;
+    char *data = NULL;
+    size_t len = 0;
     int rc = file_read_input(path, CONFIG_FILE_MAX, -1, &data, &len, e);
-    if (rc)
-        return rc;
-    rc = config_parse_yaml(b, data, len, path, e);
-    free(data);
-    return rc;
+    return apply_file(b, rc, data, len, path, e);
 }
 
 /* Who asks for a short interval need not speak of the timeout as well. */

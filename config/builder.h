@@ -70,7 +70,7 @@ struct config_sources {
     int argc;
     char *const *argv;
     char *const *environment; /* as environ; NULL: none */
-    bool again;               /* not the first time: what comes by standard input has been read */
+    bool again;               /* not the first time: what came by standard input is ERR_PRECONDITION */
 };
 
 /* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set.

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -16,6 +17,11 @@
 
 /* How long a file system may take. */
 #define WAIT_NS (2 * NS_PER_S)
+
+/* So many threads may hang in file systems that do not answer; then nothing is read before one is back. */
+#define HANGING_MAX 8
+
+static _Atomic unsigned hanging; /* threads that have been left behind */
 
 /* A file that is being read, by a thread that may never come back. */
 struct job {
@@ -49,6 +55,11 @@ void file_forget(char *text)
     free(text);
 }
 
+bool file_error_passes(int rc)
+{
+    return rc == ERR_TIMEOUT || (rc < 0 && rc > ERR_MALFORMED && rc != -ENOENT);
+}
+
 /* ---- Reading ---- */
 
 /* Bytes that have been read of a file or a stream. */
@@ -57,6 +68,7 @@ struct intake {
     char *data; /* |max| + 1 bytes */
     size_t len;
     size_t max;
+    bool waits; /* somebody waits between two reads, until there is something */
 };
 
 static int intake_begin(struct intake *in, const char *path, size_t max, struct err *e)
@@ -69,7 +81,7 @@ static int intake_begin(struct intake *in, const char *path, size_t max, struct 
 static int intake_read(struct intake *in, int fd, struct err *e)
 {
     ssize_t n = read(fd, in->data + in->len, in->max + 1 - in->len);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+    if (n < 0 && (errno == EINTR || (errno == EAGAIN && in->waits)))
         return 1;
     if (n < 0)
         return err_set(e, -errno, "%s: cannot read: %s", in->path, err_name(-errno));
@@ -178,8 +190,10 @@ static void *job_run(void *arg)
     bool abandoned = j->abandoned;
     pthread_cond_signal(&j->changed);
     pthread_mutex_unlock(&j->lock);
-    if (abandoned)
+    if (abandoned) {
+        atomic_fetch_sub(&hanging, 1);
         job_free(j);
+    }
     return NULL;
 }
 
@@ -194,6 +208,8 @@ static bool job_wait(struct job *j)
         rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);
     bool done = j->done;
     j->abandoned = !done;
+    if (!done)
+        atomic_fetch_add(&hanging, 1);
     pthread_mutex_unlock(&j->lock);
     return done;
 }
@@ -201,6 +217,9 @@ static bool job_wait(struct job *j)
 int file_read(const char *path, size_t max, char **data, size_t *len, struct stat *st, struct err *e)
 {
     struct thread thread;
+    if (atomic_load(&hanging) >= HANGING_MAX)
+        return err_set(e, ERR_TIMEOUT, "%s: not read: %d other files hang in file systems that do not answer",
+                       path, HANGING_MAX);
     struct job *j = job_new(path, max);
     if (!j)
         return err_set(e, -ENOMEM, "%s: out of memory", path);
@@ -267,6 +286,7 @@ static int read_stream(int fd, const char *name, size_t max, int stop_fd, char *
     int rc = intake_begin(&in, name, max, e);
     if (rc)
         return rc;
+    in.waits = true;
     do {
         rc = wait_for_input(fd, stop_fd);
         if (rc)
@@ -277,13 +297,23 @@ static int read_stream(int fd, const char *name, size_t max, int stop_fd, char *
     return intake_end(&in, rc, data, len, e);
 }
 
-int file_read_input(const char *path, size_t max, int stop_fd, char **data, size_t *len, struct err *e)
+bool file_is_input(const char *path)
+{
+    return input_fd(path) >= 0;
+}
+
+bool file_is_stream(const char *path)
 {
     struct stat st;
-    size_t n = 0;
     int fd = input_fd(path);
-    bool standard = strcmp(path, "-") == 0;
-    if (fd < 0 || (!standard && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+    return fd >= 0 && (strcmp(path, "-") == 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode));
+}
+
+int file_read_input(const char *path, size_t max, int stop_fd, char **data, size_t *len, struct err *e)
+{
+    size_t n = 0;
+    if (!file_is_stream(path))
         return file_read(path, max, data, len, NULL, e);
-    return read_stream(fd, standard ? "standard input" : path, max, stop_fd, data, len ? len : &n, e);
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    return read_stream(input_fd(path), name, max, stop_fd, data, len ? len : &n, e);
 }

@@ -1,6 +1,7 @@
-/* Files that somebody names, read as a whole. Nothing that a path can lead to holds the caller for long: what
- * is no regular file is refused without being waited for, and a file system that does not answer is given up.
- * Standard input has a function of its own. */
+/* Files that somebody names, read as a whole. Reading holds the caller for two seconds at most, whatever the
+ * path leads to: what is no regular file is refused without being waited for, and a file system that does not
+ * answer is given up. That goes for reading alone: a stat of the path, with which callers find out whether it
+ * has changed, waits for the file system. Standard input has a function of its own. */
 #ifndef XTCP_LIB_FILE_H
 #define XTCP_LIB_FILE_H
 
@@ -18,15 +19,25 @@
  * |*len| bytes (|len| may be NULL); free it, or wipe it with file_forget. |st| (may be NULL) receives what
  * fstat says of it. Returns 0, or a code with |e| saying what is wrong, after "PATH: ": ERR_TYPE for what is
  * no regular file, ERR_LIMIT for one that is too long, ERR_TIMEOUT after 2 seconds without an answer, or
- * -errno. A thread that hangs in the file system is left behind, and ends with its system call. Any thread.
- */
+ * -errno. A thread that hangs in the file system is left behind, and ends with its system call; while 8 of
+ * them hang, everything is ERR_TIMEOUT at once. Any thread. */
 int file_read(const char *path, size_t max, char **data, size_t *len, struct stat *st, struct err *e);
 
-/* The same, but "-", "/dev/stdin" and "/dev/fd/N" may also be pipes, terminals and sockets: those are read to
- * their end, however long that takes. SIGINT and SIGTERM do to the process meanwhile what they do by default,
- * also when they are blocked; with |stop_fd| (-1: none), which is somebody else's way to notice them,
- * ERR_CANCELLED is returned as soon as that is readable. One thread. */
+/* Whether the error |rc| of file_read, or of what was made of its bytes, may pass while the file stays as it
+ * is: the system failed, not what the file holds. That a file is missing does not count. */
+bool file_error_passes(int rc);
+
+/* The same as file_read, but "-", "/dev/stdin" and "/dev/fd/N" may also be pipes, terminals and sockets:
+ * those are read to their end, however long that takes. SIGINT and SIGTERM do to the process meanwhile what
+ * they do by default, also when they are blocked; with |stop_fd| (-1: none), which is somebody else's way to
+ * notice them, ERR_CANCELLED is returned as soon as that is readable. One thread. */
 int file_read_input(const char *path, size_t max, int stop_fd, char **data, size_t *len, struct err *e);
+
+/* Whether |path| is a name of standard input or of another descriptor of this process, as file_read_input has
+ * them; whether, besides, what it reads there comes once: "-" always, another name unless it leads to a
+ * regular file. */
+bool file_is_input(const char *path);
+bool file_is_stream(const char *path);
 
 /* Frees |text|, which is NUL-terminated, and leaves nothing of it in memory. NULL is allowed. */
 void file_forget(char *text);

@@ -43,14 +43,14 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
         {.name = "config",
          .short_name = 'c',
          .metavar = "FILE",
-         .help = "Reads the configuration FILE (YAML); without it, the one that XTCP2_CONFIG names. The "
+         .help = "Reads the configuration FILE (YAML), - for standard input; without it, the one that "
+                 "XTCP2_CONFIG names. The "
                  "environment (XTCP2_POLL_FREQUENCY=2s) wins over the file, the command line over both.",
          .value = &c->config_file,
          .is_config_file = true},
         {.name = "check-config",
-         .help =
-             "Reads the configuration, says on standard error all that is wrong with it, and exits: 0 when "
-             "a start would accept it, else 1.",
+         .help = "Reads the configuration, says on standard error what is wrong with it, and exits: 0 when "
+                 "a start would accept it, else 1. Listeners are not opened.",
          .flag = &c->check},
         {.name = "print-config",
          .help = "Prints the configuration that file, environment and command line make, with where each "
@@ -84,12 +84,17 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
     memcpy(out, options, sizeof(options));
 }
 
-/* What is wrong with the state file never prevents a start. */
-static void read_state(const struct command *c, struct config_builder *b, const char *path)
+/* What is wrong with the state file does not prevent a start, save for a file system that does not answer: a
+ * thread would be left in there, with all the rights that this process still has. */
+static int read_state(const struct command *c, struct config_builder *b, const char *path, struct err *e)
 {
-    struct err e = {0};
-    if (*path && !c->check && config_read_state(b, path, &e))
-        log_warn("config", "state_file: what was kept is not used: %s", e.text);
+    struct err why = {0};
+    int rc = *path && !c->check ? config_read_state(b, path, &why) : 0;
+    if (rc == ERR_TIMEOUT)
+        return err_set(e, rc, "state_file: %s", why.text);
+    if (rc)
+        log_warn("config", "state_file: what was kept is not used: %s", why.text);
+    return 0;
 }
 
 /* Prints an error where all of them are wanted. */
@@ -119,8 +124,9 @@ static int read_config(struct command *c, struct setup_sources *out, struct buf 
     if (rc == 0 && !c->help && !c->version)
         rc = config_build(b, &out->base, e);
     if (rc == 0 && out->base) {
-        read_state(c, b, out->base->state_file);
-        rc = config_build(b, &out->config, e);
+        rc = read_state(c, b, out->base->state_file, e);
+        if (rc == 0)
+            rc = config_build(b, &out->config, e);
     }
     if (rc == 0 && c->print && effective && out->config)
         config_dump_effective(b, out->config, effective);
@@ -247,7 +253,8 @@ int main(int argc, char **argv)
     }
     const struct config *config = sources.config;
     log_set(config->log_level, config->log_format);
-    /* Before any thread is started: they inherit what is left. */
+    /* Before any thread is started that stays: they inherit what is left. Those that have read files are
+     * gone; one that had to be left behind has ended the start. */
     if (privilege_drop(&e) || sandbox_apply(config->sandbox, &e)) {
         fprintf(stderr, "xtcp2: %s\n", e.text);
         drop_sources(&sources);

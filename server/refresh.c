@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/path_watch.h"
 #include "server/file_watch.h"
@@ -33,7 +34,8 @@ int refresh_new(const char *config_file, int epoll, struct refresh **out, struct
     struct refresh *r = calloc(1, sizeof(*r));
     if (!r)
         return err_set(e, -ENOMEM, "out of memory");
-    r->config_file = strdup(config_file ? config_file : "");
+    /* Descriptors are no files that somebody replaces. */
+    r->config_file = strdup(config_file && !file_is_input(config_file) ? config_file : "");
     int rc = r->config_file ? file_watch_new(&r->watch) : -ENOMEM;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = r};
     if (rc == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, file_watch_fd(r->watch), &event) != 0)

@@ -166,6 +166,11 @@ void setup_reload(struct setup *s)
     pthread_mutex_lock(&s->change_lock);
     state_flush(s->state); /* it is one of the sources */
     int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
+    if (rc == ERR_PRECONDITION) { /* nothing is wrong: there is nothing to read */
+        log_info("config", "%s", e.text);
+        pthread_mutex_unlock(&s->change_lock);
+        return;
+    }
     if (rc == 0) {
         keep_restart_options(s->config, fresh.config);
         if (config_diff(s->config, fresh.config, NULL, 0) == 0) {

@@ -170,6 +170,49 @@ static void test_a_file_system_that_hangs(void **state)
     file_forget(data);
 }
 
+enum { HANGING = 8 };
+
+struct hanging {
+    const char *path;
+    int code;
+};
+
+static void *read_hanging(void *arg)
+{
+    struct hanging *h = arg;
+    char *data;
+    h->code = file_read(h->path, 100, &data, NULL, NULL, NULL);
+    return NULL;
+}
+
+/* Whoever keeps on trying does not fill the process with threads. */
+static void test_many_that_hang(void **state)
+{
+    (void)state;
+    char *data;
+    struct err e;
+    pthread_t threads[HANGING];
+    struct hanging hanging[HANGING];
+    const char *path = make_file("file", SOME);
+    const char *hangs = make_file("hangs", SOME);
+    came_back = 0;
+    for (int i = 0; i < HANGING; i++) {
+        hanging[i].path = hangs;
+        assert_int_equal(pthread_create(&threads[i], NULL, read_hanging, &hanging[i]), 0);
+    }
+    for (int i = 0; i < HANGING; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(hanging[i].code, ERR_TIMEOUT);
+    }
+    assert_int_equal(file_read(path, 100, &data, NULL, NULL, &e), ERR_TIMEOUT);
+    assert_non_null(strstr(e.text, "8 other files hang"));
+    for (int i = 0; i < HANGING; i++)
+        sem_post(&answers);
+    while (came_back < HANGING || file_read(path, 100, &data, NULL, NULL, &e) != 0)
+        usleep(1000);
+    file_forget(data);
+}
+
 /* A lease of another process holds back who opens the file, for 45 seconds by default. */
 static void test_a_lease(void **state)
 {
@@ -299,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_a_file_system_that_hangs),
+        cmocka_unit_test(test_many_that_hang),
         cmocka_unit_test(test_a_lease),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_input_interrupted),
