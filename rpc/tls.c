@@ -9,10 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/log.h"
 #include "lib/tsan.h"
 #include "rpc/tls_pem.h"
+
+/* Files that the system could not read are tried again after so long, though they have not changed. */
+#define RETRY_NS (1 * NS_PER_S)
 
 enum { CERT, KEY, CLIENT_CA, FILES };
 
@@ -40,6 +44,8 @@ struct rpc_tls {
     struct stamp stamps[FILES];
     struct material material;
     uint64_t generation; /* of the material */
+    int failed;          /* why the files as they are now could not be read; 0: they are in use */
+    int64_t retry_ns;    /* when that may have passed */
 };
 
 /* What one port has been given. */
@@ -113,6 +119,7 @@ int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct 
     t->refs = 1;
     pthread_mutex_init(&t->lock, NULL);
     t->generation = 1;
+    t->retry_ns = INT64_MAX;
     int rc = 0;
     for (size_t i = 0; i < FILES && rc == 0; i++) {
         t->paths[i] = paths[i] ? strdup(paths[i]) : NULL;
@@ -160,6 +167,8 @@ void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh)
     fresh->material = material;
     memcpy(t->stamps, fresh->stamps, sizeof(t->stamps));
     memset(fresh->stamps, 0, sizeof(fresh->stamps));
+    t->failed = 0;
+    t->retry_ns = INT64_MAX;
     t->generation++;
     pthread_mutex_unlock(&t->lock);
 }
@@ -176,8 +185,17 @@ bool rpc_tls_same_files(struct rpc_tls *t, const struct rpc_tls_files *files)
     return same;
 }
 
-/* The lock is held. */
-static void refresh(struct rpc_tls *t)
+static bool same_material(const struct material *a, const struct material *b)
+{
+    bool same = true;
+    for (size_t i = 0; i < FILES; i++)
+        same = same && strcmp(a->pem[i] ? a->pem[i] : "", b->pem[i] ? b->pem[i] : "") == 0;
+    return same;
+}
+
+/* Reads the files if they have changed, if what went wrong with them may have passed, or |anyway|. The lock
+ * is held. */
+static void refresh(struct rpc_tls *t, bool anyway)
 {
     struct stamp now[FILES];
     struct material fresh;
@@ -186,11 +204,18 @@ static void refresh(struct rpc_tls *t)
     take_stamps(t, now);
     for (size_t i = 0; i < FILES; i++)
         same = same && same_stamp(&now[i], &t->stamps[i]);
-    if (same)
+    if (same && !anyway && (t->retry_ns == INT64_MAX || clock_mono_ns() < t->retry_ns))
         return;
     memcpy(t->stamps, now, sizeof(now));
-    if (load(t, &fresh, &e)) {
+    int before = t->failed;
+    int rc = t->failed = load(t, &fresh, &e);
+    t->retry_ns = rc && file_error_passes(rc) ? clock_mono_ns() + RETRY_NS : INT64_MAX;
+    if (rc && (!same || anyway || rc != before))
         log_error("tls", "%s; the certificate from before is still in use", e.text);
+    if (rc)
+        return;
+    if (same && !before && same_material(&fresh, &t->material)) {
+        material_clear(&fresh);
         return;
     }
     material_clear(&t->material);
@@ -199,10 +224,10 @@ static void refresh(struct rpc_tls *t)
     log_info("tls", "certificate read again: %s", t->paths[CERT]);
 }
 
-void rpc_tls_refresh(struct rpc_tls *t)
+void rpc_tls_refresh(struct rpc_tls *t, bool anyway)
 {
     pthread_mutex_lock(&t->lock);
-    refresh(t);
+    refresh(t, anyway);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -216,7 +241,7 @@ static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_serve
     struct rpc_tls *t = p->tls;
     grpc_ssl_certificate_config_reload_status status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     pthread_mutex_lock(&t->lock);
-    refresh(t);
+    refresh(t, false);
     if (p->generation != t->generation) {
         const grpc_ssl_pem_key_cert_pair pair = {.private_key = t->material.pem[KEY],
                                                  .cert_chain = t->material.pem[CERT]};

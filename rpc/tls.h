@@ -36,9 +36,10 @@ void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh);
 /* Whether |files| are those that |t| reads. */
 bool rpc_tls_same_files(struct rpc_tls *t, const struct rpc_tls_files *files);
 
-/* Reads the files again if they have changed; what is wrong with them is logged, once for each change, and
- * what was read before stays. Any thread. */
-void rpc_tls_refresh(struct rpc_tls *t);
+/* Reads the files again if they have changed, a second after the system could not read them, or |anyway|.
+ * What is wrong with them is logged, once for each change and each time |anyway|, and what was read before
+ * stays. Any thread. */
+void rpc_tls_refresh(struct rpc_tls *t, bool anyway);
 
 /* Credentials for one port: an object of its own for each. With |ask_clients|, clients must show a
  * certificate that a CA in client_ca has signed. */

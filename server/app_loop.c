@@ -99,14 +99,14 @@ static void run_schedule(struct app *app)
 
 /* ---- Events ---- */
 
-/* Reads again what can be read again. */
-static void read_again(struct app *app, bool config_file, bool secrets)
+/* Reads again what can be read again; the secrets |anyway|, or if they look changed. */
+static void read_again(struct app *app, bool config_file, bool secrets, bool anyway)
 {
     if (config_file)
         setup_reload(app->setup);
     const struct config *config = app_config(app);
     if (secrets)
-        gate_refresh(app->gate, config);
+        gate_refresh(app->gate, config, anyway);
     config_unref(config);
 }
 
@@ -114,16 +114,9 @@ static void read_again(struct app *app, bool config_file, bool secrets)
 static void on_files(struct app *app)
 {
     struct refresh_due due = refresh_read(app->refresh);
-    read_again(app, due.config, due.secrets);
+    read_again(app, due.config, due.secrets, false);
     if (due.sockets)
         gate_look(app->gate);
-}
-
-static void restore_sockets(struct app *app)
-{
-    const struct config *config = app_config(app);
-    gate_restore(app->gate, config);
-    config_unref(config);
 }
 
 static void on_signal(struct app *app)
@@ -131,8 +124,8 @@ static void on_signal(struct app *app)
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            read_again(app, true, true);
-            restore_sockets(app);
+            read_again(app, true, true, true);
+            gate_restore(app->gate);
             nswatch_rescan(app->nswatch);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");

@@ -25,6 +25,7 @@ struct door {
     bool asks_clients;            /* TLS: they have to show a certificate */
     bool down;                    /* TLS: it has stopped accepting */
     bool lost;                    /* its file is gone, and that has been said */
+    bool deaf;                    /* nothing tells when somebody wants to come in: epoll has refused it */
 };
 
 /* A listener that a configuration asks for. */

@@ -245,28 +245,38 @@ void gate_look(struct gate *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-/* The socket of |d| at its place again. The lock is held. */
-static int restore(struct gate *g, struct door *d, const struct config *c, struct err *e)
+/* The socket of |d| at its place again, and noticed. The lock is held. */
+static int restore(struct gate *g, struct door *d, struct err *e)
 {
-    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(c),
-                                                 .socket_group = c->unix_socket_group};
+    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(g->config),
+                                                 .socket_group = g->config->unix_socket_group};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
-    gate_let_in(g, d, c, BUDGET);
-    int rc = rpc_listener_restore(d->plain, &options, e);
-    if (rc == 0 && epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd(d->plain), &event) != 0)
-        rc = err_set(e, -errno, "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
-    return rc;
+    if (is_lost(d)) {
+        gate_let_in(g, d, g->config, GATE_LAST_BUDGET);
+        int rc = rpc_listener_restore(d->plain, &options, e);
+        if (rc)
+            return rc;
+        d->deaf = true; /* epoll knew the socket from before */
+    }
+    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd(d->plain), &event) != 0)
+        return err_set(e, -errno, "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
+    d->deaf = false;
+    return 0;
 }
 
-void gate_restore(struct gate *g, const struct config *c)
+void gate_restore(struct gate *g)
 {
     struct err e;
     pthread_mutex_lock(&g->lock);
+    /* A change gives the files that it finds another mode: the others shall get it too. Whoever makes one
+     * does not need main for that. */
+    while (g->changing)
+        pthread_cond_wait(&g->changed, &g->lock);
     for (size_t i = 0; i < g->n; i++) {
         struct door *d = g->doors[i];
-        if (!is_lost(d))
+        if (!is_lost(d) && !d->deaf)
             continue;
-        if (restore(g, d, c, &e))
+        if (restore(g, d, &e))
             log_error("gate", "%s", e.text);
         else
             door_log(d, "again listening on");
@@ -304,11 +314,11 @@ void gate_stats(struct gate *g, struct gate_stats *out)
     pthread_mutex_unlock(&g->lock);
 }
 
-void gate_refresh(struct gate *g, const struct config *c)
+void gate_refresh(struct gate *g, const struct config *c, bool anyway)
 {
-    tokens_refresh(g->tokens, c->token_file);
+    tokens_refresh(g->tokens, c->token_file, anyway);
     pthread_mutex_lock(&g->lock);
     if (g->tls && c->grpc_tls_listen.n)
-        rpc_tls_refresh(g->tls);
+        rpc_tls_refresh(g->tls, anyway);
     pthread_mutex_unlock(&g->lock);
 }

@@ -4,6 +4,7 @@
 #ifndef XTCP_SERVER_GATE_H
 #define XTCP_SERVER_GATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/builder.h"
@@ -51,15 +52,16 @@ void gate_abort(struct gate *g, struct gate_change *change);
  * stale. |c| is in force. Main thread. */
 void gate_serve(struct gate *g, const void *source, const struct config *c);
 
-/* Looks whether certificates and tokens have changed, without waiting for somebody to connect; |c| is in
- * force. */
-void gate_refresh(struct gate *g, const struct config *c);
+/* Looks whether certificates and tokens have changed, without waiting for somebody to connect, or reads them
+ * |anyway|; |c| is in force. */
+void gate_refresh(struct gate *g, const struct config *c, bool anyway);
 
 /* Looks whether clients still find the unix sockets, and warns where they do not. Main thread. */
 void gate_look(struct gate *g);
 
-/* Makes the files of unix sockets again that are gone; |c| is in force. Main thread. */
-void gate_restore(struct gate *g, const struct config *c);
+/* Makes the files of unix sockets again that are gone, as the configuration in force wants them. Waits for
+ * the end of a change that is under way. Main thread. */
+void gate_restore(struct gate *g);
 
 /* The role of a call (rpc_server_options.role). |c| is in force. */
 int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,

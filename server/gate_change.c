@@ -9,9 +9,6 @@
 #include "server/gate_int.h"
 #include "server/holder.h"
 
-/* Those who wait at a listener that is closed are let in first, at most so many. */
-#define LAST_BUDGET 1024
-
 struct gate_change {
     const struct config *config;
     struct access_users users;
@@ -30,6 +27,7 @@ struct gate_change {
     } refused[GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them
                                 */
     size_t n_refused;
+    bool too_few; /* and so it does not go on */
 };
 
 /* ---- What is wanted ---- */
@@ -196,8 +194,10 @@ static int open_doors(const struct gate *g, const struct door_plan *plans, size_
             rc = open_door(g, ch, &plans[i], &d, e);
         if (rc) {
             failed = note_refused(ch, &plans[i], e);
-            if (!optional || plans[i].kind != DOOR_PLAIN)
+            if (!optional || plans[i].kind != DOOR_PLAIN) {
+                ch->too_few = true;
                 return failed;
+            }
             rc = 0;
             continue;
         }
@@ -206,7 +206,8 @@ static int open_doors(const struct gate *g, const struct door_plan *plans, size_
         ch->fresh[ch->n] = fresh;
         ch->kinds[ch->n++] = plans[i].kind;
     }
-    return plain ? 0 : failed;
+    ch->too_few = plain == 0 && failed;
+    return ch->too_few ? failed : 0;
 }
 
 /* Gives the unix sockets that stay mode and group of |c|. */
@@ -281,11 +282,14 @@ static void undo(struct gate *g, struct gate_change *ch)
     config_unref(ch->config);
 }
 
-/* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them (|rc|
- * 0), else all of them in |e|. Takes its time: the lock is not held. Returns |rc|. */
-static int tell_refused(struct gate_change *ch, int rc, struct err *e)
+/* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them, all
+ * of them in |e| when they are why it does not (|rc|), and not at all when something else is. Takes its time:
+ * the lock is not held. */
+static void tell_refused(const struct gate_change *ch, int rc, struct err *e)
 {
     struct buf all;
+    if (rc && !ch->too_few)
+        return;
     buf_init(&all);
     for (size_t i = 0; i < ch->n_refused; i++) {
         const struct err *why = &ch->refused[i].why;
@@ -300,7 +304,6 @@ static int tell_refused(struct gate_change *ch, int rc, struct err *e)
     if (rc && all.len && !all.failed)
         err_set(e, rc, "%s", buf_cstr(&all));
     buf_free(&all);
-    return rc;
 }
 
 /* What fails here is not the fault of who asks. Returns the code for it. */
@@ -381,7 +384,7 @@ static void close_leaving(struct gate *g, struct gate_change *ch)
     for (size_t i = 0; i < ch->n_leaving; i++) {
         struct door *d = ch->leaving[i];
         if (d->plain)
-            gate_let_in(g, d, ch->config, LAST_BUDGET);
+            gate_let_in(g, d, ch->config, GATE_LAST_BUDGET);
         door_log(d, "no longer listening on");
         door_close(d);
     }

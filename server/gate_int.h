@@ -16,6 +16,9 @@
 
 #define GATE_DOORS_MAX (3 * CONFIG_LISTEN_MAX)
 
+/* Those who wait at a listener that is closed are let in first, at most so many. */
+#define GATE_LAST_BUDGET 1024
+
 struct gate {
     int epoll;
     struct rpc_server *server;

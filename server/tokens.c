@@ -3,21 +3,28 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/log.h"
 
 #define FILE_BYTES_MAX (128 * 1024)
 
+/* A file that the system could not read is tried again after so long, though it has not changed. */
+#define RETRY_NS (1 * NS_PER_S)
+
 struct tokens {
     pthread_mutex_t lock; /* guards what follows; a leaf */
     char path[PATH_MAX];
-    struct stat seen; /* of the file when it was read, or last found to be no good */
+    struct stat seen; /* of the file when it was last tried */
+    int failed;       /* why it could not be read then; 0: its tokens count */
+    int64_t retry_ns; /* when that may have passed */
     struct token_table table;
 };
 
@@ -69,24 +76,31 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* The lock is held. */
-static void refresh(struct tokens *t, const char *path)
+/* Reads the file if it has changed, if what went wrong with it may have passed, or |anyway|. The lock is
+ * held.
+ */
+static void refresh(struct tokens *t, const char *path, bool anyway)
 {
     struct stat now;
     struct token_table fresh;
     struct err e = {0};
     look(path, &now);
-    if (same_file(&now, &t->seen) && strcmp(path, t->path) == 0)
+    bool same = same_file(&now, &t->seen) && strcmp(path, t->path) == 0;
+    if (same && !anyway && (t->retry_ns == INT64_MAX || clock_mono_ns() < t->retry_ns))
         return;
     t->seen = now;
     snprintf(t->path, sizeof(t->path), "%s", path);
-    if (load(path, &fresh, &e)) {
+    int before = t->failed;
+    int rc = t->failed = load(path, &fresh, &e);
+    t->retry_ns = rc && file_error_passes(rc) ? clock_mono_ns() + RETRY_NS : INT64_MAX;
+    if (rc && (!same || anyway || rc != before))
         log_error("access", "%s; the tokens from before still count", e.text);
+    if (rc)
         return;
-    }
     token_table_clear(&t->table);
     t->table = fresh;
-    log_info("access", "token_file: %zu tokens", fresh.n);
+    if (!same || before)
+        log_info("access", "token_file: %zu tokens", fresh.n);
 }
 
 /* ---- Life and use ---- */
@@ -99,6 +113,7 @@ int tokens_new(const char *path, struct tokens **out, struct err *e)
     pthread_mutex_init(&t->lock, NULL);
     snprintf(t->path, sizeof(t->path), "%s", path);
     look(path, &t->seen);
+    t->retry_ns = INT64_MAX;
     int rc = load(path, &t->table, e);
     if (rc) {
         tokens_free(t);
@@ -126,10 +141,10 @@ static unsigned same_text(const unsigned char *a, const unsigned char *b)
     return differ == 0;
 }
 
-void tokens_refresh(struct tokens *t, const char *path)
+void tokens_refresh(struct tokens *t, const char *path, bool anyway)
 {
     pthread_mutex_lock(&t->lock);
-    refresh(t, path);
+    refresh(t, path, anyway);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -142,7 +157,7 @@ bool tokens_find(struct tokens *t, const char *path, const char *token, struct r
         return false;
     memcpy(padded, token, len);
     pthread_mutex_lock(&t->lock);
-    refresh(t, path);
+    refresh(t, path, false);
     for (size_t i = 0; i < t->table.n; i++) { /* all of them, also after the right one */
         unsigned same = same_text(padded, t->table.items[i].text);
         unsigned better = same && (!found || t->table.items[i].role > out->role);

@@ -1,5 +1,6 @@
 xtcp_unit_test(server_rate_test SOURCES server_rate_test.c LIBS xtcp_server)
 xtcp_unit_test(server_access_test SOURCES server_access_test.c LIBS xtcp_server)
+xtcp_unit_test(server_tokens_test SOURCES server_tokens_test.c LIBS xtcp_server)
 xtcp_unit_test(server_schedule_test SOURCES server_schedule_test.c LIBS xtcp_server)
 # It plays the collectors itself: those of the library are then not linked.
 xtcp_unit_test(server_inventory_test SOURCES server_inventory_test.c LIBS xtcp_server)
