@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/top_columns.h"
+#include "lib/utf8.h"
 
 void top_view_init(struct top_view *v, enum top_sort sort, const char *filter)
 {
@@ -99,7 +100,7 @@ static void sort_by(struct top_view *v, struct top_model *m, enum top_sort by)
 static size_t char_before(const char *text, size_t at)
 {
     size_t n = at > 0;
-    while (n < at && ((unsigned char)text[at - n] & 0xc0) == 0x80)
+    while (n < at && utf8_goes_on(text[at - n]))
         n++;
     return n;
 }
@@ -107,7 +108,7 @@ static size_t char_before(const char *text, size_t at)
 static size_t char_after(const char *text, size_t at)
 {
     size_t n = text[at] != 0;
-    while (n && ((unsigned char)text[at + n] & 0xc0) == 0x80)
+    while (n && utf8_goes_on(text[at + n]))
         n++;
     return n;
 }

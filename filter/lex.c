@@ -111,6 +111,6 @@ size_t lex_column(const char *text, const char *at)
 {
     size_t column = 1;
     for (; text < at; text++)
-        column += ((unsigned char)*text & 0xc0) != 0x80;
+        column += !utf8_goes_on(*text);
     return column;
 }

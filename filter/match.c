@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "filter/node.h"
+#include "lib/utf8.h"
 
 /* What an evaluation is about. */
 struct subject {
@@ -41,7 +42,7 @@ static bool in_set(const char *pattern, const char *last, char c, const char **e
 static size_t character(const char *text, const char *end)
 {
     size_t n = 1;
-    while (text + n < end && ((unsigned char)text[n] & 0xc0) == 0x80)
+    while (text + n < end && utf8_goes_on(text[n]))
         n++;
     return n;
 }

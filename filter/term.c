@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "filter/parse.h"
+#include "lib/ascii.h"
 #include "lib/utf8.h"
 
 #define SHOWN(t) ((t)->len < 60 ? (int)(t)->len : (int)utf8_cut((t)->at, 60)), (t)->at
@@ -209,7 +210,7 @@ static uint16_t parse_host(struct parser *p, bool remote)
 
 static bool is_number(const struct token *t)
 {
-    return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && t->at[0] >= '0' && t->at[0] <= '9';
+    return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && ascii_is_digit(t->at[0]);
 }
 
 /* Whether a path leads upwards somewhere: whoever sends a filter must not look around in the daemon's files.

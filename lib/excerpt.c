@@ -1,15 +1,10 @@
 #include "lib/excerpt.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-#define CONTEXT 16 /* bytes that are shown beside a difference, at most */
+#include "lib/utf8.h"
 
-/* Whether a character goes on at |text|. */
-static bool goes_on(const char *text)
-{
-    return ((unsigned char)*text & 0xc0) == 0x80;
-}
+#define CONTEXT 16 /* bytes that are shown beside a difference, at most */
 
 /* Bytes at the begin of both that are the same. */
 static size_t common_begin(const char *a, const char *b)
@@ -17,7 +12,7 @@ static size_t common_begin(const char *a, const char *b)
     size_t n = 0;
     while (a[n] && a[n] == b[n])
         n++;
-    while (n && (goes_on(a + n) || goes_on(b + n)))
+    while (n && (utf8_goes_on(a[n]) || utf8_goes_on(b[n])))
         n--;
     return n;
 }
@@ -28,7 +23,7 @@ static size_t common_end(const char *a, size_t a_len, const char *b, size_t b_le
     size_t n = 0;
     while (n < most && a[a_len - n - 1] == b[b_len - n - 1])
         n++;
-    while (n && goes_on(a + a_len - n))
+    while (n && utf8_goes_on(a[a_len - n]))
         n--;
     return n;
 }
@@ -43,7 +38,7 @@ static size_t begin_of(const char *text, size_t at)
             return i;
     }
     at -= CONTEXT;
-    while (goes_on(text + at))
+    while (utf8_goes_on(text[at]))
         at++;
     return at;
 }
@@ -58,7 +53,7 @@ static size_t end_of(const char *text, size_t len, size_t at)
             return i;
     }
     at += CONTEXT;
-    while (goes_on(text + at))
+    while (utf8_goes_on(text[at]))
         at--;
     return at;
 }
@@ -69,7 +64,7 @@ static struct excerpt bounded(const char *text, size_t len, size_t from, size_t 
     if (to - from + marks <= most)
         return (struct excerpt){from, to};
     to = from + most - (from ? EXCERPT_MARK : 0) - EXCERPT_MARK;
-    while (goes_on(text + to))
+    while (utf8_goes_on(text[to]))
         to--;
     return (struct excerpt){from, to};
 }

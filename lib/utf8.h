@@ -9,6 +9,12 @@
 /* U+FFFD, for a byte that is not part of a valid sequence. */
 #define UTF8_REPLACEMENT "\xef\xbf\xbd"
 
+/* Whether |c| goes on with a character that an earlier byte has begun. */
+static inline bool utf8_goes_on(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 /* Length of the valid sequence at |text|, which has |n| > 0 bytes left; 0 when there is none (Unicode, table
  * 3-7: overlong forms, surrogates and what lies beyond U+10FFFF are invalid). */
 static inline size_t utf8_length(const void *text, size_t n)
@@ -19,7 +25,7 @@ static inline size_t utf8_length(const void *text, size_t n)
     if (len == 0 || len > n)
         return 0;
     for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
+        if (!utf8_goes_on((char)s[i]))
             return 0;
     }
     if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
@@ -33,7 +39,7 @@ static inline size_t utf8_characters(const char *text)
 {
     size_t n = 0;
     for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
+        n += !utf8_goes_on(*text);
     return n;
 }
 
@@ -74,7 +80,7 @@ static inline size_t utf8_cut(const char *text, size_t n)
 {
     for (size_t back = 1; back <= n && back <= 4; back++) {
         unsigned char c = (unsigned char)text[n - back];
-        if ((c & 0xc0) == 0x80)
+        if (utf8_goes_on(text[n - back]))
             continue;
         size_t len = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
         return len > back ? n - back : n;

@@ -1,6 +1,7 @@
 #include "nswatch/procscan.h"
 
 #include "lib/err.h"
+#include "lib/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -63,6 +64,13 @@ void proc_read(int proc_fd, pid_t pid, const char *file, char *text, size_t size
     text[n > 0 ? n : 0] = '\0';
     if (n > 0 && text[n - 1] == '\n')
         text[n - 1] = '\0';
+}
+
+void proc_command(int proc_fd, pid_t pid, char out[PROC_COMMAND_MAX])
+{
+    char name[PROC_COMMAND_MAX];
+    proc_read(proc_fd, pid, "comm", name, sizeof(name));
+    utf8_quote(*name ? name : "?", out, PROC_COMMAND_MAX);
 }
 
 int proc_ns_inode(int proc_fd, pid_t pid, uint64_t *inode)

@@ -22,6 +22,11 @@ bool proc_parse_kernel(const char *text);
  * at its end: "" when it cannot be read. */
 void proc_read(int proc_fd, pid_t pid, const char *file, char *text, size_t size);
 
+/* The name of the command that process |pid| runs, quoted (utf8_quote): it may hold any bytes. "?" when it
+ * cannot be read. */
+#define PROC_COMMAND_MAX 24
+void proc_command(int proc_fd, pid_t pid, char out[PROC_COMMAND_MAX]);
+
 /* The network namespace of process |pid| below the open directory |proc_fd|. Returns 0 with |inode|, or
  * -errno: -ENOENT and -ESRCH when the process is gone, -EACCES when we may not look (CAP_SYS_PTRACE),
  * ERR_MALFORMED. */

@@ -1,9 +1,8 @@
 #include "nswatch/text.h"
 
+#include "lib/utf8.h"
 #include "nswatch/nswatch.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,63 +14,25 @@ const char *const nswatch_event_names[NSWATCH_EVENTS] = {
     [NSWATCH_RECONCILED] = "reconciled", [NSWATCH_DEAD] = "dead",
 };
 
-/* The length of the UTF-8 sequence at |s| (RFC 3629: shortest form, no surrogates, up to U+10FFFF), 0 when
- * there is none. */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
-{
-    static const struct {
-        unsigned char first, last;          /* range of the first byte */
-        unsigned char second_lo, second_hi; /* range of the second */
-        unsigned char length;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    if (s[0] < 0x80)
-        return 1;
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (s[0] < forms[i].first || s[0] > forms[i].last)
-            continue;
-        if (forms[i].length > n || s[1] < forms[i].second_lo || s[1] > forms[i].second_hi)
-            return 0;
-        for (size_t k = 2; k < forms[i].length; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].length;
-    }
-    return 0;
-}
-
-/* Whether the sequence of |length| bytes at |s| may stay as it is: no C0 or C1 control, no DEL, no backslash.
- */
-static bool printable(const unsigned char *s, size_t length)
-{
-    if (length == 1)
-        return s[0] >= 0x20 && s[0] != 0x7f && s[0] != '\\';
-    return !(s[0] == 0xc2 && s[1] < 0xa0);
-}
-
 char *text_escape(const char *in, size_t n)
 {
     static const char hex[] = "0123456789abcdef";
-    const unsigned char *s = (const unsigned char *)in;
     char *out = malloc(4 * n + 1);
     if (!out)
         return NULL;
     size_t used = 0;
     for (size_t i = 0; i < n;) {
-        size_t length = utf8_sequence(s + i, n - i);
-        if (length && printable(s + i, length)) {
-            memcpy(out + used, s + i, length);
+        size_t length = utf8_length(in + i, n - i);
+        if (length && in[i] != '\\' && !utf8_is_hidden(in + i, length)) {
+            memcpy(out + used, in + i, length);
             used += length;
             i += length;
             continue;
         }
         out[used++] = '\\';
         out[used++] = 'x';
-        out[used++] = hex[s[i] >> 4];
-        out[used++] = hex[s[i] & 15];
+        out[used++] = hex[(unsigned char)in[i] >> 4];
+        out[used++] = hex[in[i] & 15];
         i++;
     }
     out[used] = '\0';

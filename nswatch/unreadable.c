@@ -2,6 +2,7 @@
 #include "nswatch/watcher.h"
 
 #include "lib/log.h"
+#include "lib/utf8.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -44,7 +45,7 @@ static bool in_our_user_namespace(int proc_fd, pid_t pid)
  * ours, only two reasons are left. */
 static void why(int proc_fd, pid_t pid, char reason[REASON_MAX])
 {
-    char label[128];
+    char label[128], shown[sizeof(label)];
     if (!may_trace()) {
         snprintf(reason, REASON_MAX, "CAP_SYS_PTRACE is missing");
         return;
@@ -54,8 +55,9 @@ static void why(int proc_fd, pid_t pid, char reason[REASON_MAX])
         return;
     }
     proc_read(proc_fd, pid, "attr/current", label, sizeof(label));
+    utf8_quote(label, shown, sizeof(shown));
     snprintf(reason, REASON_MAX, "a security module of the kernel forbids it%s%s",
-             *label ? ": its label is " : "", label);
+             *label ? ": its label is " : "", shown);
 }
 
 void unreadable_tell(struct watcher *w)
@@ -65,10 +67,10 @@ void unreadable_tell(struct watcher *w)
     if (what <= w->told_unreadable)
         return;
     w->told_unreadable = what;
-    char name[64], reason[REASON_MAX];
+    char name[PROC_COMMAND_MAX], reason[REASON_MAX];
     pid_t pid = c->ordinary ? c->ordinary : c->first;
     int fd = open(w->proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    proc_read(fd, pid, "comm", name, sizeof(name));
+    proc_command(fd, pid, name);
     why(fd, pid, reason);
     if (fd >= 0)
         close(fd);

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "lib/utf8.h"
+
 /* What is left of the text. It is valid JSON; all the same nothing beyond |end| is read. */
 struct scan {
     const char *at;
@@ -139,7 +141,7 @@ struct msg_json_place msg_json_place(const char *text, size_t len, const struct 
         if (*p == '\n') {
             place.line++;
             place.column = 1;
-        } else if (((unsigned char)*p & 0xc0) != 0x80) {
+        } else if (!utf8_goes_on(*p)) {
             place.column++;
         }
     }

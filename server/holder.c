@@ -14,43 +14,24 @@
 
 #include "collectors/dump.h"
 #include "lib/clock.h"
+#include "nswatch/procscan.h"
 
 /* A dump that takes longer is not waited for. */
 #define DUMP_NS (500 * NS_PER_MS)
 
-#define COMMAND_MAX 16 /* bytes of a command's name in the kernel, with the NUL */
-
 /* ---- Naming a process ---- */
-
-/* The name of the command that |pid| runs; "?" where it cannot be read. It may hold any bytes. */
-static void read_command(pid_t pid, char out[COMMAND_MAX])
-{
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, COMMAND_MAX - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0) {
-        snprintf(out, COMMAND_MAX, "?");
-        return;
-    }
-    out[n] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-    for (char *p = out; *p; p++) {
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
-    }
-}
 
 static void name_process(pid_t pid, char out[HOLDER_TEXT_MAX])
 {
-    char command[COMMAND_MAX];
+    char command[PROC_COMMAND_MAX];
     if (pid == getpid()) {
         snprintf(out, HOLDER_TEXT_MAX, "this process");
         return;
     }
-    read_command(pid, command);
+    int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    proc_command(proc, pid, command);
+    if (proc >= 0)
+        close(proc);
     snprintf(out, HOLDER_TEXT_MAX, "%s (pid %d)", command, (int)pid);
 }
 

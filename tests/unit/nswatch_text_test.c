@@ -44,6 +44,8 @@ static void names_are_escaped(void **state)
     escaped("\xe2\x82", 2, "\\xe2\\x82");                   /* cut */
     escaped("\xf0\x9f\x90x", 4, "\\xf0\\x9f\\x90x");        /* cut by another */
     escaped("\x80", 1, "\\x80");
+    escaped("a\xe2\x80\x8b", 4, "a\\xe2\\x80\\x8b"); /* a space of no width */
+    escaped("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");   /* turns the direction of text */
 }
 
 static void copies_are_whole(void **state)

@@ -92,7 +92,7 @@ static void test_another_process(void **state)
         assert_true(child >= 0);
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            prctl(PR_SET_NAME, "a\033[31m\nb");
+            prctl(PR_SET_NAME, "a\033[31m\n\xc3\xbc\xe2\x80\xae");
             listen_at(texts[i], &where);
             if (write(ready[1], &where, sizeof(where)) != sizeof(where))
                 _exit(1);
@@ -106,7 +106,7 @@ static void test_another_process(void **state)
         close(ready[0]);
         close(ready[1]);
         assert_true(found);
-        snprintf(expected, sizeof(expected), "a?[31m (pid %d)", (int)child);
+        snprintf(expected, sizeof(expected), "a?[31m?\xc3\xbc? (pid %d)", (int)child);
         assert_string_equal(holder, expected);
     }
 }
