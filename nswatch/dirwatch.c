@@ -130,10 +130,24 @@ static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
 
 /* --- listing ----------------------------------------------------------------------------------- */
 
+/* |rc| is what reading the names of |d| gave. */
+static void note_readable(struct watch_dir *d, int rc)
+{
+    if (rc == -ENOENT || rc == -ENOTDIR)
+        rc = 0; /* that it is missing is no fault */
+    if (rc && rc != d->unreadable)
+        log_warn("nswatch", "%s may not be read: %s: its namespaces are not seen", d->dir->path,
+                 err_name(rc));
+    else if (!rc && d->unreadable)
+        log_info("nswatch", "%s is read again", d->dir->path);
+    d->unreadable = rc;
+}
+
 /* Touches the names that are in the directory, those that are known already as well if |known_too|. */
 static void list_names(struct watcher *w, struct watch_dir *d, bool known_too)
 {
     DIR *dir = opendir(d->dir->path);
+    note_readable(d, dir ? 0 : -errno);
     if (!dir)
         return;
     struct dirent *entry;

@@ -19,6 +19,7 @@ struct watch_dir {
     bool relist;      /* read the directory and look at each name */
     int told;         /* why it cannot be watched, as it was logged last; 0: it can */
     int64_t retry_ns; /* when it is looked at by time; 0: no need */
+    int unreadable;   /* why its names cannot be read, as it was logged last; 0: they can, or it is missing */
 };
 
 /* Which processes that may not be looked into have been told: each once, since they are the same at every
