@@ -99,13 +99,20 @@ void capture_add(struct capture *c, const void *data, size_t len)
     c->packets += c->code == 0;
 }
 
+/* Takes away the file when it has no whole packet. Returns whether it has none. */
+static bool remove_empty(const struct capture *c)
+{
+    char path[PATH_MAX];
+    if (c->packets || !path_of(c, path))
+        return false;
+    unlink(path);
+    return true;
+}
+
 /* Takes away the part of a packet for which there was no room, or the file when it has no whole one. */
 static void cut(const struct capture *c)
 {
-    char path[PATH_MAX];
-    if (c->packets == 0 && path_of(c, path))
-        unlink(path);
-    else if (ftruncate(c->fd, c->len) != 0)
+    if (!remove_empty(c) && ftruncate(c->fd, c->len) != 0)
         log_limited(LOG_WARN, "capture", "%s: cannot cut off half a packet: %s", c->folder, err_name(-errno));
 }
 
@@ -115,8 +122,10 @@ int capture_close(struct capture *c)
         return 0;
     if (c->code)
         cut(c);
-    if (close(c->fd) != 0 && !c->code)
+    if (close(c->fd) != 0 && !c->code) {
         c->code = -errno; /* a disk on the network tells it only now */
+        remove_empty(c);
+    }
     c->fd = -1;
     return c->code;
 }

@@ -54,10 +54,10 @@ int value_add_items(const struct config_option *o, void *field, const char *text
 /* Frees the strings of |list|, which is empty afterwards. */
 void strings_clear(struct config_strings *list);
 
-/* Appends a copy of |text|. Returns 0 or -ENOMEM. */
 /* Keeps of items of |list| that mean the same, as |o| has it, the first. */
 void value_list_once(const struct config_option *o, struct config_strings *list);
 
+/* Appends a copy of |text|. Returns 0 or -ENOMEM. */
 int strings_add(struct config_strings *list, const char *text);
 
 /* Checks that |text| is valid UTF-8 without control characters. */

@@ -92,7 +92,7 @@ static size_t clean(const char *message, size_t n, bool json, char out[LOG_TEXT_
 /* Writes one line of |len| bytes of clean text, unless that would have to wait: a pipe or a terminal that
  * nobody reads must not stop the daemon. Returns whether it did. The lock is held, so that what is seen of
  * the descriptor holds until the write, as far as this process goes. */
-static bool write_line(enum log_level level, const char *module, const char *message, size_t len)
+static bool write_line(bool json, enum log_level level, const char *module, const char *message, size_t len)
 {
     int fd = atomic_load(&current_fd);
     char
@@ -105,7 +105,7 @@ static bool write_line(enum log_level level, const char *module, const char *mes
 
     struct buf line;
     buf_init_fixed(&line, storage, sizeof(storage) - 1);
-    if (atomic_load(&current_format) == LOG_JSON) {
+    if (json) {
         buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", when,
                    log_level_names[level], module);
         buf_json_string(&line, message, len);
@@ -122,6 +122,7 @@ static bool write_line(enum log_level level, const char *module, const char *mes
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
     int saved_errno = errno;
+    bool json = atomic_load(&current_format) == LOG_JSON; /* it may change at any time */
     char whole[LOG_TEXT_MAX + 1];
     char message[LOG_TEXT_MAX + 1];
     char lost[64];
@@ -131,16 +132,16 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     int n = vsnprintf(whole, sizeof(whole), format, args);
     va_end(args);
     size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(whole, LOG_TEXT_MAX);
-    len = clean(whole, len, atomic_load(&current_format) == LOG_JSON, message);
+    len = clean(whole, len, json, message);
 
     pthread_mutex_lock(&write_lock);
     if (lines_lost) {
         n = snprintf(lost, sizeof(lost), "%llu lines that nobody read are lost",
                      (unsigned long long)lines_lost);
-        if (write_line(LOG_WARN, "log", lost, (size_t)n))
+        if (write_line(json, LOG_WARN, "log", lost, (size_t)n))
             lines_lost = 0;
     }
-    if (lines_lost || !write_line(level, module, message, len))
+    if (lines_lost || !write_line(json, level, module, message, len))
         lines_lost++;
     pthread_mutex_unlock(&write_lock);
     errno = saved_errno;

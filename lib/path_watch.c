@@ -290,6 +290,18 @@ static enum sight look(const struct way *y, char target[PATH_MAX])
     return n < 0 ? SIGHT_NOTHING : SIGHT_LINK;
 }
 
+/* Has the kernel tell no more than |events| by the watch |wd| of |path|. Returns it, or -EAGAIN when the path
+ * leads to another folder by now. */
+static int watch_less(const struct path_watch *w, const char *path, uint32_t events, int wd)
+{
+    int other = inotify_add_watch(w->fd, path, events);
+    if (other == wd)
+        return wd;
+    if (other >= 0 && wanted_by(w, other) == 0)
+        (void)inotify_rm_watch(w->fd, other);
+    return -EAGAIN;
+}
+
 /* Has the kernel tell |events| of the folder |path|. Returns the watch or -errno; -EAGAIN when the path has
  * changed. |old|: the steps of the same path that are to go. */
 static int watch_folder(const struct path_watch *w, const char *path, uint32_t events, const struct step *old,
@@ -302,7 +314,7 @@ static int watch_folder(const struct path_watch *w, const char *path, uint32_t e
     uint32_t wanted = events | wanted_by(w, wd);
     for (size_t i = 0; i < n_old; i++) {
         if (old[i].wd == wd && (old[i].events & ~wanted))
-            return inotify_add_watch(w->fd, path, wanted | how) == wd ? wd : -EAGAIN; /* less than before */
+            return watch_less(w, path, wanted | how, wd);
     }
     return wd;
 }

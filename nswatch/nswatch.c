@@ -18,16 +18,22 @@
  * directories; the one moment of holding is the visit above. The price is that a path can mean something else
  * at the next use, which is why every look compares the inode, and every visit the cookie.
  *
- * What wakes the loop:
+ * What wakes the loop is in the table below. Each turn of the loop ends with one reconcile_run, which alone
+ * decides what has become of a name (reconcile.c). */
+
+/* clang-format off */
+/* What wakes the loop:
  *
- *     inotify        a name has come or gone, the way to a directory changed -> look at that name, place the
- * watches anew mountinfo      some mount has changed: the file has become a namespace -> look at the names
- * that wait; soon at all rtnetlink      a namespace id was given or taken                       -> scan /proc
- * in 50 ms; check processes now timer          back-off of waiting names, scan of /proc, full relist   ->
- * what is due eventfd        stop, rescan, other options                             -> that
- *
- * Each turn of the loop ends with one reconcile_run, which alone decides what has become of a name
- * (reconcile.c). */
+ *     inotify    a name has come or gone, or the way to a       look at that name, place the watches anew
+ *                directory has changed
+ *     mountinfo  some mount has changed: a file may have        look at the names that wait; soon at all
+ *                become a namespace
+ *     rtnetlink  a namespace id was given or taken              scan /proc in 50 ms; check processes now
+ *     timer      back-off of waiting names, scan of /proc,      what is due
+ *                full relist
+ *     eventfd    stop, rescan, other options                    that
+ */
+/* clang-format on */
 #include "nswatch/loop.h"
 
 #include "lib/log.h"

@@ -127,7 +127,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     }
     keep_reserve(l);
     describe(l, text);
-    rpc_listener_share(l, false);
+    rpc_listener_share(l, false); /* from now on nobody else can have the port */
     *out = l;
     return 0;
 fail:

@@ -66,8 +66,7 @@ struct poller_stats {
     uint64_t kernel_ns;      /* of it, in the kernel */
     uint64_t last_cpu_ns;    /* in the last poll */
     struct status_poll last; /* valid when polls > 0 */
-    struct status_poll
-        full; /* the last one that was not partial, without errors and hint; poll_id 0: none yet */
+    struct status_poll full; /* the last that was not partial, without errors and hint; poll_id 0: none */
     struct status_error_count *errors;
     size_t n_errors;
     void *memory;
