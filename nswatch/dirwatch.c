@@ -133,12 +133,13 @@ static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
 /* |rc| is what reading the names of |d| gave. */
 static void note_readable(struct watch_dir *d, int rc)
 {
-    if (rc == -ENOENT || rc == -ENOTDIR)
-        rc = 0; /* that it is missing is no fault */
+    bool missing = rc == -ENOENT || rc == -ENOTDIR; /* which is no fault */
+    if (missing)
+        rc = 0;
     if (rc && rc != d->unreadable)
         log_warn("nswatch", "%s may not be read: %s: its namespaces are not seen", d->dir->path,
                  err_name(rc));
-    else if (!rc && d->unreadable)
+    else if (!rc && d->unreadable && !missing)
         log_info("nswatch", "%s is read again", d->dir->path);
     d->unreadable = rc;
 }

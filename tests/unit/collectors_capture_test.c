@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,11 +104,44 @@ static void test_a_file_that_is_there(void **state)
     assert_int_equal(st.st_size, 0);
 }
 
+/* A disk on the network may tell only at the end that there is no room. */
+static bool close_fails;
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int __wrap_close(int fd)
+{
+    int rc = __real_close(fd);
+    if (!close_fails)
+        return rc;
+    errno = EDQUOT;
+    return -1;
+}
+
+static void test_no_room_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    struct capture c;
+    struct stat st;
+    for (int packets = 0; packets < 2; packets++) {
+        assert_int_equal(capture_open(&c, f->folder, 7, 9), 0);
+        if (packets)
+            capture_add(&c, "datagram", 8);
+        close_fails = true;
+        int rc = capture_close(&c);
+        close_fails = false;
+        assert_int_equal(rc, -EDQUOT);
+        assert_int_equal(stat(f->path, &st), packets ? 0 : -1); /* no file without packets */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_room_at_the_end, setup, teardown),
     };
     signal(SIGXFSZ, SIG_IGN); /* so that the write fails, as on a full disk */
     return cmocka_run_group_tests(tests, NULL, NULL);

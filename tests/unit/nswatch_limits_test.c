@@ -320,6 +320,38 @@ static void unseen_processes_are_told_with_the_reason(void **state)
     in_a_child(unseen_processes_of_another_user_namespace);
 }
 
+static void a_folder_that_may_not_be_read(void)
+{
+    int go[2];
+    CHECK(chmod(WORLD_DIR, 0700) == 0 && pipe(go) == 0);
+    pid_t helper = fork(); /* root opens it when it is told to */
+    if (helper == 0) {
+        char byte;
+        close(go[1]);
+        if (read(go[0], &byte, 1) == 1)
+            chmod(WORLD_DIR, 0755);
+        _exit(0);
+    }
+    drop_capabilities();
+    log_to_file(LOG_INFO);
+    record_start_dir(&poor, NSWATCH_PROC_INTERVAL_MIN_NS);
+    scan_again();
+    CHECK(logged_once("warn  nswatch: " WORLD_DIR " may not be read: Permission denied"));
+    record_rewind(&poor);
+    CHECK(write(go[1], "", 1) == 1 && waitpid(helper, NULL, 0) == helper);
+    record_expect(&poor, NSWATCH_FAILED, "blue"); /* seen, though not to be entered */
+    CHECK(logged_once("info  nswatch: " WORLD_DIR " is read again"));
+    record_stop(&poor);
+}
+
+static void unreadable_folders_are_told(void **state)
+{
+    (void)state;
+    world_add(WORLD_DIR "/blue");
+    in_a_child(a_folder_that_may_not_be_read);
+    chmod(WORLD_DIR, 0755);
+}
+
 static void without_capabilities_the_own_namespace_is_seen(void **state)
 {
     (void)state;
@@ -463,6 +495,7 @@ static int all_tests(void)
         cmocka_unit_test_teardown(ten_thousand_garbage_files_cost_little, world_clean),
         cmocka_unit_test_teardown(without_capabilities_the_own_namespace_is_seen, world_clean),
         cmocka_unit_test_teardown(unseen_processes_are_told_with_the_reason, world_clean),
+        cmocka_unit_test_teardown(unreadable_folders_are_told, world_clean),
         cmocka_unit_test_teardown(without_inotify_directories_are_read, world_clean),
         cmocka_unit_test_teardown(without_directories_no_instance_is_taken, world_clean),
         cmocka_unit_test_teardown(stopping_is_prompt, world_clean),
