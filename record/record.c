@@ -137,7 +137,7 @@ INLINE uint64_t varint_word(uint64_t v, size_t width, unsigned *n)
     if (width <= 4) {
         uint32_t low = ((uint32_t)v & 0x3fff) | ((uint32_t)v & 0x0fffc000) << 2;
         low = (low & 0x007f007f) | (low & 0x3f803f80) << 1;
-        return low | v >> 28 << 32 | more;
+        return low | (v & 0xf0000000) << 4 | more;
     }
     v = (v & 0x000000000fffffff) | (v & 0x00fffffff0000000) << 4;
     v = (v & 0x00003fff00003fff) | (v & 0x0fffc0000fffc000) << 2;

@@ -93,7 +93,7 @@ static void gets_a_name_and_loses_it(void **state)
     assert_int_equal(t->ns->id, id);
     assert_int_equal(t->ns->kind, NSWATCH_ANONYMOUS);
     assert_int_equal(t->ns->pid, pid);
-    assert_int_equal(record_count(&r, NSWATCH_REMOVED, "named"), 0);
+    assert_int_equal(record_count_id(&r, NSWATCH_REMOVED, id), 0);
     world_kill(pid);
     record_expect(&r, NSWATCH_REMOVED, name.text);
     record_stop(&r);

@@ -363,6 +363,16 @@ size_t record_count(struct record *r, enum nswatch_event event, const char *netn
     return n;
 }
 
+size_t record_count_id(struct record *r, enum nswatch_event event, uint64_t id)
+{
+    pthread_mutex_lock(&r->lock);
+    size_t n = 0;
+    for (size_t i = 0; i < r->count; i++)
+        n += r->told[i].event == event && r->told[i].ns && r->told[i].ns->id == id;
+    pthread_mutex_unlock(&r->lock);
+    return n;
+}
+
 void record_wait_count(struct record *r, enum nswatch_event event, size_t n)
 {
     int64_t deadline = clock_mono_ns() + WORLD_PATIENCE_NS;

@@ -87,6 +87,8 @@ void record_rewind(struct record *r);
 void record_expect_none(struct record *r, enum nswatch_event event, const char *netns);
 /* How many of |event| (of |netns|, unless NULL) have been told so far. */
 size_t record_count(struct record *r, enum nswatch_event event, const char *netns);
+/* The same of the namespace |id|: a name that waits for its mount is one of its own meanwhile. */
+size_t record_count_id(struct record *r, enum nswatch_event event, uint64_t id);
 /* Waits until |n| of |event| have been told. */
 void record_wait_count(struct record *r, enum nswatch_event event, size_t n);
 
