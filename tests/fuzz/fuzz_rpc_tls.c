@@ -64,14 +64,23 @@ static X509 *make_certificate(EVP_PKEY *key)
     return c;
 }
 
+/* The |n| bytes at |at|, with a NUL behind them: strndup would look for one there. */
+static char *copy_of(const char *at, size_t n)
+{
+    char *text = malloc(n + 1);
+    expect(text);
+    memcpy(text, at, n);
+    text[n] = '\0';
+    return text;
+}
+
 /* What is written in |bio|, which is freed. */
 static char *text_of(BIO *bio)
 {
     char *at;
     long n = BIO_get_mem_data(bio, &at);
     expect(n > 0);
-    char *text = strndup(at, (size_t)n);
-    expect(text);
+    char *text = copy_of(at, (size_t)n);
     BIO_free(bio);
     return text;
 }
@@ -145,7 +154,7 @@ static char *next_file(const uint8_t **data, size_t *size)
         --*size;
     }
     /* Exactly as long as it is: a sanitizer sees a read past its end. */
-    char *exact = text.len ? strndup(text.data, text.len) : NULL;
+    char *exact = text.len ? copy_of(text.data, text.len) : NULL;
     buf_free(&text);
     return exact;
 }
