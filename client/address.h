@@ -11,7 +11,7 @@
 #define ADDRESS_TEXT_MAX   80
 #define ADDRESS_DEVICE_MAX 16 /* IFNAMSIZ */
 
-/* What an address means beside its bytes. */
+/* The device and the families of an address, which its bytes do not tell. */
 struct address_scope {
     char device[ADDRESS_DEVICE_MAX]; /* that the socket is bound to; "": none */
     bool dual_stack;                 /* :: takes IPv4 as well */

@@ -82,7 +82,8 @@ static size_t keep(struct order *o, const void *data, size_t n)
     return at;
 }
 
-/* What was kept at |at|. When all of it was empty there is no memory, and nothing to add an offset to. */
+/* The row that was kept at |at|. When all rows were empty there is no memory, and nothing to add an offset
+ * to. */
 static const uint8_t *kept(const struct order *o, size_t at)
 {
     return o->bytes.data ? (const uint8_t *)o->bytes.data + at : (const uint8_t *)"";

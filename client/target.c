@@ -35,7 +35,7 @@ static int wrong_url(const char *text, const char *rest, struct err *e)
                    tls ? " and --tls" : "");
 }
 
-/* What is wrong with |text|, which is no target. */
+/* Says why |text| is no target. */
 static int wrong_target(const char *text, struct err *e)
 {
     const char *url = strstr(text, "://");

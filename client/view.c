@@ -238,10 +238,10 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
 {
     /* What tells polls apart, and how an address is written. */
     static const int16_t always[] = {FIELD_timestamp_ns, FIELD_poll_id, FIELD_inet_diag_msg_family};
-    /* What a table shows beside an address. */
+    /* Fields that a table shows beside an address. */
     static const int16_t with_address[] = {FIELD_inet_diag_msg_socket_interface, FIELD_v6only,
                                            FIELD_socket_interface_name};
-    /* What rates are measured by. */
+    /* Fields by which rates are measured. */
     static const int16_t with_rates[] = {FIELD_netns_inode, FIELD_netns_cookie,
                                          FIELD_inet_diag_msg_socket_cookie, FIELD_tcp_info_bytes_acked};
     /* What says whether a socket has such numbers. */

@@ -11,7 +11,7 @@
 
 #define DEVICES_KEPT 16 /* a power of two */
 
-/* What has been asked for during one dump; set |fd|, and the rest to zero. */
+/* Names of devices that one dump has asked for; set |fd|, and the rest to zero. */
 struct devices {
     int fd; /* a socket of the namespace; -1: there is none to ask */
     struct {

@@ -212,7 +212,7 @@ static int parse_scalar(struct reader *r, const struct config_option *o)
     return rc ? value_failed(r, o, rc) : 0;
 }
 
-/* What |o| (may be NULL) was meant to be is not known: no rule says anything about it. */
+/* The value of |o| (may be NULL) is not known: no rule says anything about it. */
 static void doubt(struct reader *r, const struct config_option *o)
 {
     if (o)

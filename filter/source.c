@@ -73,7 +73,7 @@ static bool get_name(const uint8_t *part, size_t len, const struct record_field 
     return v->len > 0;
 }
 
-/* What the record says of the answer as a whole. */
+/* The two fields about the answer as a whole. */
 static bool get_answer(const struct socket *s, const struct record_field *f, struct filter_value *v)
 {
     groups_t groups = s->context ? s->context->groups : GROUPS_ALL;

@@ -1,4 +1,4 @@
-/* What to show of two long texts so that it is seen in what they differ. Any thread. */
+/* Excerpts of two long texts that show where they differ. Any thread. */
 #ifndef XTCP_LIB_EXCERPT_H
 #define XTCP_LIB_EXCERPT_H
 

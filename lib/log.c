@@ -40,7 +40,7 @@ void log_set_fd(int fd)
     atomic_store(&current_fd, fd);
 }
 
-/* What becomes of a character, or of a byte that is none. */
+/* How a character is written, or a byte that is none. */
 struct piece {
     char text[UTF8_ESCAPE_MAX];
     size_t len;

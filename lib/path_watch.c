@@ -169,7 +169,7 @@ struct watched_path *path_watch_add(struct path_watch *w, const char *path, enum
 
 /* ---- Watches, which paths share ---- */
 
-/* What the steps of all paths want to know by the watch |wd|; 0: nothing. */
+/* The events that the steps of all paths need of the watch |wd|; 0: none. */
 static uint32_t wanted_by(const struct path_watch *w, int wd)
 {
     uint32_t events = 0;
@@ -273,7 +273,7 @@ static bool follow(struct way *y, const char *target)
     return true;
 }
 
-/* What the next name of a way is. */
+/* The kind of file that the next name of a way is. */
 enum sight { SIGHT_NOTHING, SIGHT_FOLDER, SIGHT_LINK, SIGHT_OTHER };
 
 static enum sight look(const struct way *y, char target[PATH_MAX])

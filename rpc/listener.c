@@ -90,7 +90,7 @@ static void keep_reserve(struct rpc_listener *l)
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* What |rc| means where something is to listen. */
+/* The text of |rc| where something is to listen. */
 static const char *reason(int rc)
 {
     return rc == -EEXIST    ? "a file that is no socket is in the way"

@@ -7,7 +7,7 @@
 
 #include "lib/log.h"
 
-/* What OpenSSL says is wrong. */
+/* The text of OpenSSL's last error. */
 static int blame(const struct tls_pem_file *f, const char *what, struct err *e)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -122,7 +122,7 @@ static char *absolute(const char *path)
     return out;
 }
 
-/* What file |f| is now. */
+/* The present stamp of the file |f|. */
 static struct stamp look_at(const struct file *f)
 {
     return f->path ? look(f->path) : (struct stamp){0};
@@ -215,7 +215,7 @@ static bool look_again(struct file_watch *w)
     return differ;
 }
 
-/* What has changed since it was told last. */
+/* The files that have changed since they were told last, as bits. */
 static uint64_t tell(struct file_watch *w)
 {
     uint64_t changed = 0;

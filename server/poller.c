@@ -441,7 +441,7 @@ static void tell_end(struct poller *p)
            end.duration_ns / 1000, end.cpu_ns / 1000);
 }
 
-/* What |s| says of its poll, without errors and hint. */
+/* The figures of the poll of |s|, without errors and hint. */
 static struct status_poll figures(const struct summary *s)
 {
     return (struct status_poll){.poll_id = s->end.poll_id,

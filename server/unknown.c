@@ -31,7 +31,7 @@ void unknown_free(struct unknown *u)
     u->n = 0;
 }
 
-/* What is looked for, and where. */
+/* One search: the names that are looked for, and where. */
 struct finding {
     struct inventory *inventory;
     struct unknown *out;
