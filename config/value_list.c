@@ -129,10 +129,11 @@ static int list_check(const struct config_option *o, const struct config *c, str
     char quoted[VALUE_QUOTED_MAX];
     int rc = value_check_count(o, list, e);
     for (size_t i = 0; !rc && i < list->n; i++) {
-        rc = list_add(o, &again, list->items[i], e);
-        if (!rc && again.n == i)
-            rc =
-                err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(list->items[i], quoted));
+        const char *item = list->items[i];
+        if (list_has(o, list, i, item))
+            rc = err_set(e, ERR_DUPLICATE, "value \"%s\" is given twice", value_quote(item, quoted));
+        else
+            rc = list_add(o, &again, item, e);
     }
     strings_clear(&again);
     return rc;

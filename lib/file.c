@@ -18,6 +18,9 @@
 /* How long a file system may take. */
 #define WAIT_NS (2 * NS_PER_S)
 
+/* Files that the system could not read are tried again after so long. */
+#define RETRY_NS (1 * NS_PER_S)
+
 /* So many threads may hang in file systems that do not answer; then nothing is read before one is back. */
 #define HANGING_MAX 8
 
@@ -245,6 +248,44 @@ int file_read(const char *path, size_t max, char **data, size_t *len, struct sta
     }
     job_free(j);
     return rc;
+}
+
+/* ---- Files that are followed ---- */
+
+struct file_stamp file_stamp(const char *path)
+{
+    struct stat st;
+    if (!path || !*path || stat(path, &st) != 0)
+        return (struct file_stamp){0};
+    return (struct file_stamp){.dev = st.st_dev,
+                               .ino = st.st_ino,
+                               .size = st.st_size,
+                               .modified = st.st_mtim,
+                               .changed = st.st_ctim};
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
+}
+
+bool file_attempt_due(const struct file_attempt *a)
+{
+    return a->retry_ns && clock_mono_ns() >= a->retry_ns;
+}
+
+bool file_attempt_note(struct file_attempt *a, int rc)
+{
+    bool other = rc != a->failed;
+    a->failed = rc;
+    a->retry_ns = rc && file_error_passes(rc) ? clock_mono_ns() + RETRY_NS : 0;
+    return other;
 }
 
 /* ---- Standard input ---- */

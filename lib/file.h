@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/err.h"
 
@@ -26,6 +27,33 @@ int file_read(const char *path, size_t max, char **data, size_t *len, struct sta
 /* Whether the error |rc| of file_read, or of what was made of its bytes, may pass while the file stays as it
  * is: the system failed, not what the file holds. That a file is missing does not count. */
 bool file_error_passes(int rc);
+
+/* A stamp tells one state of a file from another; it is all zero when there is no file. A file that is linked
+ * to by name, as Kubernetes does with secrets, is another inode when the link changes. */
+struct file_stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec modified;
+    struct timespec changed;
+};
+
+/* The present stamp of |path|; zero for NULL and "". stat(2) may take as long as the file system likes. Any
+ * thread. */
+struct file_stamp file_stamp(const char *path);
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b);
+
+/* The outcome of the last attempt to read files that are followed. Zero: it went well. */
+struct file_attempt {
+    int failed;       /* the error; 0: what the files hold is in use */
+    int64_t retry_ns; /* monotonic: they are tried again, though they have not changed; 0: they are not */
+};
+
+/* Whether it is time to try again. */
+bool file_attempt_due(const struct file_attempt *a);
+/* Notes |rc| of another attempt: an error that may pass is tried again after a second. Returns whether the
+ * outcome is another than that of the attempt before. */
+bool file_attempt_note(struct file_attempt *a, int rc);
 
 /* The same as file_read, but "-", "/dev/stdin" and "/dev/fd/N" may also be pipes, terminals and sockets:
  * those are read to their end, however long that takes. SIGINT and SIGTERM do to the process meanwhile what

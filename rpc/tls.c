@@ -7,30 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/log.h"
 #include "lib/tsan.h"
 #include "rpc/tls_pem.h"
 
-/* Files that the system could not read are tried again after so long, though they have not changed. */
-#define RETRY_NS (1 * NS_PER_S)
-
 enum { CERT, KEY, CLIENT_CA, FILES };
 
 static const char *const options[FILES] = {
     [CERT] = "tls_cert_file", [KEY] = "tls_key_file", [CLIENT_CA] = "tls_client_ca_file"};
-
-/* What tells one state of a file from another. A file that others are linked to by name, as Kubernetes does
- * with secrets, is another inode. */
-struct stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec changed;
-};
 
 /* What all files held at one time. */
 struct material {
@@ -41,11 +27,10 @@ struct rpc_tls {
     _Atomic unsigned refs;
     pthread_mutex_t lock; /* guards what follows; a leaf */
     char *paths[FILES];
-    struct stamp stamps[FILES];
+    struct file_stamp stamps[FILES];
     struct material material;
-    uint64_t generation; /* of the material */
-    int failed;          /* why the files as they are now could not be read; 0: they are in use */
-    int64_t retry_ns;    /* when that may have passed */
+    uint64_t generation;         /* of the material */
+    struct file_attempt attempt; /* to read the files as they are now */
 };
 
 /* What one port has been given. */
@@ -62,21 +47,10 @@ static void material_clear(struct material *m)
     }
 }
 
-static void take_stamps(const struct rpc_tls *t, struct stamp out[FILES])
+static void take_stamps(const struct rpc_tls *t, struct file_stamp out[FILES])
 {
-    memset(out, 0, FILES * sizeof(*out));
-    for (size_t i = 0; i < FILES; i++) {
-        struct stat st;
-        if (t->paths[i] && stat(t->paths[i], &st) == 0)
-            out[i] =
-                (struct stamp){.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
-    }
-}
-
-static bool same_stamp(const struct stamp *a, const struct stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+    for (size_t i = 0; i < FILES; i++)
+        out[i] = file_stamp(t->paths[i]);
 }
 
 /* ---- Reading ---- */
@@ -119,7 +93,6 @@ int rpc_tls_new(const struct rpc_tls_files *files, struct rpc_tls **out, struct 
     t->refs = 1;
     pthread_mutex_init(&t->lock, NULL);
     t->generation = 1;
-    t->retry_ns = INT64_MAX;
     int rc = 0;
     for (size_t i = 0; i < FILES && rc == 0; i++) {
         t->paths[i] = paths[i] ? strdup(paths[i]) : NULL;
@@ -167,8 +140,7 @@ void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh)
     fresh->material = material;
     memcpy(t->stamps, fresh->stamps, sizeof(t->stamps));
     memset(fresh->stamps, 0, sizeof(fresh->stamps));
-    t->failed = 0;
-    t->retry_ns = INT64_MAX;
+    t->attempt = (struct file_attempt){0};
     t->generation++;
     pthread_mutex_unlock(&t->lock);
 }
@@ -197,24 +169,23 @@ static bool same_material(const struct material *a, const struct material *b)
  * is held. */
 static void refresh(struct rpc_tls *t, bool anyway)
 {
-    struct stamp now[FILES];
+    struct file_stamp now[FILES];
     struct material fresh;
     struct err e = {0};
     bool same = true;
     take_stamps(t, now);
     for (size_t i = 0; i < FILES; i++)
-        same = same && same_stamp(&now[i], &t->stamps[i]);
-    if (same && !anyway && (t->retry_ns == INT64_MAX || clock_mono_ns() < t->retry_ns))
+        same = same && file_stamp_same(&now[i], &t->stamps[i]);
+    if (same && !anyway && !file_attempt_due(&t->attempt))
         return;
     memcpy(t->stamps, now, sizeof(now));
-    int before = t->failed;
-    int rc = t->failed = load(t, &fresh, &e);
-    t->retry_ns = rc && file_error_passes(rc) ? clock_mono_ns() + RETRY_NS : INT64_MAX;
-    if (rc && (!same || anyway || rc != before))
+    int rc = load(t, &fresh, &e);
+    bool other = file_attempt_note(&t->attempt, rc);
+    if (rc && (!same || anyway || other))
         log_error("tls", "%s; the certificate from before is still in use", e.text);
     if (rc)
         return;
-    if (same && !before && same_material(&fresh, &t->material)) {
+    if (same && !other && same_material(&fresh, &t->material)) {
         material_clear(&fresh);
         return;
     }

@@ -7,31 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/path_watch.h"
 
 /* Changes come in groups: a certificate and its key, a file and what it is renamed to. */
 #define QUIET_NS   (200 * NS_PER_MS)
 #define PATIENT_NS (2 * NS_PER_S) /* from the first of them on, however many come */
 
-/* What tells one state of a file from another; all zero when there is none. */
-struct stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec modified;
-    struct timespec changed;
-};
-
 struct file {
     char *path; /* absolute; NULL: none */
     struct watched_path *watched;
-    struct stamp told; /* what it was when a change was told last */
-    struct stamp seen; /* at the last look */
+    struct file_stamp told; /* what it was when a change was told last */
+    struct file_stamp seen; /* at the last look */
 };
 
 struct file_watch {
@@ -83,31 +74,6 @@ int file_watch_fd(const struct file_watch *w)
     return w->both;
 }
 
-/* ---- What the files are ---- */
-
-static struct stamp look(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return (struct stamp){0};
-    return (struct stamp){.dev = st.st_dev,
-                          .ino = st.st_ino,
-                          .size = st.st_size,
-                          .modified = st.st_mtim,
-                          .changed = st.st_ctim};
-}
-
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool same_stamp(const struct stamp *a, const struct stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
-}
-
 /* The absolute form of |path|; NULL for an empty one, or without memory. */
 static char *absolute(const char *path)
 {
@@ -120,12 +86,6 @@ static char *absolute(const char *path)
     if (!getcwd(folder, sizeof(folder)) || asprintf(&out, "%s/%s", folder, path) < 0)
         return NULL;
     return out;
-}
-
-/* The present stamp of the file |f|. */
-static struct stamp look_at(const struct file *f)
-{
-    return f->path ? look(f->path) : (struct stamp){0};
 }
 
 /* ---- Watches ---- */
@@ -183,7 +143,7 @@ int file_watch_set(struct file_watch *w, const char *const *paths, size_t n)
     int rc = watch_again(w);
     for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
         if (fresh[i])
-            w->files[i].told = w->files[i].seen = look_at(&w->files[i]);
+            w->files[i].told = w->files[i].seen = file_stamp(w->files[i].path);
     }
     if (w->first_ns)
         look_in(w, QUIET_NS); /* a change that is not told yet */
@@ -208,8 +168,8 @@ static bool look_again(struct file_watch *w)
 {
     bool differ = false;
     for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
-        struct stamp now = look_at(&w->files[i]);
-        differ = differ || !same_stamp(&now, &w->files[i].seen);
+        struct file_stamp now = file_stamp(w->files[i].path);
+        differ = differ || !file_stamp_same(&now, &w->files[i].seen);
         w->files[i].seen = now;
     }
     return differ;
@@ -221,7 +181,7 @@ static uint64_t tell(struct file_watch *w)
     uint64_t changed = 0;
     for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
         struct file *f = &w->files[i];
-        if (!same_stamp(&f->seen, &f->told))
+        if (!file_stamp_same(&f->seen, &f->told))
             changed |= UINT64_C(1) << i;
         f->told = f->seen;
     }

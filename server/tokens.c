@@ -10,21 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/log.h"
 
 #define FILE_BYTES_MAX (128 * 1024)
 
-/* A file that the system could not read is tried again after so long, though it has not changed. */
-#define RETRY_NS (1 * NS_PER_S)
-
 struct tokens {
     pthread_mutex_t lock; /* guards what follows; a leaf */
     char path[PATH_MAX];
-    struct stat seen; /* of the file when it was last tried */
-    int failed;       /* why it could not be read then; 0: its tokens count */
-    int64_t retry_ns; /* when that may have passed */
+    struct file_stamp seen; /* of the file when it was last tried */
+    struct file_attempt attempt;
     struct token_table table;
 };
 
@@ -64,42 +59,28 @@ static int load(const char *path, struct token_table *out, struct err *e)
     return rc;
 }
 
-static void look(const char *path, struct stat *out)
-{
-    if (!*path || stat(path, out) != 0)
-        memset(out, 0, sizeof(*out));
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 /* Reads the file if it has changed, if what went wrong with it may have passed, or |anyway|. The lock is
  * held.
  */
 static void refresh(struct tokens *t, const char *path, bool anyway)
 {
-    struct stat now;
     struct token_table fresh;
     struct err e = {0};
-    look(path, &now);
-    bool same = same_file(&now, &t->seen) && strcmp(path, t->path) == 0;
-    if (same && !anyway && (t->retry_ns == INT64_MAX || clock_mono_ns() < t->retry_ns))
+    const struct file_stamp now = file_stamp(path);
+    bool same = file_stamp_same(&now, &t->seen) && strcmp(path, t->path) == 0;
+    if (same && !anyway && !file_attempt_due(&t->attempt))
         return;
     t->seen = now;
     snprintf(t->path, sizeof(t->path), "%s", path);
-    int before = t->failed;
-    int rc = t->failed = load(path, &fresh, &e);
-    t->retry_ns = rc && file_error_passes(rc) ? clock_mono_ns() + RETRY_NS : INT64_MAX;
-    if (rc && (!same || anyway || rc != before))
+    int rc = load(path, &fresh, &e);
+    bool other = file_attempt_note(&t->attempt, rc);
+    if (rc && (!same || anyway || other))
         log_error("access", "%s; the tokens from before still count", e.text);
     if (rc)
         return;
     token_table_clear(&t->table);
     t->table = fresh;
-    if (!same || before)
+    if (!same || other)
         log_info("access", "token_file: %zu tokens", fresh.n);
 }
 
@@ -112,8 +93,7 @@ int tokens_new(const char *path, struct tokens **out, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     pthread_mutex_init(&t->lock, NULL);
     snprintf(t->path, sizeof(t->path), "%s", path);
-    look(path, &t->seen);
-    t->retry_ns = INT64_MAX;
+    t->seen = file_stamp(path);
     int rc = load(path, &t->table, e);
     if (rc) {
         tokens_free(t);

@@ -229,6 +229,44 @@ static void test_a_lease(void **state)
     file_forget(data);
 }
 
+/* ---- Files that are followed ---- */
+
+static void test_stamps(void **state)
+{
+    (void)state;
+    static const struct file_stamp none;
+    const char *path = make_file("file", SOME);
+    struct file_stamp before = file_stamp(path);
+    struct file_stamp now = file_stamp(path);
+    assert_true(file_stamp_same(&before, &now));
+    assert_false(file_stamp_same(&before, &none));
+    make_file("file", SOME SOME);
+    now = file_stamp(path);
+    assert_false(file_stamp_same(&before, &now));
+    static const char *const nothing[] = {NULL, "", "/does/not/exist"};
+    for (size_t i = 0; i < COUNT(nothing); i++) {
+        now = file_stamp(nothing[i]);
+        assert_true(file_stamp_same(&now, &none));
+    }
+}
+
+static void test_attempts(void **state)
+{
+    (void)state;
+    struct file_attempt a = {0};
+    assert_false(file_attempt_due(&a));
+    assert_false(file_attempt_note(&a, 0));
+    assert_true(file_attempt_note(&a, -EMFILE));
+    assert_false(file_attempt_note(&a, -EMFILE));
+    assert_in_range(a.retry_ns, clock_mono_ns(), clock_mono_ns() + NS_PER_S);
+    a.retry_ns -= NS_PER_S;
+    assert_true(file_attempt_due(&a));
+    assert_true(file_attempt_note(&a, ERR_MALFORMED)); /* does not pass by itself */
+    assert_false(file_attempt_due(&a));
+    assert_true(file_attempt_note(&a, 0));
+    assert_false(file_attempt_due(&a));
+}
+
 /* ---- Standard input ---- */
 
 /* A pipe as descriptor 0 while the test runs. */
@@ -344,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_a_file_system_that_hangs),
         cmocka_unit_test(test_many_that_hang),
         cmocka_unit_test(test_a_lease),
+        cmocka_unit_test(test_stamps),
+        cmocka_unit_test(test_attempts),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_input_interrupted),
         cmocka_unit_test(test_input_signalled),
