@@ -121,8 +121,7 @@ const struct command commands[] = {
      .help =
          "The daemon polls on its own schedule; this command only listens. It ends after --count records,\n"
          "--polls complete polls or --timeout, whichever comes first, else at Ctrl-C (exit code 0). When\n"
-         "--timeout ends it before --count or --polls, the exit code is 1. A connection that is lost is "
-         "made\n"
+         "--timeout ends it before --count or --polls, the exit code is 1. A connection that is lost is made\n"
          "again, with waits from 1 s to 30 s.\n",
      .example = "xtcp2client stream --polls 3",
      .options = stream_options,
@@ -135,8 +134,7 @@ const struct command commands[] = {
      .usage = "[--count N] [--every D] [FILTER]",
      .summary = "have the daemon poll now and show what it finds",
      .help =
-         "Each poll is shown completely before the next one is asked for. Namespaces that could not be "
-         "polled\n"
+         "Each poll is shown completely before the next one is asked for. Namespaces that could not be polled\n"
          "are told on standard error. With a daemon that does not mark the end of a poll, a poll ends after\n"
          "1 s without records.\n",
      .example = "xtcp2client -o jsonl poll | jq .netns",
@@ -163,11 +161,9 @@ const struct command commands[] = {
      .usage = "[--every D | --rate N] [--count TICKS] [--max N] FILTER",
      .summary = "follow chosen sockets at a high rate, up to 100 times a second",
      .help =
-         "The sockets that pass FILTER, as of ss, see xtcp2-filter(7), are followed until they end; new "
-         "ones\n"
+         "The sockets that pass FILTER, as of ss, see xtcp2-filter(7), are followed until they end; new ones\n"
          "are looked for every 5 s. The daemon asks the kernel for each of them by itself, so it makes no\n"
-         "difference how many others there are. On a terminal the table stays in its place. A socket that "
-         "has\n"
+         "difference how many others there are. On a terminal the table stays in its place. A socket that has\n"
          "ended, and ticks that were lost, are told on standard error.\n",
      .example = "xtcp2client watch --rate 20 dport = 443 and rtt \\> 50ms",
      .options = watch_options,
@@ -213,10 +209,9 @@ const struct command commands[] = {
      .argument = "FILE",
      .usage = "[--dry-run] FILE",
      .summary = "change the configuration to what is in a JSON file (-: standard input)",
-     .help = "All of it is applied or nothing. Fields that the file does not have stay as they are. A "
-             "\"generation\"\n"
-             "in the file must be the one in force: remove it to apply the rest regardless of what others "
-             "changed.\n",
+     .help =
+         "All of it is applied or nothing. Fields that the file does not have stay as they are. A \"generation\"\n"
+         "in the file must be the one in force: remove it to apply the rest regardless of what others changed.\n",
      .example = "echo '{\"label\": \"rack 7\"}' | xtcp2client apply -",
      .options = apply_options,
      .reads_file = true,
@@ -244,11 +239,10 @@ const struct command commands[] = {
     {.name = "edit",
      .usage = "[--dry-run]",
      .summary = "change the configuration in an editor",
-     .help = "Opens $VISUAL, else $EDITOR, else vi on the configuration as JSON; then shows the difference, "
-             "asks\n"
-             "on a terminal, and applies it unless somebody else has changed the configuration meanwhile. "
-             "What is\n"
-             "taken out goes back to its default. When it fails, the text is kept.\n",
+     .help =
+         "Opens $VISUAL, else $EDITOR, else vi on the configuration as JSON; then shows the difference, asks\n"
+         "on a terminal, and applies it unless somebody else has changed the configuration meanwhile. What is\n"
+         "taken out goes back to its default. When it fails, the text is kept.\n",
      .example = "EDITOR=nano xtcp2client edit",
      .options = apply_options,
      .single = true,
@@ -262,8 +256,7 @@ const struct command commands[] = {
     {.name = "frequency",
      .usage = "--frequency D --timeout D",
      .summary = "set the time between polls and the time that one may take",
-     .help = "Behind this command --timeout is the poll's; that of the command itself is "
-             "--deadline here.\n",
+     .help = "Behind this command --timeout is the poll's; that of the command itself is --deadline here.\n",
      .example = "xtcp2client frequency --frequency 2s --timeout 500ms",
      .options = frequency_options,
      .run = command_frequency},

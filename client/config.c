@@ -99,8 +99,7 @@ int command_frequency(struct session *s)
     if (!o->frequency_ns || !o->poll_timeout_ns)
         return usage(
             s,
-            "frequency needs --frequency and, behind the command, --timeout: the time between polls and the "
-            "time that one may take");
+            "frequency needs --frequency and, behind the command, --timeout: the time between polls and the time that one may take");
     struct buf request;
     struct config_reply *config = NULL;
     buf_init(&request);

@@ -9,8 +9,7 @@
  *  - when both have been silent for a while, what each has had acknowledged must be what the other has
  * received;
  *  - when more than one candidate is left, counters that are equal on both ends decide, if they are so for
- * one candidate only; otherwise the connection is shown as ambiguous.
- */
+ * one candidate only; otherwise the connection is shown as ambiguous. */
 #ifndef XTCP_CLIENT_JOIN_H
 #define XTCP_CLIENT_JOIN_H
 

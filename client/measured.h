@@ -1,6 +1,5 @@
 /* How fast sockets send, measured: by what the peer has acknowledged between two polls of the same socket.
- * The kernel's own delivery rate is a sample of the last few packets, and may be far from that. One thread.
- */
+ * The kernel's own delivery rate is a sample of the last few packets, and may be far from that. One thread. */
 #ifndef XTCP_CLIENT_MEASURED_H
 #define XTCP_CLIENT_MEASURED_H
 

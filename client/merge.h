@@ -36,8 +36,7 @@ struct merge_user {
     /* A message of node |i|. Those of one poll come together. Returns 0, 1 when no more is wanted of this
      * node, 2 when no more is wanted of any, or a negative error with |e|: the stream is given up. */
     int (*message)(void *context, size_t i, const struct rpc_bytes *message, struct err *e);
-    /* What has come so far may be shown: the rest of a poll is late. NULL: nothing is shown before its end.
-     */
+    /* What has come so far may be shown: the rest of a poll is late. NULL: nothing is shown before its end. */
     void (*idle)(void *context);
 };
 

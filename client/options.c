@@ -150,8 +150,7 @@ static int taken_command(struct scan *s)
     if (own)
         return err_set(
             s->e, ERR_USAGE,
-            "%s in front of a command is --%s and has taken \"%s\" for its %s: write %s %s, where it "
-            "is --%s",
+            "%s in front of a command is --%s and has taken \"%s\" for its %s: write %s %s, where it is --%s",
             arg, s->taker->name, s->taken, s->taker->value, s->taken, arg, own->name);
     return err_set(s->e, ERR_USAGE, "no command: %s has taken \"%s\" for its %s", arg, s->taken,
                    s->taker->value);

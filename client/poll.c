@@ -8,11 +8,12 @@
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
 
-#define SILENCE_END_NS                                                                                       \
-    (1 * NS_PER_S)                      /* ends a poll whose end the daemon does not mark, once records came \
-                                         */
-#define PATIENCE_NS     (2 * NS_PER_S)  /* after which a poll counts as a long one */
-#define SILENCE_FAIL_NS (30 * NS_PER_S) /* without anything at all: something is wrong */
+/* Ends a poll whose end the daemon does not mark, once records have come. */
+#define SILENCE_END_NS (1 * NS_PER_S)
+/* A poll that takes longer counts as a long one. */
+#define PATIENCE_NS (2 * NS_PER_S)
+/* Nothing at all in this time: something is wrong. */
+#define SILENCE_FAIL_NS (30 * NS_PER_S)
 
 struct poll_run {
     struct session *session;

@@ -109,8 +109,7 @@ static int take_envelope(struct reader *r, const struct stream_event *event, str
 }
 
 /* The errors of |end| are those of failed namespaces, then those of unseen ones. Returns how many are of
- * failed ones.
- */
+ * failed ones. */
 static size_t failures(const struct stream_end *end)
 {
     return end->n_errors < end->namespaces_failed ? end->n_errors : end->namespaces_failed;

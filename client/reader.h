@@ -27,9 +27,9 @@ struct reader {
     bool plain;           /* the daemon is asked for everything, since it knows nothing else */
     bool informed;        /* it has said what it makes of the request */
     bool here;            /* it sends everything: the choice is made here */
-    char unknown[READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer
-                                       */
-    bool told_unknown;                /* a poll was complete: it is too late for that */
+    char unknown
+        [READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer */
+    bool told_unknown;        /* a poll was complete: it is too late for that */
     /* What has come so far. */
     uint64_t n_records;
     uint64_t n_polls;         /* complete ones */

@@ -124,8 +124,7 @@ static const struct {
     {CODE_UNAVAILABLE, "is not in peer certificate",
      "the certificate of %s is for another name: --servername gives the name to expect", true, true},
     {CODE_UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED",
-     "the certificate of %s is not signed by a CA that is trusted: --cacert names the file with the right "
-     "one",
+     "the certificate of %s is not signed by a CA that is trusted: --cacert names the file with the right one",
      true, true},
     {CODE_UNAVAILABLE, "WRONG_VERSION_NUMBER",
      "%s does not speak TLS: leave out the options for TLS, or add --plaintext", false, true},
@@ -189,8 +188,7 @@ static bool look_into(struct buf *b, const struct options *o)
     return found;
 }
 
-/* Connecting to a path where no socket is fails as it does where nobody listens. Returns whether that is it.
- */
+/* Connecting to a path where no socket is fails as it does where nobody listens. Returns whether that is it. */
 static bool tell_path(struct buf *b, const struct options *o)
 {
     const char *path = session_address(o);

@@ -46,8 +46,7 @@ int session_call(struct session *s, const char *method, const struct buf *reques
 void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status);
 
 /* The same for a daemon that |o| says how to reach; where gRPC cannot tell why a connection did not come
- * about, that is looked into with another one, which takes some seconds at most for all of them. Any thread.
- */
+ * about, that is looked into with another one, which takes some seconds at most for all of them. Any thread. */
 void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status);
 
 /* Tells the failure of a call on standard error, as session_why has it; nothing when it was stopped on

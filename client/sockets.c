@@ -177,18 +177,17 @@ const struct sockets_column sockets_columns[] = {
      MADE_OF(F(tcp_info_bytes_sent), F(tcp_info_bytes_acked))},
     {"received", LOOK("RECEIVED", RIGHT, 7, 8), MADE_OF(F(tcp_info_bytes_received))},
     {"rate", LOOK("RATE", RIGHT, 9, 10),
-     .doc = "bits that the peer acknowledged per second, between two polls; with ~ before it, of a socket "
-            "that was polled once: the kernel's delivery rate, a sample of the last packets that may be far "
-            "from that, which "
-            "--numeric leaves out",
+     .doc =
+         "bits that the peer acknowledged per second, between two polls; with ~ before it, of a socket "
+         "that was polled once: the kernel's delivery rate, a sample of the last packets that may be far from that, which --numeric leaves out",
      .measured = true, MADE_OF(F(tcp_info_delivery_rate))},
     {"cong", LOOK("CONG", LEFT, 10, 5), .doc = "congestion control algorithm", .put = put_algorithm,
      MADE_OF(F(congestion_algorithm_string), F(congestion_algorithm_enum))},
     {"idle", LOOK("IDLE", RIGHT, 12, 5), .doc = "time since data went either way", .put = put_idle,
      .rank = rank_idle, MADE_OF(F(tcp_info_last_data_sent), F(tcp_info_last_data_recv))},
     {"limit", LOOK("LIMIT", LEFT, 13, 9),
-     .doc = "what held sending back most, the peer's window or the send buffer, and for which share of the "
-            "time with data to send",
+     .doc =
+         "what held sending back most, the peer's window or the send buffer, and for which share of the time with data to send",
      .put = put_limit, .rank = rank_limit,
      MADE_OF(F(tcp_info_rwnd_limited), F(tcp_info_sndbuf_limited), F(tcp_info_busy_time))},
     {"mss", LOOK("MSS", RIGHT, 14, 5), .put = put_mss, MADE_OF(F(tcp_info_snd_mss))},

@@ -30,8 +30,7 @@ struct stop {
     void (*_Atomic last)(void); /* before the process ends at once; NULL: nothing */
 };
 
-/* A signal that is blocked waits even if it is ignored, so that whom nohup(1) has started must not take it.
- */
+/* A signal that is blocked waits even if it is ignored, so that whom nohup(1) has started must not take it. */
 static bool hangup_counts(void)
 {
     struct sigaction action;

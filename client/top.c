@@ -236,8 +236,7 @@ static void run(struct top *t, bool colours)
     struct err e = {0};
     while (!t->done) {
         turn(t);
-        /* Nothing is drawn before there is a daemon: when there is none, an error on the next line is enough.
-         */
+        /* Nothing is drawn before there is a daemon: when there is none, an error on the next line is enough. */
         if (!t->done && !t->open && t->scene.feed.ever) {
             if (top_screen_open(colours, &e) != 0) {
                 snprintf(t->failure, sizeof(t->failure), "%s", e.text);

@@ -1,5 +1,4 @@
-/* The terminal as top has it: full screen, single keys, text in styles. The one file with curses. One thread.
- */
+/* The terminal as top has it: full screen, single keys, text in styles. The one file with curses. One thread. */
 #ifndef XTCP_CLIENT_TOP_SCREEN_H
 #define XTCP_CLIENT_TOP_SCREEN_H
 

@@ -53,8 +53,7 @@ void view_free(struct view *v);
 bool view_measures(const struct view *v);
 
 /* The fields that the daemon must send for |v|, each once: what is shown, what is sorted by, what tells
- * zeros from what is absent, and what tells polls apart. Returns how many; 0: all of them, none was chosen.
- */
+ * zeros from what is absent, and what tells polls apart. Returns how many; 0: all of them, none was chosen. */
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT]);
 
 /* Whether |typed|, |n| bytes, is the name or title |known|: in any case, with dashes or underscores. */

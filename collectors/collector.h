@@ -157,8 +157,7 @@ int collector_poll(struct collector *c, struct collector_order *order);
  * thread. */
 void collector_stop(struct collector *c);
 
-/* Whether a stopped collector has come to its end, so that collector_join does not have to wait. Any thread.
- */
+/* Whether a stopped collector has come to its end, so that collector_join does not have to wait. Any thread. */
 bool collector_ended(struct collector *c);
 
 /* Waits for the end of a stopped collector and frees it. Not from the sink. */

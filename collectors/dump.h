@@ -87,9 +87,9 @@ int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e
 bool dump_refused(int code);
 
 /* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the
- * sockets passed on until then are real ones: -errno           what the kernel said, in NLMSG_ERROR (-EBUSY:
- * the socket is at another dump), in NLMSG_DONE or in recv
- *                    (-ENOBUFS: part of the answer was lost)
+ * sockets passed on until then are real ones:
+ *   -errno           what the kernel said, in NLMSG_ERROR (-EBUSY: the socket is at another dump), in NLMSG_DONE or
+ *                    in recv (-ENOBUFS: part of the answer was lost)
  *   ERR_INTERRUPTED  the kernel marked the dump as inconsistent; received to its end
  *   ERR_TRUNCATED    a datagram was larger than the buffer; received to its end
  *   ERR_MALFORMED    a datagram was unreadable in part; received to its end

@@ -57,8 +57,7 @@ struct exact_asked {
 };
 
 /* Passes the answers to |asked| in the datagram |data| of |len| bytes on, each socket once. An answer about
- * another socket than the one asked for, and what does not parse, is as none. Returns how many were passed.
- */
+ * another socket than the one asked for, and what does not parse, is as none. Returns how many were passed. */
 size_t exact_take_answers(const void *data, size_t len, const struct exact_asked *asked);
 
 /* ---- At work ---- */

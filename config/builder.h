@@ -73,8 +73,7 @@ struct config_sources {
     bool again;               /* not the first time: what came by standard input is ERR_PRECONDITION */
 };
 
-/* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set.
- */
+/* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set. */
 struct config_program_option {
     const char *name;    /* "output": --output */
     const char *metavar; /* "FORMAT"; NULL: it takes no argument */
@@ -95,8 +94,7 @@ struct config_program_option {
  * environment. Of a scalar given twice the last counts, of a list all are collected and replace what was said
  * before. Anything but options is an error. |argv| is not reordered, so that it can be applied again. Uses
  * getopt_long's global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error
- * of the file or the environment.
- */
+ * of the file or the environment. */
 int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e);
 

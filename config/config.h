@@ -2,14 +2,13 @@
  *
  * The life of a configuration:
  *
- *   1. A builder (config/builder.h) starts with the defaults; the front ends put the file and then the
- * command line on top of them; config_build makes one validated struct config of it.
- *   2. Whoever owns the configuration in force gives that struct its |generation| and publishes it. From then
- * on it is immutable: readers on any thread take a reference, read the fields, drop the reference. Nobody
- * locks.
+ *   1. A builder (config/builder.h) starts with the defaults. The front ends put the file, the environment and the
+ *      command line on top of them, and config_build makes one validated struct config of it.
+ *   2. The owner of the configuration in force gives that struct its |generation| and publishes it. From then on it
+ *      is immutable: readers on any thread take a reference, read the fields and drop the reference, without a lock.
  *   3. A change makes a new one: config_copy, setters (or plain assignment of numbers), config_normalise,
- * config_validate; config_diff says which options differ, and their |reload| whether a running daemon can
- * follow. Publish the copy, unref the old one; it is freed with the last reader.
+ *      config_validate. config_diff says which options differ, and their |reload| whether a running daemon can
+ *      follow. The copy is published and the old one unreferenced; it is freed with its last reader.
  *
  * config_options is the single list of what can be configured. Defaults, bounds, help, the sample file and
  * the reference page all come from it. */

@@ -213,8 +213,7 @@ static bool is_number(const struct token *t)
     return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && ascii_is_digit(t->at[0]);
 }
 
-/* Whether a path leads upwards somewhere: whoever sends a filter must not look around in the daemon's files.
- */
+/* Whether a path leads upwards somewhere: whoever sends a filter must not look around in the daemon's files. */
 static bool goes_up(const struct token *t)
 {
     const char *end = t->at + t->len;

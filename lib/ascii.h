@@ -1,7 +1,6 @@
 /* Characters of protocol text: names, numbers, key words. ASCII and nothing else, whatever the locale says; a
  * byte above 0x7f is no letter and has no case. All of them are pure; any thread. In their place the
- * functions of <ctype.h> and <strings.h> must not be used: in a Turkish locale the lower case of I is not i.
- */
+ * functions of <ctype.h> and <strings.h> must not be used: in a Turkish locale the lower case of I is not i. */
 #ifndef XTCP_LIB_ASCII_H
 #define XTCP_LIB_ASCII_H
 

@@ -72,8 +72,7 @@ int netns_pattern_check(const char *text, struct err *e)
     if (s == SUBJECTS)
         return err_set(
             e, ERR_UNKNOWN,
-            "starts with an unknown word; allowed are name:, path:, kind:, cookie: and inode:, and "
-            "names without a colon");
+            "starts with an unknown word; allowed are name:, path:, kind:, cookie: and inode:, and names without a colon");
     if (!*rest)
         return err_set(e, ERR_MALFORMED, "selects nothing: a pattern is missing");
     if (strlen(text) > NETNS_PATTERN_MAX)

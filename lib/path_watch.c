@@ -354,8 +354,7 @@ static int add_step(const struct placing *c, const char *path, uint32_t events, 
 }
 
 /* Watches what the next name is. It is watched first and looked at then, so that no change between the two is
- * lost.
- */
+ * lost. */
 static int add_name(const struct placing *c, const struct way *y, enum sight *sight, char target[PATH_MAX])
 {
     int wd = add_step(c, y->at, EVENTS_STEP, false, y->name);

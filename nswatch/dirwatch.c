@@ -161,8 +161,7 @@ static void list_names(struct watcher *w, struct watch_dir *d, bool known_too)
     closedir(dir);
 }
 
-/* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence.
- */
+/* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence. */
 static void relist(struct watcher *w, struct watch_dir *d)
 {
     list_each(at, &d->dir->names) reconcile_touch(w, container_of(at, struct ns_name, in_dir));

@@ -14,8 +14,7 @@ struct list {
 
 #define container_of(ptr_, type_, member_) ((type_ *)(void *)((char *)(ptr_)-offsetof(type_, member_)))
 
-/* |at_| walks from the first to the last link of |head_|; the link at hand may be taken out (only that one).
- */
+/* |at_| walks from the first to the last link of |head_|; the link at hand may be taken out (only that one). */
 #define list_each(at_, head_)                                                                                \
     for (struct list *at_ = (head_)->next, *next_##at_ = at_->next; at_ != (head_);                          \
          at_ = next_##at_, next_##at_ = at_->next)

@@ -1,5 +1,4 @@
-/* /proc/PID/mountinfo (proc(5)): which mount a path is on, and whether mounts made elsewhere show up there.
- */
+/* /proc/PID/mountinfo (proc(5)): which mount a path is on, and whether mounts made elsewhere show up there. */
 #ifndef XTCP_NSWATCH_MOUNTINFO_H
 #define XTCP_NSWATCH_MOUNTINFO_H
 

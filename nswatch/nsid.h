@@ -13,8 +13,7 @@ struct nl_sock;
 #define NSID_GONE 2u /* RTM_DELNSID */
 #define NSID_LOST 4u /* messages were lost: either may have come */
 
-/* Listens in the namespace of the calling thread. Returns 0 with |*sock|, for nsid_close, or a negative code.
- */
+/* Listens in the namespace of the calling thread. Returns 0 with |*sock|, for nsid_close, or a negative code. */
 int nsid_open(struct nl_sock **sock);
 void nsid_close(struct nl_sock *sock);
 

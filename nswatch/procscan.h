@@ -10,8 +10,7 @@
 /* The process that the entry |name| of /proc stands for; 0 when it is none. Pure. */
 pid_t proc_parse_pid(const char *name);
 
-/* The inode in the text of a namespace link, "net:[4026531840]", |n| bytes; 0 when it is no such text. Pure.
- */
+/* The inode in the text of a namespace link, "net:[4026531840]", |n| bytes; 0 when it is no such text. Pure. */
 uint64_t proc_parse_link(const char *text, size_t n);
 
 /* Whether |text|, the contents of /proc/PID/stat, is that of a thread of the kernel; false when it is no such

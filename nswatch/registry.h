@@ -7,8 +7,7 @@
  * an orphan until the owner has found out whether a process still lives in it (registry_live_in) or not
  * (registry_remove).
  *
- * Events go to the sink at once, but for CHANGED, which registry_flush sends: once, however much has changed.
- */
+ * Events go to the sink at once, but for CHANGED, which registry_flush sends: once, however much has changed. */
 #ifndef XTCP_NSWATCH_REGISTRY_H
 #define XTCP_NSWATCH_REGISTRY_H
 
@@ -38,8 +37,7 @@ struct ns_name {
     char *path;        /* dir/name as the kernel knows it */
     char *text;        /* dir/name escaped; may be |path| itself */
 
-    /* What reconcile.c keeps here: the last look at the file, and the waiting for it to become a namespace.
-     */
+    /* What reconcile.c keeps here: the last look at the file, and the waiting for it to become a namespace. */
     uint64_t inode, mount_id;
     bool is_nsfs;
     bool created; /* an event spoke of this name since the last look */

@@ -66,12 +66,12 @@ static void view_error(struct err *e, const struct ns_object *o)
     case 0:
         break;
     case ERR_TIMEOUT:
-        err_set(e, o->error, "has not become a namespace in time%s",
-                o->names && o->names->dir->private_mount
-                    ? "; should it be one on the host: the directory is on a private mount here, so that the "
-                      "host's mounts "
-                      "do not show in it (share it with slave propagation)"
-                    : ": still a plain file");
+        err_set(
+            e, o->error, "has not become a namespace in time%s",
+            o->names && o->names->dir->private_mount
+                ? "; should it be one on the host: the directory is on a private mount here, so that the host's mounts "
+                  "do not show in it (share it with slave propagation)"
+                : ": still a plain file");
         break;
     case ERR_TYPE:
         err_set(e, o->error, "is not a network namespace");

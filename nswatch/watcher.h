@@ -51,7 +51,6 @@ struct watcher {
     uint64_t overflows, proc_scans;
     int64_t scan_took_ns; /* the scan at work so far */
     int64_t last_proc_ns; /* the last complete one */
-                          /* number of the scan of /proc at work, from 1 */
 };
 
 /* --- dirwatch.c: directories and their inotify watches ----------------------------------------- */

@@ -9,8 +9,7 @@
 #include "outputs/format.h"
 #include "record/text.h"
 
-/* A text of csv; hidden characters are made visible (record_put_clean), so that a record stays on its line.
- */
+/* A text of csv; hidden characters are made visible (record_put_clean), so that a record stays on its line. */
 static void put_quoted(struct buf *out, const char *text, size_t n)
 {
     if (!memchr(text, ',', n) && !memchr(text, '"', n)) {

@@ -23,8 +23,7 @@ enum record_part {
     PART_SOCKOPT,   /* struct inet_diag_sockopt, two bytes of bits */
     PART_V6ONLY,    /* u8, of IPv6 sockets in LISTEN and CLOSE only */
     PART_MARK,      /* u32, with CAP_NET_ADMIN only */
-    PART_DEVICE, /* name, without its NUL: what idiag_if means in its namespace, asked for beside the answer
-                  */
+    PART_DEVICE, /* name, without its NUL: what idiag_if means in its namespace, asked for beside the answer */
     PART_COUNT,
 };
 

@@ -166,8 +166,7 @@ static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, 
     return rc;
 }
 
-/* The rank that |c| has with quotas: a role that comes with a token or a certificate brings its budgets, too.
- */
+/* The rank that |c| has with quotas: a role that comes with a token or a certificate brings its budgets, too. */
 static void set_rank(struct rpc_call *c, enum rpc_role role)
 {
     if (role != RPC_ROLE_CONTROL) {

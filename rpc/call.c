@@ -464,8 +464,7 @@ static void on_new(struct rpc_event *event, bool ok)
     else if (c->slot->spec->kind == RPC_BIDI)
         open_stream(c);
     pthread_mutex_lock(&c->lock);
-    /* RECV_CLOSE last: a stream must not be closed before it is open. Of the others the request comes next.
-     */
+    /* RECV_CLOSE last: a stream must not be closed before it is open. Of the others the request comes next. */
     bool watched = start(c, &close, 1, &c->on_close);
     if (watched && allowed && c->slot->spec->kind != RPC_BIDI)
         expect_request(c);

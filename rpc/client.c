@@ -200,8 +200,7 @@ static int start(struct rpc_stream *s, const grpc_op *ops, size_t n, enum stream
     return 0;
 }
 
-/* Waits for |tag|. Returns 1 when it succeeded, 0 when it failed, ERR_TIMEOUT when |deadline_ns| came first.
- */
+/* Waits for |tag|. Returns 1 when it succeeded, 0 when it failed, ERR_TIMEOUT when |deadline_ns| came first. */
 static int wait_for(struct rpc_stream *s, enum stream_tag tag, int64_t deadline_ns)
 {
     if (!s->pending[tag])

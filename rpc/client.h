@@ -1,8 +1,7 @@
 /* The client's side of the gRPC core API: a channel to one target, calls as plain blocking functions, bytes
  * in and out.
  *
- * One thread uses a channel and its streams; rpc_channel_interrupt may come from any other (a signal thread).
- */
+ * One thread uses a channel and its streams; rpc_channel_interrupt may come from any other (a signal thread). */
 #ifndef XTCP_RPC_CLIENT_H
 #define XTCP_RPC_CLIENT_H
 
@@ -66,8 +65,7 @@ void rpc_channel_free(struct rpc_channel *c);
 /* Begins to connect, without waiting for it; a first call does so by itself. */
 void rpc_channel_connect(struct rpc_channel *c);
 
-/* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread.
- */
+/* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread. */
 void rpc_channel_interrupt(struct rpc_channel *c);
 bool rpc_channel_interrupted(const struct rpc_channel *c);
 
@@ -83,8 +81,7 @@ struct rpc_call_options {
 int rpc_unary(struct rpc_channel *c, const char *method, const void *request, size_t len,
               const struct rpc_call_options *options, struct rpc_bytes *reply, struct rpc_status *status);
 
-/* Opens a streaming call: server streaming (send one request, then rpc_stream_half_close) or bidirectional.
- */
+/* Opens a streaming call: server streaming (send one request, then rpc_stream_half_close) or bidirectional. */
 int rpc_stream_open(struct rpc_channel *c, const char *method, const struct rpc_call_options *options,
                     struct rpc_stream **out, struct err *e);
 int rpc_stream_send(struct rpc_stream *s, const void *message, size_t len);

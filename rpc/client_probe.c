@@ -228,10 +228,10 @@ static bool tell_certificate(struct probe *p)
             buf_printf(out, "is not signed by a CA in %s (%s): --cacert names the file with the right one",
                        p->options->ca, X509_verify_cert_error_string(result));
         else
-            buf_printf(out,
-                       "is not signed by a CA that this system trusts (%s): --cacert names the file with "
-                       "the right one",
-                       X509_verify_cert_error_string(result));
+            buf_printf(
+                out,
+                "is not signed by a CA that this system trusts (%s): --cacert names the file with the right one",
+                X509_verify_cert_error_string(result));
         break;
     }
     return true;
@@ -261,10 +261,10 @@ static bool tell_plaintext(struct probe *p)
 
 static bool tell_tls(struct probe *p)
 {
-    buf_printf(p->out,
-               "%s speaks TLS: give --cacert FILE with the CA of its certificate, or --tls for those that "
-               "this system trusts",
-               p->target);
+    buf_printf(
+        p->out,
+        "%s speaks TLS: give --cacert FILE with the CA of its certificate, or --tls for those that this system trusts",
+        p->target);
     return true;
 }
 

@@ -23,8 +23,7 @@
 #define READ_LEAST    256
 #define CALL_SMALLEST 12
 
-/* The most that one connection may have read before others have a turn: bytes, a frame counting as so many.
- */
+/* The most that one connection may have read before others have a turn: bytes, a frame counting as so many. */
 #define TURN_MAX   65536
 #define TURN_FRAME 100
 
@@ -478,8 +477,7 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
         judge(c, kind, now_ns, news);
     else if (budget_has(&c->own, own, 0.5) && budget_has(user, of_user, 0.5))
         c->hot_ns = 0;
-    /* A user that asks little has a budget of all others that do, and does not wait for those that ask much.
-     */
+    /* A user that asks little has a budget of all others that do, and does not wait for those that ask much. */
     if (class == GUARD_OTHERS && c->reserved <= 0) /* what is reserved goes back where it came from */
         c->light = budget_has(&c->own, own, LIGHT) && budget_has(user, of_user, LIGHT);
     more = budget_wait(all_of(c), of_all, &other);

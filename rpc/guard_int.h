@@ -133,8 +133,7 @@ bool guard_accepted(int fd);
 /* gRPC has |fd| watched. */
 void guard_watched(struct guard_conn *c, int epoll, const struct epoll_event *event);
 
-/* Whether |c| may be read now: returns 0 and in |*room| how many bytes; -EAGAIN: later; -ECONNRESET: never.
- */
+/* Whether |c| may be read now: returns 0 and in |*room| how many bytes; -EAGAIN: later; -ECONNRESET: never. */
 int guard_before_read(struct guard_conn *c, size_t *room);
 
 /* |n| bytes have been read into |iov|. Returns 0 or -ECONNRESET: they must not be looked at. */

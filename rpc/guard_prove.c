@@ -17,8 +17,7 @@
 /* The beginning of a client (RFC 9113, section 3.4), and a PING. */
 static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                             "\0\0\0\4\0\0\0\0\0";
-static const char ping[] = "\0\0\10\6\0\0\0\0\0"
-                           "xtcp2xtc";
+static const char ping[] = "\0\0\10\6\0\0\0\0\0xtcp2xtc";
 
 /* Reads frames at |fd| until the acknowledgement of a PING is among them. |meter| is where it has got to. */
 static int wait_for_pong(int fd, struct h2_meter *meter, int64_t until_ns)

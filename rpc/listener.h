@@ -49,8 +49,7 @@ int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_optio
 /* For epoll: readable when somebody wants to connect. Stays the listener's. */
 int rpc_listener_fd(const struct rpc_listener *l);
 
-/* The address that it is really bound to, "127.0.0.1:8889", with the port that the system chose for port 0.
- */
+/* The address that it is really bound to, "127.0.0.1:8889", with the port that the system chose for port 0. */
 const char *rpc_listener_text(const struct rpc_listener *l);
 
 /* The TCP port that it is bound to, 0 for a unix socket. */

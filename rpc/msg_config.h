@@ -56,9 +56,12 @@ int config_msg_encode_reply(const struct config *c, const struct config_msg_extr
                             const char *const *changed, size_t n_changed, struct buf *out);
 
 /* Applies the SetRequest of |len| bytes at |request| to a copy of |in_force|, all or nothing. Returns 0 and
- * fills |out|, or ERR_MALFORMED, ERR_RANGE, ERR_TYPE, ERR_UNKNOWN, ERR_DUPLICATE, ERR_LIMIT  the request is
- * wrong (INVALID_ARGUMENT), ERR_UNSUPPORTED  it changes what cannot be changed in this daemon, ERR_STALE its
- * generation is not the one in force, -ENOMEM, each with |e| naming field, value and bounds. */
+ * fills |out|, or, each with |e| naming field, value and bounds:
+ *   ERR_MALFORMED, ERR_RANGE, ERR_TYPE, ERR_UNKNOWN, ERR_DUPLICATE, ERR_LIMIT
+ *                     the request is wrong (INVALID_ARGUMENT)
+ *   ERR_UNSUPPORTED   it changes an option that cannot be changed in this daemon
+ *   ERR_STALE         its generation is not the one in force
+ *   -ENOMEM */
 int config_msg_apply_set(const void *request, size_t len, const struct config *in_force,
                          const struct config_msg_extra *extra, struct config_msg_set *out, struct err *e);
 

@@ -59,8 +59,8 @@ const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
     {FIELD(133, "s3_region", FIXED), .why = NO_S3},
     {FIELD(134, "s3_skip_bucket_probe", FIXED), .why = NO_S3},
     {FIELD(135, "dest_write_files", FIXED), RANGE(0, 1000),
-     .why = "there is no destination whose payloads could be recorded; write_files records what the kernel "
-            "sent"},
+     .why =
+         "there is no destination whose payloads could be recorded; write_files records what the kernel sent"},
     {FIELD(136, "pyroscope_url", FIXED), .why = NO_PROFILER},
     {FIELD(137, "pyroscope_app_name", FIXED), .why = NO_PROFILER},
     {FIELD(138, "pyroscope_sample_hz", FIXED), .why = NO_PROFILER},

@@ -18,9 +18,11 @@
 
 /* Unpacks the |len| bytes at |data| as a message of the type |type|. With |strict|, a field that |type| does
  * not have is ERR_UNSUPPORTED (a request: nothing that was asked for may be ignored), else it is left out.
- * Returns 0 and the message in |out|, for protobuf_c_message_free_unpacked(out, NULL), or ERR_MALFORMED  no
- * protobuf message of this type, a text that is not UTF-8 or holds a NUL, ERR_DUPLICATE  a field that is not
- * repeated comes twice, ERR_RANGE      too many fields or levels, -ENOMEM, each with |e| naming the field.
+ * Returns 0 and the message in |out|, for protobuf_c_message_free_unpacked(out, NULL), or with |e| naming the field:
+ *   ERR_MALFORMED   no protobuf message of this type, or a text that is not UTF-8 or holds a NUL
+ *   ERR_DUPLICATE   a field that is not repeated comes twice
+ *   ERR_RANGE       too many fields or levels
+ *   -ENOMEM
  * Any thread. */
 int msg_guard_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,
                      ProtobufCMessage **out, struct err *e);

@@ -1,5 +1,4 @@
-/* Where a value stands in a JSON text: for errors about what was read. Included by rpc/ and its tests only.
- */
+/* Where a value stands in a JSON text: for errors about what was read. Included by rpc/ and its tests only. */
 #ifndef XTCP_RPC_MSG_JSON_PLACE_H
 #define XTCP_RPC_MSG_JSON_PLACE_H
 

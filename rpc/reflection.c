@@ -198,8 +198,7 @@ static int answer_filename(struct answer *a, upb_StringView name)
     return file ? answer_file(a, file) : answer_error(a, CODE_NOT_FOUND, "no such file", name);
 }
 
-/* The file that defines the method "package.Service.Method", whose names the pool does not know as symbols.
- */
+/* The file that defines the method "package.Service.Method", whose names the pool does not know as symbols. */
 static const upb_FileDef *file_of_method(const upb_DefPool *pool, const char *name)
 {
     const char *dot = strrchr(name, '.');

@@ -166,8 +166,7 @@ static void *queue_run(void *arg)
     }
 }
 
-/* Reads what comes, writes what had to wait: nothing else is done in this thread but what gRPC does inside.
- */
+/* Reads what comes, writes what had to wait: nothing else is done in this thread but what gRPC does inside. */
 static void *poll_run(void *arg)
 {
     struct rpc_queue *q = arg;

@@ -29,8 +29,8 @@ struct rpc_call;
 struct rpc_message {
     grpc_slice slices[RPC_MESSAGE_SLICES];
     size_t n;
-    bool more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once
-                */
+    bool
+        more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once */
 };
 
 /* What a stream does. Calls come in the order open, then any of message, half_closed and next, then closed,

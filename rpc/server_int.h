@@ -53,8 +53,7 @@ void rpc_callbacks_stop(struct rpc_callbacks *b);
 /* An event of |call| that |fn| handles; its tag can be given to a queue of either kind. */
 struct rpc_event rpc_call_event(struct rpc_call *call, void (*fn)(struct rpc_event *event, bool ok));
 
-/* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that.
- */
+/* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that. */
 void rpc_callbacks_expect(const struct rpc_event *event);
 
 /* Whether it has come since: |event|.ok tells what gRPC said. */

@@ -103,8 +103,7 @@ static int clear_stale(const struct rpc_socket_file *f)
     const struct sockaddr *address = (const struct sockaddr *)&f->address;
     int rc = connect(probe, address, sizeof(f->address)) == 0 ? 0 : -errno;
     close(probe);
-    /* Nobody may ever connect to what was bound and not finished; whoever is about to finish it has the lock.
-     */
+    /* Nobody may ever connect to what was bound and not finished; whoever is about to finish it has the lock. */
     bool unfinished = rc == -EACCES && is_unfinished(&st);
     if (rc != -ECONNREFUSED &&
         !unfinished) /* connected, or its backlog is full: it lives, with a lock or without */
@@ -155,8 +154,7 @@ int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
 }
 
 /* The file that has just been bound to stays known by a descriptor. Whoever may write to the folder can have
- * put something else there since: a link, or what is no new socket of ours, which nobody may connect to yet.
- */
+ * put something else there since: a link, or what is no new socket of ours, which nobody may connect to yet. */
 static int take_file(struct rpc_socket_file *f)
 {
     struct stat st;

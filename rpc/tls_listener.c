@@ -70,8 +70,7 @@ static int bind_face(struct rpc_tls_listener *l, bool beside, struct err *e)
         rpc_face_start(f);
         rpc_face_shutdown(f);
         return err_set(e, ERR_UNAVAILABLE,
-                       "cannot listen on %s (TLS): gRPC takes neither the address nor the "
-                       "certificate",
+                       "cannot listen on %s (TLS): gRPC takes neither the address nor the certificate",
                        l->text);
     }
     l->face = f;

@@ -260,10 +260,10 @@ static void prove_guard(struct app *app)
 {
     struct err why;
     if (rpc_guard_prove(app->server, &why))
-        log_error("app",
-                  "the guard against floods does not work here: %s; there are listeners for users of this "
-                  "machine alone",
-                  why.text);
+        log_error(
+            "app",
+            "the guard against floods does not work here: %s; there are listeners for users of this machine alone",
+            why.text);
 }
 
 static int start_threads(struct app *app, struct err *e)

@@ -22,8 +22,7 @@
 
 struct app;
 
-/* Reads the same sources as at the start (SIGHUP). Returns 0 and two references in |out|, or a code with |e|.
- */
+/* Reads the same sources as at the start (SIGHUP). Returns 0 and two references in |out|, or a code with |e|. */
 typedef int app_reload(void *arg, struct setup_sources *out, struct err *e);
 
 /* Runs the daemon with |sources| (their references become the daemon's) until SIGTERM or SIGINT. Returns the

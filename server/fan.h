@@ -62,8 +62,7 @@ void fan_end_unref(struct fan_end *f);
 
 #define FAN_FILTERS_MAX 64 /* of one poll */
 
-/* What is left of a batch that nobody gets: enough to tell each subscriber how many of its rows were in it.
- */
+/* What is left of a batch that nobody gets: enough to tell each subscriber how many of its rows were in it. */
 struct fan_lost {
     uint64_t poll_id;
     uint32_t rows;

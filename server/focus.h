@@ -7,8 +7,7 @@
  * fall due, and never wait for anything but time. The first serves the watches that are about the daemon's
  * own namespace alone: it never leaves it, so that it may call gRPC. "focus/find" (two of them) make the
  * searches, which may take long. What a tick found waits in the watch's slot until the client takes it; the
- * next tick takes its place when it has not.
- */
+ * next tick takes its place when it has not. */
 #ifndef XTCP_SERVER_FOCUS_H
 #define XTCP_SERVER_FOCUS_H
 

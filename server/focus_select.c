@@ -50,8 +50,7 @@ static int read_filter(struct focus_selection *s, struct err *e)
         return err_set(e, -ENOMEM, "filter: out of memory");
     const struct filter *one = s->filter;
     filter_kernel(&one, 1, kernel);
-    /* Sockets in TIME_WAIT are over; they are watched when the filter chooses states, and this one with them.
-     */
+    /* Sockets in TIME_WAIT are over; they are watched when the filter chooses states, and this one with them. */
     s->time_wait = kernel->states != FILTER_STATES_ALL && kernel->states & 1u << FOCUS_TIME_WAIT;
     free(kernel);
     return 0;

@@ -237,8 +237,7 @@ void gate_look(struct gate *g)
         if (lost && !d->lost)
             log_warn(
                 "gate",
-                "listener %s: the socket has been removed or replaced: nobody can connect any more; SIGHUP "
-                "makes it again",
+                "listener %s: the socket has been removed or replaced: nobody can connect any more; SIGHUP makes it again",
                 rpc_listener_text(d->plain));
         d->lost = lost;
     }
@@ -299,10 +298,10 @@ int gate_admit(struct gate *g, const struct config *c, const char *peer, struct 
     if (rate_admit(g->rate, peer, c->control_calls_max, clock_mono_ns()))
         return 0;
     atomic_fetch_add(&g->control_refused, 1);
-    return err_set(e, ERR_LIMIT,
-                   "more than %u calls that change something came within a second from this peer "
-                   "(control_calls_max)",
-                   c->control_calls_max);
+    return err_set(
+        e, ERR_LIMIT,
+        "more than %u calls that change something came within a second from this peer (control_calls_max)",
+        c->control_calls_max);
 }
 
 void gate_stats(struct gate *g, struct gate_stats *out)

@@ -24,8 +24,8 @@ struct gate_change {
     struct {
         struct config_listen where;
         struct err why;
-    } refused[GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them
-                                */
+    } refused
+        [GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them */
     size_t n_refused;
     bool too_few; /* and so it does not go on */
 };

@@ -8,8 +8,7 @@
 
 struct health;
 
-/* |services|: |n| full names, constants; "" (the server as a whole) is always known. Starts with NOT_SERVING.
- */
+/* |services|: |n| full names, constants; "" (the server as a whole) is always known. Starts with NOT_SERVING. */
 struct health *health_new(const char *const *services, size_t n);
 void health_free(struct health *h);
 

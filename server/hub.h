@@ -48,8 +48,7 @@ void hub_batch(struct hub *h, struct batch *b);
 /* The current poll is over; |end| is copied. */
 void hub_end(struct hub *h, const struct stream_end *end);
 
-/* Kicks |call| (a reference is taken) from the hub's thread: for threads that must not call gRPC themselves.
- */
+/* Kicks |call| (a reference is taken) from the hub's thread: for threads that must not call gRPC themselves. */
 void hub_kick(struct hub *h, struct rpc_call *call);
 
 /* The same for rpc_call_abort; |text| is a constant. */

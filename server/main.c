@@ -43,9 +43,9 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
         {.name = "config",
          .short_name = 'c',
          .metavar = "FILE",
-         .help = "Reads the configuration FILE (YAML), - for standard input; without it, the one that "
-                 "XTCP2_CONFIG names. The "
-                 "environment (XTCP2_POLL_FREQUENCY=2s) wins over the file, the command line over both.",
+         .help =
+             "Reads the configuration FILE (YAML), - for standard input; without it, the one that XTCP2_CONFIG names. The "
+             "environment (XTCP2_POLL_FREQUENCY=2s) wins over the file, the command line over both.",
          .value = &c->config_file,
          .is_config_file = true},
         {.name = "check-config",
@@ -57,9 +57,9 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
                  "value comes from, and exits.",
          .flag = &c->print},
         {.name = "once",
-         .help = "Polls all namespaces once, prints the records to standard output and exits: 0 when every "
-                 "namespace was "
-                 "polled completely, else 1.",
+         .help =
+             "Polls all namespaces once, prints the records to standard output and exits: 0 when every namespace was "
+             "polled completely, else 1.",
          .flag = &c->once},
         {.name = "replay",
          .metavar = "FILE",
@@ -69,9 +69,9 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
         {.name = "output",
          .short_name = 'o',
          .metavar = "FORMAT",
-         .help = "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a "
-                 "serialized "
-                 "Envelope behind its length as a varint).",
+         .help =
+             "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a serialized "
+             "Envelope behind its length as a varint).",
          .value = &c->output,
          .check = offline_check_format},
         {.name = "help", .short_name = 'h', .help = "Prints this text.", .flag = &c->help, .ends = true},

@@ -11,8 +11,7 @@
 #include "lib/duration.h"
 #include "lib/log.h"
 
-/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel.
- */
+/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel. */
 #define STUCK_NS (200 * NS_PER_MS)
 
 #define HINT_MAX 512
@@ -406,10 +405,10 @@ static void advise(struct summary *s)
     duration_format(s->timeout_ns, timeout);
     uint32_t all = s->end.namespaces + s->end.namespaces_failed;
     if (s->no_turn == 0 || s->end.namespaces == 0) {
-        snprintf(s->hint, sizeof(s->hint),
-                 "%u of %u namespaces were not finished within poll_timeout (%s): raise it, with "
-                 "poll_frequency if need be",
-                 s->timeouts, all, timeout);
+        snprintf(
+            s->hint, sizeof(s->hint),
+            "%u of %u namespaces were not finished within poll_timeout (%s): raise it, with poll_frequency if need be",
+            s->timeouts, all, timeout);
         return;
     }
     double whole = (double)s->timeout_ns * all / s->end.namespaces;

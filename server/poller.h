@@ -37,8 +37,7 @@ void poller_free(struct poller *p);
 struct collector_sink poller_sink(struct poller *p);
 
 /* The next |polls| polls are recorded in the directory that the configuration then in force names. Any
- * thread.
- */
+ * thread. */
 void poller_capture(struct poller *p, uint32_t polls);
 
 /* Begins the poll |begin|, whose time and number of namespaces are filled in here, of the namespaces in |r|:

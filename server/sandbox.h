@@ -1,5 +1,4 @@
-/* A seccomp filter: system calls that the daemon has no use for, and that whoever takes it over would want.
- */
+/* A seccomp filter: system calls that the daemon has no use for, and that whoever takes it over would want. */
 #ifndef XTCP_SERVER_SANDBOX_H
 #define XTCP_SERVER_SANDBOX_H
 

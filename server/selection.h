@@ -20,9 +20,8 @@
 #include "server/bounds.h"
 
 #define SELECTION_NO_PLACE (-1)
-#define SELECTION_NETNS_MAX                                                                                  \
-    4096 /* bytes of all patterns of a stream: each is held against each namespace                           \
-          */
+/* Bytes of all patterns of a stream: each is compared with each namespace. */
+#define SELECTION_NETNS_MAX 4096
 
 struct selection {
     _Atomic uint32_t refs;
@@ -67,8 +66,8 @@ size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_
 #define SELECTION_FILTERS_MAX 64
 #define SELECTION_FILTER_TEXT 32768 /* bytes of all of them, in canonical form: all look at each socket */
 #define SELECTION_MASKS_MAX   32
-#define SELECTION_NETNS_TEXT                                                                                 \
-    65536 /* bytes of the patterns of all streams: main holds each against each namespace */
+/* Bytes of the patterns of all streams: main compares each with each namespace. */
+#define SELECTION_NETNS_TEXT 65536
 
 /* A user with streams that have the same filter or columns. */
 struct selection_holder {

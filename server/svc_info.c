@@ -53,8 +53,7 @@ static void list_subscribers(struct subscriber *const *refs, size_t n, struct st
     }
 }
 
-/* Resident memory and threads of this process, from /proc/self/status; unchanged where that cannot be read.
- */
+/* Resident memory and threads of this process, from /proc/self/status; unchanged where that cannot be read. */
 static void read_process(struct status_cost *cost)
 {
     char line[128];

@@ -153,8 +153,7 @@ static int check_further(const struct subscriber *s, const struct wish *wish, st
         return 0;
     return err_set(
         e, ERR_RANGE,
-        "filter, columns and netns are those of the stream's first request: for others, open another "
-        "stream");
+        "filter, columns and netns are those of the stream's first request: for others, open another stream");
 }
 
 static void poll_message(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)

@@ -1,5 +1,4 @@
-/* Streams of small messages that wait in an outbox: NamespaceService.Watch, Health.Watch, server reflection.
- */
+/* Streams of small messages that wait in an outbox: NamespaceService.Watch, Health.Watch, server reflection. */
 #include <stdlib.h>
 
 #include "lib/log.h"

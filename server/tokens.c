@@ -60,8 +60,7 @@ static int load(const char *path, struct token_table *out, struct err *e)
 }
 
 /* Reads the file if it has changed, if what went wrong with it may have passed, or |anyway|. The lock is
- * held.
- */
+ * held. */
 static void refresh(struct tokens *t, const char *path, bool anyway)
 {
     struct token_table fresh;
