@@ -1,24 +1,20 @@
 """What xtcp2client prints of records, and how it changes the configuration: against a real daemon."""
 
-import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
-import pty
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
-import termios
 
 import pytest
 from google.protobuf import json_format
 
 from harness import netns, paths
+from harness.pseudo_terminal import PseudoTerminal
 from harness.rpc import record_pb
 from harness.waiting import bound, until
 
@@ -275,49 +271,18 @@ def test_filters(host):
 
 # ---- On a terminal ----
 
-class Terminal:
-    """A program on a terminal of |width| columns."""
-
-    def __init__(self, command, width, height=50, env=None, errors=None):
-        self.main, side = pty.openpty()
-        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        environment = {**os.environ, "TERM": "xterm", **(env or {})}
-        environment.pop("COLUMNS", None)
-        # setsid(1) and no preexec_fn: that would fork, which the threads of gRPC in here may block.
-        self.process = subprocess.Popen(["setsid", "--ctty", *command], stdin=side, stdout=side, stderr=errors or side,
-                                        env=environment)
-        os.close(side)
-        self.text = ""
-
-    def read_until(self, words):
-        def there():
-            self.text += os.read(self.main, 4096).decode()
-            return words in self.text
-        until(there, 15, words)
-
-    def write(self, text):
-        os.write(self.main, text.encode())
-
-    def end(self):
-        with contextlib.suppress(OSError):
-            while part := os.read(self.main, 4096):
-                self.text += part.decode(errors="replace")
-        os.close(self.main)
-        return self.process.wait(LIMIT)
-
-
 @pytest.fixture
 def terminal():
-    """Makes Terminals; what runs on one of them at the end of the test is ended."""
+    """Makes PseudoTerminals; what runs on one of them at the end of the test is ended."""
     made = []
 
     def make(*arguments, **how):
-        made.append(Terminal(*arguments, **how))
+        made.append(PseudoTerminal(*arguments, **how))
         return made[-1]
 
     yield make
     for it in made:
-        it.process.kill()
+        it.kill()
         it.process.wait()
 
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import pty
 import queue
 import random
 import re
@@ -21,6 +20,7 @@ import grpc
 import pytest
 
 from harness.paths import CLIENT
+from harness.pseudo_terminal import PseudoTerminal
 from harness.waiting import bound, until
 from xtcp_config.v1 import xtcp_config_pb2 as cfg
 from xtcp_config.v1 import xtcp_config_pb2_grpc as cfg_rpc
@@ -461,20 +461,11 @@ def test_changes_show_what_was_changed(daemon):
         st.OptionChange(name="label", before="rack 7", after="rack 8"),
         st.OptionChange(name="location", before="", after=long)])
     d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(st.GetResponse(changes=[change]))))
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(CLIENT, [str(CLIENT), "--target", d.target, "changes"])
-    try:
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        text = b""
-        with contextlib.suppress(OSError):  # its end
-            while chunk := os.read(terminal, 65536):
-                text += chunk
-    finally:
-        os.close(terminal)
-        os.waitpid(pid, 0)
-    assert re.search(r"netns_dirs +\.\.\./run/some/folder/5\.\.\. +\.\.\./run/other\.\.\.\s", text.decode()), text
-    assert re.search(r"label +rack 7 +rack 8\s", text.decode()) and f" {long}\r\n" in text.decode(), text
+    terminal = PseudoTerminal([CLIENT, "--target", d.target, "changes"], 80)
+    assert terminal.end() == 0
+    text = terminal.text
+    assert re.search(r"netns_dirs +\.\.\./run/some/folder/5\.\.\. +\.\.\./run/other\.\.\.\s", text), text
+    assert re.search(r"label +rack 7 +rack 8\s", text) and f" {long}\r\n" in text, text
 
 
 def test_numbers_at_their_ends():
@@ -789,19 +780,9 @@ def test_trigger_and_burst(config_daemon):
 
 def test_table_is_the_default_on_a_terminal(daemon):
     d = records_daemon(daemon, stream=lambda q, c: marked_poll(rec.FlatRecordsResponse, 1, 2))
-    main, side = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "70"}
-    p = subprocess.Popen([CLIENT, "--target", d.target, "-q", "stream", "--polls", "1"], stdin=subprocess.DEVNULL,
-                         stdout=side, stderr=subprocess.PIPE, env=environment)
-    os.close(side)
-    text = b""
-    with contextlib.suppress(OSError):
-        while part := os.read(main, 4096):
-            text += part
-    os.close(main)
-    assert p.wait(LIMIT) == 0
-    p.stderr.close()
-    lines = text.decode().split("\r\n")
+    terminal = PseudoTerminal([CLIENT, "--target", d.target, "-q", "stream", "--polls", "1"], 0, env={"COLUMNS": "70"})
+    assert terminal.end() == 0
+    lines = terminal.text.split("\r\n")
     assert "STATE" in lines[0] and "192.0.2.1:1000" in lines[1]
     assert max(len(x) for x in lines) <= 70
 
