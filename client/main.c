@@ -8,10 +8,10 @@
 
 #include "client/command.h"
 #include "client/run.h"
+#include "client/show/terminal_text.h"
 #include "client/stop.h"
-#include "client/text.h"
 #include "lib/thread.h"
-#include "rpc/client.h"
+#include "rpc/client/client.h"
 
 /* Prints |text| to |fd| and frees it. */
 static int print(int fd, struct buf *text)

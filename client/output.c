@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "client/text.h"
+#include "client/show/terminal_text.h"
 
 #define LARGE            65536 /* bytes */
 #define LINE_MAX_COLUMNS 4096

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/merge.h"
-#include "client/nodes.h"
-#include "client/settings.h"
-#include "client/text.h"
+#include "client/fleet/client_yaml.h"
+#include "client/fleet/merged_stream.h"
+#include "client/fleet/nodes.h"
+#include "client/show/terminal_text.h"
 #include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/thread.h"

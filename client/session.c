@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/units.h"
+#include "client/show/units.h"
 #include "lib/clock.h"
-#include "rpc/client_probe.h"
+#include "rpc/client/client_probe.h"
 
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)

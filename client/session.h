@@ -12,7 +12,7 @@
 #include "client/stop.h"
 #include "lib/buf.h"
 #include "lib/err.h"
-#include "rpc/client.h"
+#include "rpc/client/client.h"
 
 /* Exit codes of the program. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_FAILED = 3 /* of several targets */ };

@@ -12,7 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/thread.h"
-#include "rpc/client.h"
+#include "rpc/client/client.h"
 
 #define EXIT_BY_SIGNAL 1
 

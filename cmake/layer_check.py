@@ -4,44 +4,71 @@
 usage: layer_check.py [ROOT]
 
 Looks at the #include lines of the .c and .h files of our folders, and for functions that depend on the locale. Prints FILE:LINE: what is wrong, and exits 1.
+docs/architecture.md has the same map in words.
 """
 import pathlib
 import re
 import sys
 
-# Which of our folders a folder may include, besides itself.
+# Which of our folders a folder may include, besides itself. A file belongs to the longest name here that leads to it.
+RECORDS = {"lib", "model", "record", "filter"}
+SERVER = RECORDS | {"lib/linux", "config"}
+CLIENT = RECORDS | {"outputs/format", "rpc/client", "rpc/codec", "rpc/codec/config", "client"}
 FOLDERS = {
     "lib": set(),
-    "record": {"lib"},
-    "filter": {"lib", "record"},
-    "config": {"lib"},
-    "nswatch": {"lib"},
-    "collectors": {"lib", "record", "filter"},
-    "outputs": {"lib", "record"},
-    "rpc": {"lib", "config"},
-    "server": {"lib", "record", "filter", "config", "nswatch", "collectors", "outputs", "rpc"},
-    "client": {"lib", "record", "filter", "outputs", "rpc"},
+    "lib/linux": {"lib"},
+    "model": {"lib"},
+    "record": {"lib", "model"},
+    "filter": {"lib", "model", "record"},
+    "config": {"lib", "lib/linux", "model"},
+    "nswatch": {"lib", "lib/linux"},
+    "inet_diag": RECORDS | {"lib/linux"},
+    "collectors": RECORDS | {"lib/linux", "inet_diag"},
+    "outputs/format": {"lib", "record"},
+    "rpc": {"lib"},
+    "rpc/codec": {"lib", "model"},
+    "rpc/codec/json": {"lib"},
+    "rpc/codec/config": {"lib", "model", "config", "rpc/codec", "rpc/codec/json"},
+    "rpc/server": {"lib", "lib/linux", "model", "config", "rpc"},
+    "rpc/client": {"lib", "rpc"},
+    "server/process": {"lib", "lib/linux", "model", "config", "rpc/codec"},
+    "server/live": SERVER | {"rpc/codec", "rpc/codec/config"},
+    "server/listen": {"lib", "lib/linux", "model", "config", "nswatch", "inet_diag", "rpc/server"},
+    "server/stream": SERVER | {"server/live", "rpc/codec", "rpc/server"},
+    "server/poll": SERVER | {"nswatch", "inet_diag", "collectors", "server/live", "server/stream", "rpc/codec"},
+    "server/watch": SERVER | {"nswatch", "inet_diag", "server/live", "server/poll", "server/stream", "rpc/codec", "rpc/server"},
+    "server/services": SERVER | {"nswatch", "rpc/codec", "rpc/codec/config", "rpc/server", "server", "server/process",
+                                 "server/live", "server/listen", "server/stream", "server/poll", "server/watch"},
+    "server": SERVER | {"nswatch", "inet_diag", "collectors", "outputs/format", "rpc", "rpc/codec", "rpc/codec/config",
+                        "rpc/server", "server/process", "server/live", "server/listen", "server/stream", "server/poll",
+                        "server/watch", "server/services"},
+    "client/show": CLIENT,
+    "client/fleet": CLIENT | {"client/show"},
+    "client/configure": CLIENT | {"client/show"},
+    "client/top": CLIENT | {"client/show"},
+    "client/cmd": CLIENT | {"client/show", "client/fleet", "client/configure", "client/top"},
+    "client": CLIENT | {"client/show", "client/fleet", "client/configure", "client/top"},
 }
 
 # What comes from elsewhere: name, headers, folders that may include it. The first pattern that matches counts.
+CODEC = {"rpc/codec", "rpc/codec/config", "rpc/codec/json"}
 LIBRARIES = [
-    ("the generated record struct", r"xtcp_flat_record/v1/xtcp_flat_record\.pb-c\.h$",
-     {"record", "outputs", "rpc", "server", "client"}),
-    ("protobuf-c", r"(protobuf-c/.*|.*\.pb-c\.h)$", {"rpc", "server", "client"}),
-    ("upb", r"(upb/.*|.*\.upb\.h|.*\.upbdefs\.h)$", {"rpc", "server", "client"}),
-    ("gRPC", r"grpc/.*$", {"rpc", "server", "client"}),
-    ("OpenSSL", r"openssl/.*$", {"rpc"}),
-    ("libnl", r"netlink/.*$", {"nswatch", "collectors"}),
-    ("libyaml", r"yaml\.h$", {"config", "client"}),
-    ("libcap", r"sys/capability\.h$", {"server"}),
-    ("libseccomp", r"seccomp\.h$", {"server"}),
-    ("jansson", r"jansson\.h$", {"rpc", "client"}),
-    ("ncurses", r"(curses|term)\.h$", {"client"}),
+    ("the generated record struct", r"xtcp_flat_record/v1/xtcp_flat_record\.pb-c\.h$", {"record", "outputs/format"}),
+    ("protobuf-c", r"(protobuf-c/.*|.*\.pb-c\.h)$", CODEC),
+    ("upb", r"(upb/.*|.*\.upb\.h|.*\.upbdefs\.h)$", {"rpc/codec"}),
+    ("gRPC", r"grpc/.*$", {"rpc", "rpc/server", "rpc/client", "server/stream"}),
+    ("OpenSSL", r"openssl/.*$", {"rpc/server", "rpc/client"}),
+    ("libnl", r"netlink/.*$", {"nswatch", "inet_diag"}),
+    ("libyaml", r"yaml\.h$", {"config", "client/fleet"}),
+    ("libcap", r"sys/capability\.h$", {"server/process"}),
+    ("libseccomp", r"seccomp\.h$", {"server/process"}),
+    ("jansson", r"jansson\.h$", {"rpc/codec/json"}),
+    ("ncurses", r"(curses|term)\.h$", {"client/top"}),
     ("cmocka", r"cmocka\.h$", set()),
 ]
 
 # Libraries that only one file of a folder may include.
-ONE_FILE = {("record", "the generated record struct")}
+ONE_FILE = {("record", "the generated record struct"), ("client/top", "ncurses")}
 
 # What means something else in another locale: protocol text is ASCII, and lib/ascii.h has what it needs. Numbers keep their
 # point because only LC_CTYPE is ever set, and in one file.
@@ -49,10 +76,20 @@ LOCALE_HEADER = re.compile(r"(ctype|wctype|strings|locale)\.h$")
 LOCALE_CALL = re.compile(
     r"\b(isw?(alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|tow?(upper|lower)|toascii"
     r"|(str|wcs)n?casecmp|strcasestr|strcoll|strxfrm|setlocale|newlocale|uselocale|localeconv)(_l)?\s*\(")
-LOCALE_FILE = "client/text.c"
+LOCALE_FILE = "client/show/terminal_text.c"
 LOCALE_ALLOWED = re.compile(r"\bsetlocale\(LC_CTYPE, ")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+TOPS = {folder.split("/")[0] for folder in FOLDERS}
+
+
+def folder_of(path):
+    """The folder of FOLDERS that the file |path| belongs to, or None."""
+    while path:
+        path = path.rpartition("/")[0]
+        if path in FOLDERS:
+            return path
+    return None
 
 
 def check_library(folder, header):
@@ -68,12 +105,12 @@ def check_include(root, folder, quote, header):
     name, allowed = check_library(folder, header)
     if name:
         return None if allowed else f"{folder}/ may not include {name} ({header})"
-    top = header.split("/")[0]
-    if top in FOLDERS and "/" in header:
+    if header.split("/")[0] in TOPS and "/" in header:
         if quote == "<":
             return f"our own headers are included with quotes ({header})"
-        if top != folder and top not in FOLDERS[folder]:
-            return f"{folder}/ may not include {top}/ ({header})"
+        other = folder_of(header)
+        if other != folder and other not in FOLDERS[folder]:
+            return f"{folder}/ may not include {other}/ ({header})"
         return None if (root / header).is_file() else f"no such header: {header}"
     if quote == '"':
         return f'"{header}": includes of ours start with their folder'
@@ -93,25 +130,28 @@ def check_locale(name, line, header):
 def check_tree(root):
     problems, only = [], {}
     files = 0
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*.[ch]")):
-            files += 1
-            for number, line in enumerate(path.read_text().splitlines(), 1):
-                match = INCLUDE.match(line)
-                name = path.relative_to(root)
-                where = f"{name}:{number}"
-                wrong = check_locale(str(name), line, match and match.group(2))
-                if wrong:
-                    problems.append(f"{where}: {wrong}")
-                if not match:
-                    continue
-                wrong = check_include(root, folder, *match.groups())
-                if wrong:
-                    problems.append(f"{where}: {wrong}")
-                name, _ = check_library(folder, match.group(2))
-                if (folder, name) in ONE_FILE and only.setdefault((folder, name), path) != path:
-                    first = only[folder, name].relative_to(root)
-                    problems.append(f"{where}: {name} belongs in one file of {folder}/, and {first} has it")
+    for path in sorted(p for top in sorted(TOPS) for p in (root / top).rglob("*.[ch]")):
+        files += 1
+        name = path.relative_to(root)
+        folder = folder_of(str(name))
+        if not folder:
+            problems.append(f"{name}: its folder is not on the map")
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            where = f"{name}:{number}"
+            wrong = check_locale(str(name), line, match and match.group(2))
+            if wrong:
+                problems.append(f"{where}: {wrong}")
+            if not match:
+                continue
+            wrong = check_include(root, folder, *match.groups())
+            if wrong:
+                problems.append(f"{where}: {wrong}")
+            library, _ = check_library(folder, match.group(2))
+            if (folder, library) in ONE_FILE and only.setdefault((folder, library), path) != path:
+                first = only[folder, library].relative_to(root)
+                problems.append(f"{where}: {library} belongs in one file of {folder}/, and {first} has it")
     return files, problems
 
 

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collectors/collect.h"
 #include "collectors/set.h"
-#include "collectors/visit.h"
 #include "lib/clock.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 
 /* More threads than this only contend for the locks of the kernel's tables. */
 #define TURNSTILE_DEFAULT_MAX 4
@@ -217,7 +217,7 @@ static void collector_free(struct collector *c)
     free(c);
 }
 
-static struct collector *collector_alloc(struct collectors *set, const struct collector_ns *ns)
+static struct collector *collector_alloc(struct collectors *set, const struct netns_ref *ns)
 {
     struct collector *c = calloc(1, sizeof(*c));
     if (!c)
@@ -279,8 +279,7 @@ static int share(struct collector *c)
     return rc;
 }
 
-int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
-                    struct err *e)
+int collector_start(struct collectors *set, const struct netns_ref *ns, struct collector **out, struct err *e)
 {
     *out = NULL;
     struct collector *c = collector_alloc(set, ns);

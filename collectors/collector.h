@@ -28,8 +28,9 @@
 #include <stdint.h>
 
 #include "filter/filter.h"
+#include "inet_diag/enter.h"
 #include "lib/err.h"
-#include "lib/groups.h"
+#include "model/groups.h"
 #include "record/batch.h"
 
 struct collector;
@@ -131,18 +132,9 @@ void collectors_set_threads_max(struct collectors *set, unsigned threads_max);
 /* After every collector is freed. */
 void collectors_free(struct collectors *set);
 
-struct collector_ns {
-    uint64_t id;     /* the daemon's own number, given back in batches and results */
-    uint64_t cookie; /* expected SO_NETNS_COOKIE; 0: not known, not checked */
-    uint64_t inode;
-    bool own;         /* the daemon's own namespace: nothing is entered */
-    const char *name; /* display name, copied */
-    const char *path; /* what to open (/run/netns/blue, /proc/123/ns/net), copied */
-};
-
-/* Starts a collector. Returns 0 and the collector in |out|, or a negative code. From a thread that is at
+/* Starts a collector of |ns|, whose texts are copied. Returns 0 and the collector in |out|, or a negative code. From a thread that is at
  * home. */
-int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
+int collector_start(struct collectors *set, const struct netns_ref *ns, struct collector **out,
                     struct err *e);
 
 /* New display name and path of the same namespace; valid from the next order on. Any thread. */

@@ -82,9 +82,9 @@ struct collectors {
 struct collector {
     struct collectors *set;
     bool own_thread;
-    struct thread thread;   /* its own, if it has one */
-    struct collector_ns ns; /* name and path are its own; of the thread at work, changed with the lock */
-    _Atomic bool stopping;  /* set with the lock */
+    struct thread thread;  /* its own, if it has one */
+    struct netns_ref ns;   /* name and path are its own; of the thread at work, changed with the lock */
+    _Atomic bool stopping; /* set with the lock */
 
     pthread_cond_t wake; /* its own thread has something to do, or its end has come nearer */
     struct collector_order *order;

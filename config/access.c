@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "config/internal.h"
-#include "lib/users.h"
+#include "lib/linux/users.h"
 
 bool config_listen_is_local(const struct config_listen *l)
 {

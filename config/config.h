@@ -26,8 +26,8 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
-#include "lib/groups.h"
 #include "lib/log.h"
+#include "model/groups.h"
 
 /* An ordered list of strings; |items| is NULL when |n| is 0. */
 struct config_strings {
@@ -38,7 +38,7 @@ struct config_strings {
 /* Mode of the files of unix sockets. */
 enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_0666 };
 
-/* As rpc/role.h has them. */
+/* As model/role.h has them. */
 enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 
 /* Whether changed files are noticed without a signal. */

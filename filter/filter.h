@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
-#include "lib/groups.h"
+#include "model/groups.h"
 #include "record/source.h"
 
 struct record_context;
@@ -133,7 +133,7 @@ const char *filter_unfound(const struct filter *f, size_t i, bool *device);
 
 /* ---- In the kernel ---- */
 
-/* The states that a dump of all sockets asks for, as bits 1 << TCP_X: see collectors/diag_request.c. */
+/* The states that a dump of all sockets asks for, as bits 1 << TCP_X: see inet_diag/diag_request.c. */
 #define FILTER_STATES_ALL 0xfffu
 
 #define FILTER_CODE_MAX 8192

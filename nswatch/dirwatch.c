@@ -7,8 +7,8 @@
 
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "lib/linux/path_watch.h"
 #include "lib/log.h"
-#include "lib/path_watch.h"
 
 #include <dirent.h>
 #include <errno.h>

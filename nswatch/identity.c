@@ -1,8 +1,8 @@
 #include "nswatch/identity.h"
 
 #include "lib/err.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -36,8 +36,8 @@
 /* clang-format on */
 #include "nswatch/loop.h"
 
+#include "lib/linux/path_watch.h"
 #include "lib/log.h"
-#include "lib/path_watch.h"
 #include "nswatch/nsid.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/groups.h"
+#include "model/groups.h"
 #include "record/record.h"
 #include "record/source.h"
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
-#include "lib/groups.h"
+#include "model/groups.h"
 #include "record/source.h"
 
 #define RECORD_SCHEMA_VERSION 1

@@ -11,14 +11,14 @@
 
 #include "config/config.h"
 #include "lib/err.h"
-#include "rpc/msg_config.h"
-#include "server/bounds.h"
-#include "server/focus.h"
-#include "server/hub.h"
-#include "server/inventory.h"
-#include "server/poller.h"
-#include "server/setup.h"
-#include "server/subscriber.h"
+#include "rpc/codec/config/msg_config.h"
+#include "server/live/bounds.h"
+#include "server/live/live_config.h"
+#include "server/poll/inventory.h"
+#include "server/poll/poller.h"
+#include "server/stream/hub.h"
+#include "server/stream/subscriber.h"
+#include "server/watch/focus.h"
 
 struct app;
 

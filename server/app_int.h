@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "nswatch/nswatch.h"
-#include "rpc/server.h"
+#include "rpc/server/server.h"
 #include "server/app.h"
-#include "server/reconcile.h"
+#include "server/poll/resync.h"
 
 struct gate_change;
 struct pace;

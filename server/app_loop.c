@@ -11,10 +11,10 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "server/gate.h"
-#include "server/health.h"
-#include "server/pace.h"
-#include "server/refresh.h"
+#include "server/listen/listeners.h"
+#include "server/live/reload.h"
+#include "server/poll/poll_clock.h"
+#include "server/services/health.h"
 
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)

@@ -1,8 +1,8 @@
 /* What the services ask of the running daemon. */
 #include "server/app_int.h"
 
-#include "server/gate.h"
-#include "server/pace.h"
+#include "server/listen/listeners.h"
+#include "server/poll/poll_clock.h"
 
 const struct config *app_config(struct app *app)
 {

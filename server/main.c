@@ -12,10 +12,10 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "server/app.h"
-#include "server/gate.h"
+#include "server/listen/listeners.h"
 #include "server/offline.h"
-#include "server/privilege.h"
-#include "server/sandbox.h"
+#include "server/process/privilege.h"
+#include "server/process/sandbox.h"
 
 #define EXIT_USAGE 2
 

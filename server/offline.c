@@ -8,13 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "collectors/replay.h"
+#include "inet_diag/replay.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "nswatch/nswatch.h"
-#include "outputs/format.h"
-#include "server/inventory.h"
-#include "server/poller.h"
+#include "outputs/format/format.h"
+#include "server/poll/inventory.h"
+#include "server/poll/poller.h"
 
 #define FLUSH_BYTES  65536
 #define SYNC_WAIT_NS (5 * NS_PER_S)

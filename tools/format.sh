@@ -19,7 +19,7 @@ if [ "${1:-}" = --check ]; then
     mode=(--dry-run -Werror)
 fi
 folders=()
-for folder in lib record filter config nswatch collectors outputs rpc server client tools tests; do
+for folder in lib model record filter config nswatch inet_diag collectors outputs rpc server client tools tests; do
     if [ -d "$folder" ]; then
         folders+=("$folder")
     fi

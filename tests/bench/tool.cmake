@@ -1,7 +1,7 @@
 # The suite: what `make bench` runs. bench.py measures; bench_tool makes sockets, bare loops and readers for it.
 add_executable(bench_tool tool/main.c tool/sockets.c tool/bare.c tool/stages.c tool/control.c
     tool/readers.c tool/watch.c)
-target_link_libraries(bench_tool PRIVATE xtcp_flags xtcp_collectors xtcp_rpc)
+target_link_libraries(bench_tool PRIVATE xtcp_flags xtcp_collectors xtcp_rpc_codec xtcp_rpc_client)
 set_target_properties(bench_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
 set(bench_command

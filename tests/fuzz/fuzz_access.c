@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access.h"
+#include "server/listen/access.h"
 
 #define WORDS_MAX 64
 

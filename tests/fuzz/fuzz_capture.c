@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collectors/capture.h"
-#include "collectors/pcap.h"
+#include "inet_diag/capture.h"
+#include "inet_diag/pcap.h"
 
 #define COOKED 16 /* bytes before each datagram, see pcap's LINKTYPE_NETLINK */
 

@@ -4,7 +4,7 @@
  * edited and how much of it is taken out (two bytes each); the rest is put there. */
 #include "fuzz_rpc.h"
 
-#include "rpc/msg_config_draft.h"
+#include "rpc/codec/config/msg_config_draft.h"
 
 static const struct config_msg_extra extra = {.daemon_version = "0.1.0"};
 

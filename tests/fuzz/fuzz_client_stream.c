@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "client/reader.h"
-#include "client/show.h"
+#include "client/show/record_pipeline.h"
+#include "client/show/stream_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/nodes.h"
-#include "client/target.h"
+#include "client/fleet/nodes.h"
+#include "client/fleet/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

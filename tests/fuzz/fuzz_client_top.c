@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "client/top_columns.h"
-#include "client/top_intake.h"
-#include "client/top_model.h"
+#include "client/top/top_columns.h"
+#include "client/top/top_intake.h"
+#include "client/top/top_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <linux/netlink.h>
 #include <stdlib.h>
 
-#include "collectors/diag_parse.h"
+#include "inet_diag/diag_parse.h"
 #include "record/record.h"
 
 static void check(bool ok)

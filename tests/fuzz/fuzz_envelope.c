@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outputs/format.h"
+#include "outputs/format/format.h"
 #include "record/text.h"
 #include "record/wire.h"
 

@@ -1,5 +1,5 @@
 /* The buffer of an inotify descriptor. What is accepted is a file name that ends inside the buffer. */
-#include "lib/inotify_parse.h"
+#include "lib/linux/inotify_parse.h"
 
 #include <stdlib.h>
 #include <string.h>

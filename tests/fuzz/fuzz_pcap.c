@@ -2,7 +2,7 @@
  * sentence. */
 #include <stdlib.h>
 
-#include "collectors/replay.h"
+#include "inet_diag/replay.h"
 
 struct seen {
     const uint8_t *data;

@@ -8,7 +8,8 @@
 
 #include "config/config.h"
 #include "lib/err.h"
-#include "rpc/msg_config.h"
+#include "rpc/codec/config/msg_config.h"
+#include "rpc/codec/config/msg_config_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/msg_config_draft.h"
+#include "rpc/codec/config/msg_config_draft.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

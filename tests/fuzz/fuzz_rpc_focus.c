@@ -1,7 +1,7 @@
 /* FocusService: with an even first byte the rest is a request, else a response. */
 #include "fuzz_rpc.h"
 
-#include "rpc/msg_focus.h"
+#include "rpc/codec/msg_focus.h"
 
 static size_t seen; /* what was read, so that reading is not left out */
 

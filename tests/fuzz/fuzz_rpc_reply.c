@@ -1,10 +1,10 @@
 /* All that a server can send to the client: the first byte says which message. */
 #include "fuzz_rpc.h"
 
-#include "rpc/msg_health.h"
-#include "rpc/msg_namespace.h"
-#include "rpc/msg_status.h"
-#include "rpc/msg_stream.h"
+#include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_namespace.h"
+#include "rpc/codec/msg_status.h"
+#include "rpc/codec/msg_stream.h"
 
 static size_t seen; /* what was read, so that reading is not left out */
 

@@ -2,10 +2,10 @@
  * bounds. */
 #include "fuzz_rpc.h"
 
-#include "rpc/msg_health.h"
-#include "rpc/msg_stream.h"
-#include "rpc/msg_wire.h"
-#include "rpc/reflection.h"
+#include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_reflection.h"
+#include "rpc/codec/msg_stream.h"
+#include "rpc/codec/msg_wire.h"
 
 static void fuzz_stream(const uint8_t *data, size_t size)
 {

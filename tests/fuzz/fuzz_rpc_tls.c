@@ -13,7 +13,7 @@
 
 #include "lib/buf.h"
 #include "lib/log.h"
-#include "rpc/tls_pem.h"
+#include "rpc/server/tls_pem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/msg_stream.h"
-#include "server/selection.h"
+#include "rpc/codec/msg_stream.h"
+#include "server/stream/selection.h"
 
 static void check_info(const struct selection *s)
 {

@@ -11,7 +11,7 @@ import pytest
 from harness import netns, paths
 from harness.waiting import SLOW, until
 
-# As server/privilege.c has them.
+# As server/process/privilege.c has them.
 KEPT = {"CAP_CHOWN": 0, "CAP_DAC_READ_SEARCH": 2, "CAP_NET_BIND_SERVICE": 10, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19,
         "CAP_SYS_ADMIN": 21}
 SANITIZED = SLOW > 1  # a sanitizer traces its own process at the end: no filter by default then

@@ -46,7 +46,7 @@ def test_what_it_may_do_is_little():
 
 
 def test_capabilities_are_those_that_the_daemon_keeps():
-    source = (pathlib.Path(__file__).parents[2] / "server/privilege.c").read_text()
+    source = (pathlib.Path(__file__).parents[2] / "server/process/privilege.c").read_text()
     table = source[source.index("} kept[] = {"):source.index("#define KEPT")]
     kept = set(re.findall(r"\{(CAP_[A-Z_]+),", table))
     assert kept == set(settings("CapabilityBoundingSet")[0].split())

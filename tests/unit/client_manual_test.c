@@ -3,7 +3,7 @@
 #include "generated.h"
 
 #include "client/command.h"
-#include "client/sockets.h"
+#include "client/show/socket_table.h"
 #include "filter/filter.h"
 #include "record/fields.h"
 

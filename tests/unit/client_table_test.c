@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "client/table.h"
+#include "client/show/table.h"
 
 static const struct table_column columns[] = {
     {.title = "NAME", .drop = 1, .cut = 6},

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/target.h"
+#include "client/fleet/target.h"
 
 static void test_normalize(void **state)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "client/top_model.h"
+#include "client/top/top_model.h"
 #include "lib/clock.h"
 
 typedef XtcpFlatRecord__V1__XtcpFlatRecord record;

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "client/top_columns.h"
-#include "client/top_spark.h"
-#include "client/top_view.h"
+#include "client/top/top_columns.h"
+#include "client/top/top_spark.h"
+#include "client/top/top_view.h"
 #include "lib/clock.h"
 
 typedef XtcpFlatRecord__V1__XtcpFlatRecord record;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "client/units.h"
+#include "client/show/units.h"
 
 struct sample {
     uint64_t value;

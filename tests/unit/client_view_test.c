@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/view.h"
+#include "client/show/view.h"
 #include "filter/filter.h"
 
 static struct view *view_of(const char *columns, const char *sort_by)

@@ -14,9 +14,9 @@
 #include "collectors/collector.h"
 #include "collectors/set.h"
 #include "lib/clock.h"
-#include "lib/netns.h"
+#include "lib/linux/netns.h"
 #include "record/wire.h"
-#include "tests/unit/collectors_net.h"
+#include "tests/unit/test_net.h"
 
 #define CONNECTIONS 100
 #define PATIENCE    (20 * NS_PER_S)
@@ -256,7 +256,7 @@ static void test_refused(void **state)
     struct collectors *weak_set;
     struct collector *weak;
     const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
-    const struct collector_ns ns = {.name = "weak", .path = "", .own = true};
+    const struct netns_ref ns = {.name = "weak", .path = "", .own = true};
     char text[128];
     snprintf(text, sizeof(text), "not fwmark = 5 and sport >= %u and sport <= %u", four, four);
     assert_int_equal(collectors_new(&options, &weak_set, &e), 0);
@@ -297,7 +297,7 @@ static void test_not_understood(void **state)
     struct collectors *old_set;
     struct collector *old;
     const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
-    const struct collector_ns ns = {.name = "old", .path = "", .own = true};
+    const struct netns_ref ns = {.name = "old", .path = "", .own = true};
     NEEDS_NAMESPACE();
     assert_int_equal(collectors_new(&options, &old_set, &e), 0);
     assert_int_equal(collector_start(old_set, &ns, &old, &e), 0);
@@ -322,7 +322,7 @@ static int set_up(void **state)
     unshared = net_unshare();
     pool = batch_pool_new(4);
     const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
-    const struct collector_ns ns = {.name = "here", .path = "", .own = true};
+    const struct netns_ref ns = {.name = "here", .path = "", .own = true};
     if (unshared)
         return 0;
     four = net_listen(&sockets, AF_INET);

@@ -105,7 +105,7 @@ struct collector_order *order_new(uint64_t poll_id, int64_t patience)
     return o;
 }
 
-static struct collector *start_ns(struct fixture *f, const struct collector_ns *ns)
+static struct collector *start_ns(struct fixture *f, const struct netns_ref *ns)
 {
     struct collector *c;
     assert_int_equal(collector_start(f->set, ns, &c, &f->e), 0);
@@ -114,13 +114,13 @@ static struct collector *start_ns(struct fixture *f, const struct collector_ns *
 
 struct collector *start(struct fixture *f, const char *name, const char *path, uint64_t cookie, bool is_own)
 {
-    struct collector_ns ns = {.id = FIXTURE_ID, .cookie = cookie, .own = is_own, .name = name, .path = path};
+    struct netns_ref ns = {.id = FIXTURE_ID, .cookie = cookie, .own = is_own, .name = name, .path = path};
     return start_ns(f, &ns);
 }
 
 struct collector *start_id(struct fixture *f, uint64_t id, const char *path)
 {
-    struct collector_ns ns = {.id = id, .own = path == NULL, .name = "test", .path = path};
+    struct netns_ref ns = {.id = id, .own = path == NULL, .name = "test", .path = path};
     return start_ns(f, &ns);
 }
 

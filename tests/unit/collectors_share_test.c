@@ -13,10 +13,10 @@
 #include <cmocka.h>
 
 #include "collectors/set.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 #include "tests/unit/collectors_fixture.h"
-#include "tests/unit/collectors_net.h"
+#include "tests/unit/test_net.h"
 
 #define SOCKETS 701 /* more than one batch and several datagrams */
 #define SLOW_ID 99  /* of collectors whose batches are held */
@@ -326,7 +326,7 @@ static void test_no_threads(void **state)
     wait_counter(&f, &f.set->worker_count, 0);
 
     refused = "col";
-    struct collector_ns ns = {.id = 1, .own = true, .name = "poor", .path = ""};
+    struct netns_ref ns = {.id = 1, .own = true, .name = "poor", .path = ""};
     assert_int_equal(collector_start(f.set, &ns, &c, &f.e), -EAGAIN);
     assert_null(c);
     assert_non_null(strstr(f.e.text, "poor"));

@@ -15,10 +15,10 @@
 #include "collectors/collector.h"
 #include "collectors/set.h"
 #include "lib/clock.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 #include "tests/unit/collectors_fixture.h"
-#include "tests/unit/collectors_net.h"
+#include "tests/unit/test_net.h"
 
 #define SOCKETS 701 /* more than one batch and several datagrams */
 

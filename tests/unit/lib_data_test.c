@@ -1,11 +1,10 @@
-/* The small readers and sets: ASCII, cursor, varints, UTF-8, sets of keys, attribute groups, names and
+/* The small readers and sets: ASCII, cursor, varints, UTF-8, sets of keys, names and
  * patterns. */
 #include "lib_test.h"
 
 #include "lib/ascii.h"
 #include "lib/cursor.h"
 #include "lib/glob.h"
-#include "lib/groups.h"
 #include "lib/nearest.h"
 #include "lib/u64set.h"
 #include "lib/utf8.h"
@@ -381,23 +380,6 @@ static void test_u64set_random(void **state)
     u64set_free(&s);
 }
 
-/* ---- groups ---- */
-
-static void test_groups(void **state)
-{
-    (void)state;
-    for (int i = 0; i < GROUP_COUNT; i++) {
-        assert_non_null(group_names[i]);
-        assert_int_equal(group_by_name(group_names[i]), i);
-        assert_true(GROUPS_ALL & GROUP_BIT(i));
-    }
-    assert_int_equal(group_by_name(""), -1);
-    assert_int_equal(group_by_name("Info"), -1);
-    assert_int_equal(group_by_name("inf"), -1);
-    assert_int_equal(GROUPS_ALL & ~GROUPS_DEFAULT, GROUP_BIT(GROUP_MEMINFO));
-    assert_string_equal(group_names[GROUP_SOCKOPT], "sockopt");
-}
-
 /* ---- names ---- */
 
 static void test_nearest(void **state)
@@ -552,7 +534,6 @@ int main(void)
         cmocka_unit_test(test_u64set_reserve),
         cmocka_unit_test(test_u64set_clear),
         cmocka_unit_test(test_u64set_random),
-        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_glob),

@@ -4,8 +4,8 @@
 #include "refuse.h"
 
 #include "lib/clock.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>

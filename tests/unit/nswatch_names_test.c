@@ -2,7 +2,7 @@
 #include "nswatch_world.h"
 
 #include "lib/clock.h"
-#include "lib/netns.h"
+#include "lib/linux/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -344,7 +344,7 @@ static void odd_names_are_safe(void **state)
     record_stop(&r);
 }
 
-/* lib/netns.h: looking and entering, on what is a namespace and what is not. */
+/* lib/linux/netns.h: looking and entering, on what is a namespace and what is not. */
 static void only_network_namespaces_are_entered(void **state)
 {
     (void)state;

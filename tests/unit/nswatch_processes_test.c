@@ -2,7 +2,7 @@
 #include "nswatch_world.h"
 
 #include "lib/clock.h"
-#include "lib/netns.h"
+#include "lib/linux/netns.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/err.h"
-#include "lib/inotify_parse.h"
+#include "lib/linux/inotify_parse.h"
 #include "nswatch/mountinfo.h"
 #include "nswatch/nsid.h"
 #include "nswatch/nswatch.h"

@@ -1,8 +1,8 @@
 #include "nswatch_world.h"
 
 #include "lib/clock.h"
+#include "lib/linux/netns.h"
 #include "lib/log.h"
-#include "lib/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>

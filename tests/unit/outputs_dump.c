@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outputs/format.h"
+#include "outputs/format/format.h"
 
 static int dump(struct format_writer *w, FILE *file)
 {

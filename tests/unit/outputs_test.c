@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/err.h"
-#include "outputs/format.h"
+#include "outputs/format/format.h"
 #include "record/record.h"
 #include "record/wire.h"
 

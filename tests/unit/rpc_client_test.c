@@ -1,4 +1,4 @@
-/* rpc/client.c: which targets are taken for one. Nothing is connected. */
+/* rpc/client/client.c: which targets are taken for one. Nothing is connected. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "rpc/client.h"
+#include "rpc/client/client.h"
 
 static void test_targets(void **state)
 {

@@ -7,7 +7,8 @@
 #include <xtcp_config/v1/xtcp_config.pb-c.h>
 
 #include "config/config.h"
-#include "rpc/msg_config.h"
+#include "rpc/codec/config/msg_config.h"
+#include "rpc/codec/config/msg_config_reply.h"
 
 static const struct config_msg_extra extra = {.daemon_version = "1.2.3"};
 

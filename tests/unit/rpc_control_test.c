@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 
-#include "rpc/msg_health.h"
-#include "rpc/msg_namespace.h"
-#include "rpc/msg_status.h"
+#include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_namespace.h"
+#include "rpc/codec/msg_status.h"
 
 /* ---- Namespaces ---- */
 

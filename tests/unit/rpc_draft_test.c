@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/msg_config_draft.h"
+#include "rpc/codec/config/msg_config_draft.h"
 
 /* What the client knows of |c|. */
 static struct config_reply *reply_of(const struct config *c)

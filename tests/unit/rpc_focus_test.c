@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "rpc/msg_focus.h"
+#include "rpc/codec/msg_focus.h"
 
 static const struct focus_socket four = {.netns_cookie = 7,
                                          .netns = "blue",

@@ -1,5 +1,5 @@
 /* The guard without gRPC: connections and their users, budgets, pauses and ends, TLS. This is linked without
- * rpc/hook.c, so it also shows what the guard makes of a program in which gRPC does not read through it; with
+ * rpc/server/hook.c, so it also shows what the guard makes of a program in which gRPC does not read through it; with
  * XTCP_HOOKED, the proof is that it does. */
 #include "rpc_test.h"
 
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "rpc/guard_int.h"
-#include "rpc/server.h"
+#include "rpc/server/guard_int.h"
+#include "rpc/server/server.h"
 
 #define RATE 2000
 

@@ -6,7 +6,7 @@
 #include <zlib.h>
 
 #include "rpc/core.h"
-#include "rpc/inflate.h"
+#include "rpc/server/inflate.h"
 
 #define MAX 1000
 

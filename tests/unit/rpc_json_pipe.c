@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/msg_config.h"
+#include "rpc/codec/config/msg_config.h"
+#include "rpc/codec/config/msg_config_reply.h"
 
 static int convert(const char *mode, const char *data, size_t len, struct buf *out)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rpc/msg_json.h"
+#include "rpc/codec/json/msg_json.h"
 
 #define TYPE (&xtcp_config__v1__xtcp_config__descriptor)
 
@@ -143,9 +143,14 @@ static void test_long_names_and_deep_documents(void **state)
     memset(text, '[', sizeof(text) - 1);
     refuse(text, ERR_MALFORMED, "file:1:");
     char *large = calloc(1, CONFIG_JSON_MAX + 2);
+    struct buf request = {0};
+    struct err e = {0};
     assert_non_null(large);
     memset(large, ' ', CONFIG_JSON_MAX + 1);
-    refuse(large, ERR_LIMIT, "1048577 bytes long, allowed are 1048576");
+    assert_int_equal(config_set_request_from_json(large, CONFIG_JSON_MAX + 1, "file", false, &request, &e),
+                     ERR_LIMIT);
+    assert_string_equal(e.text, "file: 1048577 bytes long, allowed are 1048576");
+    buf_free(&request);
     free(large);
 }
 

@@ -1,4 +1,4 @@
-/* rpc/listener.c where descriptors run out, and where others may write to the folder of a unix socket. */
+/* rpc/server/listen_socket.c where descriptors run out, and where others may write to the folder of a unix socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "rpc/listener.h"
+#include "rpc/server/listen_socket.h"
 
 static int connect_to(const struct rpc_listener *l)
 {

@@ -10,7 +10,7 @@
 
 #include "config/builder.h"
 #include "lib/duration.h"
-#include "rpc/msg_config_int.h"
+#include "rpc/codec/config/msg_config_int.h"
 
 /* ---- A value for each option ---- */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <upb/def.h>
 
-#include "rpc/reflection.h"
+#include "rpc/codec/msg_reflection.h"
 
 /* Answers are read with the v1alpha messages, which are those of v1 on the wire. */
 #define REPLY(name) grpc_reflection_v1alpha_ServerReflectionResponse_##name

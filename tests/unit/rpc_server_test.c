@@ -1,4 +1,4 @@
-/* rpc/server.c where memory runs out, and at its end; streams that are prompt. */
+/* rpc/server/server.c where memory runs out, and at its end; streams that are prompt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "rpc/client.h"
-#include "rpc/listener.h"
-#include "rpc/server_int.h"
+#include "rpc/client/client.h"
+#include "rpc/server/listen_socket.h"
+#include "rpc/server/server_int.h"
 
 /* No memory for calls: the linker puts this in the place of calloc. */
 static _Atomic bool no_calls;

@@ -6,8 +6,8 @@
 #include <xtcp_flat_record/v1/xtcp_flat_record.upb.h>
 #include <xtcp_flat_record/v1/xtcp_flat_record.upbdefs.h>
 
-#include "rpc/msg_stream.h"
-#include "rpc/msg_wire.h"
+#include "rpc/codec/msg_stream.h"
+#include "rpc/codec/msg_wire.h"
 
 /* ---- Requests ---- */
 

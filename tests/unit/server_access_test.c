@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "rpc/role.h"
-#include "server/access.h"
+#include "model/role.h"
+#include "server/listen/access.h"
 
 #define OWN 900
 

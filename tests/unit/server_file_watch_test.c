@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/path_watch.h"
+#include "lib/linux/path_watch.h"
 #include "refuse.h"
-#include "server/file_watch.h"
+#include "server/live/file_watch.h"
 
 struct fixture {
     char folder[64];

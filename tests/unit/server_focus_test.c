@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/clock.h"
-#include "server/focus_int.h"
+#include "server/watch/focus_int.h"
 #include "server_fake_rpc.h"
 
 /* ---- The slot ---- */

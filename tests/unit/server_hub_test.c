@@ -1,4 +1,4 @@
-/* server/hub.c and server/subscriber.c: who gets which rows and markers, and what is counted as lost. */
+/* server/stream/hub.c and server/stream/subscriber.c: who gets which rows and markers, and what is counted as lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,10 @@
 
 #include "lib/clock.h"
 #include "record/batch.h"
-#include "rpc/msg_stream.h"
-#include "server/health.h"
-#include "server/hub.h"
-#include "server/outbox.h"
+#include "rpc/codec/msg_stream.h"
+#include "server/services/health.h"
+#include "server/services/outbox.h"
+#include "server/stream/hub.h"
 #include "server_fake_rpc.h"
 
 #include <linux/inet_diag.h>

@@ -1,4 +1,4 @@
-/* server/inventory.c: which namespace has reported for which poll. The collectors are played by this file. */
+/* server/poll/inventory.c: which namespace has reported for which poll. The collectors are played by this file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#include "server/inventory.h"
+#include "server/poll/inventory.h"
 
 /* ---- Collectors that take every order and never report by themselves ---- */
 
@@ -18,8 +18,7 @@ struct collector {
     uint64_t id;
 };
 
-int collector_start(struct collectors *set, const struct collector_ns *ns, struct collector **out,
-                    struct err *e)
+int collector_start(struct collectors *set, const struct netns_ref *ns, struct collector **out, struct err *e)
 {
     (void)set;
     struct collector *c = malloc(sizeof(*c));

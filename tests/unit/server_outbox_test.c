@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "server/outbox.h"
+#include "server/services/outbox.h"
 
 static void take(struct outbox *o, size_t len, bool more)
 {

@@ -1,4 +1,4 @@
-/* server/plan.c and server/selection.c: who takes part in a poll, who gets which of its rows with which
+/* server/stream/plan.c and server/stream/selection.c: who takes part in a poll, who gets which of its rows with which
  * fields, and what counts as lost by whom. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include <cmocka.h>
 
 #include "record/wire.h"
-#include "rpc/msg_stream.h"
-#include "server/hub.h"
-#include "server/plan.h"
-#include "server/selection.h"
+#include "rpc/codec/msg_stream.h"
+#include "server/stream/hub.h"
+#include "server/stream/plan.h"
+#include "server/stream/selection.h"
 #include "server_fake_rpc.h"
 
 /* ---- Helpers ---- */

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "server/sandbox.h"
+#include "server/process/sandbox.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,4 +1,4 @@
-/* server/schedule.c: when polls begin. Times are small numbers: the schedule knows no clock. */
+/* server/poll/schedule.c: when polls begin. Times are small numbers: the schedule knows no clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "server/governor.h"
-#include "server/reconcile.h"
-#include "server/schedule.h"
+#include "server/poll/governor.h"
+#include "server/poll/resync.h"
+#include "server/poll/schedule.h"
 
 static void expect_deferred(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger,
                             uint64_t deferred)

@@ -14,7 +14,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "server/tokens.h"
+#include "server/listen/tokens.h"
 
 #define FIRST  "first-0123456789abcdef"
 #define SECOND "second-0123456789abcdef"

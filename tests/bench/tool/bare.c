@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "collectors/diag_request.h"
-#include "collectors/dump.h"
-#include "collectors/exact.h"
+#include "inet_diag/diag_request.h"
+#include "inet_diag/dump.h"
+#include "inet_diag/socket_lookup.h"
 #include "lib/clock.h"
-#include "lib/netns.h"
+#include "lib/linux/netns.h"
 #include "tests/bench/tool/tool.h"
 
 /* All that ss -a shows; bit 13 would walk the hash of bound sockets besides. */

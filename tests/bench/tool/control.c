@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "rpc/client.h"
-#include "rpc/msg_status.h"
+#include "rpc/client/client.h"
+#include "rpc/codec/msg_status.h"
 #include "tests/bench/tool/tool.h"
 
 #define TRIGGER "/xtcp_config.v1.ConfigService/TriggerPoll"

@@ -9,8 +9,8 @@
 
 #include "lib/buf.h"
 #include "lib/thread.h"
-#include "rpc/client.h"
-#include "rpc/msg_stream.h"
+#include "rpc/client/client.h"
+#include "rpc/codec/msg_stream.h"
 #include "tests/bench/tool/tool.h"
 
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/FlatRecords"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "collectors/collector.h"
-#include "collectors/dump.h"
+#include "inet_diag/dump.h"
 #include "lib/clock.h"
 #include "tests/bench/tool/tool.h"
 
@@ -142,7 +142,7 @@ int job_stages(int argc, char **argv)
     sigset_t all;
     struct sink sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct collectors_options options = {.pool = batch_pool_new(4), .sink = {sink_batch, sink_done, &sink}};
-    const struct collector_ns ns = {.id = 1, .name = "bench", .path = "/proc/self/ns/net"};
+    const struct netns_ref ns = {.id = 1, .name = "bench", .path = "/proc/self/ns/net"};
     struct collectors *set;
     struct collector *c;
     struct u64set seen;

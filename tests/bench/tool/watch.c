@@ -7,8 +7,8 @@
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
-#include "rpc/client.h"
-#include "rpc/msg_focus.h"
+#include "rpc/client/client.h"
+#include "rpc/codec/msg_focus.h"
 #include "tests/bench/tool/tool.h"
 
 #define METHOD "/xtcp_focus.v1.FocusService/Watch"

@@ -139,7 +139,7 @@ int main(void)
     struct collector *c;
     struct batch_pool *pool = batch_pool_new(4);
     const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
-    const struct collector_ns ns = {.name = "here", .path = "", .own = true};
+    const struct netns_ref ns = {.name = "here", .path = "", .own = true};
     char *line = NULL;
     size_t cap = 0;
     if (!pool || collectors_new(&options, &set, &e) || collector_start(set, &ns, &c, &e))

@@ -1,0 +1,169 @@
+/* The command join: one poll of all nodes at the same time, and both ends of each connection side by side. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "client/command.h"
+#include "client/fleet/both_ends.h"
+#include "client/fleet/join_table.h"
+#include "client/fleet/merged_stream.h"
+#include "client/show/measured_rate.h"
+#include "lib/clock.h"
+
+#define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
+
+/* What join_add reads. */
+#define COLUMNS                                                                                              \
+    "netns,netns_inode,netns_cookie,inet_diag_msg_family,inet_diag_msg_state,"                               \
+    "inet_diag_msg_socket_source,inet_diag_msg_socket_source_port,inet_diag_msg_socket_destination,"         \
+    "inet_diag_msg_socket_destination_port,inet_diag_msg_rqueue,inet_diag_msg_wqueue,tcp_info_state,"        \
+    "tcp_info_options,tcp_info_send_scale,tcp_info_rcv_scale,tcp_info_rtt,tcp_info_snd_cwnd,"                \
+    "tcp_info_retrans,tcp_info_total_retrans,tcp_info_last_data_sent,tcp_info_last_data_recv,"               \
+    "tcp_info_bytes_acked,tcp_info_bytes_received,tcp_info_delivery_rate,inet_diag_msg_socket_cookie"
+
+struct joined {
+    struct fleet *fleet;
+    struct options options; /* of the request */
+    struct view *view;
+    struct query *query;
+    struct records *records;
+    struct reader *readers;
+    size_t node; /* whose message is being read */
+    struct join join;
+    struct measured *measured;
+    struct join_show *show;
+};
+
+static int take_record(void *context, const record_message *m, const char *node)
+{
+    struct joined *d = context;
+    size_t before = d->join.n_ends;
+    int rc = join_add(&d->join, d->node, m);
+    measured_take(d->measured, m, node);
+    if (d->join.n_ends > before) {
+        struct join_end *end = &d->join.ends[before];
+        end->measured = measured_rate(d->measured, m, node, &end->send_rate);
+    }
+    return rc;
+}
+
+static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
+{
+    struct joined *d = context;
+    d->node = i;
+    int rc = reader_message(&d->readers[i], message, e);
+    return rc == -ENOMEM ? err_set(e, rc, "more sockets than fit into memory") : rc;
+}
+
+static int open_join(struct joined *d, struct err *e)
+{
+    const struct nodes *nodes = d->fleet->nodes;
+    d->options = *d->fleet->options;
+    d->options.columns = COLUMNS;
+    d->options.sort_by = NULL;
+    d->options.output = OUTPUT_JSONL;
+    int rc = view_new(&d->options, &d->view, e);
+    if (rc == 0)
+        rc = query_new(&d->options, d->view, &d->query, e);
+    if (rc < 0)
+        return rc;
+    d->records = records_new_to(d->view, take_record, d, d->fleet->out);
+    d->readers = calloc(nodes->n, sizeof(*d->readers));
+    d->show = join_show_new(d->fleet->options, nodes, d->fleet->out);
+    d->measured = measured_new();
+    if (!d->records || !d->readers || !d->show || !d->measured)
+        return err_set(e, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < nodes->n; i++) {
+        struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
+        reader_init(&d->readers[i], &as, d->records, d->query);
+        d->readers[i].node = nodes->n > 1 ? nodes->items[i]->name : NULL;
+        d->readers[i].quiet = true; /* losses are told all the same */
+    }
+    return 0;
+}
+
+static void tell(struct joined *d)
+{
+    const struct join *j = &d->join;
+    if (d->fleet->options->quiet && !j->left_out)
+        return;
+    struct buf line;
+    buf_init(&line);
+    size_t pairs = j->counts[JOIN_PAIR] + j->counts[JOIN_BY_COUNTERS];
+    buf_printf(&line, "%zu connection%s with both ends", pairs, pairs == 1 ? "" : "s");
+    if (j->counts[JOIN_BY_COUNTERS])
+        buf_printf(&line, " (%zu told apart by counters)", j->counts[JOIN_BY_COUNTERS]);
+    buf_printf(&line, ", %zu ambiguous, %zu with one end here", j->counts[JOIN_AMBIGUOUS],
+               j->counts[JOIN_ONE_END]);
+    if (j->left_out)
+        buf_printf(&line, "; %zu sockets left out, more than %d", j->left_out, JOIN_ENDS_MAX);
+    output_say(d->fleet->out, "%s", buf_cstr(&line));
+    buf_free(&line);
+}
+
+/* One poll of all. */
+static enum merge_end round_of(struct joined *d, struct merge *m)
+{
+    join_reset(&d->join);
+    enum merge_end end = merge_poll(m);
+    if (end != MERGE_DONE)
+        return end;
+    if (join_match(&d->join) != 0) {
+        output_note(d->fleet->out, "out of memory");
+        d->fleet->out->error = -ENOMEM;
+        return end;
+    }
+    join_show(d->show, &d->join);
+    for (size_t i = 0; i < d->fleet->nodes->n; i++)
+        measured_end(d->measured, d->readers[i].node);
+    tell(d);
+    return end;
+}
+
+static int rounds(struct joined *d, struct merge *m)
+{
+    const struct options *o = d->fleet->options;
+    uint64_t count = o->count || o->every_ns ? o->count : 1;
+    for (uint64_t i = 0; count == 0 || i < count; i++) {
+        int64_t next = clock_mono_ns() + o->every_ns;
+        enum merge_end end = round_of(d, m);
+        if (end == MERGE_DONE && o->every_ns && (count == 0 || i + 1 < count))
+            end = merge_wait(m, next);
+        if (end == MERGE_STOPPED)
+            return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
+        if (end == MERGE_TIMEOUT && count) {
+            output_note(d->fleet->out, "the time is over, before all polls were complete");
+            return EXIT_FAILED;
+        }
+        if (end == MERGE_TIMEOUT || merge_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
+            break;
+    }
+    return merge_exit_code(m);
+}
+
+int fleet_join(struct fleet *fleet)
+{
+    struct joined d = {.fleet = fleet};
+    struct merge *m = NULL;
+    struct err e = {0};
+    int rc = open_join(&d, &e);
+    const struct merge_user user = {
+        .method = METHOD, .polls = true, .readers = d.readers, .context = &d, .message = on_message};
+    if (rc == 0 && (rc = merge_new(fleet, &user, &m)) != 0)
+        err_set(&e, rc, "out of memory");
+    if (rc == 0) {
+        rc = rounds(&d, m);
+    } else {
+        output_note(fleet->out, "%s", e.text);
+        rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+    }
+    merge_free(m);
+    join_show_free(d.show);
+    join_reset(&d.join);
+    free(d.readers);
+    records_free(d.records);
+    measured_free(d.measured);
+    query_free(d.query);
+    view_free(d.view);
+    return rc;
+}

@@ -1,0 +1,79 @@
+/* The client's own configuration file, client.yaml: default options, nodes by name, groups of nodes. The
+ * sample is docs/client.yaml. Pure but for settings_find and settings_load; one thread. */
+#ifndef XTCP_CLIENT_FLEET_CLIENT_YAML_H
+#define XTCP_CLIENT_FLEET_CLIENT_YAML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "client/options.h"
+#include "lib/err.h"
+
+#define SETTINGS_ENV "XTCP2_CLIENT_CONFIG" /* environment variable with the path of the file */
+#define SETTINGS_MAX (1024 * 1024)         /* bytes of the file */
+
+/* One option of the file. */
+struct setting {
+    const struct option_def *option;
+    char *value;  /* "false": a flag that is not set */
+    bool of_node; /* about how to connect: nodes may have it as well */
+};
+
+struct settings_list {
+    struct setting *items;
+    size_t n;
+};
+
+struct settings_node {
+    char *name;
+    char *address;
+    struct settings_list options; /* how to connect to it */
+};
+
+struct settings_group {
+    char *name;
+    char **members; /* names of nodes and groups, addresses */
+    size_t n_members;
+};
+
+struct settings {
+    char *path; /* NULL: no file was read */
+    char **targets;
+    size_t n_targets;
+    struct settings_list options; /* for all commands and all nodes */
+    struct settings_node *nodes;
+    size_t n_nodes;
+    struct settings_group *groups;
+    size_t n_groups;
+};
+
+/* The path of the file: |given| (--config), else $XTCP2_CLIENT_CONFIG, else client.yaml in the folder xtcp2
+ * of $XDG_CONFIG_HOME or ~/.config. |*required| tells whether it must exist. Returns a text for free(), or
+ * NULL when there is no place for it. */
+char *settings_find(const char *given, bool *required);
+
+/* Reads the file |path| into |out|, for settings_free. Errors are "FILE:LINE: KEY: …". Returns 0, or a code
+ * with |e|; |out| is empty then. A file that is not there is an empty one unless |required|. */
+int settings_load(const char *path, bool required, struct settings *out, struct err *e);
+
+/* The same for the |len| bytes at |text|, which came from |path|. Relative paths in it are relative to the
+ * folder of |path|, "~/" is the home of the user. */
+int settings_parse(const char *path, const char *text, size_t len, struct settings *out, struct err *e);
+void settings_free(struct settings *s);
+
+/* NULL when there is none of that name. */
+const struct settings_node *settings_node(const struct settings *s, const char *name);
+const struct settings_group *settings_group(const struct settings *s, const char *name);
+
+/* The name of a node or group that is like |typed|, or NULL. */
+const char *settings_like(const struct settings *s, const char *typed);
+
+/* Puts those options that do not depend on the node and that |o| does not have into |o|, which then points
+ * into |s|. */
+void settings_apply_defaults(const struct settings *s, struct options *o);
+
+/* Puts those options of |node| (may be NULL) and of the file that |o| does not have into |o|, which then
+ * points into |s|. What is wrong with a value has been found when the file was read. */
+void settings_apply(const struct settings *s, const struct settings_node *node, struct options *o);
+
+#endif

@@ -1,0 +1,79 @@
+/* What is in client.yaml, looked up and put into effect. */
+#include <string.h>
+
+#include "client/fleet/client_yaml.h"
+#include "lib/nearest.h"
+
+const struct settings_node *settings_node(const struct settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_nodes; i++)
+        if (strcmp(s->nodes[i].name, name) == 0)
+            return &s->nodes[i];
+    return NULL;
+}
+
+const struct settings_group *settings_group(const struct settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (strcmp(s->groups[i].name, name) == 0)
+            return &s->groups[i];
+    return NULL;
+}
+
+const char *settings_like(const struct settings *s, const char *typed)
+{
+    struct nearest nearest = {.typed = typed};
+    for (size_t i = 0; i < s->n_nodes; i++)
+        nearest_offer(&nearest, s->nodes[i].name);
+    for (size_t i = 0; i < s->n_groups; i++)
+        nearest_offer(&nearest, s->groups[i].name);
+    return nearest.name;
+}
+
+static bool has_setting(const struct settings_list *list, const struct option_def *d)
+{
+    for (size_t i = 0; list && i < list->n; i++)
+        if (list->items[i].option == d)
+            return true;
+    return false;
+}
+
+/* Whether |o| itself says that TLS is to be used: then plaintext of the file does not count. */
+static bool asks_for_tls(const struct options *o)
+{
+    return o->tls || o->insecure || o->ca || o->cert || o->server_name;
+}
+
+/* |from| in |o|, but for what |before| has; of the options of nodes or of the others. */
+static void apply(const struct settings_list *from, const struct settings_list *before, bool of_nodes,
+                  const struct options *asked, struct options *o)
+{
+    struct err e;
+    for (size_t i = 0; i < from->n; i++) {
+        const struct setting *s = &from->items[i];
+        bool flag = s->option->kind == OPTION_FLAG;
+        if (s->of_node != of_nodes)
+            continue;
+        if (options_given(s->option, asked) || has_setting(before, s->option))
+            continue;
+        if (flag && strcmp(s->value, "true") != 0)
+            continue;
+        if (s->option->offset == offsetof(struct options, plaintext) && asks_for_tls(asked))
+            continue;
+        options_store(s->option, flag ? NULL : s->value, o, &e);
+    }
+}
+
+void settings_apply_defaults(const struct settings *s, struct options *o)
+{
+    const struct options asked = *o;
+    apply(&s->options, NULL, false, &asked, o);
+}
+
+void settings_apply(const struct settings *s, const struct settings_node *node, struct options *o)
+{
+    const struct options asked = *o;
+    if (node)
+        apply(&node->options, NULL, true, &asked, o);
+    apply(&s->options, node ? &node->options : NULL, true, &asked, o);
+}

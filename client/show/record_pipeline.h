@@ -1,0 +1,27 @@
+/* What a command that shows records needs: what is to be seen of them, which are wanted, where they go. One
+ * thread. */
+#ifndef XTCP_CLIENT_SHOW_RECORD_PIPELINE_H
+#define XTCP_CLIENT_SHOW_RECORD_PIPELINE_H
+
+#include <stdbool.h>
+
+#include "client/session.h"
+#include "client/show/query.h"
+#include "client/show/record_sink.h"
+#include "client/show/view.h"
+
+struct show {
+    struct view *view;
+    struct query *query;
+    struct records *records;
+};
+
+/* Makes |w| of the options |o| for records that go to |out|, both of which must outlive it; |nodes|: they
+ * come from several. Returns EXIT_DONE, or EXIT_USAGE or EXIT_FAILED, which has been told on standard error;
+ * show_close in any case. */
+int show_open(struct show *w, const struct options *o, struct output *out, bool nodes);
+
+/* Writes what waits, and ends the output. */
+void show_close(struct show *w);
+
+#endif

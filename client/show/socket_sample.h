@@ -1,0 +1,116 @@
+/* What top keeps of a socket at one poll, and what two polls tell of it together: rates, and what limits it.
+ * Pure; any thread. */
+#ifndef XTCP_CLIENT_SHOW_SOCKET_SAMPLE_H
+#define XTCP_CLIENT_SHOW_SOCKET_SAMPLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/show/address.h"
+#include "record/unpack.h"
+
+/* Who a socket is: cookies are not used twice as long as the kernel runs. */
+struct top_key {
+    uint64_t netns;  /* netns_cookie, the inode number where the daemon tells none */
+    uint64_t cookie; /* of the socket; made of its addresses and ports where the daemon tells none */
+};
+
+#define TOP_ALGORITHM_MAX 16 /* bytes of a congestion control's name with its NUL, as TCP_CA_NAME_MAX */
+
+/* One socket at one poll: numbers as in the record, times in microseconds. */
+struct top_sample {
+    struct top_key key;
+    int64_t timestamp_ns;
+    uint64_t bytes_acked;
+    uint64_t bytes_received;
+    uint64_t bytes_retrans;
+    uint64_t busy_us;
+    uint64_t rwnd_us;
+    uint64_t sndbuf_us;
+    uint32_t total_retrans;
+    uint32_t data_segs_out;
+    uint32_t rtt_us;
+    uint32_t min_rtt_us;
+    uint32_t cwnd;
+    uint32_t unacked;
+    uint32_t rqueue;
+    uint32_t wqueue;
+    uint32_t notsent;
+    uint32_t mss;
+    uint32_t uid;
+    uint32_t netns; /* index of the namespace in its poll */
+    uint16_t local_port;
+    uint16_t peer_port;
+    uint8_t family;
+    uint8_t state;
+    uint8_t ca_state;
+    bool app_limited;
+    bool flow; /* it has a connection's counters: neither LISTEN nor without a struct tcp_info */
+    struct address_scope scope;
+    uint8_t local[16];
+    uint8_t peer[16];
+    char algorithm[TOP_ALGORITHM_MAX];
+};
+
+/* Names of the fields that a sample is made of: the columns that top asks for. */
+extern const char *const top_sample_fields[];
+extern const size_t n_top_sample_fields;
+
+/* The sample of |r|, whose contents may be anything; |netns| stays 0. */
+void top_sample_from(const record_message *r, struct top_sample *out);
+
+/* Bytes that wait: to be read by the application, to be sent or acknowledged. Of a listener the connections
+ * that wait to be accepted. */
+uint64_t top_sample_queue(const struct top_sample *s);
+
+/* What held sending back between two polls. */
+enum top_limit {
+    TOP_LIMIT_UNKNOWN, /* seen once, or not a connection */
+    TOP_LIMIT_IDLE,
+    TOP_LIMIT_RECEIVING, /* nothing much to send: the other end knows */
+    TOP_LIMIT_APPLICATION,
+    TOP_LIMIT_RECEIVE_WINDOW,
+    TOP_LIMIT_SEND_BUFFER,
+    TOP_LIMIT_CONGESTION_WINDOW,
+    TOP_LIMIT_RETRANSMISSION,
+    TOP_LIMITS
+};
+
+/* "-", "idle", "receiving", "application", … */
+extern const char *const top_limit_names[TOP_LIMITS];
+
+/* What happened between two polls, and how things were at the second. */
+struct top_interval {
+    uint64_t length_us; /* between the polls */
+    uint64_t busy_us;   /* of it, with data to send; it contains the two below */
+    uint64_t rwnd_us;
+    uint64_t sndbuf_us;
+    uint64_t acked;    /* bytes */
+    uint64_t received; /* bytes */
+    uint32_t retrans;  /* segments */
+    uint32_t sent;     /* segments with data, retransmissions included */
+    uint32_t unacked;
+    uint32_t cwnd;
+    uint8_t ca_state;
+    bool app_limited;
+};
+
+/* The rule of the column LIMITED BY; docs/client.md has it in words. */
+enum top_limit top_limit_of(const struct top_interval *i);
+
+struct top_rates {
+    float sent;          /* bytes/s, acknowledged by the peer */
+    float received;      /* bytes/s */
+    float retrans;       /* segments/s */
+    float retrans_bytes; /* bytes/s */
+    float retrans_share; /* of the segments sent, 0 to 1; negative: none were sent */
+    enum top_limit limit;
+};
+
+/* The rates from |before| to |now|, two samples of the same key. Returns false, with all rates 0, when there
+ * are none: no time between the polls, no connection at either end, or a counter that went back, so that it
+ * is another socket after all. */
+bool top_rates_between(const struct top_sample *before, const struct top_sample *now, struct top_rates *out);
+
+#endif

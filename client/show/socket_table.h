@@ -1,0 +1,56 @@
+/* The table of sockets: its columns, and one row for each record. */
+#ifndef XTCP_CLIENT_SHOW_SOCKET_TABLE_H
+#define XTCP_CLIENT_SHOW_SOCKET_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/show/cell.h"
+#include "client/show/measured_rate.h"
+#include "client/show/table.h"
+#include "record/unpack.h"
+
+#define SOCKETS_FIELDS_MAX 4
+
+/* A column that tables have by themselves. */
+struct sockets_column {
+    const char *name;         /* for --columns and --sort-by, which take the title as well */
+    struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
+    bool wide;                /* in the wide table only */
+    const char *doc;          /* one line; NULL: that of its only field */
+    /* What it shows of a record; NULL: its only field, as cell_field has it. */
+    void (*put)(struct cell *c, const record_message *r);
+    /* The number that it is sorted by; false: there is none. NULL: the values of its fields, the first counts
+     * most. */
+    bool (*rank)(const record_message *r, uint64_t *out);
+    /* It shows a rate that is measured between two polls, and until there are two, its field: a sample. */
+    bool measured;
+    uint8_t n_fields;
+    int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: what it is made of, the first counts most */
+};
+
+/* From left to right. */
+extern const struct sockets_column sockets_columns[];
+extern const size_t n_sockets_columns;
+
+struct view;
+struct sockets;
+
+/* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column that says
+ * where a record came from. NULL without memory. */
+struct sockets *sockets_new(const struct view *v, bool nodes);
+void sockets_free(struct sockets *s);
+
+/* Rates are those of |m|, which must outlive it; without, all sockets count as seen for the first time. */
+void sockets_measure(struct sockets *s, const struct measured *m);
+
+/* Where its rows wait. */
+struct table *sockets_table(struct sockets *s);
+
+/* Adds |r|, whose contents may be anything; |node| is where it came from (NULL: not told). Rows are sorted by
+ * namespace, listeners first and what is over (TIME_WAIT, CLOSE) last, then by local and peer end; those of a
+ * view that sorts stay in the order of their coming. */
+void sockets_add(struct sockets *s, const record_message *r, const char *node);
+
+#endif

@@ -1,0 +1,164 @@
+#include "client/show/sorter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "record/text.h"
+
+/* A value to compare: a number, or bytes in |order.bytes|. */
+struct value {
+    uint64_t number;
+    size_t at;
+    size_t len;
+    bool present;
+};
+
+struct entry {
+    size_t order; /* of its coming */
+    size_t at;    /* of the record in |order.bytes| */
+    size_t len;
+    const char *node;
+};
+
+struct order {
+    const struct view *view;
+    const struct measured *measured; /* NULL: nothing is */
+    struct buf bytes;
+    struct entry *entries;
+    struct value *values; /* n_keys for each entry, in the order of their coming */
+    size_t n;
+    size_t cap;
+};
+
+struct order *order_new(const struct view *v)
+{
+    struct order *o = calloc(1, sizeof(*o));
+    if (!o)
+        return NULL;
+    o->view = v;
+    buf_init(&o->bytes);
+    return o;
+}
+
+void order_measure(struct order *o, const struct measured *m)
+{
+    o->measured = m;
+}
+
+void order_free(struct order *o)
+{
+    if (!o)
+        return;
+    buf_free(&o->bytes);
+    free(o->entries);
+    free(o->values);
+    free(o);
+}
+
+static int grow(struct order *o)
+{
+    size_t cap = o->cap ? o->cap * 2 : 256;
+    struct entry *entries = realloc(o->entries, cap * sizeof(*entries));
+    if (entries)
+        o->entries = entries;
+    struct value *values = realloc(o->values, cap * o->view->n_keys * sizeof(*values));
+    if (values)
+        o->values = values;
+    if (!entries || !values)
+        return -ENOMEM;
+    o->cap = cap;
+    return 0;
+}
+
+/* Appends |n| bytes; where they stand. */
+static size_t keep(struct order *o, const void *data, size_t n)
+{
+    size_t at = o->bytes.len;
+    if (n)
+        buf_bytes(&o->bytes, data, n);
+    return at;
+}
+
+/* The row that was kept at |at|. When all rows were empty there is no memory, and nothing to add an offset
+ * to. */
+static const uint8_t *kept(const struct order *o, size_t at)
+{
+    return o->bytes.data ? (const uint8_t *)o->bytes.data + at : (const uint8_t *)"";
+}
+
+int order_add(struct order *o, const uint8_t *row, size_t len, const record_message *r, const char *node)
+{
+    size_t before = o->bytes.len;
+    if (o->n && before + len > ORDER_BYTES_MAX)
+        return ERR_LIMIT;
+    if (o->n == o->cap && grow(o) != 0)
+        return -ENOMEM;
+    o->entries[o->n] = (struct entry){.order = o->n, .at = keep(o, row, len), .len = len, .node = node};
+    for (size_t i = 0; i < o->view->n_keys; i++) {
+        const struct view_key *key = &o->view->keys[i];
+        struct record_value v = {0};
+        if (key->own && key->own->rank)
+            v.present = key->own->rank(r, &v.number);
+        else
+            v = record_get(r, key->field);
+        if (key->own && key->own->measured && o->measured && measured_rate(o->measured, r, node, &v.number))
+            v.present = true;
+        if (!v.present)
+            v.number = 0;
+        o->values[o->n * o->view->n_keys + i] = (struct value){
+            .number = v.number, .at = keep(o, v.data, v.len), .len = v.len, .present = v.present};
+    }
+    if (o->bytes.failed) {
+        o->bytes.failed = false;
+        o->bytes.len = before;
+        return -ENOMEM;
+    }
+    o->n++;
+    return 0;
+}
+
+static int compare_values(const struct order *o, const struct record_field *f, const struct value *a,
+                          const struct value *b)
+{
+    if (f->type == TYPE_I64 || f->type == TYPE_ENUM)
+        return ((int64_t)a->number > (int64_t)b->number) - ((int64_t)a->number < (int64_t)b->number);
+    if (f->type != TYPE_STRING && f->type != TYPE_BYTES && a->number == b->number)
+        return a->present - b->present; /* what has no value is before zero */
+    if (f->type != TYPE_STRING && f->type != TYPE_BYTES)
+        return (a->number > b->number) - (a->number < b->number);
+    size_t least = a->len < b->len ? a->len : b->len;
+    int c = memcmp(kept(o, a->at), kept(o, b->at), least);
+    return c ? c : (a->len > b->len) - (a->len < b->len);
+}
+
+static int compare(const void *a, const void *b, void *context)
+{
+    const struct order *o = context;
+    const struct entry *x = a, *y = b;
+    size_t n = o->view->n_keys;
+    for (size_t i = 0; i < n; i++) {
+        const struct view_key *key = &o->view->keys[i];
+        int c = compare_values(o, key->field, &o->values[x->order * n + i], &o->values[y->order * n + i]);
+        if (c)
+            return key->descending ? -c : c;
+    }
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+int order_give(struct order *o, int (*take)(void *context, const uint8_t *row, size_t len, const char *node),
+               void *context)
+{
+    int rc = 0;
+    if (o->n)
+        qsort_r(o->entries, o->n, sizeof(*o->entries), compare, o);
+    for (size_t i = 0; i < o->n && rc == 0; i++) {
+        const struct entry *x = &o->entries[i];
+        rc = take(context, kept(o, x->at), x->len, x->node);
+    }
+    o->n = 0;
+    buf_reset(&o->bytes);
+    return rc;
+}

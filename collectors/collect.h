@@ -1,0 +1,26 @@
+/* A visit: one poll of one namespace, from entering it to the last row. Private to this folder. */
+#ifndef XTCP_COLLECTORS_COLLECT_H
+#define XTCP_COLLECTORS_COLLECT_H
+
+#include <stdbool.h>
+
+#include "collectors/set.h"
+
+struct visit {
+    struct collectors *set;
+    const struct netns_ref *ns;
+    const struct collector_order *order;
+    const _Atomic bool *stopping;
+    struct slot *slot;
+    size_t expected; /* sockets, about */
+    bool gate;       /* look first whether there are sockets at all, and do not dump when there are none */
+    bool stray; /* out: the thread is still in the namespace and cannot leave it: it must end, and do nothing
+                   else */
+};
+
+/* Opens a socket in the namespace, comes home, receives all sockets through it and passes them to the sink in
+ * batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread
+ * is at home before and after, unless |stray| is set; no descriptor is left. */
+void visit_run(struct visit *v, struct collector_result *result);
+
+#endif

@@ -1,0 +1,253 @@
+/* The turnstile: as many collectors dump at a time as there are slots, the others queue. Dumps are CPU work
+ * in the kernel, and more of them than CPUs only fight over its tables.
+ *
+ * A slot goes from hand to hand: a collector is woken once for a poll, when it is its turn. Who stays long in
+ * a slot is overdue: others do not wait for it any longer, a spare slot takes the place of its slot until it
+ * comes back. So a few namespaces that hang, wherever in the kernel, take nothing from the others. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "collectors/set.h"
+#include "inet_diag/dump.h"
+#include "lib/clock.h"
+
+/* Spare ones included. */
+#define SLOTS_MAX 64
+
+/* A collector is overdue after this part of its time, within these bounds. */
+#define OVERDUE_PART   8
+#define OVERDUE_MIN_NS (10 * NS_PER_MS)
+#define OVERDUE_MAX_NS (250 * NS_PER_MS)
+
+static void slot_free(struct slot *slot)
+{
+    if (slot->wake_fd >= 0)
+        close(slot->wake_fd);
+    u64set_free(&slot->seen);
+    free(slot->buffer);
+    free(slot);
+}
+
+/* A new slot in the list of free ones. Returns 0, -ENOMEM or -errno. */
+static int slot_add(struct collectors *set)
+{
+    struct slot *slot = calloc(1, sizeof(*slot));
+    if (!slot)
+        return -ENOMEM;
+    u64set_init(&slot->seen);
+    slot->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = slot->wake_fd < 0 ? -errno : 0;
+    slot->buffer = malloc(DUMP_BUFFER_SIZE);
+    if (!rc && !slot->buffer)
+        rc = -ENOMEM;
+    if (rc) {
+        slot_free(slot);
+        return rc;
+    }
+    slot->next = set->free;
+    set->free = slot;
+    set->slot_count++;
+    keeper_expect(set, 0); /* another slot, another worker */
+    return 0;
+}
+
+int turnstile_init(struct collectors *set)
+{
+    while (set->slot_count < set->slot_limit) {
+        int rc = slot_add(set);
+        if (rc) {
+            turnstile_fini(set);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void turnstile_fini(struct collectors *set)
+{
+    struct slot *slot;
+    while ((slot = set->free)) {
+        set->free = slot->next;
+        slot_free(slot);
+    }
+}
+
+/* ---- Taking and giving ---- */
+
+static struct collector *next_waiting(struct collectors *set)
+{
+    for (unsigned i = 0; i < RANKS; i++) {
+        if (set->waiting[i].first)
+            return set->waiting[i].first;
+    }
+    return NULL;
+}
+
+static bool is_waiting(const struct collector *c)
+{
+    return c->queue >= &c->set->waiting[0] && c->queue < &c->set->waiting[RANKS];
+}
+
+static int64_t overdue_at(const struct collector *c, int64_t now_ns)
+{
+    int64_t patience = c->set->options.overdue_ns;
+    if (!patience) {
+        patience = (c->order->deadline_ns - c->accepted_ns) / OVERDUE_PART;
+        if (patience > OVERDUE_MAX_NS)
+            patience = OVERDUE_MAX_NS;
+        if (patience < OVERDUE_MIN_NS)
+            patience = OVERDUE_MIN_NS;
+    }
+    return now_ns + patience;
+}
+
+static void take_slot(struct collector *c, struct slot *slot)
+{
+    struct collectors *set = c->set;
+    set->free = slot->next;
+    slot->next = set->busy;
+    set->busy = slot;
+    set->at_work++;
+    slot->user = c;
+    slot->overdue = false;
+    slot->overdue_ns = overdue_at(c, clock_mono_ns());
+    c->slot = slot;
+    c->users++;
+    if (c->own_thread) {
+        pthread_cond_signal(&c->wake);
+    } else {
+        queue_append(&set->ready, c);
+        workers_wake(set);
+    }
+}
+
+/* Lets in who waits, as long as there is room. */
+static void admit(struct collectors *set)
+{
+    struct collector *c;
+    while (set->at_work < set->slot_limit && (c = next_waiting(set))) {
+        /* Without a spare slot they wait on: for one to come back, or until their time is up. */
+        if (!set->free && (set->slot_count == SLOTS_MAX || slot_add(set)))
+            return;
+        queue_remove(c);
+        take_slot(c, set->free);
+    }
+}
+
+/* Whoever is overdue does not count any more. */
+static void pass_overdue(struct collectors *set, int64_t now_ns)
+{
+    for (struct slot *slot = set->busy; slot; slot = slot->next) {
+        if (!slot->overdue && now_ns >= slot->overdue_ns) {
+            slot->overdue = true;
+            set->at_work--;
+            set->overdue++;
+        }
+    }
+    admit(set);
+}
+
+/* When the first one becomes overdue; INT64_MAX: all are, or nobody is busy. */
+static int64_t first_overdue(const struct collectors *set)
+{
+    int64_t first = INT64_MAX;
+    for (const struct slot *slot = set->busy; slot; slot = slot->next) {
+        if (!slot->overdue && slot->overdue_ns < first)
+            first = slot->overdue_ns;
+    }
+    return first;
+}
+
+void turnstile_ask(struct collector *c)
+{
+    struct collectors *set = c->set;
+    if (atomic_load(&c->order->cancelled)) {
+        keeper_drop(c, ERR_CANCELLED);
+        return;
+    }
+    queue_append(&set->waiting[c->rank], c);
+    admit(set);
+    if (!is_waiting(c))
+        return;
+    int64_t overdue = first_overdue(set);
+    keeper_expect(set, overdue < c->order->deadline_ns ? overdue : c->order->deadline_ns);
+}
+
+void turnstile_leave(struct collector *c)
+{
+    struct collectors *set = c->set;
+    struct slot *slot = c->slot;
+    struct slot **at = &set->busy;
+    uint64_t wakes;
+    if (slot->woken && read(slot->wake_fd, &wakes, sizeof(wakes)) > 0)
+        slot->woken = false;
+    while (*at != slot)
+        at = &(*at)->next;
+    *at = slot->next;
+    set->at_work -= !slot->overdue;
+    set->overdue -= slot->overdue;
+    slot->user = NULL;
+    c->slot = NULL;
+    if (set->slot_count - set->overdue > set->slot_limit) { /* there is one to spare */
+        set->slot_count--;
+        slot_free(slot);
+        workers_wake(set); /* one less */
+    } else {
+        slot->next = set->free;
+        set->free = slot;
+    }
+    admit(set);
+}
+
+/* ---- Giving up ---- */
+
+void turnstile_wake(struct collector *c)
+{
+    if (is_waiting(c)) {
+        queue_remove(c);
+        keeper_drop(c, ERR_CANCELLED);
+    } else if (c->slot) {
+        c->slot->woken = true;
+        eventfd_write(c->slot->wake_fd, 1);
+    }
+}
+
+void turnstile_cancel(struct collectors *set, const struct collector_order *order)
+{
+    pthread_mutex_lock(&set->lock);
+    for (unsigned i = 0; i < RANKS; i++) {
+        for (struct collector *c = set->waiting[i].first, *next; c; c = next) {
+            next = c->next;
+            if (c->order == order)
+                turnstile_wake(c);
+        }
+    }
+    for (struct slot *slot = set->busy; slot; slot = slot->next) {
+        if (slot->user->order == order)
+            turnstile_wake(slot->user);
+    }
+    pthread_mutex_unlock(&set->lock);
+}
+
+int64_t turnstile_keep(struct collectors *set, int64_t now_ns)
+{
+    pass_overdue(set, now_ns);
+    int64_t first = INT64_MAX;
+    for (unsigned i = 0; i < RANKS; i++) {
+        for (struct collector *c = set->waiting[i].first, *next; c; c = next) {
+            next = c->next;
+            if (now_ns >= c->order->deadline_ns) {
+                queue_remove(c);
+                keeper_drop(c, ERR_TIMEOUT);
+            } else if (c->order->deadline_ns < first) {
+                first = c->order->deadline_ns;
+            }
+        }
+    }
+    if (!next_waiting(set))
+        return INT64_MAX;
+    int64_t overdue = first_overdue(set);
+    return overdue < first ? overdue : first;
+}

@@ -1,0 +1,208 @@
+#include "lib/linux/users.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPECTED "expected a user (a number or a name), @ and a group, or * for every user"
+
+/* Room for what the system's databases tell of one entry, at most. */
+#define ENTRY_MAX (1024 * 1024)
+
+/* Reads a number below 2^32 - 1, which stands for nobody. Returns 0, or a code with |e|. */
+static int parse_number(const char *text, uint32_t *out, struct err *e)
+{
+    errno = 0;
+    unsigned long long number = strtoull(text, NULL, 10);
+    if (errno || number >= UINT32_MAX)
+        return err_set(e, ERR_RANGE, "is out of range; " EXPECTED);
+    *out = (uint32_t)number;
+    return 0;
+}
+
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static int add(struct users *list, uid_t uid)
+{
+    uid_t *items = reallocarray(list->items, list->n + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->n++] = uid;
+    return 0;
+}
+
+/* What one of the databases has been asked for; its functions want memory from the caller, and more of it
+ * when that is too little. */
+struct entry {
+    char *memory;
+    size_t size;
+};
+
+/* Makes the memory larger. Returns 0, or -ENOMEM. */
+static int grow(struct entry *y)
+{
+    size_t size = y->size ? 2 * y->size : 1024;
+    char *memory = size <= ENTRY_MAX ? realloc(y->memory, size) : NULL;
+    if (!memory)
+        return -ENOMEM;
+    y->memory = memory;
+    y->size = size;
+    return 0;
+}
+
+/* ---- Users ---- */
+
+static int find_user(const char *name, uid_t *out, struct err *e)
+{
+    struct entry y = {0};
+    struct passwd user;
+    struct passwd *found = NULL;
+    int rc = grow(&y) ? ENOMEM : ERANGE;
+    while (rc == ERANGE) {
+        rc = getpwnam_r(name, &user, y.memory, y.size, &found);
+        if (rc == ERANGE && grow(&y))
+            rc = ENOMEM;
+    }
+    free(y.memory);
+    if (rc == ENOMEM)
+        return err_set(e, -ENOMEM, "out of memory");
+    if (!found) /* also when the database cannot be read: whoever he is, he is not known */
+        return err_set(e, ERR_UNKNOWN, "is no user of this machine; " EXPECTED);
+    *out = user.pw_uid;
+    return 0;
+}
+
+static int resolve_user(const char *item, struct users *out, struct err *e)
+{
+    uid_t uid;
+    int rc = is_number(item) ? parse_number(item, &uid, e) : find_user(item, &uid, e);
+    return rc == 0 && out ? add(out, uid) : rc;
+}
+
+/* ---- Groups ---- */
+
+/* Adds those whose primary group is |gid|: the group itself does not list them. */
+static int add_primary(gid_t gid, struct users *out)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* the database has one position */
+    struct entry y = {0};
+    struct passwd user;
+    struct passwd *found;
+    int rc = grow(&y);
+    pthread_mutex_lock(&one_at_a_time);
+    setpwent();
+    while (rc == 0) {
+        int got = getpwent_r(&user, y.memory, y.size, &found);
+        if (got == ERANGE)
+            rc = grow(&y);
+        else if (got)
+            break;
+        else if (user.pw_gid == gid)
+            rc = add(out, user.pw_uid);
+    }
+    endpwent();
+    pthread_mutex_unlock(&one_at_a_time);
+    free(y.memory);
+    return rc;
+}
+
+/* Adds those that the group |g| lists; who is no user is left out. */
+static int add_members(const struct group *g, struct users *out)
+{
+    int rc = 0;
+    for (char **name = g->gr_mem; *name && rc == 0; name++) {
+        uid_t uid;
+        if (find_user(*name, &uid, NULL) == 0)
+            rc = add(out, uid);
+    }
+    return rc;
+}
+
+/* Finds a group by its name or number; |y| holds what |out| points to. */
+static int find_group(const char *name, struct entry *y, struct group *out, struct err *e)
+{
+    struct group *found = NULL;
+    uint32_t number = 0;
+    bool numeric = is_number(name);
+    if (numeric && parse_number(name, &number, e))
+        return ERR_RANGE;
+    int rc = grow(y) ? ENOMEM : ERANGE;
+    while (rc == ERANGE) {
+        rc = numeric ? getgrgid_r(number, out, y->memory, y->size, &found)
+                     : getgrnam_r(name, out, y->memory, y->size, &found);
+        if (rc == ERANGE && grow(y))
+            rc = ENOMEM;
+    }
+    if (rc == ENOMEM)
+        return err_set(e, -ENOMEM, "out of memory");
+    return found ? 0 : err_set(e, ERR_UNKNOWN, "is no group of this machine; " EXPECTED);
+}
+
+int users_group(const char *name, gid_t *out, struct err *e)
+{
+    if (is_number(name))
+        return parse_number(name, out, e);
+    struct entry y = {0};
+    struct group group;
+    int rc = find_group(name, &y, &group, e);
+    if (rc == 0)
+        *out = group.gr_gid;
+    free(y.memory);
+    return rc;
+}
+
+static int resolve_group(const char *name, struct users *out, struct err *e)
+{
+    struct entry y = {0};
+    struct group group;
+    int rc = find_group(name, &y, &group, e);
+    if (rc == 0 && out)
+        rc = add_members(&group, out);
+    if (rc == 0 && out)
+        rc = add_primary(group.gr_gid, out);
+    free(y.memory);
+    return rc;
+}
+
+/* ---- Sets ---- */
+
+int users_add(struct users *u, const char *text, struct err *e)
+{
+    if (strcmp(text, "*") == 0) {
+        if (u)
+            u->everybody = true;
+        return 0;
+    }
+    if (!*text || strcmp(text, "@") == 0)
+        return err_set(e, ERR_MALFORMED, "is empty; " EXPECTED);
+    return *text == '@' ? resolve_group(text + 1, u, e) : resolve_user(text, u, e);
+}
+
+bool users_same(const char *a, const char *b)
+{
+    if (is_number(a) && is_number(b))
+        return strtoull(a, NULL, 10) == strtoull(b, NULL, 10);
+    return strcmp(a, b) == 0;
+}
+
+bool users_have(const struct users *u, uid_t uid)
+{
+    bool have = u->everybody;
+    for (size_t i = 0; i < u->n && !have; i++)
+        have = u->items[i] == uid;
+    return have;
+}
+
+void users_clear(struct users *u)
+{
+    free(u->items);
+    *u = (struct users){0};
+}

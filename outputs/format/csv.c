@@ -1,0 +1,133 @@
+/* Values in columns: a line with the names of the .proto, then one for each record, with values as jsonl has
+ * them. What has no value is empty; what the kernel sent as zero is 0 where the record tells that. Lines end
+ * with a newline alone.
+ *
+ * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
+ * like all hidden characters never stand in a text, so that it needs no quotes. */
+#include <string.h>
+
+#include "outputs/format/format.h"
+#include "record/text.h"
+
+/* A text of csv; hidden characters are made visible (record_put_clean), so that a record stays on its line. */
+static void put_quoted(struct buf *out, const char *text, size_t n)
+{
+    if (!memchr(text, ',', n) && !memchr(text, '"', n)) {
+        record_put_clean(out, text, n);
+        return;
+    }
+    const char *end = text + n;
+    buf_char(out, '"');
+    for (const char *quote; (quote = memchr(text, '"', (size_t)(end - text))); text = quote + 1) {
+        record_put_clean(out, text, (size_t)(quote - text));
+        buf_str(out, "\"\"");
+    }
+    record_put_clean(out, text, (size_t)(end - text));
+    buf_char(out, '"');
+}
+
+/* A text of tsv. */
+static void put_bare(struct buf *out, const char *text, size_t n)
+{
+    record_put_clean(out, text, n);
+}
+
+/* The two forms differ in these. */
+struct style {
+    char separator;
+    void (*put_text)(struct buf *out, const char *text, size_t n);
+};
+
+static const struct style csv = {',', put_quoted}, tsv = {'\t', put_bare};
+
+static void put_titles(const struct style *style, const struct format_columns *columns,
+                       const struct format_labels *labels, struct buf *out)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        buf_str(out, labels->list[i].name);
+        buf_char(out, style->separator);
+    }
+    for (size_t i = 0; i < columns->count; i++) {
+        if (i > 0)
+            buf_char(out, style->separator);
+        buf_bytes(out, columns->list[i].field->name, columns->list[i].field->name_len);
+    }
+    buf_char(out, '\n');
+}
+
+static void put_labels(const struct style *style, const struct format_labels *labels, struct buf *out)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        if (labels->list[i].value)
+            style->put_text(out, labels->list[i].value, labels->list[i].len);
+        buf_char(out, style->separator);
+    }
+}
+
+static void put_record(const struct style *style, const struct format_columns *columns, struct buf *out,
+                       const record_message *r)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        const struct record_field *f = columns->list[i].field;
+        if (i > 0)
+            buf_char(out, style->separator);
+        if (f->type == TYPE_STRING) {
+            struct record_value v = record_get(r, f);
+            if (v.present)
+                style->put_text(out, (const char *)v.data, v.len);
+        } else {
+            record_print(out, r, f);
+        }
+    }
+    buf_char(out, '\n');
+}
+
+static void csv_begin(const struct format_columns *columns, const struct format_labels *labels,
+                      struct buf *out)
+{
+    put_titles(&csv, columns, labels, out);
+}
+
+static void csv_labels(const struct format_labels *labels, struct buf *out)
+{
+    put_labels(&csv, labels, out);
+}
+
+static void csv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    put_record(&csv, columns, out, r);
+}
+
+static void tsv_begin(const struct format_columns *columns, const struct format_labels *labels,
+                      struct buf *out)
+{
+    put_titles(&tsv, columns, labels, out);
+}
+
+static void tsv_labels(const struct format_labels *labels, struct buf *out)
+{
+    put_labels(&tsv, labels, out);
+}
+
+static void tsv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    put_record(&tsv, columns, out, r);
+}
+
+const struct format format_csv = {
+    .name = "csv",
+    .doc = "comma-separated values with a header line",
+    .flags = FORMAT_COLUMNS | FORMAT_HEADER,
+    .begin = csv_begin,
+    .labels = csv_labels,
+    .record = csv_record,
+};
+
+const struct format format_tsv = {
+    .name = "tsv",
+    .doc = "values separated by tabs, with a header line",
+    .flags = FORMAT_COLUMNS | FORMAT_HEADER,
+    .begin = tsv_begin,
+    .labels = tsv_labels,
+    .record = tsv_record,
+};

@@ -1,0 +1,123 @@
+/* The forms that records are written in. Pure: bytes in, bytes out.
+ *
+ * A form is a row of formats[]; a writer is a form with its columns. Where the bytes go is the caller's
+ * matter. */
+#ifndef XTCP_OUTPUTS_FORMAT_FORMAT_H
+#define XTCP_OUTPUTS_FORMAT_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "record/fields.h"
+#include "record/text.h"
+#include "record/unpack.h"
+
+enum format_flag {
+    FORMAT_BINARY = 1 << 0,  /* not for a terminal */
+    FORMAT_COLUMNS = 1 << 1, /* can write some of the fields only */
+    FORMAT_HEADER = 1 << 2,  /* begins with a line that is no record */
+};
+
+/* A field that is written, and what the form made of its name. */
+struct format_column {
+    const struct record_field *field;
+    char *key; /* NULL when the form has no keys */
+    size_t key_len;
+};
+
+struct format_columns {
+    size_t count;
+    struct format_column *list;
+};
+
+/* Something about a record that is no field of it, such as the node that it came from. */
+struct format_label {
+    const char *name;
+    const char *value; /* of the record at hand; NULL: none */
+    size_t len;        /* bytes of |value| */
+};
+
+#define FORMAT_LABELS_MAX 4
+
+struct format_labels {
+    size_t count;
+    struct format_label list[FORMAT_LABELS_MAX];
+};
+
+/* One form. What may be NULL: begin (there is no header), labels (it has no place for them), between and end
+ * (nothing), serialized and envelope (records are decoded and written one by one). */
+struct format {
+    const char *name;
+    const char *doc; /* one line */
+    unsigned flags;  /* enum format_flag */
+    void (*key)(struct buf *out, const struct record_field *f);
+    void (*begin)(const struct format_columns *columns, const struct format_labels *labels, struct buf *out);
+    void (*labels)(const struct format_labels *labels, struct buf *out);
+    void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
+    const char *between; /* any two records; with it, a newline ends the last one */
+    const char *end;     /* behind the last one, also when there is none */
+    void (*serialized)(struct buf *out, const uint8_t *bytes, size_t n); /* a whole record */
+    void (*envelope)(struct buf *out, const uint8_t *bytes, size_t n);
+};
+
+/* jsonl, json, protojson, csv, tsv, proto, null. */
+extern const struct format *const formats[];
+extern const size_t format_count;
+
+/* The form called |name|, or NULL. */
+const struct format *format_by_name(const char *name);
+
+struct format_writer;
+
+/* A writer of |f| for the |n| fields |columns| in that order; NULL and 0: all fields in the order of the
+ * table. Returns 0 and the writer in |out| (free with format_writer_free), ERR_UNSUPPORTED when |f| has no
+ * columns to choose, -ENOMEM. A writer belongs to one thread. */
+int format_writer_new(const struct format *f, const struct record_field *const *columns, size_t n,
+                      struct format_writer **out);
+void format_writer_free(struct format_writer *w);
+
+/* Adds the label |name|, which stays the caller's, to all records, behind those added before; for the forms
+ * that have a place for labels (the others ignore it). Before format_begin, FORMAT_LABELS_MAX times at
+ * most. */
+void format_add_label(struct format_writer *w, const char *name);
+
+/* The value of the label |i| for the records to come: |n| bytes, which must stay valid. */
+void format_set_label(struct format_writer *w, size_t i, const char *value, size_t n);
+
+/* Appends what comes before the first record; |header|: also a line that only titles the columns. */
+void format_begin(struct format_writer *w, struct buf *out, bool header);
+
+/* Appends what comes behind the last record. */
+void format_end(struct format_writer *w, struct buf *out);
+
+/* Appends one decoded record. */
+void format_message(struct format_writer *w, struct buf *out, const record_message *r);
+
+/* Appends a record that is there in both forms: |r| and the |n| |bytes| that it was decoded from. As it came,
+ * with all that this program does not know, where the form and its columns allow that. */
+void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
+                 size_t n);
+
+/* Appends one serialized record. Returns 0 or as record_unpack. */
+int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
+
+/* Appends the rows of a serialized Envelope. Returns how many, or a negative code (as envelope_next and
+ * record_unpack); the rows before the broken one have been appended then. */
+int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
+
+/* For the forms that are JSON: writes the value |v| that field |f| has in |r|. */
+typedef void format_put_value(struct buf *out, const record_message *r, const struct record_field *f,
+                              const struct record_value *v);
+
+/* Appends the members of an object that has been begun, those of |columns| that are in |r|, and its end.
+ * |zeros|: also those that the kernel sent as zero, which are not on the wire. */
+void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
+                        bool zeros, format_put_value *put_value);
+
+/* The forms, for formats[] alone. */
+extern const struct format format_jsonl, format_json, format_protojson, format_csv, format_tsv, format_proto,
+    format_null;
+
+#endif

@@ -1,0 +1,66 @@
+/* Streams of many channels, read by one thread from one completion queue. For a single daemon see
+ * rpc/client/client.h.
+ *
+ * One thread uses it; rpc_many_interrupt may come from any other. Of each stream one message at a time is on
+ * its way to the reader: a daemon whose messages are not fetched is held up by the flow control of its own
+ * connection alone. */
+#ifndef XTCP_RPC_CLIENT_MANY_STREAM_H
+#define XTCP_RPC_CLIENT_MANY_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "rpc/client/client.h"
+
+struct rpc_many;
+struct rpc_line; /* one stream on a channel of its own */
+
+/* Returns 0 or -ENOMEM. rpc_client_init comes before it. */
+int rpc_many_new(struct rpc_many **out);
+
+/* Cancels what is under way, waits for its end and frees; all lines are gone then. */
+void rpc_many_free(struct rpc_many *m);
+
+/* Makes rpc_many_next return ERR_CANCELLED, now and later. Any thread. */
+void rpc_many_interrupt(struct rpc_many *m);
+
+/* A call to make. */
+struct rpc_line_call {
+    const char *target;
+    const struct rpc_channel_options *options;
+    const char *method;
+    const struct buf *request; /* its first message */
+    bool half_close;           /* the last one as well */
+};
+
+/* Opens a channel and makes |call| on it; |owner| comes back with each event. Nothing is waited for. Returns
+ * 0 and the line in |out|, or as rpc_channel_new. */
+int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner, struct rpc_line **out,
+                  struct err *e);
+
+/* Sends one more message. Returns 0, or ERR_UNAVAILABLE when the one before it is still under way or the call
+ * has ended, which an event tells. */
+int rpc_line_send(struct rpc_line *l, const void *message, size_t len);
+
+/* Whether the daemon has answered at all. */
+bool rpc_line_connected(const struct rpc_line *l);
+
+/* Cancels the line and closes its channel; no event of it comes any more. NULL is allowed. */
+void rpc_line_close(struct rpc_line *l);
+
+struct rpc_many_event {
+    void *owner;
+    bool ended;               /* else |message| came */
+    struct rpc_bytes message; /* for rpc_bytes_free */
+    struct rpc_status status; /* how it ended */
+};
+
+/* Waits for the next event of any line until |deadline_ns| (monotonic; 0: for ever). Returns 1 with |out|,
+ * ERR_TIMEOUT, or ERR_CANCELLED after rpc_many_interrupt. A line that has ended has no further events; close
+ * it. */
+int rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_many_event *out);
+
+#endif

@@ -1,0 +1,409 @@
+/* Set and SetPollFrequency: from a request to a changed copy of the configuration. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/msg_check.h"
+
+#define WEEK_S 604800
+
+/* ---- One function for each kind of field ---- */
+
+/* A field that is set. */
+struct field_args {
+    struct config_apply *a;
+    const struct config_field *row;
+    const ProtobufCFieldDescriptor *f;
+    const XtcpConfig__V1__XtcpConfig *m;
+    const void *at; /* its value in |m| */
+};
+
+/* The value of a number or bool. */
+static uint64_t number_at(const ProtobufCFieldDescriptor *f, const void *at)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_UINT64:
+        return *(const uint64_t *)at;
+    case PROTOBUF_C_TYPE_BOOL:
+        return *(const protobuf_c_boolean *)at != 0;
+    default:
+        return *(const uint32_t *)at;
+    }
+}
+
+/* |value| is not what this daemon has, |in_force|, and cannot be. */
+static int refuse(const struct field_args *x, const char *value, const char *in_force)
+{
+    const char *why = x->row->why ? x->row->why : "";
+    return err_set(x->a->e, ERR_UNSUPPORTED,
+                   "%s: value \"%s\" is not supported by this daemon, which has \"%s\"%s%s", x->row->name,
+                   value, in_force, *why ? ": " : "", why);
+}
+
+static int refuse_number(const struct field_args *x, uint64_t in_force)
+{
+    uint64_t value = number_at(x->f, x->at);
+    char texts[2][24];
+    if (value == in_force)
+        return 0;
+    if (x->f->type == PROTOBUF_C_TYPE_BOOL)
+        return refuse(x, value ? "true" : "false", in_force ? "true" : "false");
+    snprintf(texts[0], sizeof(texts[0]), "%" PRIu64, value);
+    snprintf(texts[1], sizeof(texts[1]), "%" PRIu64, in_force);
+    return refuse(x, texts[0], texts[1]);
+}
+
+static int refuse_text(const struct field_args *x, const char *in_force)
+{
+    const char *value = *(char *const *)x->at;
+    char quoted[CONFIG_QUOTE_MAX], quoted_in_force[CONFIG_QUOTE_MAX];
+    if (strcmp(value, in_force) == 0)
+        return 0;
+    return refuse(x, x->row->secret ? "***" : config_quote(value, quoted),
+                  config_quote(in_force, quoted_in_force));
+}
+
+static int apply_fixed(const struct field_args *x)
+{
+    if (x->f->label == PROTOBUF_C_LABEL_REPEATED)
+        return err_set(x->a->e, ERR_UNSUPPORTED, "%s: not supported by this daemon, which has none: %s",
+                       x->row->name, x->row->why);
+    if (x->f->type == PROTOBUF_C_TYPE_MESSAGE) {
+        const Google__Protobuf__Duration *d = *(Google__Protobuf__Duration *const *)x->at;
+        return err_set(x->a->e, ERR_UNSUPPORTED,
+                       "%s: value \"%" PRId64 ".%09" PRId32
+                       "s\" is not supported by this daemon, which has none: %s",
+                       x->row->name, d->seconds, d->nanos, x->row->why);
+    }
+    if (x->f->type == PROTOBUF_C_TYPE_STRING)
+        return refuse_text(x, x->row->fixed_text ? x->row->fixed_text : "");
+    return refuse_number(x, x->row->fixed_number);
+}
+
+static void *option_value(const struct field_args *x)
+{
+    return (char *)x->a->candidate + config_option_find(x->row->option)->offset;
+}
+
+static int apply_duration(const struct field_args *x)
+{
+    return config_duration_ns(*(Google__Protobuf__Duration *const *)x->at, x->row->name, option_value(x),
+                              x->a->e);
+}
+
+static int apply_number(const struct field_args *x)
+{
+    uint64_t value = number_at(x->f, x->at);
+    if (x->f->type == PROTOBUF_C_TYPE_BOOL)
+        *(bool *)option_value(x) = value != 0;
+    else
+        *(uint32_t *)option_value(x) = (uint32_t)value; /* within the field's bounds, so it fits */
+    return 0;
+}
+
+static int apply_text(const struct field_args *x)
+{
+    char **field = option_value(x);
+    const char *value = *(char *const *)x->at;
+    if (strcmp(value, *field) == 0)
+        return 0; /* a hostname that was the machine's own stays so */
+    return config_set_string(x->a->candidate, field, value);
+}
+
+static int apply_groups(const struct field_args *x)
+{
+    const XtcpConfig__V1__EnabledDeserializers *set = x->m->enabled_deserializers;
+    groups_t groups = 0;
+    for (size_t i = 0; i < set->n_enabled; i++) {
+        char quoted[CONFIG_QUOTE_MAX];
+        int group = group_by_name(set->enabled[i]->key);
+        if (group < 0)
+            return err_set(x->a->e, ERR_UNKNOWN, "%s: there is no \"%s\"", x->row->name,
+                           config_quote(set->enabled[i]->key, quoted));
+        /* Of a key that comes twice the last value counts, as in every map. */
+        groups = set->enabled[i]->value ? groups | GROUP_BIT(group) : groups & ~GROUP_BIT(group);
+    }
+    x->a->candidate->groups = groups;
+    return 0;
+}
+
+static int apply_debug_level(const struct field_args *x)
+{
+    config_set_debug_level(x->a->candidate, x->m->debug_level);
+    return 0;
+}
+
+static int apply_port(const struct field_args *x)
+{
+    uint32_t port = x->m->grpc_port;
+    if (port == config_view_port(x->a->in_force, x->a->extra))
+        return 0;
+    x->a->port = port;
+    return config_apply_port(x->a, port);
+}
+
+static int apply_version(const struct field_args *x)
+{
+    return refuse_text(x, x->a->extra->daemon_version ? x->a->extra->daemon_version : "");
+}
+
+static int apply_generation(const struct field_args *x)
+{
+    if (x->m->generation == x->a->in_force->generation)
+        return 0;
+    return err_set(x->a->e, ERR_STALE,
+                   "generation: value \"%" PRIu64 "\" is not the one in force, \"%" PRIu64 "\"",
+                   x->m->generation, x->a->in_force->generation);
+}
+
+static int apply_options(const struct field_args *x)
+{
+    return config_apply_options(x->a, x->m->options);
+}
+
+static int (*const apply_functions[])(const struct field_args *) = {
+    [CONFIG_FIELD_FIXED] = apply_fixed,
+    [CONFIG_FIELD_DURATION] = apply_duration,
+    [CONFIG_FIELD_NUMBER] = apply_number,
+    [CONFIG_FIELD_TEXT] = apply_text,
+    [CONFIG_FIELD_GROUPS] = apply_groups,
+    [CONFIG_FIELD_DEBUG_LEVEL] = apply_debug_level,
+    [CONFIG_FIELD_PORT] = apply_port,
+    [CONFIG_FIELD_VERSION] = apply_version,
+    [CONFIG_FIELD_GENERATION] = apply_generation,
+    [CONFIG_FIELD_OPTIONS] = apply_options,
+};
+
+/* ---- The whole message ---- */
+
+/* Whether the field has its type's zero value, or is absent, which is the same for all but messages. */
+static bool is_zero(const struct config_field *row, const ProtobufCFieldDescriptor *f,
+                    const XtcpConfig__V1__XtcpConfig *m)
+{
+    const void *at = config_field_at_const(m, f);
+    if (f->label == PROTOBUF_C_LABEL_REPEATED)
+        return *(const size_t *)((const char *)m + f->quantifier_offset) == 0;
+    if (f->type == PROTOBUF_C_TYPE_STRING)
+        return (*(char *const *)at)[0] == '\0';
+    if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+        return number_at(f, at) == 0;
+    const ProtobufCMessage *message = *(ProtobufCMessage *const *)at;
+    if (!message || row->required || f->descriptor != &google__protobuf__duration__descriptor)
+        return !message;
+    const Google__Protobuf__Duration *d = (const Google__Protobuf__Duration *)message;
+    return d->seconds == 0 && d->nanos == 0;
+}
+
+/* A required number whose bounds include zero: in proto3 its absence looks like its zero. */
+static bool zero_is_value(const struct config_field *row, const ProtobufCFieldDescriptor *f)
+{
+    return row->required && row->min == 0 && f->type != PROTOBUF_C_TYPE_MESSAGE;
+}
+
+/* Whether every required field that cannot be zero is there. */
+static bool is_complete(const XtcpConfig__V1__XtcpConfig *m)
+{
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        const struct config_field *row = &config_fields[i];
+        const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
+        if (row->required && !zero_is_value(row, f) && is_zero(row, f, m))
+            return false;
+    }
+    return true;
+}
+
+static int apply_message(struct config_apply *a, const XtcpConfig__V1__XtcpConfig *m)
+{
+    a->complete = is_complete(m);
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        struct field_args x = {.a = a, .row = &config_fields[i], .m = m};
+        x.f = config_field_descriptor(x.row);
+        x.at = config_field_at_const(m, x.f);
+        if (is_zero(x.row, x.f, m) && !(zero_is_value(x.row, x.f) && a->complete))
+            continue;
+        int rc = config_field_check(x.row, m, a->e);
+        if (rc == 0)
+            rc = apply_functions[x.row->kind](&x);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- Reset ---- */
+
+/* The option that the field called |name| shows. */
+static const struct config_option *option_by_field(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (config_fields[i].option && strcmp(config_fields[i].name, name) == 0)
+            return config_option_find(config_fields[i].option);
+    }
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
+        if (strcmp(config_option_paths[i].path, name) == 0)
+            return config_option_find(config_option_paths[i].option);
+    }
+    return NULL;
+}
+
+/* Whether |name| is a field at all: those without an option have one value and so are at their default. */
+static bool is_field(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        if (strcmp(config_fields[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int apply_reset(struct config_apply *a, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char quoted[CONFIG_QUOTE_MAX];
+        const struct config_option *option = option_by_field(names[i]);
+        if (!option && !is_field(names[i]))
+            return err_set(a->e, ERR_UNKNOWN, "reset: there is no field \"%s\"",
+                           config_quote(names[i], quoted));
+        if (option && option->offset == offsetof(struct config, log_level))
+            config_set_debug_level(a->candidate, 0); /* the number follows from the name: config_normalise */
+        int rc = option ? config_set_text(a->candidate, option, option->default_value, a->e) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- What became of it ---- */
+
+/* Refuses a candidate that differs in an option which takes a restart. */
+static int check_reload(const struct config_apply *a)
+{
+    const struct config_option *changed[CONFIG_OPTION_COUNT];
+    size_t n = config_diff(a->in_force, a->candidate, changed, CONFIG_OPTION_COUNT);
+    for (size_t i = 0; i < n; i++) {
+        if (changed[i]->reload == CONFIG_HOT)
+            continue;
+        char storage[128];
+        struct buf value;
+        buf_init_fixed(&value, storage, sizeof(storage));
+        config_option_print(changed[i], a->in_force, &value);
+        return err_set(
+            a->e, ERR_UNSUPPORTED,
+            "%s: cannot be changed while the daemon runs; in force is \"%s\" (option %s, at the next start)",
+            config_wire_name(changed[i]), buf_cstr(&value), changed[i]->name);
+    }
+    return 0;
+}
+
+static void add_name(struct config_msg_set *set, const char *name)
+{
+    if (set->n_changed < CONFIG_MSG_CHANGED_MAX)
+        set->changed[set->n_changed++] = name;
+}
+
+/* Names every field that shows a changed option. */
+static void list_changes(const struct config *in_force, struct config_msg_set *set)
+{
+    const struct config_option *changed[CONFIG_OPTION_COUNT];
+    size_t n = config_diff(in_force, set->candidate, changed, CONFIG_OPTION_COUNT);
+    set->n_changed = 0;
+    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+        const struct config_field *row = &config_fields[i];
+        /* The number can change without the level that it means. */
+        bool differs =
+            row->kind == CONFIG_FIELD_DEBUG_LEVEL && in_force->debug_level != set->candidate->debug_level;
+        for (size_t k = 0; k < n && row->option && !differs; k++)
+            differs = strcmp(changed[k]->name, row->option) == 0;
+        if (differs)
+            add_name(set, row->name);
+    }
+    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
+        for (size_t k = 0; k < n; k++) {
+            if (strcmp(changed[k]->name, config_option_paths[i].option) == 0)
+                add_name(set, config_option_paths[i].path);
+        }
+    }
+}
+
+/* Makes the candidate whole, checks it and hands it over; frees it when that fails or |rc| is an error
+ * already. */
+static int finish(struct config_apply *a, int rc, struct config_msg_set *out)
+{
+    if (rc == 0)
+        rc = config_normalise(a->candidate);
+    if (rc == 0)
+        rc = config_validate(a->candidate, a->e);
+    if (rc == 0)
+        rc = check_reload(a);
+    if (rc < 0) {
+        config_unref(a->candidate);
+        return rc == -ENOMEM ? err_set(a->e, rc, "out of memory") : rc;
+    }
+    out->candidate = a->candidate;
+    list_changes(a->in_force, out);
+    return 0;
+}
+
+int config_msg_apply_set(const void *request, size_t len, const struct config *in_force,
+                         const struct config_msg_extra *extra, struct config_msg_set *out, struct err *e)
+{
+    ProtobufCMessage *unpacked;
+    *out = (struct config_msg_set){0};
+    int rc = msg_guard_unpack(&xtcp_config__v1__set_request__descriptor, request, len, true, &unpacked, e);
+    if (rc < 0)
+        return rc;
+    const XtcpConfig__V1__SetRequest *m = (const XtcpConfig__V1__SetRequest *)unpacked;
+    struct config_apply a = {
+        .in_force = in_force, .extra = extra, .candidate = config_copy(in_force), .e = e};
+    if (!a.candidate) {
+        rc = err_set(e, -ENOMEM, "out of memory");
+    } else {
+        rc = apply_reset(&a, m->reset, m->n_reset);
+        if (rc == 0 && m->config)
+            rc = apply_message(&a, m->config);
+        rc = finish(&a, rc, out);
+    }
+    if (rc == 0)
+        out->dry_run = m->dry_run;
+    protobuf_c_message_free_unpacked(unpacked, NULL);
+    return rc;
+}
+
+/* ---- SetPollFrequency ---- */
+
+/* Reads a required duration of the request. */
+static int required_duration(const Google__Protobuf__Duration *d, const char *name, bool above, int64_t *ns,
+                             struct err *e)
+{
+    if (!d)
+        return err_set(e, ERR_RANGE, "%s: is required; allowed %s 0s, at most %us", name,
+                       above ? "more than" : "at least", WEEK_S);
+    int rc = config_duration_ns(d, name, ns, e);
+    return rc < 0 ? rc : config_duration_check(*ns, name, 0, WEEK_S, above, e);
+}
+
+int config_msg_apply_poll_frequency(const void *request, size_t len, const struct config *in_force,
+                                    struct config_msg_set *out, struct err *e)
+{
+    ProtobufCMessage *unpacked;
+    *out = (struct config_msg_set){0};
+    int rc = msg_guard_unpack(&xtcp_config__v1__set_poll_frequency_request__descriptor, request, len, true,
+                              &unpacked, e);
+    if (rc < 0)
+        return rc;
+    const XtcpConfig__V1__SetPollFrequencyRequest *m =
+        (const XtcpConfig__V1__SetPollFrequencyRequest *)unpacked;
+    struct config_apply a = {.in_force = in_force, .candidate = config_copy(in_force), .e = e};
+    if (!a.candidate) {
+        rc = err_set(e, -ENOMEM, "out of memory");
+    } else {
+        rc = required_duration(m->poll_frequency, "poll_frequency", true, &a.candidate->poll_frequency, e);
+        if (rc == 0)
+            rc = required_duration(m->poll_timeout, "poll_timeout", false, &a.candidate->poll_timeout, e);
+        rc = finish(&a, rc, out);
+    }
+    protobuf_c_message_free_unpacked(unpacked, NULL);
+    return rc;
+}

@@ -1,0 +1,258 @@
+#include "rpc/codec/msg_stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/varint.h"
+#include "rpc/codec/msg_error.h"
+#include "rpc/codec/msg_upb.h"
+
+/* PollFlatRecordsRequest and PollFlatRecordsResponse are the same bytes; a test holds them against these. */
+#define REQUEST(name)  xtcp_flat_record_v1_FlatRecordsRequest_##name
+#define RESPONSE(name) xtcp_flat_record_v1_FlatRecordsResponse_##name
+#define BEGIN(name)    xtcp_flat_record_v1_PollBegin_##name
+#define END(name)      xtcp_flat_record_v1_PollEnd_##name
+#define INFO(name)     xtcp_flat_record_v1_StreamInfo_##name
+#define PART(name)     xtcp_flat_record_v1_FilterPart_##name
+
+/* ---- Requests ---- */
+
+/* Copies the text of |field| into |*out|. */
+static int copy_text(upb_StringView text, size_t max, const char *field, char **out, struct err *e)
+{
+    if (text.size > max)
+        return err_set(e, ERR_RANGE, "%s: %zu bytes long, allowed are %zu", field, text.size, max);
+    if (text.size && memchr(text.data, '\0', text.size))
+        return err_set(e, ERR_MALFORMED, "%s: the text holds a NUL byte", field);
+    *out = malloc(text.size + 1);
+    if (!*out)
+        return err_set(e, -ENOMEM, "%s: out of memory", field);
+    if (text.size) /* it may be NULL else */
+        memcpy(*out, text.data, text.size);
+    (*out)[text.size] = '\0';
+    return 0;
+}
+
+/* Copies the |n| texts of the repeated |field| into |*out| and |*n_out|, which stay valid for
+ * stream_request_free also after an error. */
+static int copy_list(const upb_StringView *list, size_t n, const char *field, char ***out, size_t *n_out,
+                     struct err *e)
+{
+    if (n == 0)
+        return 0;
+    if (n > STREAM_NAMES_MAX)
+        return err_set(e, ERR_RANGE, "%s: %zu entries, allowed are %d", field, n, STREAM_NAMES_MAX);
+    *out = calloc(n, sizeof(**out));
+    if (!*out)
+        return err_set(e, -ENOMEM, "%s: out of memory", field);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].size == 0)
+            return err_set(e, ERR_RANGE, "%s: entry %zu is empty", field, i + 1);
+        int rc = copy_text(list[i], STREAM_NAME_MAX, field, &(*out)[i], e);
+        if (rc < 0)
+            return rc;
+        *n_out = i + 1;
+    }
+    return 0;
+}
+
+static int copy_request(const xtcp_flat_record_v1_FlatRecordsRequest *m, struct stream_request *out,
+                        struct err *e)
+{
+    out->batch_rows = REQUEST(batch_rows)(m);
+    out->markers = REQUEST(markers)(m);
+    out->events = REQUEST(events)(m);
+    int rc = 0;
+    if (REQUEST(filter)(m).size > 0)
+        rc = copy_text(REQUEST(filter)(m), STREAM_FILTER_MAX, "filter", &out->filter, e);
+    size_t n;
+    if (rc == 0) {
+        const upb_StringView *columns = REQUEST(columns)(m, &n);
+        rc = copy_list(columns, n, "columns", &out->columns, &out->n_columns, e);
+    }
+    if (rc == 0) {
+        const upb_StringView *netns = REQUEST(netns)(m, &n);
+        rc = copy_list(netns, n, "netns", &out->netns, &out->n_netns, e);
+    }
+    return rc;
+}
+
+int stream_request_decode(const void *data, size_t len, struct stream_request *out, struct err *e)
+{
+    *out = (struct stream_request){0};
+    if (len == 0)
+        return 0; /* every client of the original schema */
+    upb_Arena *arena = upb_Arena_New();
+    if (!arena)
+        return err_set(e, -ENOMEM, "out of memory");
+    xtcp_flat_record_v1_FlatRecordsRequest *m = REQUEST(new)(arena);
+    int rc = msg_upb_decode(data, len, m, &REQUEST(msginit), arena, "FlatRecordsRequest", e);
+    if (rc == 0)
+        rc = copy_request(m, out, e);
+    upb_Arena_Free(arena);
+    if (rc < 0)
+        stream_request_free(out);
+    return rc;
+}
+
+static void free_list(char **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+}
+
+void stream_request_free(struct stream_request *r)
+{
+    free(r->filter);
+    free_list(r->columns, r->n_columns);
+    free_list(r->netns, r->n_netns);
+    *r = (struct stream_request){0};
+}
+
+int stream_request_encode(const struct stream_request *r, struct buf *out)
+{
+    upb_Arena *arena = upb_Arena_New();
+    xtcp_flat_record_v1_FlatRecordsRequest *m = arena ? REQUEST(new)(arena) : NULL;
+    int rc = m ? 0 : -ENOMEM;
+    if (m) {
+        REQUEST(set_batch_rows)(m, r->batch_rows);
+        REQUEST(set_markers)(m, r->markers);
+        REQUEST(set_events)(m, r->events);
+        REQUEST(set_filter)(m, msg_upb_text(arena, r->filter));
+        for (size_t i = 0; i < r->n_columns && rc == 0; i++)
+            rc = REQUEST(add_columns)(m, msg_upb_text(arena, r->columns[i]), arena) ? 0 : -ENOMEM;
+        for (size_t i = 0; i < r->n_netns && rc == 0; i++)
+            rc = REQUEST(add_netns)(m, msg_upb_text(arena, r->netns[i]), arena) ? 0 : -ENOMEM;
+        if (rc == 0)
+            rc = msg_upb_encode(m, &REQUEST(msginit), arena, out);
+    }
+    if (arena)
+        upb_Arena_Free(arena);
+    return rc;
+}
+
+/* ---- Responses ---- */
+
+static size_t put_prefix(uint8_t *out, uint32_t number, size_t len)
+{
+    uint8_t *at = varint_put(out, WIRE_TAG(number, WIRE_LEN));
+    return (size_t)(varint_put(at, len) - out);
+}
+
+size_t stream_put_record(uint8_t *out, size_t len)
+{
+    return put_prefix(out, STREAM_FIELD_RECORD, len);
+}
+
+size_t stream_put_envelope(uint8_t *out, size_t len)
+{
+    return put_prefix(out, STREAM_FIELD_ENVELOPE, len);
+}
+
+const char *stream_trigger_name(uint32_t trigger)
+{
+    static const char *const names[] = {
+        [STREAM_TRIGGER_UNSPECIFIED] = "unspecified",
+        [STREAM_TRIGGER_SCHEDULE] = "schedule",
+        [STREAM_TRIGGER_REQUEST] = "request",
+        [STREAM_TRIGGER_BURST] = "burst",
+        [STREAM_TRIGGER_START] = "start",
+    };
+    return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : "unknown";
+}
+
+/* A response and the arena that all of it lives in. */
+struct response {
+    upb_Arena *arena;
+    xtcp_flat_record_v1_FlatRecordsResponse *message;
+};
+
+static int response_new(struct response *r)
+{
+    r->arena = upb_Arena_New();
+    r->message = r->arena ? RESPONSE(new)(r->arena) : NULL;
+    return r->message ? 0 : -ENOMEM;
+}
+
+/* Appends the response to |out|, unless |rc| is an error already, and frees it. */
+static int response_end(struct response *r, int rc, struct buf *out)
+{
+    if (rc == 0)
+        rc = msg_upb_encode(r->message, &RESPONSE(msginit), r->arena, out);
+    if (r->arena)
+        upb_Arena_Free(r->arena);
+    return rc;
+}
+
+int stream_encode_begin(struct buf *out, const struct stream_begin *begin)
+{
+    struct response r;
+    int rc = response_new(&r);
+    xtcp_flat_record_v1_PollBegin *m = rc == 0 ? RESPONSE(mutable_poll_begin)(r.message, r.arena) : NULL;
+    if (!m)
+        return response_end(&r, -ENOMEM, out);
+    BEGIN(set_poll_id)(m, begin->poll_id);
+    BEGIN(set_timestamp_ns)(m, begin->timestamp_ns);
+    BEGIN(set_trigger)(m, (int32_t)begin->trigger);
+    BEGIN(set_namespaces)(m, begin->namespaces);
+    BEGIN(set_interval_ns)(m, begin->interval_ns);
+    BEGIN(set_deferred_ns)(m, begin->deferred_ns);
+    return response_end(&r, 0, out);
+}
+
+int stream_encode_end(struct buf *out, const struct stream_end *end)
+{
+    struct response r;
+    int rc = response_new(&r);
+    xtcp_flat_record_v1_PollEnd *m = rc == 0 ? RESPONSE(mutable_poll_end)(r.message, r.arena) : NULL;
+    if (!m)
+        return response_end(&r, -ENOMEM, out);
+    END(set_poll_id)(m, end->poll_id);
+    END(set_timestamp_ns)(m, end->timestamp_ns);
+    END(set_duration_ns)(m, end->duration_ns);
+    END(set_namespaces)(m, end->namespaces);
+    END(set_namespaces_empty)(m, end->namespaces_empty);
+    END(set_namespaces_failed)(m, end->namespaces_failed);
+    END(set_namespaces_unseen)(m, end->namespaces_unseen);
+    END(set_sockets)(m, end->sockets);
+    END(set_rows_sent)(m, end->rows_sent);
+    END(set_rows_lost)(m, end->rows_lost);
+    END(set_cpu_ns)(m, end->cpu_ns);
+    END(set_dumps_interrupted)(m, end->dumps_interrupted);
+    for (size_t i = 0; i < end->n_errors && i < STREAM_ERRORS_MAX && rc == 0; i++) {
+        xtcp_flat_record_v1_NamespaceError *error = END(add_errors)(m, r.arena);
+        if (error)
+            msg_error_put(error, &end->errors[i], r.arena);
+        else
+            rc = -ENOMEM;
+    }
+    for (size_t i = 0; i < end->n_warnings && rc == 0; i++)
+        rc = END(add_warnings)(m, msg_upb_text(r.arena, end->warnings[i]), r.arena) ? 0 : -ENOMEM;
+    return response_end(&r, rc, out);
+}
+
+int stream_encode_info(struct buf *out, const struct stream_info *info)
+{
+    struct response r;
+    int rc = response_new(&r);
+    xtcp_flat_record_v1_StreamInfo *m = rc == 0 ? RESPONSE(mutable_stream_info)(r.message, r.arena) : NULL;
+    if (!m)
+        return response_end(&r, -ENOMEM, out);
+    INFO(set_filter)(m, msg_upb_text(r.arena, info->filter));
+    for (size_t i = 0; i < info->n_parts && rc == 0; i++) {
+        xtcp_flat_record_v1_FilterPart *part = INFO(add_parts)(m, r.arena);
+        if (!part) {
+            rc = -ENOMEM;
+            break;
+        }
+        PART(set_expression)(part, msg_upb_text(r.arena, info->parts[i].expression));
+        PART(set_place)(part, (int32_t)info->parts[i].place);
+    }
+    for (size_t i = 0; i < info->n_columns && rc == 0; i++)
+        rc = INFO(add_columns)(m, msg_upb_text(r.arena, info->columns[i]), r.arena) ? 0 : -ENOMEM;
+    for (size_t i = 0; i < info->n_warnings && rc == 0; i++)
+        rc = INFO(add_warnings)(m, msg_upb_text(r.arena, info->warnings[i]), r.arena) ? 0 : -ENOMEM;
+    return response_end(&r, rc, out);
+}

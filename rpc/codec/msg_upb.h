@@ -1,0 +1,34 @@
+/* What the codecs that use upb share. A decoded message, the plain structs made of it and their strings live
+ * in one arena. Included by rpc/ only. */
+#ifndef XTCP_RPC_CODEC_MSG_UPB_H
+#define XTCP_RPC_CODEC_MSG_UPB_H
+
+#include <stddef.h>
+#include <upb/decode.h>
+#include <upb/encode.h>
+#include <upb/upb.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+
+/* Decodes |len| bytes into |message| of the type |table|, copying all of them into |arena|. Returns 0,
+ * ERR_MALFORMED with |e| calling it |name|, or -ENOMEM. */
+int msg_upb_decode(const void *data, size_t len, void *message, const upb_MiniTable *table, upb_Arena *arena,
+                   const char *name, struct err *e);
+
+/* Appends |message| of the type |table| to |out|; NULL (out of memory in a step before) is an error. Returns
+ * 0 or -ENOMEM. */
+int msg_upb_encode(const void *message, const upb_MiniTable *table, upb_Arena *arena, struct buf *out);
+
+/* |text| as a field's value: in place when it is valid UTF-8, else a copy in |arena| in which every invalid
+ * byte is U+FFFD. NULL is "". Without memory the value is empty. */
+upb_StringView msg_upb_text(upb_Arena *arena, const char *text);
+
+/* A field's value as a NUL-terminated string in |arena|; a NUL within becomes a space. NULL when out of
+ * memory. */
+char *msg_upb_string(upb_Arena *arena, upb_StringView text);
+
+/* |n| zeroed elements of |size| bytes in |arena|. NULL when out of memory; not NULL when |n| is 0. */
+void *msg_upb_array(upb_Arena *arena, size_t n, size_t size);
+
+#endif

@@ -1,0 +1,163 @@
+/* A gRPC server on the queues of ours: its limits, its methods, its end. */
+#include <errno.h>
+#include <grpc/grpc_security.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "lib/tsan.h"
+#include "rpc/server/server_int.h"
+#include "rpc/server/tls.h"
+
+/* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */
+#define POSTED 2
+
+/* Bytes of what comes before a request: path, deadline, a token. */
+#define METADATA_MAX 8192
+
+/* A peer that is silent is asked whether it lives, also when it has no call open: half-open connections and
+ * such that never begin to speak HTTP/2 end after the sum of both. A handshake has to be done in time. */
+#define KEEPALIVE_MS         30000
+#define KEEPALIVE_TIMEOUT_MS 10000
+#define HANDSHAKE_MS         10000
+
+static grpc_server *core_server_new(const struct rpc_server_options *o, bool beside)
+{
+    const struct {
+        const char *key;
+        int value;
+    } settings[] = {
+        {GRPC_ARG_ALLOW_REUSEPORT, beside},
+        {GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)o->streams_max},
+        {GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)o->request_max},
+        {GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1},
+        {GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX},
+        {GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS},
+        {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS},
+        {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
+        {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
+        {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000},
+        {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS},
+        {GRPC_ARG_ENABLE_CHANNELZ, 0},                  /* nobody asks for it */
+        {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0},   /* of answers; requests may be, */
+        {GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0}, /* but see rpc/server/inflate.h */
+        /* gRPC's own measure would close a connection at the third PING that is too many; to come back costs
+         * more than the guard takes for PINGs. */
+        {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0},
+    };
+    enum { N = sizeof(settings) / sizeof(settings[0]) };
+    grpc_arg args[N];
+    for (size_t i = 0; i < N; i++)
+        args[i] = (grpc_arg){.type = GRPC_ARG_INTEGER,
+                             .key = (char *)(uintptr_t)settings[i].key,
+                             .value.integer = settings[i].value};
+    return grpc_server_create(&(grpc_channel_args){.num_args = N, .args = args}, NULL);
+}
+
+static void on_shutdown(struct rpc_event *event, bool ok)
+{
+    (void)ok;
+    struct rpc_face *f = (struct rpc_face *)((char *)event - offsetof(struct rpc_face, shut));
+    struct rpc_server *s = f->server;
+    pthread_mutex_lock(&s->lock);
+    f->down = true;
+    s->up--;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int register_methods(struct rpc_face *f, struct err *e)
+{
+    const struct rpc_server_options *o = &f->server->options;
+    f->slots[o->n_methods].face = f;
+    for (size_t i = 0; i < o->n_methods; i++) {
+        const struct rpc_method *m = &o->methods[i];
+        /* A call is told before its request is there: those that nobody may make do not wait inside gRPC. */
+        void *registered = grpc_server_register_method(f->core, m->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
+        if (!registered)
+            return err_set(e, ERR_DUPLICATE, "gRPC method %s cannot be registered", m->path);
+        f->slots[i] = (struct rpc_slot){.face = f, .spec = m, .registered = registered};
+    }
+    return 0;
+}
+
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
+                 struct err *e)
+{
+    struct rpc_face *f = calloc(1, sizeof(*f));
+    if (!f)
+        return err_set(e, -ENOMEM, "out of memory");
+    *f = (struct rpc_face){.server = s, .role = role, .shut.fn = on_shutdown};
+    f->slots = calloc(s->options.n_methods + 1, sizeof(*f->slots));
+    if (!f->slots) {
+        free(f);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    f->core = core_server_new(&s->options, beside);
+    /* One queue with sockets, not more: with SO_REUSEPORT, gRPC opens the port once more for each further one
+     * when it is started, and aborts the process where that fails (clone_port in its tcp_server_posix.cc):
+     * without a descriptor, or since the port is no longer shared by then. */
+    grpc_server_register_completion_queue(f->core, s->poller.cq, NULL);
+    /* Of the others, a connection that gRPC was handed prefers the one that was registered first. */
+    for (unsigned i = 0; i < s->n_queues; i++)
+        grpc_server_register_completion_queue(f->core, s->queues[(first + i) % s->n_queues].cq, NULL);
+    int rc = register_methods(f, e);
+    if (rc) {
+        rpc_face_free(f);
+        return rc;
+    }
+    *out = f;
+    return 0;
+}
+
+void rpc_face_start(struct rpc_face *f)
+{
+    struct rpc_server *s = f->server;
+    grpc_server_start(f->core);
+    pthread_mutex_lock(&s->lock);
+    s->up++;
+    pthread_mutex_unlock(&s->lock);
+    f->next = s->faces;
+    s->faces = f;
+    for (unsigned i = 0; i < s->n_queues; i++) {
+        for (size_t m = 0; m <= s->options.n_methods; m++) {
+            for (int n = 0; n < POSTED; n++)
+                rpc_call_post(s, &f->slots[m], &s->queues[i]);
+        }
+    }
+}
+
+void rpc_face_shutdown(struct rpc_face *f)
+{
+    if (f->closing)
+        return;
+    f->closing = true;
+    tsan_release(&f->shut);
+    grpc_server_shutdown_and_notify(f->core, f->server->queues[0].cq, &f->shut);
+}
+
+void rpc_face_free(struct rpc_face *f)
+{
+    rpc_server_forgive(f->server, f);
+    grpc_server_destroy(f->core);
+    rpc_tls_release(f->tls_state);
+    free(f->slots);
+    free(f);
+}
+
+void rpc_face_reap(struct rpc_server *s)
+{
+    struct rpc_face **at = &s->faces;
+    while (*at) {
+        struct rpc_face *f = *at;
+        pthread_mutex_lock(&s->lock);
+        bool down = f->down;
+        pthread_mutex_unlock(&s->lock);
+        if (down && atomic_load(&f->calls) == 0) {
+            *at = f->next;
+            rpc_face_free(f);
+            log_debug("rpc", "a server that was replaced is gone");
+        } else {
+            at = &f->next;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+/* Inside rpc: what server.c, face.c and call.c know of each other. */
+#ifndef XTCP_RPC_SERVER_SERVER_INT_H
+#define XTCP_RPC_SERVER_SERVER_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/thread.h"
+#include "rpc/core.h"
+#include "rpc/server/peer.h"
+#include "rpc/server/server.h"
+
+/* A tag of a completion queue: what to do with the event. |ok| is gRPC's success flag. */
+struct rpc_event {
+    grpc_completion_queue_functor functor; /* first: what gRPC calls when the queue is the one of callbacks */
+    struct rpc_event *next;                /* of those that wait for the thread rpc/callback, */
+    bool ok;                               /* and what gRPC said */
+    void (*fn)(struct rpc_event *event, bool ok);
+    struct rpc_call *call; /* the reference that this operation holds; NULL for the server's own tags */
+};
+
+/* Two kinds. One queue, the poller, has the sockets and no events: its thread does the reading. The events
+ * come on the others, which have no sockets, so an event wakes the one thread that handles it: a thread that
+ * waits for both would have to be interrupted, and would hand the sockets over to another each time, which
+ * costs two wake-ups more. */
+struct rpc_queue {
+    struct rpc_server *server;
+    grpc_completion_queue *cq;
+    struct thread thread;
+};
+
+/* The completion queue of the streams that are |prompt|. gRPC does not hand its events to a thread that
+ * waits, it calls the event's functor, at the end of whatever call of its API it is in, on whatever thread,
+ * and perhaps with locks of ours held (the poller's thread leaves it to one of gRPC's executor). So that only
+ * puts the event down here, for a thread of our own; save for one that the thread waits for by itself: the
+ * end of the send that it has started (rpc_call_kick). Then no thread is woken for it. */
+struct rpc_callbacks {
+    struct rpc_server *server;
+    grpc_completion_queue *cq;
+    grpc_completion_queue_functor shut;
+    struct thread thread;
+    pthread_mutex_t lock; /* a leaf; guards what follows */
+    pthread_cond_t changed;
+    struct rpc_event *first;
+    struct rpc_event **last;
+    bool down;
+};
+
+/* Returns 0 or an error with |e|; ends it, once all its operations have ended. */
+int rpc_callbacks_start(struct rpc_callbacks *b, struct rpc_server *s, struct err *e);
+void rpc_callbacks_stop(struct rpc_callbacks *b);
+
+/* An event of |call| that |fn| handles; its tag can be given to a queue of either kind. */
+struct rpc_event rpc_call_event(struct rpc_call *call, void (*fn)(struct rpc_event *event, bool ok));
+
+/* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that. */
+void rpc_callbacks_expect(const struct rpc_event *event);
+
+/* Whether it has come since: |event|.ok tells what gRPC said. */
+bool rpc_callbacks_arrived(void);
+
+/* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
+struct rpc_slot {
+    struct rpc_face *face;
+    const struct rpc_method *spec;
+    void *registered;
+    unsigned owed; /* requests that could not be posted for want of memory; under the server's lock */
+    struct rpc_slot *next_owed;
+};
+
+/* One side that the server shows: a gRPC server of its own on the common queues, for all connections that
+ * have the same rights. gRPC tells nothing about a connection that it was handed except which server a call
+ * came in on, so that is what carries the role. Lives as long as the server, or, once it has been shut down,
+ * as long as calls point into it. */
+struct rpc_face {
+    struct rpc_face *next;
+    struct rpc_server *server;
+    grpc_server *core;
+    enum rpc_role role;
+    bool fixed;             /* no token raises the role */
+    bool secure;            /* TLS */
+    bool verified;          /* TLS, and clients must have shown a certificate */
+    void *tls_state;        /* for rpc_tls_release */
+    struct rpc_slot *slots; /* n_methods + 1 */
+    _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
+    bool closing;           /* the shutdown has been started; of who handles faces */
+    bool down;              /* it is through; under the server's lock */
+    struct rpc_event shut;  /* its tag */
+};
+
+#define RPC_FACES_PLAIN (RPC_ROLES + 1) /* one for each role, and the one of the probes */
+
+struct rpc_server {
+    struct rpc_server_options options;
+    grpc_server_credentials *insecure;
+    struct rpc_queue poller;
+    struct rpc_queue *queues;
+    unsigned n_queues;
+    struct rpc_callbacks callbacks;
+    struct rpc_face *faces;  /* of who handles faces, as is what follows */
+    struct rpc_face **plain; /* |n_queues| of each kind, made when the first connection comes that needs it */
+    unsigned turn;           /* the queue that comes first for the next connection or listener */
+    _Atomic uint64_t denied; /* calls whose caller had not the role for them */
+    _Atomic unsigned streams;  /* that were waited for: they take the queues in turn */
+    _Atomic size_t operations; /* of calls: started, and their handlers have not returned */
+    _Atomic unsigned expected; /* calls whose request is not there */
+    _Atomic int64_t look_ns;   /* when to look for those that wait too long, monotonic */
+    pthread_mutex_t lock;      /* guards what follows; taken before a call's lock */
+    pthread_cond_t changed;
+    struct thread poller_too; /* the second one that reads */
+    bool stopping;
+    size_t up;              /* faces whose shutdown tag has not come */
+    struct rpc_slot *owed;  /* those with requests to be posted again */
+    _Atomic bool owing;     /* there are some; read without the lock */
+    struct rpc_call *calls; /* that have come and are not over */
+};
+
+struct rpc_call {
+    _Atomic uint32_t refs;
+    struct rpc_server *server;
+    struct rpc_slot *slot; /* of the face that it came in on */
+    struct rpc_queue *queue;
+    grpc_call *call;
+    grpc_call_details details; /* of unknown methods */
+    grpc_metadata_array metadata;
+    gpr_timespec deadline;
+    grpc_byte_buffer *received;
+    _Atomic(void *) user;
+    char peer[112];
+    int fd;                        /* of the connection, when it came; -1 by TLS, */
+    char address[RPC_ADDRESS_MAX]; /* then its address as rpc_peer has it */
+    struct quota_user *quota;      /* a reference; NULL: not known */
+    enum quota_rank rank;
+    bool counted;           /* in QUOTA_CALLS */
+    bool entered;           /* the stream's open has been called; of the thread that handles its events */
+    _Atomic int64_t due_ns; /* until when its request has to be there, monotonic; 0: none is waited for */
+    enum rpc_role role;     /* from rpc_call_check */
+    int cancelled;          /* from RECV_CLOSE */
+    struct rpc_call *next;  /* in the server's list of calls; under the server's lock */
+    struct rpc_call *previous;
+
+    pthread_mutex_t lock; /* guards what follows and serialises the sending batches */
+    bool opened;          /* the stream's open has returned */
+    bool sending;         /* a message is on its way */
+    bool recv_waits;      /* the next request is read when there is nothing to send */
+    bool dead;            /* a send failed: nothing can be sent any more */
+    bool closed;
+    bool finishing;   /* a status waits for the queue to empty */
+    bool finished;    /* the status is on its way */
+    int goodbye_code; /* how it ends when the server stops */
+    const char *goodbye_text;
+    int finish_code;
+    char finish_text[ERR_TEXT_MAX];
+
+    struct rpc_event on_new;
+    struct rpc_event on_initial;
+    struct rpc_event on_close;
+    struct rpc_event on_recv;
+    struct rpc_event on_send;
+    struct rpc_event on_status;
+};
+
+/* Posts a request for one more call of |slot| on |queue|, or notes that it is owed. */
+void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
+
+/* There was no memory for that: it is posted later, on any queue. */
+void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot);
+
+/* Nothing of |face| is owed any more: it ends. */
+void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face);
+
+/* Posts a request for one more call. Returns 0 or -ENOMEM. */
+int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
+
+/* The number of the queue that comes first for what is made now: each in turn. Of who handles faces. */
+unsigned rpc_server_turn(struct rpc_server *s);
+
+/* Starts a second thread that reads, if there is none: gRPC makes handshakes with TLS, files included, in the
+ * thread that reads, and the others are not to wait for that. Two threads cost a wake-up more each time.
+ * Returns 0 or an error with |e|. Of who handles faces. */
+int rpc_server_poll_too(struct rpc_server *s, struct err *e);
+
+/* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
+ * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as that has a request posted. Returns 0
+ * and it in |out|, or a code with |e|. This and what follows about faces: one thread at a time. */
+int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
+                 struct err *e);
+
+/* Starts it: calls come from now on. */
+void rpc_face_start(struct rpc_face *f);
+
+/* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. */
+void rpc_face_shutdown(struct rpc_face *f);
+
+/* Frees it, after the shutdown. */
+void rpc_face_free(struct rpc_face *f);
+
+/* Frees those that have been shut down and are not needed any more. */
+void rpc_face_reap(struct rpc_server *s);
+
+/* Sets |c|'s peer. In access.c. */
+void rpc_call_describe_peer(struct rpc_call *c);
+
+/* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
+int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
+
+/* The handler of an operation's event has returned. */
+void rpc_server_operation_done(struct rpc_server *s);
+
+/* |call| has come, before its handler runs; it is over. */
+void rpc_server_enter(struct rpc_call *call);
+void rpc_server_leave(struct rpc_call *call);
+
+/* |call| waits for its request from now on, a while at most; no longer. */
+void rpc_server_expect(struct rpc_call *call);
+void rpc_server_expect_no_more(struct rpc_call *call);
+
+/* The stream |call| is open: if the server stops already, it is finished now. */
+void rpc_server_opened(struct rpc_call *call);
+
+/* Ends a stream since the server stops, if it is open, and a call whose request has not come; nothing for
+ * other calls, which end by themselves. */
+void rpc_call_goodbye(struct rpc_call *call);
+
+#endif

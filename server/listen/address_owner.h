@@ -1,0 +1,18 @@
+/* Who has an address that could not be bound, as far as this process may see. */
+#ifndef XTCP_SERVER_LISTEN_ADDRESS_OWNER_H
+#define XTCP_SERVER_LISTEN_ADDRESS_OWNER_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+#define HOLDER_TEXT_MAX 64
+
+/* Looks for the holder of |where|: "nginx (pid 12)", "this process", "a process of uid 33" when no more can
+ * be seen of it. Of a unix socket it is the process that called listen(2), which is asked by connecting to
+ * it; of a TCP port the owner of a socket in the way, in the network namespace of the calling thread. Reads
+ * all of /proc for that: for errors alone. Returns false, with "" in |out|, when nobody is to be seen. Any
+ * thread. */
+bool holder_find(const struct config_listen *where, char out[HOLDER_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,457 @@
+/* How the listeners follow the configuration: all that can fail is done before it is in force. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "lib/log.h"
+#include "rpc/server/guard.h"
+#include "server/listen/address_owner.h"
+#include "server/listen/listeners_int.h"
+
+struct gate_change {
+    const struct config *config;
+    struct access_users users;
+    bool doors;                        /* they change at all; what follows is about them */
+    struct door *next[GATE_DOORS_MAX]; /* in the order of the configuration */
+    enum door_kind kinds[GATE_DOORS_MAX];
+    bool fresh[GATE_DOORS_MAX]; /* opened for this change */
+    size_t n;
+    struct door *leaving[GATE_DOORS_MAX];
+    size_t n_leaving;
+    struct rpc_tls *tls; /* what is shown from now on; NULL when it stays */
+    bool permitted;      /* mode or group of unix sockets may have been changed */
+    struct {
+        struct config_listen where;
+        struct err why;
+    } refused
+        [GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them */
+    size_t n_refused;
+    bool too_few; /* and so it does not go on */
+};
+
+/* ---- What is wanted ---- */
+
+/* Whether |name| is the same in |a| and |b|. */
+static bool same_option(const struct config *a, const struct config *b, const char *const *names, size_t n)
+{
+    const struct config_option *differ[CONFIG_OPTION_COUNT];
+    size_t n_differ = config_diff(a, b, differ, CONFIG_OPTION_COUNT);
+    for (size_t i = 0; i < n_differ; i++) {
+        for (size_t k = 0; k < n; k++) {
+            if (strcmp(differ[i]->name, names[k]) == 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool same_doors(const struct config *a, const struct config *b)
+{
+    static const char *const names[] = {
+        "grpc_listen",        "grpc_tls_listen",  "grpc_health_listen", "tls_cert_file", "tls_key_file",
+        "tls_client_ca_file", "unix_socket_mode", "unix_socket_group",  "ipv4_ttl",      "ipv6_hop_limit"};
+    return same_option(a, b, names, sizeof(names) / sizeof(names[0]));
+}
+
+/* Appends what |list| asks for. */
+static size_t plan_list(const struct config_strings *list, enum door_kind kind, bool asks_clients,
+                        struct door_plan *out)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        out[i] = (struct door_plan){.text = list->items[i], .kind = kind, .asks_clients = asks_clients};
+        config_listen_parse(out[i].text, &out[i].where, NULL); /* checked when it was configured */
+    }
+    return list->n;
+}
+
+static size_t plan_doors(const struct config *c, struct door_plan out[GATE_DOORS_MAX])
+{
+    size_t n = plan_list(&c->grpc_listen, DOOR_PLAIN, false, out);
+    n += plan_list(&c->grpc_health_listen, DOOR_PROBE, false, out + n);
+    return n + plan_list(&c->grpc_tls_listen, DOOR_TLS, *c->tls_client_ca_file, out + n);
+}
+
+/* Whether |c| has the listeners that nobody has asked for. */
+static bool is_default(const struct config *c)
+{
+    struct buf text;
+    const struct config_option *o = config_option_find("grpc_listen");
+    buf_init(&text);
+    config_option_print(o, c, &text);
+    bool same = !text.failed && strcmp(buf_cstr(&text), o->default_value) == 0;
+    buf_free(&text);
+    return same;
+}
+
+/* ---- Prepare ---- */
+
+mode_t gate_socket_mode(const struct config *c)
+{
+    static const mode_t modes[] = {
+        [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
+    return modes[c->unix_socket_mode];
+}
+
+/* Certificates: read now, unless these files are in use. */
+static int prepare_tls(const struct gate *g, struct gate_change *ch, struct err *e)
+{
+    const struct rpc_tls_files files = gate_tls_files(ch->config);
+    bool in_use = g->tls && g->config->grpc_tls_listen.n > 0 && rpc_tls_same_files(g->tls, &files);
+    return in_use ? 0 : gate_read_tls(ch->config, &ch->tls, e);
+}
+
+/* Finds the doors that stay. |plan| i gets ch->next[i], NULL when it is to be opened. */
+static void match(const struct gate *g, const struct door_plan *plans, size_t n, struct gate_change *ch)
+{
+    bool stays[GATE_DOORS_MAX] = {false};
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < g->n && !ch->next[i]; k++) {
+            if (!stays[k] && door_serves(g->doors[k], &plans[i])) {
+                ch->next[i] = g->doors[k];
+                stays[k] = true;
+            }
+        }
+        ch->kinds[i] = plans[i].kind;
+    }
+    for (size_t k = 0; k < g->n; k++) {
+        if (!stays[k])
+            ch->leaving[ch->n_leaving++] = g->doors[k];
+    }
+}
+
+/* A door that leaves may have a port that another one wants. Returns whether there is such a one. */
+static bool share(const struct gate_change *ch, uint16_t port, bool on)
+{
+    bool any = false;
+    for (size_t i = 0; i < ch->n_leaving && port; i++) {
+        if (door_port(ch->leaving[i]) == port) {
+            door_share(ch->leaving[i], on);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Without the guard strangers could bring the daemon down: there are listeners for users of this machine
+ * alone. */
+static int check_guard(const struct door_plan *plan, struct err *e)
+{
+    if (rpc_guard_works() || (plan->kind == DOOR_PLAIN && config_listen_is_local(&plan->where)))
+        return 0;
+    return err_set(e, ERR_UNSUPPORTED,
+                   "cannot listen on %s: the guard against floods does not work here (%s)", plan->text,
+                   rpc_guard_failure());
+}
+
+static int open_door(const struct gate *g, struct gate_change *ch, const struct door_plan *plan,
+                     struct door **out, struct err *e)
+{
+    const struct door_means means = {.server = g->server,
+                                     .tls = g->tls ? g->tls : ch->tls,
+                                     .socket_mode = gate_socket_mode(ch->config),
+                                     .socket_group = ch->config->unix_socket_group};
+    int rc = check_guard(plan, e);
+    if (rc)
+        return rc;
+    bool beside = share(ch, plan->where.port, true);
+    rc = door_open(plan, &means, beside, out, e);
+    if (beside)
+        share(ch, plan->where.port, false);
+    if (rc || !(*out)->plain)
+        return rc;
+    rpc_listener_set_hops((*out)->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
+    /* Nothing is told yet, but that it will be told is certain. */
+    struct epoll_event event = {.data.ptr = *out};
+    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd((*out)->plain), &event) == 0)
+        return 0;
+    rc = err_set(e, -errno, "listener %s: %s", rpc_listener_text((*out)->plain), err_name(-errno));
+    door_close(*out);
+    return rc;
+}
+
+static int note_refused(struct gate_change *ch, const struct door_plan *plan, const struct err *why)
+{
+    ch->refused[ch->n_refused].where = plan->where;
+    ch->refused[ch->n_refused++].why = *why;
+    return why->code;
+}
+
+/* Opens what is not there. |ch| then has the doors that there are, without gaps. The defaults need not be
+ * there all. */
+static int open_doors(const struct gate *g, const struct door_plan *plans, size_t n, struct gate_change *ch,
+                      struct err *e)
+{
+    bool optional = is_default(ch->config);
+    size_t plain = 0;
+    int rc = 0;
+    int failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct door *d = ch->next[i];
+        bool fresh = !d;
+        ch->next[i] = NULL;
+        if (fresh)
+            rc = open_door(g, ch, &plans[i], &d, e);
+        if (rc) {
+            failed = note_refused(ch, &plans[i], e);
+            if (!optional || plans[i].kind != DOOR_PLAIN) {
+                ch->too_few = true;
+                return failed;
+            }
+            rc = 0;
+            continue;
+        }
+        plain += plans[i].kind == DOOR_PLAIN;
+        ch->next[ch->n] = d;
+        ch->fresh[ch->n] = fresh;
+        ch->kinds[ch->n++] = plans[i].kind;
+    }
+    ch->too_few = plain == 0 && failed;
+    return ch->too_few ? failed : 0;
+}
+
+/* Gives the unix sockets that stay mode and group of |c|. */
+static int permit(const struct gate_change *ch, const struct config *c, struct err *e)
+{
+    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(c),
+                                                 .socket_group = c->unix_socket_group};
+    int rc = 0;
+    for (size_t i = 0; i < ch->n && rc == 0; i++) {
+        if (ch->next[i]->plain && !ch->fresh[i])
+            rc = rpc_listener_permit(ch->next[i]->plain, &options, e);
+    }
+    return rc;
+}
+
+static bool same_permission(const struct config *a, const struct config *b)
+{
+    return a->unix_socket_mode == b->unix_socket_mode &&
+           strcmp(a->unix_socket_group, b->unix_socket_group) == 0;
+}
+
+static int prepare_doors(const struct gate *g, struct gate_change *ch, struct err *e)
+{
+    struct door_plan plans[GATE_DOORS_MAX];
+    size_t n = plan_doors(ch->config, plans);
+    match(g, plans, n, ch);
+    int rc = open_doors(g, plans, n, ch, e);
+    if (rc == 0 && g->config && !same_permission(g->config, ch->config)) {
+        ch->permitted = true;
+        rc = permit(ch, ch->config, e);
+    }
+    return rc;
+}
+
+/* The tokens of another file than before must be good; later changes of that file need not. */
+static int check_tokens(const struct gate *g, const struct config *c, struct err *e)
+{
+    struct tokens *tokens;
+    if (!g->config || strcmp(g->config->token_file, c->token_file) == 0)
+        return 0;
+    int rc = tokens_new(c->token_file, &tokens, e);
+    if (rc == 0)
+        tokens_free(tokens);
+    return rc;
+}
+
+/* Reads what may take its time, without the lock: main needs it. What is read of the gate changes with a
+ * change only. */
+static int read_all(const struct gate *g, struct gate_change *ch, struct err *e)
+{
+    int rc = check_tokens(g, ch->config, e);
+    if (rc == 0)
+        rc = access_users_find(ch->config, &ch->users, e);
+    if (rc == 0 && ch->doors)
+        rc = prepare_tls(g, ch, e);
+    return rc;
+}
+
+/* Undoes what has been done for |ch|, whose doors are those in |ch->next|, and which the caller frees. The
+ * lock is held. */
+static void undo(struct gate *g, struct gate_change *ch)
+{
+    struct err e;
+    if (ch->permitted && permit(ch, g->config, &e))
+        log_error("gate", "%s", e.text);
+    for (size_t i = 0; i < ch->n; i++) {
+        if (ch->fresh[i])
+            door_close(ch->next[i]);
+    }
+    rpc_tls_unref(ch->tls);
+    access_users_clear(&ch->users);
+    config_unref(ch->config);
+}
+
+/* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them, all
+ * of them in |e| when they are why it does not (|rc|), and not at all when something else is. Takes its time:
+ * the lock is not held. */
+static void tell_refused(const struct gate_change *ch, int rc, struct err *e)
+{
+    struct buf all;
+    if (rc && !ch->too_few)
+        return;
+    buf_init(&all);
+    for (size_t i = 0; i < ch->n_refused; i++) {
+        const struct err *why = &ch->refused[i].why;
+        char holder[HOLDER_TEXT_MAX] = "";
+        if (why->code == -EADDRINUSE)
+            holder_find(&ch->refused[i].where, holder);
+        if (rc == 0)
+            log_warn("gate", "%s%s%s: going on without it", why->text, *holder ? ", by " : "", holder);
+        else
+            buf_printf(&all, "%s%s%s%s", all.len ? "; " : "", why->text, *holder ? ", by " : "", holder);
+    }
+    if (rc && all.len && !all.failed)
+        err_set(e, rc, "%s", buf_cstr(&all));
+    buf_free(&all);
+}
+
+/* What fails here is not the fault of who asks. Returns the code for it. */
+static int blame(struct err *e, int rc)
+{
+    if (rc == 0 || rc == ERR_UNAVAILABLE || rc == -ENOMEM)
+        return rc;
+    return e->code = ERR_PRECONDITION;
+}
+
+static struct gate_change *new_change(const struct gate *g, const struct config *c)
+{
+    struct gate_change *ch = calloc(1, sizeof(*ch));
+    if (!ch)
+        return NULL;
+    ch->config = config_ref(c);
+    ch->doors = !g->config || !same_doors(g->config, c);
+    return ch;
+}
+
+int gate_try(struct gate *g, const struct config *c, struct err *e)
+{
+    struct gate_change *ch = new_change(g, c);
+    if (!ch)
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = read_all(g, ch, e);
+    undo(g, ch); /* nothing but memory: the lock is not needed */
+    free(ch);
+    return blame(e, rc);
+}
+
+int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e)
+{
+    struct gate_change *ch = new_change(g, c);
+    if (!ch)
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = read_all(g, ch, e);
+    pthread_mutex_lock(&g->lock);
+    if (rc == 0 && g->closed)
+        rc = err_set(e, ERR_UNAVAILABLE, "the daemon is stopping");
+    if (rc == 0 && ch->doors)
+        rc = prepare_doors(g, ch, e);
+    if (rc) {
+        undo(g, ch);
+    } else {
+        g->changing = true;
+        *out = ch;
+    }
+    pthread_mutex_unlock(&g->lock);
+    tell_refused(ch, rc, e);
+    if (rc)
+        free(ch);
+    return blame(e, rc);
+}
+
+/* The lock is held. */
+static void end_change(struct gate *g)
+{
+    g->changing = false;
+    pthread_cond_broadcast(&g->changed);
+}
+
+void gate_abort(struct gate *g, struct gate_change *ch)
+{
+    if (!ch)
+        return;
+    pthread_mutex_lock(&g->lock);
+    undo(g, ch);
+    end_change(g);
+    pthread_mutex_unlock(&g->lock);
+    free(ch);
+}
+
+/* ---- Commit ---- */
+
+static void close_leaving(struct gate *g, struct gate_change *ch)
+{
+    for (size_t i = 0; i < ch->n_leaving; i++) {
+        struct door *d = ch->leaving[i];
+        if (d->plain)
+            gate_let_in(g, d, ch->config, GATE_LAST_BUDGET);
+        door_log(d, "no longer listening on");
+        door_close(d);
+    }
+}
+
+/* From now on |tls| is shown. */
+static void show_certificates(struct gate *g, struct rpc_tls *tls)
+{
+    if (tls && g->tls)
+        rpc_tls_exchange(g->tls, tls);
+    else if (tls)
+        g->tls = rpc_tls_ref(tls);
+}
+
+static void open_up(const struct gate *g, struct door *d)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
+    if (d->tls)
+        rpc_tls_listener_start(d->tls);
+    else if (epoll_ctl(g->epoll, EPOLL_CTL_MOD, rpc_listener_fd(d->plain), &event) != 0)
+        log_error("gate", "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
+    door_log(d, "listening on");
+}
+
+/* What others are told about the doors. */
+static void note_port(struct gate *g)
+{
+    uint16_t first = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        const struct door *d = g->doors[i];
+        if (d->kind == DOOR_PLAIN && first == 0)
+            first = door_port(d);
+    }
+    atomic_store(&g->port, first);
+}
+
+static void commit_doors(struct gate *g, struct gate_change *ch)
+{
+    close_leaving(g, ch); /* first: none of them shall ever show a certificate that is not meant for it */
+    show_certificates(g, ch->tls);
+    for (size_t i = 0; i < ch->n; i++) {
+        struct door *d = ch->next[i];
+        bool other = !ch->fresh[i] && d->kind != ch->kinds[i];
+        d->kind = ch->kinds[i];
+        if (ch->fresh[i])
+            open_up(g, d);
+        else if (other)
+            door_log(d, "now listening on");
+        if (d->plain)
+            rpc_listener_set_hops(d->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
+        g->doors[i] = d;
+    }
+    g->n = ch->n;
+    note_port(g);
+}
+
+void gate_commit(struct gate *g, struct gate_change *ch)
+{
+    pthread_mutex_lock(&g->lock);
+    if (ch->doors)
+        commit_doors(g, ch);
+    access_users_clear(&g->users);
+    g->users = ch->users;
+    config_unref(g->config);
+    g->config = ch->config;
+    end_change(g);
+    pthread_mutex_unlock(&g->lock);
+    rpc_tls_unref(ch->tls);
+    free(ch);
+}

@@ -1,0 +1,119 @@
+#include "server/listen/tls_restart.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "rpc/server/tls_listener.h"
+
+/* A listener is made anew only when so many descriptors can be had, or it would stop as the last one did;
+ * until then that is tried again and again. */
+#define SPARE_DESCRIPTORS 8
+#define REBUILD_NS        (200 * NS_PER_MS)
+
+struct tls_gate {
+    int timer;         /* timerfd: time to look */
+    _Atomic bool lost; /* some listener has stopped */
+};
+
+static void serve_in(struct tls_gate *g, int64_t ns)
+{
+    struct itimerspec when = {.it_value = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S}};
+    timerfd_settime(g->timer, 0, &when, NULL);
+}
+
+/* On a thread of gRPC's. */
+static void on_loss(void *arg)
+{
+    struct tls_gate *g = arg;
+    atomic_store(&g->lost, true);
+    serve_in(g, REBUILD_NS);
+}
+
+int tls_gate_new(int epoll, struct tls_gate **out, struct err *e)
+{
+    struct tls_gate *g = calloc(1, sizeof(*g));
+    if (!g)
+        return err_set(e, -ENOMEM, "out of memory");
+    g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
+    if (g->timer < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0) {
+        int rc = err_set(e, -errno, "gate: %s", err_name(-errno));
+        tls_gate_free(g);
+        return rc;
+    }
+    rpc_tls_on_loss(on_loss, g);
+    *out = g;
+    return 0;
+}
+
+void tls_gate_free(struct tls_gate *g)
+{
+    if (!g)
+        return;
+    rpc_tls_on_loss(NULL, NULL);
+    if (g->timer >= 0)
+        close(g->timer);
+    free(g);
+}
+
+/* ---- Listeners that have stopped ---- */
+
+static bool has_room(void)
+{
+    int fds[SPARE_DESCRIPTORS];
+    size_t n = 0;
+    while (n < SPARE_DESCRIPTORS && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        n++;
+    for (size_t i = 0; i < n; i++)
+        close(fds[i]);
+    return n == SPARE_DESCRIPTORS;
+}
+
+/* Returns whether it is to be tried again. */
+static bool rebuild(struct door *door)
+{
+    struct err e;
+    if (rpc_tls_listener_rebuild(door->tls, &e)) {
+        log_limited(LOG_WARN, "gate", "%s: trying again", e.text);
+        return true;
+    }
+    door->down = false;
+    door_log(door, "listening again on");
+    return false;
+}
+
+static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
+{
+    size_t down = 0;
+    bool lost = atomic_exchange(&g->lost, false);
+    if (lost)
+        log_limited(LOG_WARN, "gate",
+                    "there was no descriptor for a connection by TLS: its listener is made anew");
+    for (size_t i = 0; i < n; i++) {
+        if (doors[i]->tls && lost)
+            doors[i]->down = true; /* gRPC does not tell which one it was */
+        down += doors[i]->down;
+    }
+    if (down == 0)
+        return;
+    bool again = !has_room();
+    for (size_t i = 0; i < n && !again; i++)
+        again = doors[i]->down && rebuild(doors[i]);
+    if (again)
+        serve_in(g, REBUILD_NS);
+}
+
+void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n)
+{
+    uint64_t count;
+    ssize_t got = read(g->timer, &count, sizeof(count));
+    (void)got;
+    mend(g, doors, n);
+}

@@ -1,0 +1,23 @@
+/* What gRPC, which accepts connections by TLS itself, leaves undone: a listener that found no descriptor
+ * stops for ever and is to be made anew. Under the gate's lock. */
+#ifndef XTCP_SERVER_LISTEN_TLS_RESTART_H
+#define XTCP_SERVER_LISTEN_TLS_RESTART_H
+
+#include <stddef.h>
+
+#include "lib/err.h"
+#include "server/listen/listener.h"
+
+struct tls_gate;
+
+/* Has |epoll| tell, with the gate as data, when there is something to do. Returns 0 and it in |out|, or a
+ * code with |e|. One at a time in a process. */
+int tls_gate_new(int epoll, struct tls_gate **out, struct err *e);
+
+/* epoll has told: |doors| are the gate's. */
+void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n);
+
+/* Frees it. NULL is allowed. */
+void tls_gate_free(struct tls_gate *g);
+
+#endif

@@ -1,0 +1,37 @@
+/* Files whose changes are noticed: whether they are written in place, replaced by a rename, deleted and made
+ * again, or links and folders on the way to them change, as Kubernetes does it with what it mounts.
+ * Changes are told when the files have been left alone for a moment. Where the kernel has no means left to
+ * tell of them (lib/linux/path_watch.h), the files are looked at by time. One thread at a time. */
+#ifndef XTCP_SERVER_LIVE_FILE_WATCH_H
+#define XTCP_SERVER_LIVE_FILE_WATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/clock.h"
+
+#define FILE_WATCH_MAX 40
+
+/* How often files are looked at by time. */
+#define FILE_WATCH_INTERVAL_NS (2 * NS_PER_S)
+
+struct file_watch;
+
+/* Returns 0 and one that watches nothing in |out|, or -errno. */
+int file_watch_new(struct file_watch **out);
+
+/* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. What a path is now counts
+ * as known, unless it was watched at the same place before. Returns 0, or a code for path_watch_reason when
+ * changes will be noticed by time. Without any path, nothing of the kernel's is taken up. */
+int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
+
+/* For epoll: readable when file_watch_read has something to do. Stays the watch's. */
+int file_watch_fd(const struct file_watch *w);
+
+/* Takes what the kernel has told. Returns the paths that have changed, as bits: 1 << index. */
+uint64_t file_watch_read(struct file_watch *w);
+
+/* NULL is allowed. */
+void file_watch_free(struct file_watch *w);
+
+#endif

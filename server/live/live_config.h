@@ -1,0 +1,77 @@
+/* The configuration in force: who reads it gets a snapshot, who changes it comes one at a time, every change
+ * is logged and noted in the change log. Any thread. */
+#ifndef XTCP_SERVER_LIVE_LIVE_CONFIG_H
+#define XTCP_SERVER_LIVE_LIVE_CONFIG_H
+
+#include <stddef.h>
+
+#include "config/config.h"
+#include "lib/err.h"
+#include "rpc/codec/config/msg_config.h"
+#include "server/live/change_log.h"
+
+struct setup;
+
+/* What the sources say: file, environment and command line make |base|; the state file, on top of it,
+ * |config|. The same one when there is no state. */
+struct setup_sources {
+    struct config *config;
+    struct config *base;
+    const char *file; /* the configuration file, NULL when there is none; lives as long as the program */
+};
+
+/* The owner's side. Called with the lock of changes held, one at a time. */
+struct setup_ops {
+    /* Reads the sources as at the start. Returns 0 and two references in |out|, or a code with |e|. */
+    int (*read)(void *arg, struct setup_sources *out, struct err *e);
+    void *read_arg;
+    /* Whether |new| could be put in force, as far as can be told without doing it. Returns 0, or a code with
+     * |e|. */
+    int (*check)(void *arg, const struct config *new, struct err *e);
+    /* |new| is about to take the place of |old|: does what can fail. Returns 0, or a code with |e| and
+     * nothing changed. */
+    int (*prepare)(void *arg, const struct config *new, struct err *e);
+    /* |new| has taken the place of |old|: does the rest. */
+    void (*changed)(void *arg, const struct config *old, const struct config *new);
+    void *arg;
+};
+
+/* Begins with |sources|, whose references are taken over, as generation 1. Returns 0 and it in |out|, or
+ * -ENOMEM. */
+int setup_new(const struct setup_sources *sources, const struct setup_ops *ops, struct setup **out);
+void setup_free(struct setup *s);
+
+/* From now on changes are kept in the state file, if there is to be one. Returns 0, or a code with |e|. */
+int setup_start(struct setup *s, struct err *e);
+
+/* What was changed is in the state file, and nothing comes after it. */
+void setup_stop(struct setup *s);
+
+/* A reference to the configuration in force. */
+const struct config *setup_get(struct setup *s);
+
+/* A change that somebody asks for. */
+struct setup_change {
+    /* Makes a candidate of the configuration in force. */
+    int (*edit)(void *arg, const void *request, size_t len, const struct config *in_force,
+                struct config_msg_set *out, struct err *e);
+    void *arg;
+    const void *request;
+    size_t len;
+    const char *origin; /* for the change log: "Set" */
+    const char *peer;   /* who asks */
+};
+
+/* Makes the change, all of it or nothing, and nobody comes between. |set| tells what it was; |*in_force| is a
+ * reference to the configuration that is in force after it, for a dry run to the one that would be. */
+int setup_change(struct setup *s, const struct setup_change *change, struct config_msg_set *set,
+                 const struct config **in_force, struct err *e);
+
+/* Reads the sources again. What was changed by setup_change since is gone; an error changes nothing. What
+ * takes a restart stays as it is. All is told on the log. */
+void setup_reload(struct setup *s);
+
+/* The change log; lives as long as |s|. */
+struct history *setup_history(struct setup *s);
+
+#endif

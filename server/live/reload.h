@@ -1,0 +1,32 @@
+/* Which files the daemon reads again when they change: the configuration file, certificates, tokens. Main
+ * thread only. */
+#ifndef XTCP_SERVER_LIVE_RELOAD_H
+#define XTCP_SERVER_LIVE_RELOAD_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "lib/err.h"
+
+struct refresh;
+
+struct refresh_due {
+    bool config;  /* the configuration is to be read again */
+    bool secrets; /* certificates or tokens are */
+    bool sockets; /* the files of unix sockets are to be looked at */
+};
+
+/* |config_file| may be NULL or empty: there is none. |epoll| tells with the object as data when there is
+ * something to read. Returns 0 and it in |out|, or a code with |e|. */
+int refresh_new(const char *config_file, int epoll, struct refresh **out, struct err *e);
+
+/* Follows the files that |c|, which is in force, names; cheap when it has been called for it before. */
+void refresh_follow(struct refresh *r, const struct config *c);
+
+/* epoll has told: what has changed. */
+struct refresh_due refresh_read(struct refresh *r);
+
+/* NULL is allowed. */
+void refresh_free(struct refresh *r);
+
+#endif

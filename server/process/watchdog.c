@@ -1,0 +1,59 @@
+#include "server/process/watchdog.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+static void *watchdog_run(void *arg)
+{
+    struct watchdog *w = arg;
+    int rc = 0;
+    pthread_mutex_lock(&w->lock);
+    while (!w->done && rc != ETIMEDOUT) {
+        struct timespec until = {.tv_sec = w->deadline_ns / NS_PER_S, .tv_nsec = w->deadline_ns % NS_PER_S};
+        rc = w->deadline_ns == INT64_MAX ? pthread_cond_wait(&w->changed, &w->lock)
+                                         : pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
+    bool done = w->done;
+    pthread_mutex_unlock(&w->lock);
+    if (!done) {
+        log_info("app", "not everything has come to its end in time: leaving it behind");
+        _exit(w->status);
+    }
+    return NULL;
+}
+
+int watchdog_start(struct watchdog *w)
+{
+    *w = (struct watchdog){.deadline_ns = INT64_MAX};
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&w->lock, NULL);
+    return thread_start(&w->thread, "watchdog", 0, watchdog_run, w);
+}
+
+void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status)
+{
+    pthread_mutex_lock(&w->lock);
+    w->deadline_ns = deadline_ns;
+    w->status = status;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void watchdog_stop(struct watchdog *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    thread_join(&w->thread);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+}

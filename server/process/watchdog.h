@@ -1,0 +1,31 @@
+/* A bound on the stop. gRPC waits in places where nothing can hurry it: for seconds for a thread that looks
+ * after a connection which has just gone, for ever for a peer that does not read. */
+#ifndef XTCP_SERVER_PROCESS_WATCHDOG_H
+#define XTCP_SERVER_PROCESS_WATCHDOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/thread.h"
+
+struct watchdog {
+    struct thread thread;
+    pthread_mutex_t lock; /* a leaf */
+    pthread_cond_t changed;
+    bool done;
+    int64_t deadline_ns; /* INT64_MAX: no bound yet */
+    int status;
+};
+
+/* Starts the thread, before there is anything whose end could need it. |w| is the caller's until
+ * watchdog_stop. Returns 0 or -errno. */
+int watchdog_start(struct watchdog *w);
+
+/* From now on the process ends with exit status |status|, at once and without cleaning up, at |deadline_ns|
+ * (monotonic). */
+void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status);
+
+/* Takes it back, and ends the thread. */
+void watchdog_stop(struct watchdog *w);
+
+#endif

@@ -1,0 +1,184 @@
+#include "server/stream/shared_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/tsan.h"
+#include "record/wire.h"
+#include "rpc/codec/msg_stream.h"
+
+/* ---- Rows ---- */
+
+/* gRPC has dropped its last reference, on whatever thread. */
+static void release_batch(void *arg)
+{
+    tsan_acquire(arg);
+    batch_unref(arg);
+}
+
+struct fan_batch *fan_batch_new(struct batch *b)
+{
+    struct fan_batch *f = calloc(1, sizeof(*f));
+    if (!f) {
+        batch_unref(b);
+        return NULL;
+    }
+    f->refs = 1;
+    f->batch = b;
+    tsan_release(b);
+    f->envelope = grpc_slice_new_with_user_data(b->bytes, b->len, release_batch, batch_ref(b));
+    return f;
+}
+
+/* A row of an Envelope and the record of a response differ in one byte, the tag before the length. */
+void fan_batch_want_single(struct fan_batch *f)
+{
+    if (f->has_single)
+        return;
+    f->single = grpc_slice_from_copied_buffer((const char *)f->batch->bytes, f->batch->len);
+    uint8_t *bytes = GRPC_SLICE_START_PTR(f->single);
+    for (uint32_t i = 0; i < f->batch->rows; i++)
+        bytes[f->batch->index[i].offset] = WIRE_TAG(STREAM_FIELD_RECORD, WIRE_LEN);
+    f->has_single = true;
+}
+
+struct fan_batch *fan_batch_ref(struct fan_batch *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+/* ---- Users that pay for it ---- */
+
+struct fan_holder {
+    struct fan_holder *next;
+    struct quota_user *user;
+};
+
+static uint64_t size_of(const struct fan_batch *f)
+{
+    const struct batch *b = f->batch;
+    return sizeof(*f) + sizeof(*b) + (uint64_t)b->len * (f->has_single ? 2 : 1) + b->rows * sizeof(*b->index);
+}
+
+bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
+                    const struct quota_bound *bound)
+{
+    for (const struct fan_holder *h = f->holders; h; h = h->next) {
+        if (h->user == user)
+            return true;
+    }
+    if (!f->holders)
+        f->bytes = size_of(f);
+    struct fan_holder *holder = malloc(sizeof(*holder));
+    if (!holder)
+        return false;
+    if (quota_take(user, rank, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes, bound, NULL)) {
+        free(holder);
+        return false;
+    }
+    *holder = (struct fan_holder){.next = f->holders, .user = quota_user_ref(user)};
+    f->holders = holder;
+    return true;
+}
+
+static void let_go(struct fan_batch *f)
+{
+    while (f->holders) {
+        struct fan_holder *h = f->holders;
+        f->holders = h->next;
+        quota_give(h->user, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes);
+        quota_user_unref(h->user);
+        free(h);
+    }
+}
+
+void fan_batch_unref(struct fan_batch *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) != 1)
+        return;
+    let_go(f);
+    grpc_slice_unref(f->envelope);
+    if (f->has_single)
+        grpc_slice_unref(f->single);
+    batch_unref(f->batch);
+    free(f);
+}
+
+/* ---- The end of a poll ---- */
+
+struct fan_end *fan_end_new(const struct stream_end *end)
+{
+    size_t n = end->n_errors < STREAM_ERRORS_MAX ? end->n_errors : STREAM_ERRORS_MAX;
+    size_t text = 0;
+    for (size_t i = 0; i < n; i++)
+        text += strlen(end->errors[i].name) + strlen(end->errors[i].text) + 2;
+    struct fan_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
+    if (!f)
+        return NULL;
+    f->refs = 1;
+    f->end = *end;
+    struct stream_error *errors = (struct stream_error *)(f + 1);
+    char *at = (char *)(errors + n);
+    for (size_t i = 0; i < n; i++) {
+        errors[i] = end->errors[i];
+        errors[i].name = at;
+        at = stpcpy(at, end->errors[i].name) + 1;
+        errors[i].text = at;
+        at = stpcpy(at, end->errors[i].text) + 1;
+    }
+    f->end.errors = errors;
+    f->end.n_errors = n;
+    return f;
+}
+
+struct fan_end *fan_end_ref(struct fan_end *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void fan_end_unref(struct fan_end *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) == 1)
+        free(f);
+}
+
+/* ---- Rows that are lost ---- */
+
+struct fan_lost *fan_lost_new(const struct batch *b)
+{
+    struct fan_lost *lost = calloc(1, sizeof(*lost));
+    if (!lost)
+        return NULL;
+    lost->poll_id = b->poll_id;
+    lost->rows = b->rows;
+    fan_netns(b, &lost->netns);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        for (uint64_t match = b->index[i].match; match; match &= match - 1)
+            lost->matching[__builtin_ctzll(match)]++;
+    }
+    return lost;
+}
+
+/* ---- The namespace of a batch ---- */
+
+void fan_netns(const struct batch *b, struct fan_netns *out)
+{
+    *out = (struct fan_netns){0};
+    const uint8_t *record;
+    size_t n;
+    struct wire row = wire_over(b->bytes, b->len);
+    if (envelope_next(&row, &record, &n) <= 0)
+        return;
+    struct wire w = wire_over(record, n);
+    struct wire_field f;
+    const uint32_t name = record_fields[FIELD_netns].number;
+    const uint32_t inode = record_fields[FIELD_netns_inode].number;
+    while (wire_next(&w, &f) > 0 && f.number <= inode) {
+        if (f.number == name && f.type == WIRE_LEN && f.len < sizeof(out->name))
+            memcpy(out->name, f.data, f.len);
+        else if (f.number == inode && f.type == WIRE_VARINT)
+            out->inode = f.value;
+    }
+}

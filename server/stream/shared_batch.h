@@ -1,0 +1,76 @@
+/* What the subscribers of a poll share: its rows, as slices that messages are cut from without copying, its
+ * end, and what never came through. */
+#ifndef XTCP_SERVER_STREAM_SHARED_BATCH_H
+#define XTCP_SERVER_STREAM_SHARED_BATCH_H
+
+#include <grpc/slice.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/quota.h"
+#include "record/batch.h"
+#include "record/fields.h"
+#include "rpc/codec/msg_stream.h"
+
+/* ---- Rows ---- */
+
+/* A batch on its way to subscribers. */
+struct fan_batch {
+    _Atomic uint32_t refs;
+    struct batch *batch;
+    grpc_slice envelope; /* the batch itself: rows of an Envelope */
+    grpc_slice
+        single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
+    bool has_single;
+    struct fan_holder *holders; /* users that pay for it; the hub thread's until the last reference goes */
+    uint64_t bytes;             /* that each of them pays for */
+};
+
+/* Takes over |b|'s reference. Returns NULL without memory (|b| is released then). Hub thread. */
+struct fan_batch *fan_batch_new(struct batch *b);
+/* Makes |single|. Hub thread, before the batch is offered. */
+void fan_batch_want_single(struct fan_batch *f);
+struct fan_batch *fan_batch_ref(struct fan_batch *f);
+void fan_batch_unref(struct fan_batch *f);
+
+/* The namespace of a batch, as its records tell it. */
+struct fan_netns {
+    char name[256];
+    uint64_t inode;
+};
+void fan_netns(const struct batch *b, struct fan_netns *out);
+
+/* Has |user|, one of whose streams is about to wait for rows of |f|, pay for the memory (QUOTA_QUEUE_BYTES of
+ * |bound|): once, however many of its streams do. Returns false when it has its share already. Hub thread. */
+bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
+                    const struct quota_bound *bound);
+
+/* ---- The end of a poll ---- */
+
+/* As all subscribers share it; the two figures that are a subscriber's own are added when it is sent. */
+struct fan_end {
+    _Atomic uint32_t refs;
+    struct stream_end end; /* names and texts of the errors belong to this object */
+};
+
+struct fan_end *fan_end_new(const struct stream_end *end);
+struct fan_end *fan_end_ref(struct fan_end *f);
+void fan_end_unref(struct fan_end *f);
+
+/* ---- Rows that are lost ---- */
+
+#define FAN_FILTERS_MAX 64 /* of one poll */
+
+/* What is left of a batch that nobody gets: enough to tell each subscriber how many of its rows were in it. */
+struct fan_lost {
+    uint64_t poll_id;
+    uint32_t rows;
+    uint32_t matching[FAN_FILTERS_MAX]; /* of them, those that pass each filter */
+    struct fan_netns netns;
+};
+
+/* NULL without memory; freed with free(). Any thread. */
+struct fan_lost *fan_lost_new(const struct batch *b);
+
+#endif

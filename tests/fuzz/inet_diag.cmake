@@ -1,0 +1,5 @@
+xtcp_fuzz_target(fuzz_diag SOURCES fuzz_diag.c LIBS xtcp_inet_diag)
+xtcp_fuzz_target(fuzz_pcap SOURCES fuzz_pcap.c LIBS xtcp_inet_diag)
+xtcp_fuzz_target(fuzz_sockstat SOURCES fuzz_sockstat.c LIBS xtcp_inet_diag)
+xtcp_fuzz_target(fuzz_socket_lookup SOURCES fuzz_socket_lookup.c LIBS xtcp_inet_diag)
+xtcp_fuzz_target(fuzz_capture SOURCES fuzz_capture.c LIBS xtcp_inet_diag)
