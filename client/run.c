@@ -224,7 +224,7 @@ static void warn_of_readers(const char *path)
         output_note(NULL, "%s can be read by others: chmod 600 %s", path, path);
 }
 
-static bool has_secret(const struct settings_list *list)
+static bool has_secret(const struct client_yaml_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->items[i].option->name, "header") == 0 &&
@@ -233,7 +233,7 @@ static bool has_secret(const struct settings_list *list)
     return false;
 }
 
-static void warn_of_files(const struct settings *s, const struct nodes *nodes)
+static void warn_of_files(const struct client_yaml *s, const struct nodes *nodes)
 {
     bool secret = has_secret(&s->options);
     const char *told = NULL;
@@ -251,28 +251,28 @@ static void warn_of_files(const struct settings *s, const struct nodes *nodes)
 
 int run_command(const struct command *command, struct options *options, struct output *out)
 {
-    struct settings settings = {0};
+    struct client_yaml client_yaml = {0};
     struct nodes nodes = {0};
     struct err e = {0};
     bool required;
     stop_unblock_signals(); /* standard input, a name server or a file system may take its time */
-    char *path = settings_find(options->config, &required);
-    int rc = path ? settings_load(path, required, &settings, &e) : 0;
+    char *path = client_yaml_find(options->config, &required);
+    int rc = path ? client_yaml_load(path, required, &client_yaml, &e) : 0;
     free(path);
     if (rc == 0) {
-        settings_apply_defaults(&settings, options);
+        client_yaml_apply_defaults(&client_yaml, options);
         rc = command_format(command, out->terminal, options, &e);
     }
     if (rc == 0)
-        rc = nodes_resolve(options, &settings, &nodes, &e);
+        rc = nodes_resolve(options, &client_yaml, &nodes, &e);
     stop_block_signals();
     if (rc == 0) {
-        warn_of_files(&settings, &nodes);
+        warn_of_files(&client_yaml, &nodes);
         rc = run_for(command, options, &nodes, out);
     } else {
         rc = failed(&e, rc);
     }
     nodes_free(&nodes);
-    settings_free(&settings);
+    client_yaml_free(&client_yaml);
     return rc;
 }

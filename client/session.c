@@ -282,7 +282,7 @@ int64_t backoff_next(struct backoff *b, uint32_t random)
 }
 
 /* One life of the stream. */
-struct life {
+struct attempt {
     struct session *session;
     const struct follow *follow;
     struct rpc_stream *stream;
@@ -296,17 +296,17 @@ struct life {
 
 #define STATUS_OURS (-1) /* not a status of gRPC: trying again would bring the same */
 
-#define LIFE_GOES_ON ((enum follow_end) - 1)
+#define ATTEMPT_GOES_ON ((enum follow_end) - 1)
 
 /* When to look up from waiting. */
-static int64_t life_deadline(const struct life *l)
+static int64_t attempt_deadline(const struct attempt *l)
 {
     int64_t end = l->session->deadline_ns;
     int64_t until = l->dirty ? clock_mono_ns() + SESSION_IDLE_NS : l->patience_ns;
     return end && (!until || end < until) ? end : until;
 }
 
-static enum follow_end life_message(struct life *l, struct rpc_bytes *message)
+static enum follow_end attempt_message(struct attempt *l, struct rpc_bytes *message)
 {
     struct err e = {0};
     l->heard = l->spoken = l->dirty = true;
@@ -316,14 +316,14 @@ static enum follow_end life_message(struct life *l, struct rpc_bytes *message)
     if (l->session->out->error || rc > 0)
         return FOLLOW_DONE; /* what to do about the output is main's to say */
     if (rc == 0)
-        return LIFE_GOES_ON;
+        return ATTEMPT_GOES_ON;
     l->status.code = STATUS_OURS;
     snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
     return FOLLOW_FAILED;
 }
 
 /* Nothing has come yet: says so once while there is no connection, else each second, for whoever looks on. */
-static void tell_of_waiting(struct life *l)
+static void tell_of_waiting(struct attempt *l)
 {
     struct session *s = l->session;
     if (!rpc_stream_connected(l->stream)) {
@@ -337,7 +337,7 @@ static void tell_of_waiting(struct life *l)
     l->patience_ns = now + NS_PER_S;
 }
 
-static enum follow_end life_silence(struct life *l)
+static enum follow_end attempt_silence(struct attempt *l)
 {
     struct session *s = l->session;
     if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
@@ -347,31 +347,31 @@ static enum follow_end life_silence(struct life *l)
     else if (l->patience_ns)
         tell_of_waiting(l);
     l->dirty = false;
-    return LIFE_GOES_ON;
+    return ATTEMPT_GOES_ON;
 }
 
-static enum follow_end life_read(struct life *l)
+static enum follow_end attempt_read(struct attempt *l)
 {
     for (;;) {
         struct rpc_bytes message = {0};
         enum follow_end end = FOLLOW_FAILED;
-        int rc = rpc_stream_recv(l->stream, life_deadline(l), &message);
+        int rc = rpc_stream_recv(l->stream, attempt_deadline(l), &message);
         if (stop_reason(l->session->stop) != STOP_NOT) {
             rpc_bytes_free(&message);
             return FOLLOW_STOPPED;
         }
         if (rc == 1)
-            end = life_message(l, &message);
+            end = attempt_message(l, &message);
         else if (rc == ERR_TIMEOUT)
-            end = life_silence(l);
+            end = attempt_silence(l);
         else
             rpc_stream_status(l->stream, &l->status);
-        if (end != LIFE_GOES_ON)
+        if (end != ATTEMPT_GOES_ON)
             return end;
     }
 }
 
-static enum follow_end life_run(struct life *l)
+static enum follow_end attempt_run(struct attempt *l)
 {
     const struct follow *f = l->follow;
     struct err e = {0};
@@ -386,14 +386,14 @@ static enum follow_end life_run(struct life *l)
     /* When sending fails the call has ended, and receiving tells how. */
     if (rpc_stream_send(l->stream, f->request->data, f->request->len) == 0)
         rpc_stream_half_close(l->stream);
-    enum follow_end end = life_read(l);
+    enum follow_end end = attempt_read(l);
     l->heard = l->heard || rpc_stream_connected(l->stream);
     rpc_stream_free(l->stream);
     return end;
 }
 
 /* Says that the connection was lost, or still is, and waits. Returns false when it is time to stop. */
-static bool wait_again(struct session *s, struct backoff *backoff, const struct life *l)
+static bool wait_again(struct session *s, struct backoff *backoff, const struct attempt *l)
 {
     int64_t wait = backoff_next(backoff, arc4random());
     char time[UNITS_TEXT_MAX];
@@ -438,10 +438,10 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
     bool ever = false;
     bool spoken = false;
     for (;;) {
-        struct life life = {.session = s, .follow = f};
-        enum follow_end end = life_run(&life);
-        ever = ever || life.heard;
-        spoken = spoken || life.spoken;
+        struct attempt attempt = {.session = s, .follow = f};
+        enum follow_end end = attempt_run(&attempt);
+        ever = ever || attempt.heard;
+        spoken = spoken || attempt.spoken;
         if (end == FOLLOW_TIMEOUT && !ever) {
             output_note(s->out, "no answer from %s in time", s->options->target);
             return FOLLOW_FAILED;
@@ -449,21 +449,21 @@ enum follow_end session_follow(struct session *s, const struct follow *f)
         if (end != FOLLOW_FAILED)
             return end;
         f->idle(f->context);
-        if (life.status.code > 0 && f->refused && f->refused(f->context, &life.status))
+        if (attempt.status.code > 0 && f->refused && f->refused(f->context, &attempt.status))
             continue;
-        if (life.heard)
+        if (attempt.heard)
             backoff = (struct backoff){0};
-        if (life.status.code == STATUS_OURS) {
-            output_note(s->out, "%s: %s", s->options->target, life.status.text);
+        if (attempt.status.code == STATUS_OURS) {
+            output_note(s->out, "%s: %s", s->options->target, attempt.status.text);
             return FOLLOW_FAILED;
         }
         /* Before the first message it is the request that asks for too much. */
-        bool too_much = !spoken && life.status.code == CODE_RESOURCE_EXHAUSTED;
-        if (!ever || too_much || !session_may_retry(life.status.code)) {
-            session_tell_failure(s, f->method, &life.status);
+        bool too_much = !spoken && attempt.status.code == CODE_RESOURCE_EXHAUSTED;
+        if (!ever || too_much || !session_may_retry(attempt.status.code)) {
+            session_tell_failure(s, f->method, &attempt.status);
             return FOLLOW_FAILED;
         }
-        if (!wait_again(s, &backoff, &life))
+        if (!wait_again(s, &backoff, &attempt))
             return FOLLOW_STOPPED;
         if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
             return FOLLOW_TIMEOUT;

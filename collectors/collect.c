@@ -20,7 +20,7 @@
 
 /* A visit under way. */
 struct work {
-    struct visit *visit;
+    struct collect *collect;
     struct collector_result *result;
     struct err *e; /* result->err */
     struct record_context context;
@@ -55,7 +55,7 @@ static bool worth_a_retry(int code, unsigned retries)
 
 static void flush(struct work *w)
 {
-    const struct collector_sink *sink = &w->visit->set->options.sink;
+    const struct collector_sink *sink = &w->collect->set->options.sink;
     if (w->batch)
         sink->batch(sink->arg, batch_seal(w->batch));
     w->batch = NULL;
@@ -63,19 +63,19 @@ static void flush(struct work *w)
 
 static int new_batch(struct work *w)
 {
-    w->batch = batch_new(w->visit->set->options.pool);
+    w->batch = batch_new(w->collect->set->options.pool);
     if (!w->batch)
         return -ENOMEM;
-    w->batch->poll_id = w->visit->order->poll_id;
+    w->batch->poll_id = w->collect->request->poll_id;
     w->batch->netns_cookie = w->cookie;
-    w->batch->netns_id = w->visit->ns->id;
+    w->batch->netns_id = w->collect->ns->id;
     return 0;
 }
 
 /* The filters that |s| passes. */
 static uint64_t match(const struct work *w, const struct record_source *s)
 {
-    const struct collector_order *o = w->visit->order;
+    const struct poll_request *o = w->collect->request;
     uint64_t passed = 0;
     for (unsigned i = 0; i < o->n_filters; i++)
         passed |= (uint64_t)filter_match(o->filters[i], s, &w->context, w->envs ? &w->envs[i] : NULL) << i;
@@ -85,7 +85,7 @@ static uint64_t match(const struct work *w, const struct record_source *s)
 static int append(void *arg, const struct record_source *s)
 {
     struct work *w = arg;
-    const struct collector_order *o = w->visit->order;
+    const struct poll_request *o = w->collect->request;
     uint64_t position = w->position++;
     if (o->modulus > 1 && position % o->modulus != 0)
         return 0;
@@ -106,8 +106,8 @@ static int append(void *arg, const struct record_source *s)
 
 static int frame_init(struct work *w)
 {
-    const struct collector_order *o = w->visit->order;
-    const struct netns_ref *ns = w->visit->ns;
+    const struct poll_request *o = w->collect->request;
+    const struct netns_ref *ns = w->collect->ns;
     w->context = (struct record_context){
         .daemon_version = o->daemon_version,
         .hostname = o->hostname,
@@ -143,14 +143,14 @@ static bool nothing_there(struct work *w)
         return false;
     int rc = netns_cookie(fd, &cookie);
     close(fd);
-    uint64_t want = w->visit->ns->cookie;
+    uint64_t want = w->collect->ns->cookie;
     return want == 0 || rc == -ENOPROTOOPT || (rc == 0 && cookie == want);
 }
 
 /* What the order's filters want to know of the namespace that the thread is in. */
 static int read_envs(struct work *w)
 {
-    const struct collector_order *o = w->visit->order;
+    const struct poll_request *o = w->collect->request;
     bool needed = false;
     for (unsigned i = 0; i < o->n_filters; i++)
         needed |= filter_needs_env(o->filters[i]);
@@ -169,12 +169,12 @@ static int look_inside(void *arg, struct err *e)
 {
     struct work *w = arg;
     struct dump *d = &w->dump;
-    w->result->empty = w->visit->gate && nothing_there(w);
+    w->result->empty = w->collect->idle_check && nothing_there(w);
     if (w->result->empty) {
         *d = (struct dump){.fd = -1};
         return 0;
     }
-    int rc = dump_open(d, w->visit->ns->cookie, e);
+    int rc = dump_open(d, w->collect->ns->cookie, e);
     if (!rc && (rc = read_envs(w)))
         dump_close(d);
     return rc;
@@ -185,11 +185,11 @@ static int look_inside(void *arg, struct err *e)
 static int open_inside(struct work *w)
 {
     struct netns_entry entry;
-    int rc = netns_inside(w->visit->set->home_fd, w->visit->ns, look_inside, w, &entry, w->e);
+    int rc = netns_inside(w->collect->set->own_netns_fd, w->collect->ns, look_inside, w, &entry, w->e);
     w->inode = entry.inode;
     if (entry.lost) {
         dump_close(&w->dump);
-        w->visit->stray = true;
+        w->collect->lost = true;
     }
     return rc;
 }
@@ -197,9 +197,9 @@ static int open_inside(struct work *w)
 /* The request: with the code, unless the kernel is known not to take it. */
 static struct diag_request request_for(const struct work *w)
 {
-    const struct collector_order *o = w->visit->order;
+    const struct poll_request *o = w->collect->request;
     const struct filter_kernel *k = o->kernel;
-    const struct collectors *set = w->visit->set;
+    const struct collectors *set = w->collect->set;
     struct diag_request r = {.groups = o->groups | o->filter_groups, .states = DIAG_STATES_ALL};
     if (!k)
         return r;
@@ -214,10 +214,10 @@ static struct diag_request request_for(const struct work *w)
 
 static void note_refusal(struct work *w, int code)
 {
-    bool privileged = code == -EPERM && w->visit->order->kernel->privileged;
+    bool privileged = code == -EPERM && w->collect->request->kernel->privileged;
     log_limited(LOG_INFO, "collector", "the kernel does not take %s: %s; the daemon evaluates filters itself",
                 privileged ? "a filter by marks" : "filters", err_name(code));
-    atomic_store(privileged ? &w->visit->set->no_privileged_code : &w->visit->set->no_code, true);
+    atomic_store(privileged ? &w->collect->set->no_privileged_code : &w->collect->set->no_code, true);
 }
 
 /* One dump, with a socket of its own, which is closed in the end. */
@@ -242,7 +242,7 @@ static int dump_once(struct work *w, const struct dump_options *options, struct 
 }
 
 /* The size of a datagram's buffer. */
-static size_t buffer_size(const struct collector_order *o)
+static size_t buffer_size(const struct poll_request *o)
 {
     return o->packet_size && o->packet_size < DUMP_BUFFER_SIZE ? o->packet_size : DUMP_BUFFER_SIZE;
 }
@@ -250,53 +250,53 @@ static size_t buffer_size(const struct collector_order *o)
 /* Begins to record what is received; what is wrong with that does not stop the dump. */
 static void begin_capture(const struct work *w, struct capture *capture)
 {
-    const struct collector_order *o = w->visit->order;
-    uint64_t inode = w->visit->ns->inode;
+    const struct poll_request *o = w->collect->request;
+    uint64_t inode = w->collect->ns->inode;
     *capture = (struct capture){.fd = -1};
     int rc = o->capture_path ? capture_open(capture, o->capture_path, o->poll_id, inode) : 0;
     if (rc)
-        log_limited(LOG_WARN, "collector", "ns=%s: nothing is recorded in %s: %s", w->visit->ns->name,
+        log_limited(LOG_WARN, "collector", "ns=%s: nothing is recorded in %s: %s", w->collect->ns->name,
                     o->capture_path, err_name(rc));
 }
 
 static void end_capture(const struct work *w, struct capture *capture)
 {
     int rc = capture_close(capture);
-    if (rc && w->visit->order->capture_path)
-        log_limited(LOG_WARN, "collector", "ns=%s: %s in %s%s: %s", w->visit->ns->name,
-                    capture->packets ? "the record" : "nothing is recorded", w->visit->order->capture_path,
-                    capture->packets ? " is cut" : "", err_name(rc));
+    if (rc && w->collect->request->capture_path)
+        log_limited(LOG_WARN, "collector", "ns=%s: %s in %s%s: %s", w->collect->ns->name,
+                    capture->packets ? "the record" : "nothing is recorded",
+                    w->collect->request->capture_path, capture->packets ? " is cut" : "", err_name(rc));
 }
 
 /* The id of the namespace, where it is wanted and there is one. */
 static void look_up_nsid(struct work *w)
 {
     int32_t id;
-    if (w->visit->order->populate_nsid && !w->visit->ns->own && netns_nsid(w->visit->ns->path, &id) == 0 &&
-        id >= 0)
+    if (w->collect->request->populate_nsid && !w->collect->ns->own &&
+        netns_nsid(w->collect->ns->path, &id) == 0 && id >= 0)
         w->nsid = (uint32_t)id;
 }
 
 static int dump_all(struct work *w)
 {
-    struct visit *v = w->visit;
+    struct collect *v = w->collect;
     struct capture capture;
     struct dump_counts counts = {0};
     struct dump_options options = {
         .buffer = v->slot->buffer,
-        .buffer_size = buffer_size(v->order),
+        .buffer_size = buffer_size(v->request),
         .seen = &v->slot->seen,
         .wake_fd = v->slot->wake_fd,
-        .cancelled = &v->order->cancelled,
+        .cancelled = &v->request->cancelled,
         .stopping = v->stopping,
-        .deadline_ns = v->order->deadline_ns,
-        .silence_ns = v->order->silence_ns,
-        .capture = v->order->capture_path ? &capture : NULL,
+        .deadline_ns = v->request->deadline_ns,
+        .silence_ns = v->request->silence_ns,
+        .capture = v->request->capture_path ? &capture : NULL,
     };
     look_up_nsid(w);
     begin_capture(w, &capture);
     int rc = dump_once(w, &options, &counts);
-    while (worth_a_retry(rc, w->result->retries) && !v->stray) {
+    while (worth_a_retry(rc, w->result->retries) && !v->lost) {
         w->result->retries++;
         options.again = true;
         rc = dump_once(w, &options, &counts);
@@ -316,7 +316,7 @@ static int dump_all(struct work *w)
 static int check_alive(const struct work *w)
 {
     uint64_t inode;
-    const struct netns_ref *ns = w->visit->ns;
+    const struct netns_ref *ns = w->collect->ns;
     if (ns->own)
         return 0;
     int rc = netns_inode(ns->path, &inode);
@@ -325,9 +325,9 @@ static int check_alive(const struct work *w)
     return err_set(w->e, ERR_GONE, "%s ceased to exist during the dump", ns->path);
 }
 
-void visit_run(struct visit *v, struct collector_result *result)
+void collect_run(struct collect *v, struct collector_result *result)
 {
-    struct work w = {.visit = v, .result = result, .e = &result->err};
+    struct work w = {.collect = v, .result = result, .e = &result->err};
     int64_t start = clock_mono_ns();
     int64_t cpu = clock_thread_cpu_ns();
     int64_t kernel = clock_thread_kernel_ns();

@@ -6,21 +6,21 @@
 
 #include "collectors/set.h"
 
-struct visit {
+struct collect {
     struct collectors *set;
     const struct netns_ref *ns;
-    const struct collector_order *order;
+    const struct poll_request *request;
     const _Atomic bool *stopping;
     struct slot *slot;
     size_t expected; /* sockets, about */
-    bool gate;       /* look first whether there are sockets at all, and do not dump when there are none */
-    bool stray; /* out: the thread is still in the namespace and cannot leave it: it must end, and do nothing
+    bool idle_check; /* look first whether there are sockets at all, and do not dump when there are none */
+    bool lost; /* out: the thread is still in the namespace and cannot leave it: it must end, and do nothing
                    else */
 };
 
 /* Opens a socket in the namespace, comes home, receives all sockets through it and passes them to the sink in
  * batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread
  * is at home before and after, unless |stray| is set; no descriptor is left. */
-void visit_run(struct visit *v, struct collector_result *result);
+void collect_run(struct collect *v, struct collector_result *result);
 
 #endif

@@ -14,16 +14,16 @@
 #include "lib/log.h"
 
 /* More threads than this only contend for the locks of the kernel's tables. */
-#define TURNSTILE_DEFAULT_MAX 4
-#define TURNSTILE_MAX         32
+#define DUMP_SLOTS_DEFAULT_MAX 4
+#define DUMP_SLOTS_MAX         32
 
 /* ---- The set ---- */
 
-static unsigned default_turnstile(void)
+static unsigned default_dump_slots(void)
 {
     cpu_set_t cpus;
     int count = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
-    return count < TURNSTILE_DEFAULT_MAX ? (unsigned)count : TURNSTILE_DEFAULT_MAX;
+    return count < DUMP_SLOTS_DEFAULT_MAX ? (unsigned)count : DUMP_SLOTS_DEFAULT_MAX;
 }
 
 static void init_locks(struct collectors *set)
@@ -33,40 +33,40 @@ static void init_locks(struct collectors *set)
     pthread_cond_init(&set->work, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&set->keeper_wake, &monotonic);
+    pthread_cond_init(&set->slot_timer_wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
 
 static void free_set(struct collectors *set)
 {
-    turnstile_fini(set);
-    pthread_cond_destroy(&set->keeper_wake);
+    dump_slots_fini(set);
+    pthread_cond_destroy(&set->slot_timer_wake);
     pthread_cond_destroy(&set->work);
     pthread_mutex_destroy(&set->lock);
-    if (set->home_fd >= 0)
-        close(set->home_fd);
+    if (set->own_netns_fd >= 0)
+        close(set->own_netns_fd);
     free(set);
 }
 
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e)
 {
     *out = NULL;
-    unsigned slots = options->turnstile ? options->turnstile : default_turnstile();
-    if (slots > TURNSTILE_MAX)
-        return err_set(e, ERR_RANGE, "turnstile = %u: at most %d", slots, TURNSTILE_MAX);
+    unsigned slots = options->dump_slots ? options->dump_slots : default_dump_slots();
+    if (slots > DUMP_SLOTS_MAX)
+        return err_set(e, ERR_RANGE, "turnstile = %u: at most %d", slots, DUMP_SLOTS_MAX);
     struct collectors *set = calloc(1, sizeof(*set));
     if (!set)
         return err_set(e, -ENOMEM, "out of memory");
     set->options = *options;
     set->slot_limit = slots;
     init_locks(set);
-    set->home_fd = netns_open_self();
-    int rc = set->home_fd < 0 ? set->home_fd : 0;
+    set->own_netns_fd = netns_open_self();
+    int rc = set->own_netns_fd < 0 ? set->own_netns_fd : 0;
     if (rc)
         err_set(e, rc, "cannot open the daemon's own network namespace: %s", err_name(rc));
-    if (!rc && (rc = turnstile_init(set)))
+    if (!rc && (rc = dump_slots_init(set)))
         err_set(e, rc, "cannot make the buffers of the collectors: %s", err_name(rc));
-    if (!rc && (rc = keeper_start(set)))
+    if (!rc && (rc = slot_timer_start(set)))
         err_set(e, rc, "cannot start the thread that keeps the collectors: %s", thread_error(rc));
     if (rc)
         free_set(set);
@@ -82,7 +82,7 @@ void collectors_free(struct collectors *set)
     pthread_mutex_lock(&set->lock);
     set->ending = true;
     pthread_mutex_unlock(&set->lock);
-    keeper_join(set);
+    slot_timer_join(set);
     workers_fini(set);
     free_set(set);
 }
@@ -102,32 +102,32 @@ static void take_names(struct collector *c)
 }
 
 /* Whether |order| is not worth beginning with any more; |e| says why. */
-static bool is_void(const struct collector *c, const struct collector_order *order, struct err *e)
+static bool is_void(const struct collector *c, const struct poll_request *request, struct err *e)
 {
-    if (atomic_load(&c->stopping) || atomic_load(&order->cancelled))
+    if (atomic_load(&c->stopping) || atomic_load(&request->cancelled))
         err_set(e, ERR_CANCELLED, "cancelled when its turn came");
-    else if (clock_mono_ns() >= order->deadline_ns)
+    else if (clock_mono_ns() >= request->deadline_ns)
         err_set(e, ERR_TIMEOUT, "its turn came too late");
     return e->code != 0;
 }
 
 /* What the gate costs is lost where there are sockets, so only a namespace that had none is looked at through
- * it, and only if its dump takes longer than the look (GATE_PAYS_NS of CPU time; it does where the kernel's
- * hash table is large). Every GATE_EVERY-th poll dumps all the same: the kernel does not count handshakes in
+ * it, and only if its dump takes longer than the look (IDLE_CHECK_PAYS_NS of CPU time; it does where the kernel's
+ * hash table is large). Every IDLE_CHECK_EVERY-th poll dumps all the same: the kernel does not count handshakes in
  * progress (SYN_RECV). Not all namespaces in the same poll, hence the id. */
-#define GATE_EVERY   16
-#define GATE_PAYS_NS (60 * NS_PER_US)
+#define IDLE_CHECK_EVERY   16
+#define IDLE_CHECK_PAYS_NS (60 * NS_PER_US)
 
-static bool wants_gate(const struct collector *c, const struct collector_order *order)
+static bool wants_idle_check(const struct collector *c, const struct poll_request *request)
 {
-    int64_t pays = c->set->options.gate_ns ? c->set->options.gate_ns : GATE_PAYS_NS;
-    return c->was_empty && c->empty_cost_ns >= pays && (order->poll_id + c->ns.id) % GATE_EVERY != 0;
+    int64_t pays = c->set->options.idle_check_ns ? c->set->options.idle_check_ns : IDLE_CHECK_PAYS_NS;
+    return c->was_empty && c->empty_cost_ns >= pays && (request->poll_id + c->ns.id) % IDLE_CHECK_EVERY != 0;
 }
 
 /* What the next poll shall know of this one. With the lock. */
-static void remember(struct collector *c, const struct collector_result *r, bool visited)
+static void remember(struct collector *c, const struct collector_result *r, bool collected)
 {
-    c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : visited ? RANK_LAST : RANK_FIRST;
+    c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : collected ? RANK_LAST : RANK_FIRST;
     if (r->partial) { /* says nothing of how many there are */
         c->was_empty &= r->sockets == 0;
         return;
@@ -141,36 +141,36 @@ static void remember(struct collector *c, const struct collector_result *r, bool
 bool collector_carry_out(struct collector *c)
 {
     struct collectors *set = c->set;
-    struct collector_order *order = c->order;
+    struct poll_request *request = c->request;
     int64_t accepted_ns = c->accepted_ns;
-    struct collector_result result = {.poll_id = order->poll_id, .netns_id = c->ns.id};
-    struct visit visit = {.set = set,
-                          .ns = &c->ns,
-                          .order = order,
-                          .stopping = &c->stopping,
-                          .slot = c->slot,
-                          .expected = order->kernel ? 0 : c->sockets + c->sockets / 8,
-                          .gate = wants_gate(c, order)};
+    struct collector_result result = {.poll_id = request->poll_id, .netns_id = c->ns.id};
+    struct collect collect = {.set = set,
+                              .ns = &c->ns,
+                              .request = request,
+                              .stopping = &c->stopping,
+                              .slot = c->slot,
+                              .expected = request->kernel ? 0 : c->sockets + c->sockets / 8,
+                              .idle_check = wants_idle_check(c, request)};
     take_names(c);
     pthread_mutex_unlock(&set->lock);
 
-    bool visited = !is_void(c, order, &result.err);
-    if (visited)
-        visit_run(&visit, &result);
-    if (visit.stray)
+    bool collected = !is_void(c, request, &result.err);
+    if (collected)
+        collect_run(&collect, &result);
+    if (collect.lost)
         log_error("collector", "ns=%s: %s; this namespace is polled no more", c->ns.name, result.err.text);
     result.duration_ns = clock_mono_ns() - accepted_ns;
 
     /* First free for the next order, then say so: it may come from within done(). */
     pthread_mutex_lock(&set->lock);
-    remember(c, &result, visited);
-    c->order = NULL;
-    if (visit.stray)
+    remember(c, &result, collected);
+    c->request = NULL;
+    if (collect.lost)
         atomic_store(&c->stopping, true);
-    turnstile_leave(c);
-    collector_order_unref(order);
+    dump_slots_leave(c);
+    poll_request_unref(request);
     collector_report(c, &result);
-    return !visit.stray;
+    return !collect.lost;
 }
 
 void collector_report(struct collector *c, const struct collector_result *result)
@@ -187,17 +187,17 @@ void collector_report(struct collector *c, const struct collector_result *result
 /* Whether nobody is at |c|, nor will be. With the lock. */
 static bool has_ended(const struct collector *c)
 {
-    return atomic_load(&c->stopping) && !c->order && !c->users;
+    return atomic_load(&c->stopping) && !c->request && !c->users;
 }
 
 static void *own_thread(void *arg)
 {
     struct collector *c = arg;
-    bool at_home = true;
+    bool in_own_netns = true;
     pthread_mutex_lock(&c->set->lock);
-    while (at_home && !has_ended(c)) {
+    while (in_own_netns && !has_ended(c)) {
         if (c->slot)
-            at_home = collector_carry_out(c); /* if not, the end of the thread lets the namespace go */
+            in_own_netns = collector_carry_out(c); /* if not, the end of the thread lets the namespace go */
         else
             pthread_cond_wait(&c->wake, &c->set->lock);
     }
@@ -299,7 +299,7 @@ void collector_stop(struct collector *c)
 {
     pthread_mutex_lock(&c->set->lock);
     atomic_store(&c->stopping, true);
-    turnstile_wake(c);
+    dump_slots_wake(c);
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->set->lock);
 }
@@ -351,19 +351,19 @@ int collector_rename(struct collector *c, const char *name, const char *path)
     return 0;
 }
 
-int collector_poll(struct collector *c, struct collector_order *order)
+int collector_poll(struct collector *c, struct poll_request *request)
 {
     int rc = 0;
     pthread_mutex_lock(&c->set->lock);
     if (atomic_load(&c->stopping)) {
         rc = ERR_CANCELLED;
-    } else if (c->order) {
+    } else if (c->request) {
         rc = -EBUSY;
     } else {
-        atomic_store(&order->set, c->set);
-        c->order = collector_order_ref(order);
+        atomic_store(&request->set, c->set);
+        c->request = poll_request_ref(request);
         c->accepted_ns = clock_mono_ns();
-        turnstile_ask(c);
+        dump_slots_ask(c);
     }
     pthread_mutex_unlock(&c->set->lock);
     return rc;

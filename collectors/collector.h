@@ -9,7 +9,7 @@
  * It does so on a thread of its own, "col/NAME", parked at home between polls, or, when there are more
  * collectors than threads_max, on one of a few threads "col-worker" that those beyond it share. A collector
  * stays what it was when it was started; when one with a thread ends, the next one to be started gets a
- * thread. The thread "col-keeper" watches over the turnstile during polls.
+ * thread. The thread "col-timer" watches over the turnstile during polls.
  *
  * Who takes long delays nobody else: after a part of its time others go ahead as if it were not there, and
  * at its deadline it gives up. Whose turn did not come in time is first at the next poll; who used up its
@@ -39,7 +39,7 @@ struct collectors; /* what all collectors of a daemon share: turnstile, scratch 
 #define COLLECTOR_FILTERS_MAX 64
 
 /* A poll's order, the same for every namespace. Reference counted; immutable once given out. */
-struct collector_order {
+struct poll_request {
     _Atomic uint32_t refs;
     uint64_t poll_id;
     int64_t timestamp_ns; /* wall clock at the start, for the records */
@@ -55,32 +55,31 @@ struct collector_order {
     char *location;
     char *label;
     char *tag;
-    bool want_all; /* every socket gets a row; else those that pass a filter do. Set by collector_order_new */
+    bool want_all; /* every socket gets a row; else those that pass a filter do. Set by poll_request_new */
     unsigned n_filters;
-    struct filter *filters[COLLECTOR_FILTERS_MAX]; /* see collector_order_filters */
+    struct filter *filters[COLLECTOR_FILTERS_MAX]; /* see poll_request_filters */
     groups_t filter_groups;           /* that they need beside |groups|: asked for, not encoded */
     struct filter_kernel *kernel;     /* what the kernel can do of it; NULL: nothing */
-    _Atomic bool cancelled;           /* set by collector_order_cancel: whoever is still at it stops */
+    _Atomic bool cancelled;           /* set by poll_request_cancel: whoever is still at it stops */
     _Atomic(struct collectors *) set; /* whose collectors are at it; set by collector_poll */
 };
 
 /* An empty order with one reference, the caller's, who fills it in; NULL without memory. */
-struct collector_order *collector_order_new(void);
-struct collector_order *collector_order_ref(struct collector_order *o);
+struct poll_request *poll_request_new(void);
+struct poll_request *poll_request_ref(struct poll_request *o);
 
 /* Has the order look at |n| filters (references are taken): bit i of a row's match (struct batch_row) tells
  * that the socket passes filters[i]. Without |want_all| a socket that passes none of them gets no row, and
  * what the kernel can find out itself goes into the request: then results are partial. Once, before the order
  * is given out. Returns 0, ERR_LIMIT for more than COLLECTOR_FILTERS_MAX filters, or -ENOMEM. */
-int collector_order_filters(struct collector_order *o, struct filter *const *filters, unsigned n,
-                            bool want_all);
+int poll_request_filters(struct poll_request *o, struct filter *const *filters, unsigned n, bool want_all);
 
 /* NULL is allowed. */
-void collector_order_unref(struct collector_order *o);
+void poll_request_unref(struct poll_request *o);
 
 /* Whoever waits for its turn or dumps for |o| stops now and reports ERR_CANCELLED. Not after collectors_free.
  * Any thread. */
-void collector_order_cancel(struct collector_order *o);
+void poll_request_cancel(struct poll_request *o);
 
 /* How the dump of one namespace went. */
 struct collector_result {
@@ -114,10 +113,11 @@ struct collector_sink {
 };
 
 struct collectors_options {
-    unsigned turnstile;   /* namespaces that dump at the same time; 0: min(CPUs, 4) */
+    unsigned dump_slots;  /* namespaces that dump at the same time; 0: min(CPUs, 4) */
     unsigned threads_max; /* collectors with a thread of their own; 0: COLLECTORS_THREADS_MAX */
     int64_t overdue_ns; /* how long others wait for one that dumps; 0: an eighth of its time, 10 to 250 ms */
-    int64_t gate_ns;    /* a dump without sockets that takes so much CPU time is worth avoiding; 0: 60 us */
+    int64_t
+        idle_check_ns; /* a dump without sockets that takes so much CPU time is worth avoiding; 0: 60 us */
     struct collector_sink sink;
     struct batch_pool *pool; /* the caller's, outlives the set */
 };
@@ -143,7 +143,7 @@ int collector_rename(struct collector *c, const char *name, const char *path);
 /* Gives the collector |order| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it
  * is still at an earlier order, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any
  * thread. */
-int collector_poll(struct collector *c, struct collector_order *order);
+int collector_poll(struct collector *c, struct poll_request *request);
 
 /* Asks the collector to end: a running dump is given up (its done() is still called). Does not wait. Any
  * thread. */

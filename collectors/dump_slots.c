@@ -49,23 +49,23 @@ static int slot_add(struct collectors *set)
     slot->next = set->free;
     set->free = slot;
     set->slot_count++;
-    keeper_expect(set, 0); /* another slot, another worker */
+    slot_timer_expect(set, 0); /* another slot, another worker */
     return 0;
 }
 
-int turnstile_init(struct collectors *set)
+int dump_slots_init(struct collectors *set)
 {
     while (set->slot_count < set->slot_limit) {
         int rc = slot_add(set);
         if (rc) {
-            turnstile_fini(set);
+            dump_slots_fini(set);
             return rc;
         }
     }
     return 0;
 }
 
-void turnstile_fini(struct collectors *set)
+void dump_slots_fini(struct collectors *set)
 {
     struct slot *slot;
     while ((slot = set->free)) {
@@ -94,7 +94,7 @@ static int64_t overdue_at(const struct collector *c, int64_t now_ns)
 {
     int64_t patience = c->set->options.overdue_ns;
     if (!patience) {
-        patience = (c->order->deadline_ns - c->accepted_ns) / OVERDUE_PART;
+        patience = (c->request->deadline_ns - c->accepted_ns) / OVERDUE_PART;
         if (patience > OVERDUE_MAX_NS)
             patience = OVERDUE_MAX_NS;
         if (patience < OVERDUE_MIN_NS)
@@ -160,11 +160,11 @@ static int64_t first_overdue(const struct collectors *set)
     return first;
 }
 
-void turnstile_ask(struct collector *c)
+void dump_slots_ask(struct collector *c)
 {
     struct collectors *set = c->set;
-    if (atomic_load(&c->order->cancelled)) {
-        keeper_drop(c, ERR_CANCELLED);
+    if (atomic_load(&c->request->cancelled)) {
+        slot_timer_drop(c, ERR_CANCELLED);
         return;
     }
     queue_append(&set->waiting[c->rank], c);
@@ -172,10 +172,10 @@ void turnstile_ask(struct collector *c)
     if (!is_waiting(c))
         return;
     int64_t overdue = first_overdue(set);
-    keeper_expect(set, overdue < c->order->deadline_ns ? overdue : c->order->deadline_ns);
+    slot_timer_expect(set, overdue < c->request->deadline_ns ? overdue : c->request->deadline_ns);
 }
 
-void turnstile_leave(struct collector *c)
+void dump_slots_leave(struct collector *c)
 {
     struct collectors *set = c->set;
     struct slot *slot = c->slot;
@@ -203,46 +203,46 @@ void turnstile_leave(struct collector *c)
 
 /* ---- Giving up ---- */
 
-void turnstile_wake(struct collector *c)
+void dump_slots_wake(struct collector *c)
 {
     if (is_waiting(c)) {
         queue_remove(c);
-        keeper_drop(c, ERR_CANCELLED);
+        slot_timer_drop(c, ERR_CANCELLED);
     } else if (c->slot) {
         c->slot->woken = true;
         eventfd_write(c->slot->wake_fd, 1);
     }
 }
 
-void turnstile_cancel(struct collectors *set, const struct collector_order *order)
+void dump_slots_cancel(struct collectors *set, const struct poll_request *request)
 {
     pthread_mutex_lock(&set->lock);
     for (unsigned i = 0; i < RANKS; i++) {
         for (struct collector *c = set->waiting[i].first, *next; c; c = next) {
             next = c->next;
-            if (c->order == order)
-                turnstile_wake(c);
+            if (c->request == request)
+                dump_slots_wake(c);
         }
     }
     for (struct slot *slot = set->busy; slot; slot = slot->next) {
-        if (slot->user->order == order)
-            turnstile_wake(slot->user);
+        if (slot->user->request == request)
+            dump_slots_wake(slot->user);
     }
     pthread_mutex_unlock(&set->lock);
 }
 
-int64_t turnstile_keep(struct collectors *set, int64_t now_ns)
+int64_t dump_slots_keep(struct collectors *set, int64_t now_ns)
 {
     pass_overdue(set, now_ns);
     int64_t first = INT64_MAX;
     for (unsigned i = 0; i < RANKS; i++) {
         for (struct collector *c = set->waiting[i].first, *next; c; c = next) {
             next = c->next;
-            if (now_ns >= c->order->deadline_ns) {
+            if (now_ns >= c->request->deadline_ns) {
                 queue_remove(c);
-                keeper_drop(c, ERR_TIMEOUT);
-            } else if (c->order->deadline_ns < first) {
-                first = c->order->deadline_ns;
+                slot_timer_drop(c, ERR_TIMEOUT);
+            } else if (c->request->deadline_ns < first) {
+                first = c->request->deadline_ns;
             }
         }
     }

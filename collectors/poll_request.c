@@ -4,9 +4,9 @@
 #include "collectors/collector.h"
 #include "collectors/set.h"
 
-struct collector_order *collector_order_new(void)
+struct poll_request *poll_request_new(void)
 {
-    struct collector_order *o = calloc(1, sizeof(*o));
+    struct poll_request *o = calloc(1, sizeof(*o));
     if (!o)
         return NULL;
     atomic_init(&o->refs, 1);
@@ -21,7 +21,7 @@ static bool leaves_out(const struct filter_kernel *k)
 }
 
 /* What goes into the requests. */
-static int push_down(struct collector_order *o)
+static int push_down(struct poll_request *o)
 {
     struct filter_kernel *k = malloc(sizeof(*k));
     if (!k)
@@ -34,8 +34,7 @@ static int push_down(struct collector_order *o)
     return 0;
 }
 
-int collector_order_filters(struct collector_order *o, struct filter *const *filters, unsigned n,
-                            bool want_all)
+int poll_request_filters(struct poll_request *o, struct filter *const *filters, unsigned n, bool want_all)
 {
     if (n > COLLECTOR_FILTERS_MAX)
         return ERR_LIMIT;
@@ -47,13 +46,13 @@ int collector_order_filters(struct collector_order *o, struct filter *const *fil
     return want_all ? 0 : push_down(o);
 }
 
-struct collector_order *collector_order_ref(struct collector_order *o)
+struct poll_request *poll_request_ref(struct poll_request *o)
 {
     atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
     return o;
 }
 
-void collector_order_unref(struct collector_order *o)
+void poll_request_unref(struct poll_request *o)
 {
     if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -69,11 +68,11 @@ void collector_order_unref(struct collector_order *o)
     free(o);
 }
 
-void collector_order_cancel(struct collector_order *o)
+void poll_request_cancel(struct poll_request *o)
 {
     /* Either collector_poll has said before who is at it, or its collector finds the flag before it waits. */
     atomic_store(&o->cancelled, true);
     struct collectors *set = atomic_load(&o->set);
     if (set)
-        turnstile_cancel(set, o);
+        dump_slots_cancel(set, o);
 }

@@ -49,7 +49,7 @@ enum rank {
 
 struct collectors {
     struct collectors_options options;
-    int home_fd; /* the daemon's namespace */
+    int own_netns_fd; /* the daemon's namespace */
     pthread_mutex_t lock;
     bool ending;
     _Atomic bool no_code;            /* the kernel takes no bytecode */
@@ -73,10 +73,10 @@ struct collectors {
     unsigned shared_count; /* and without */
 
     /* keeper.c */
-    struct thread keeper;
-    pthread_cond_t keeper_wake;
-    int64_t keeper_ns;    /* when it looks next by itself, monotonic */
-    struct queue dropped; /* collectors whose order was given up before they had a slot */
+    struct thread slot_timer;
+    pthread_cond_t slot_timer_wake;
+    int64_t slot_timer_ns; /* when it looks next by itself, monotonic */
+    struct queue dropped;  /* collectors whose order was given up before they had a slot */
 };
 
 struct collector {
@@ -87,7 +87,7 @@ struct collector {
     _Atomic bool stopping; /* set with the lock */
 
     pthread_cond_t wake; /* its own thread has something to do, or its end has come nearer */
-    struct collector_order *order;
+    struct poll_request *request;
     int64_t accepted_ns; /* when the order came */
     char *new_name;      /* replace those in |ns| at the next order; both or none */
     char *new_path;
@@ -151,25 +151,25 @@ void collector_report(struct collector *c, const struct collector_result *result
 /* ---- turnstile.c ---- */
 
 /* Makes the slots. Returns 0, -ENOMEM or -errno. */
-int turnstile_init(struct collectors *set);
-void turnstile_fini(struct collectors *set);
+int dump_slots_init(struct collectors *set);
+void dump_slots_fini(struct collectors *set);
 
 /* |c| has an order: gives it a slot or puts it into the queue. With the lock. */
-void turnstile_ask(struct collector *c);
+void dump_slots_ask(struct collector *c);
 
 /* Gives the slot of |c| to the next in the queue. On the thread that used it, with the lock. */
-void turnstile_leave(struct collector *c);
+void dump_slots_leave(struct collector *c);
 
 /* The order of |c| is given up: takes it out of the queue, or wakes its thread out of the dump. With the
  * lock. */
-void turnstile_wake(struct collector *c);
+void dump_slots_wake(struct collector *c);
 
-/* turnstile_wake for everybody who is at |order|. Any thread, without the lock. */
-void turnstile_cancel(struct collectors *set, const struct collector_order *order);
+/* dump_slots_wake for everybody who is at |order|. Any thread, without the lock. */
+void dump_slots_cancel(struct collectors *set, const struct poll_request *request);
 
 /* Drops the orders whose time is up before their turn has come, and no longer waits for who is overdue.
  * With the lock. Returns when to look again, INT64_MAX when nobody waits. */
-int64_t turnstile_keep(struct collectors *set, int64_t now_ns);
+int64_t dump_slots_keep(struct collectors *set, int64_t now_ns);
 
 /* ---- workers.c ---- */
 
@@ -189,16 +189,16 @@ void workers_fini(struct collectors *set);
 /* ---- keeper.c ---- */
 
 /* Starts the thread. Returns 0 or -errno. */
-int keeper_start(struct collectors *set);
+int slot_timer_start(struct collectors *set);
 
 /* Ends it: |ending| is set; without the lock. */
-void keeper_join(struct collectors *set);
+void slot_timer_join(struct collectors *set);
 
 /* Sees to it that it looks at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
-void keeper_expect(struct collectors *set, int64_t at_ns);
+void slot_timer_expect(struct collectors *set, int64_t at_ns);
 
 /* Takes |c|, which is in no queue and has no slot, to the keeper, to be reported with |code|. With the
  * lock. */
-void keeper_drop(struct collector *c, int code);
+void slot_timer_drop(struct collector *c, int code);
 
 #endif

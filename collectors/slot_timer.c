@@ -10,9 +10,10 @@ static void report_dropped(struct collectors *set)
 {
     struct collector *c;
     while ((c = set->dropped.first)) {
-        struct collector_order *order = c->order;
-        struct collector_result result = {
-            .poll_id = order->poll_id, .netns_id = c->ns.id, .duration_ns = clock_mono_ns() - c->accepted_ns};
+        struct poll_request *request = c->request;
+        struct collector_result result = {.poll_id = request->poll_id,
+                                          .netns_id = c->ns.id,
+                                          .duration_ns = clock_mono_ns() - c->accepted_ns};
         if (c->drop_code == ERR_TIMEOUT)
             err_set(&result.err, ERR_TIMEOUT, "its turn did not come in time: %u namespaces dump at once",
                     set->slot_limit);
@@ -21,31 +22,31 @@ static void report_dropped(struct collectors *set)
         queue_remove(c);
         if (c->drop_code == ERR_TIMEOUT)
             c->rank = RANK_FIRST;
-        c->order = NULL;
-        collector_order_unref(order);
+        c->request = NULL;
+        poll_request_unref(request);
         collector_report(c, &result);
     }
 }
 
 static void sleep_until(struct collectors *set, int64_t at_ns)
 {
-    set->keeper_ns = at_ns;
+    set->slot_timer_ns = at_ns;
     if (at_ns == INT64_MAX) {
-        pthread_cond_wait(&set->keeper_wake, &set->lock);
+        pthread_cond_wait(&set->slot_timer_wake, &set->lock);
     } else {
         struct timespec at = {.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
-        pthread_cond_timedwait(&set->keeper_wake, &set->lock, &at);
+        pthread_cond_timedwait(&set->slot_timer_wake, &set->lock, &at);
     }
-    set->keeper_ns = 0; /* awake: it looks at everything before it sleeps again */
+    set->slot_timer_ns = 0; /* awake: it looks at everything before it sleeps again */
 }
 
-static void *keeper_main(void *arg)
+static void *slot_timer_main(void *arg)
 {
     struct collectors *set = arg;
     pthread_mutex_lock(&set->lock);
     while (!set->ending) {
         report_dropped(set);
-        int64_t next = turnstile_keep(set, clock_mono_ns());
+        int64_t next = dump_slots_keep(set, clock_mono_ns());
         workers_adjust(set);
         if (!set->dropped.first && !set->ending)
             sleep_until(set, next);
@@ -54,29 +55,29 @@ static void *keeper_main(void *arg)
     return NULL;
 }
 
-int keeper_start(struct collectors *set)
+int slot_timer_start(struct collectors *set)
 {
-    return thread_start(&set->keeper, "col-keeper", COLLECTOR_STACK, keeper_main, set);
+    return thread_start(&set->slot_timer, "col-timer", COLLECTOR_STACK, slot_timer_main, set);
 }
 
-void keeper_join(struct collectors *set)
+void slot_timer_join(struct collectors *set)
 {
-    pthread_cond_signal(&set->keeper_wake);
-    thread_join(&set->keeper);
+    pthread_cond_signal(&set->slot_timer_wake);
+    thread_join(&set->slot_timer);
 }
 
-void keeper_expect(struct collectors *set, int64_t at_ns)
+void slot_timer_expect(struct collectors *set, int64_t at_ns)
 {
-    if (at_ns >= set->keeper_ns)
+    if (at_ns >= set->slot_timer_ns)
         return;
-    set->keeper_ns = at_ns;
-    pthread_cond_signal(&set->keeper_wake);
+    set->slot_timer_ns = at_ns;
+    pthread_cond_signal(&set->slot_timer_wake);
 }
 
-void keeper_drop(struct collector *c, int code)
+void slot_timer_drop(struct collector *c, int code)
 {
     c->drop_code = code;
     c->users++;
     queue_append(&c->set->dropped, c);
-    keeper_expect(c->set, 0);
+    slot_timer_expect(c->set, 0);
 }

@@ -21,20 +21,20 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct collectors *set = w->set;
-    bool at_home = true;
+    bool in_own_netns = true;
     pthread_mutex_lock(&set->lock);
-    while (at_home && (set->ready.first || set->worker_count <= wanted(set))) {
+    while (in_own_netns && (set->ready.first || set->worker_count <= wanted(set))) {
         struct collector *c = set->ready.first;
         if (c) {
             queue_remove(c);
-            at_home = collector_carry_out(c);
+            in_own_netns = collector_carry_out(c);
         } else {
             pthread_cond_wait(&set->work, &set->lock);
         }
     }
     w->ended = true;
     set->worker_count--;
-    keeper_expect(set, 0);
+    slot_timer_expect(set, 0);
     pthread_mutex_unlock(&set->lock);
     return NULL;
 }

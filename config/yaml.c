@@ -10,7 +10,7 @@
 #include "config/value.h"
 #include "lib/nearest.h"
 
-struct reader {
+struct yaml_reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the current one; owned */
     struct config_builder *builder;
@@ -22,13 +22,13 @@ struct reader {
 };
 
 /* Line of the current event, from 1. */
-static size_t line_of(const struct reader *r)
+static size_t line_of(const struct yaml_reader *r)
 {
     return r->event.start_mark.line + 1;
 }
 
 /* An error of the current line, about |key| (NULL: about none). */
-static int fail(struct reader *r, int code, const char *key, const char *sentence)
+static int fail(struct yaml_reader *r, int code, const char *key, const char *sentence)
 {
     return err_set(r->e, code, "%s:%zu: %s%s%s", r->filename, line_of(r), key ? key : "", key ? ": " : "",
                    sentence);
@@ -36,7 +36,7 @@ static int fail(struct reader *r, int code, const char *key, const char *sentenc
 
 /* What libyaml says is a constant string; where its reader fails (encoding), it knows the byte but not the
  * line. */
-static int syntax_error(struct reader *r)
+static int syntax_error(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     r->broken = true;
@@ -53,14 +53,14 @@ static int syntax_error(struct reader *r)
 }
 
 /* Goes to the next event. */
-static int advance(struct reader *r)
+static int advance(struct yaml_reader *r)
 {
     yaml_event_delete(&r->event);
     return yaml_parser_parse(&r->parser, &r->event) ? 0 : syntax_error(r);
 }
 
 /* The current node must have neither anchor nor tag and be no alias. |key| is what it belongs to, or NULL. */
-static int check_plain(struct reader *r, const char *key)
+static int check_plain(struct yaml_reader *r, const char *key)
 {
     const yaml_event_t *ev = &r->event;
     const void *anchor = NULL;
@@ -89,7 +89,7 @@ static int check_plain(struct reader *r, const char *key)
 }
 
 /* Goes to the end of the current node: from the start of a list or mapping to its end. */
-static int skip_node(struct reader *r)
+static int skip_node(struct yaml_reader *r)
 {
     size_t depth = 0;
     for (;;) {
@@ -108,7 +108,7 @@ static int skip_node(struct reader *r)
 
 /* |rc| is what is wrong with the current node, which belongs to |o| (NULL: to none): tells it and passes the
  * node over, where that is wanted. Returns 0 then, else |rc|. */
-static int pass_over(struct reader *r, const struct config_option *o, int rc)
+static int pass_over(struct yaml_reader *r, const struct config_option *o, int rc)
 {
     if (rc == 0)
         return 0;
@@ -118,14 +118,14 @@ static int pass_over(struct reader *r, const struct config_option *o, int rc)
 }
 
 /* The text of the current scalar, or NULL when it holds a NUL and so is no text. */
-static const char *scalar_text(const struct reader *r)
+static const char *scalar_text(const struct yaml_reader *r)
 {
     const char *text = (const char *)r->event.data.scalar.value;
     return strlen(text) == r->event.data.scalar.length ? text : NULL;
 }
 
 /* Whether the current scalar is YAML's null: nothing at all, or one of the words without quotes. */
-static bool is_null(const struct reader *r)
+static bool is_null(const struct yaml_reader *r)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
     if (r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
@@ -137,7 +137,7 @@ static bool is_null(const struct reader *r)
     return false;
 }
 
-static int wrong_node(struct reader *r, const struct config_option *o, const char *expected)
+static int wrong_node(struct yaml_reader *r, const struct config_option *o, const char *expected)
 {
     static const char *const kinds[] = {
         [YAML_SCALAR_EVENT] = "a single value",
@@ -153,7 +153,7 @@ static int wrong_node(struct reader *r, const struct config_option *o, const cha
 }
 
 /* The current scalar as a value of |o|: *|text|, valid until the next event. */
-static int take_scalar(struct reader *r, const struct config_option *o, const char **text)
+static int take_scalar(struct yaml_reader *r, const struct config_option *o, const char **text)
 {
     if (r->event.type != YAML_SCALAR_EVENT)
         return wrong_node(r, o, value_is_list(o) ? "a single value in the list" : value_type(o)->noun);
@@ -165,13 +165,13 @@ static int take_scalar(struct reader *r, const struct config_option *o, const ch
 }
 
 /* Puts FILE:LINE and the name before the sentence of a value's error. */
-static int value_failed(struct reader *r, const struct config_option *o, int rc)
+static int value_failed(struct yaml_reader *r, const struct config_option *o, int rc)
 {
     err_prefix(r->e, "%s:%zu: %s", r->filename, line_of(r), o->name);
     return rc;
 }
 
-static int parse_item(struct reader *r, const struct config_option *o)
+static int parse_item(struct yaml_reader *r, const struct config_option *o)
 {
     const char *item;
     int rc = check_plain(r, o->name);
@@ -184,7 +184,7 @@ static int parse_item(struct reader *r, const struct config_option *o)
 }
 
 /* The items of a sequence, one after the other, so that an error names the item's own line. */
-static int parse_list(struct reader *r, const struct config_option *o)
+static int parse_list(struct yaml_reader *r, const struct config_option *o)
 {
     void *field = value_field(o, r->builder->config);
     if (r->event.type != YAML_SEQUENCE_START_EVENT)
@@ -202,7 +202,7 @@ static int parse_list(struct reader *r, const struct config_option *o)
     return rc ? value_failed(r, o, rc) : 0;
 }
 
-static int parse_scalar(struct reader *r, const struct config_option *o)
+static int parse_scalar(struct yaml_reader *r, const struct config_option *o)
 {
     const char *text;
     int rc = take_scalar(r, o, &text);
@@ -213,13 +213,13 @@ static int parse_scalar(struct reader *r, const struct config_option *o)
 }
 
 /* The value of |o| (may be NULL) is not known: no rule says anything about it. */
-static void doubt(struct reader *r, const struct config_option *o)
+static void doubt(struct yaml_reader *r, const struct config_option *o)
 {
     if (o)
         r->builder->wrong[option_index(o)] = true;
 }
 
-static int unknown_key(struct reader *r, const char *key)
+static int unknown_key(struct yaml_reader *r, const char *key)
 {
     char quoted[VALUE_QUOTED_MAX];
     struct nearest nearest = {.typed = key};
@@ -232,7 +232,7 @@ static int unknown_key(struct reader *r, const char *key)
 }
 
 /* Notes where |o| is given, which must be for the first time. */
-static int mark_given(struct reader *r, const struct config_option *o)
+static int mark_given(struct yaml_reader *r, const struct config_option *o)
 {
     size_t *line = &r->lines[option_index(o)];
     if (*line) {
@@ -245,7 +245,7 @@ static int mark_given(struct reader *r, const struct config_option *o)
 }
 
 /* The current event is a key: its option, or NULL with the error in |rc|. */
-static const struct config_option *parse_key(struct reader *r, int *rc)
+static const struct config_option *parse_key(struct yaml_reader *r, int *rc)
 {
     if (r->event.type != YAML_SCALAR_EVENT) {
         *rc = fail(r, ERR_TYPE, NULL, "a list or mapping where the name of an option is expected");
@@ -262,7 +262,7 @@ static const struct config_option *parse_key(struct reader *r, int *rc)
 }
 
 /* Lets the builder know where |o| was given. */
-static int note_origin(struct reader *r, const struct config_option *o)
+static int note_origin(struct yaml_reader *r, const struct config_option *o)
 {
     char *origin;
     if (asprintf(&origin, "%s:%zu", r->filename, r->lines[option_index(o)]) < 0)
@@ -273,7 +273,7 @@ static int note_origin(struct reader *r, const struct config_option *o)
 }
 
 /* The current event is a key; goes to the end of its value. */
-static int parse_pair(struct reader *r)
+static int parse_pair(struct yaml_reader *r)
 {
     const struct config_option *o = NULL;
     int rc = check_plain(r, NULL);
@@ -291,7 +291,7 @@ static int parse_pair(struct reader *r)
     return rc ? rc : note_origin(r, o);
 }
 
-static int parse_options(struct reader *r)
+static int parse_options(struct yaml_reader *r)
 {
     int rc;
     while (!(rc = advance(r)) && r->event.type != YAML_MAPPING_END_EVENT) {
@@ -303,7 +303,7 @@ static int parse_options(struct reader *r)
 }
 
 /* The one document: a mapping, or nothing. */
-static int parse_document(struct reader *r)
+static int parse_document(struct yaml_reader *r)
 {
     int rc = advance(r);
     if (!rc)
@@ -317,7 +317,7 @@ static int parse_document(struct reader *r)
     return rc ? rc : advance(r); /* the document's end */
 }
 
-static int parse_stream(struct reader *r)
+static int parse_stream(struct yaml_reader *r)
 {
     int rc = advance(r); /* the stream's start */
     if (!rc)
@@ -336,7 +336,7 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
                       struct err *e)
 {
     struct err unused;
-    struct reader r = {.builder = b, .filename = filename, .data = data, .e = e ? e : &unused};
+    struct yaml_reader r = {.builder = b, .filename = filename, .data = data, .e = e ? e : &unused};
     if (len > CONFIG_FILE_MAX)
         return err_set(e, ERR_LIMIT, "%s: larger than %d bytes", filename, CONFIG_FILE_MAX);
     if (!yaml_parser_initialize(&r.parser))

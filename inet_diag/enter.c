@@ -40,7 +40,7 @@ static int go_in(const struct netns_ref *ns, uint64_t *inode, struct err *e)
     return 0;
 }
 
-int netns_inside(int home_fd, const struct netns_ref *ns, int (*fn)(void *arg, struct err *e), void *arg,
+int netns_inside(int own_netns_fd, const struct netns_ref *ns, int (*fn)(void *arg, struct err *e), void *arg,
                  struct netns_entry *entry, struct err *e)
 {
     *entry = (struct netns_entry){.inode = ns->inode};
@@ -50,7 +50,7 @@ int netns_inside(int home_fd, const struct netns_ref *ns, int (*fn)(void *arg, s
     if (rc)
         return rc;
     rc = fn(arg, e);
-    int home = netns_enter_fd(home_fd);
+    int home = netns_enter_fd(own_netns_fd);
     if (home == 0)
         return rc;
     entry->lost = true;

@@ -23,11 +23,11 @@ struct netns_entry {
     bool lost;      /* the thread is still inside and cannot go home: it must end, and do nothing else */
 };
 
-/* Calls |fn|, which must not wait, in the namespace |ns| and comes home, to the namespace of the descriptor |home_fd|. No
+/* Calls |fn|, which must not wait, in the namespace |ns| and comes home, to the namespace of the descriptor |own_netns_fd|. No
  * descriptor of |ns| is left open. Returns what |fn| returned, or with |e|: ERR_GONE when no namespace is at the path
  * any more, ERR_PERMISSION, -errno; with |entry->lost| also what keeps the thread from going home. The calling thread
  * must be at home. */
-int netns_inside(int home_fd, const struct netns_ref *ns, int (*fn)(void *arg, struct err *e), void *arg,
+int netns_inside(int own_netns_fd, const struct netns_ref *ns, int (*fn)(void *arg, struct err *e), void *arg,
                  struct netns_entry *entry, struct err *e);
 
 /* Whether the socket |fd| is of the namespace with the cookie |want| (0: any). |cookie| receives the one that it is of,

@@ -20,15 +20,15 @@
  * all of them fight for the same lines of the cache. */
 #define ANSWER_SIZE 4160
 
-struct exact {
-    int home_fd;
+struct socket_lookup {
+    int own_netns_fd;
     int fd;     /* -1: left */
     int own_fd; /* kept open: the daemon's own namespace is not let go anyway. -1: none yet */
     uint64_t cookie;
     uint64_t own_cookie; /* of own_fd's namespace */
     uint64_t inode;
     uint32_t seq;
-    uint8_t requests[BATCH * EXACT_REQUEST_SIZE];
+    uint8_t requests[BATCH * LOOKUP_REQUEST_SIZE];
     struct mmsghdr messages[BATCH];
     struct iovec vectors[BATCH];
     struct sockaddr_nl senders[BATCH];
@@ -37,14 +37,14 @@ struct exact {
 
 /* ---- The messages ---- */
 
-void exact_identity(const struct record_source *s, struct exact_socket *out)
+void lookup_identity(const struct record_source *s, struct lookup_socket *out)
 {
     struct inet_diag_msg m;
     memcpy(&m, s->data[PART_MSG], sizeof(m));
-    *out = (struct exact_socket){.family = m.idiag_family, .id = m.id};
+    *out = (struct lookup_socket){.family = m.idiag_family, .id = m.id};
 }
 
-void exact_put_request(uint8_t *out, const struct exact_socket *s, uint8_t ext, uint32_t seq)
+void lookup_put_request(uint8_t *out, const struct lookup_socket *s, uint8_t ext, uint32_t seq)
 {
     struct {
         struct nlmsghdr header;
@@ -60,28 +60,28 @@ void exact_put_request(uint8_t *out, const struct exact_socket *s, uint8_t ext, 
                  .idiag_states = ~0u,
                  .id = s->id},
     };
-    _Static_assert(sizeof(request) == EXACT_REQUEST_SIZE, "no padding but what netlink has anyway");
+    _Static_assert(sizeof(request) == LOOKUP_REQUEST_SIZE, "no padding but what netlink has anyway");
     memcpy(out, &request, sizeof(request));
 }
 
-static bool any_cookie(const struct exact_socket *s)
+static bool any_cookie(const struct lookup_socket *s)
 {
     return s->id.idiag_cookie[0] == INET_DIAG_NOCOOKIE && s->id.idiag_cookie[1] == INET_DIAG_NOCOOKIE;
 }
 
 /* Whether |s| is the socket that was asked for. The kernel has looked it up by these values; so this is about
  * messages that are not the kernel's. */
-static bool is_answer(const struct record_source *s, const struct exact_socket *wanted)
+static bool is_answer(const struct record_source *s, const struct lookup_socket *wanted)
 {
-    struct exact_socket got;
-    exact_identity(s, &got);
+    struct lookup_socket got;
+    lookup_identity(s, &got);
     if (got.id.idiag_sport != wanted->id.idiag_sport)
         return false;
     return any_cookie(wanted) ||
            memcmp(got.id.idiag_cookie, wanted->id.idiag_cookie, sizeof(got.id.idiag_cookie)) == 0;
 }
 
-size_t exact_take_answers(const void *data, size_t len, const struct exact_asked *asked)
+size_t lookup_take_answers(const void *data, size_t len, const struct lookup_asked *asked)
 {
     struct diag_reader r;
     size_t count = 0;
@@ -105,12 +105,12 @@ size_t exact_take_answers(const void *data, size_t len, const struct exact_asked
 
 /* ---- Life ---- */
 
-int exact_new(int home_fd, struct exact **out)
+int lookup_new(int own_netns_fd, struct socket_lookup **out)
 {
-    struct exact *x = calloc(1, sizeof(*x));
+    struct socket_lookup *x = calloc(1, sizeof(*x));
     if (!x)
         return -ENOMEM;
-    x->home_fd = home_fd;
+    x->own_netns_fd = own_netns_fd;
     x->fd = x->own_fd = -1;
     for (size_t i = 0; i < BATCH; i++) {
         x->vectors[i] = (struct iovec){.iov_base = x->answers[i], .iov_len = ANSWER_SIZE};
@@ -121,22 +121,22 @@ int exact_new(int home_fd, struct exact **out)
     return 0;
 }
 
-void exact_free(struct exact *x)
+void lookup_free(struct socket_lookup *x)
 {
     if (!x)
         return;
-    exact_leave(x);
+    lookup_leave(x);
     if (x->own_fd >= 0)
         close(x->own_fd);
     free(x);
 }
 
-uint64_t exact_cookie(const struct exact *x)
+uint64_t lookup_cookie(const struct socket_lookup *x)
 {
     return x->cookie;
 }
 
-uint64_t exact_inode(const struct exact *x)
+uint64_t lookup_inode(const struct socket_lookup *x)
 {
     return x->inode;
 }
@@ -144,7 +144,7 @@ uint64_t exact_inode(const struct exact *x)
 /* ---- The namespace ---- */
 
 struct opening {
-    struct exact *x;
+    struct socket_lookup *x;
     uint64_t want;
     bool own;
 };
@@ -152,7 +152,7 @@ struct opening {
 static int open_socket(void *arg, struct err *e)
 {
     const struct opening *o = arg;
-    struct exact *x = o->x;
+    struct socket_lookup *x = o->x;
     bool kept = o->own && x->own_fd >= 0; /* a socket stays in its namespace, so its cookie is known */
     x->cookie = kept ? x->own_cookie : 0;
     x->fd = kept ? x->own_fd : socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
@@ -161,16 +161,16 @@ static int open_socket(void *arg, struct err *e)
     return kept ? 0 : netns_expect(x->fd, o->want, &x->cookie, e);
 }
 
-int exact_enter(struct exact *x, const struct netns_ref *ns, bool *lost, struct err *e)
+int lookup_enter(struct socket_lookup *x, const struct netns_ref *ns, bool *lost, struct err *e)
 {
     struct opening o = {.x = x, .want = ns->cookie, .own = ns->own};
-    exact_leave(x);
+    lookup_leave(x);
     struct netns_entry entry;
-    int rc = netns_inside(x->home_fd, ns, open_socket, &o, &entry, e);
+    int rc = netns_inside(x->own_netns_fd, ns, open_socket, &o, &entry, e);
     x->inode = entry.inode;
     *lost = entry.lost;
     if (rc) {
-        exact_leave(x);
+        lookup_leave(x);
     } else if (ns->own) {
         x->own_fd = x->fd;
         x->own_cookie = x->cookie;
@@ -178,7 +178,7 @@ int exact_enter(struct exact *x, const struct netns_ref *ns, bool *lost, struct 
     return rc;
 }
 
-void exact_leave(struct exact *x)
+void lookup_leave(struct socket_lookup *x)
 {
     if (x->fd >= 0 && x->fd != x->own_fd)
         close(x->fd);
@@ -188,12 +188,12 @@ void exact_leave(struct exact *x)
 
 /* ---- Asking ---- */
 
-static int send_requests(struct exact *x, size_t n)
+static int send_requests(struct socket_lookup *x, size_t n)
 {
     const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     for (;;) {
-        ssize_t sent = sendto(x->fd, x->requests, n * EXACT_REQUEST_SIZE, 0, (const struct sockaddr *)&kernel,
-                              sizeof(kernel));
+        ssize_t sent = sendto(x->fd, x->requests, n * LOOKUP_REQUEST_SIZE, 0,
+                              (const struct sockaddr *)&kernel, sizeof(kernel));
         if (sent >= 0)
             return 0;
         if (errno != EINTR)
@@ -202,7 +202,7 @@ static int send_requests(struct exact *x, size_t n)
 }
 
 /* Receives what there is: up to BATCH datagrams. Returns how many, or -errno. */
-static int receive_datagrams(struct exact *x)
+static int receive_datagrams(struct socket_lookup *x)
 {
     for (size_t i = 0; i < BATCH; i++)
         x->messages[i].msg_hdr.msg_namelen = sizeof(x->senders[i]);
@@ -210,7 +210,7 @@ static int receive_datagrams(struct exact *x)
     return n < 0 ? -errno : n;
 }
 
-static bool from_kernel(const struct exact *x, int i)
+static bool from_kernel(const struct socket_lookup *x, int i)
 {
     return x->messages[i].msg_hdr.msg_namelen == sizeof(x->senders[i]) &&
            x->senders[i].nl_family == AF_NETLINK && x->senders[i].nl_pid == 0;
@@ -218,7 +218,7 @@ static bool from_kernel(const struct exact *x, int i)
 
 /* Receives until all have answered or nothing more is there. Returns 0, or why that is not all: what stays
  * without an answer has lost it for want of memory (ENOBUFS), or its answer was cut. */
-static int receive_answers(struct exact *x, const struct exact_asked *asked)
+static int receive_answers(struct socket_lookup *x, const struct lookup_asked *asked)
 {
     size_t count = 0;
     int lost = ERR_MALFORMED;
@@ -234,20 +234,20 @@ static int receive_answers(struct exact *x, const struct exact_asked *asked)
             return got == -EAGAIN || got == 0 ? lost : got;
         for (int i = 0; i < got; i++) {
             if (from_kernel(x, i))
-                count += exact_take_answers(x->answers[i], x->messages[i].msg_len, asked);
+                count += lookup_take_answers(x->answers[i], x->messages[i].msg_len, asked);
         }
     }
     return 0;
 }
 
 /* At most BATCH sockets. Returns 0, or why no more can be asked. */
-static int ask_batch(struct exact *x, struct exact_asked *asked, uint8_t ext)
+static int ask_batch(struct socket_lookup *x, struct lookup_asked *asked, uint8_t ext)
 {
     uint8_t answered[BATCH] = {0};
     asked->first_seq = x->seq;
     asked->answered = answered;
     for (size_t i = 0; i < asked->n; i++)
-        exact_put_request(x->requests + i * EXACT_REQUEST_SIZE, &asked->sockets[i], ext, x->seq++);
+        lookup_put_request(x->requests + i * LOOKUP_REQUEST_SIZE, &asked->sockets[i], ext, x->seq++);
     int rc = send_requests(x, asked->n);
     int why = rc ? rc : receive_answers(x, asked);
     for (size_t i = 0; i < asked->n; i++) {
@@ -258,19 +258,19 @@ static int ask_batch(struct exact *x, struct exact_asked *asked, uint8_t ext)
     return why == ERR_MALFORMED || why == -ENOBUFS ? 0 : why;
 }
 
-int exact_ask(struct exact *x, const struct exact_socket *sockets, size_t n, groups_t groups, exact_fn *fn,
-              void *arg)
+int lookup_ask(struct socket_lookup *x, const struct lookup_socket *sockets, size_t n, groups_t groups,
+               lookup_fn *fn, void *arg)
 {
     uint8_t ext = diag_request_extensions(groups);
     struct devices devices = {.fd = x->fd};
     int rc = 0;
     for (size_t at = 0; at < n; at += BATCH) {
-        struct exact_asked asked = {.sockets = sockets + at,
-                                    .n = n - at < BATCH ? n - at : BATCH,
-                                    .base = at,
-                                    .devices = &devices,
-                                    .fn = fn,
-                                    .arg = arg};
+        struct lookup_asked asked = {.sockets = sockets + at,
+                                     .n = n - at < BATCH ? n - at : BATCH,
+                                     .base = at,
+                                     .devices = &devices,
+                                     .fn = fn,
+                                     .arg = arg};
         if (rc == 0)
             rc = ask_batch(x, &asked, ext);
         else

@@ -27,11 +27,11 @@ static int current_cookie(uint64_t *cookie)
 
 int prober_init(struct prober *p)
 {
-    *p = (struct prober){.home_fd = netns_open_self()};
-    if (p->home_fd < 0)
-        return p->home_fd;
+    *p = (struct prober){.own_netns_fd = netns_open_self()};
+    if (p->own_netns_fd < 0)
+        return p->own_netns_fd;
     struct stat st;
-    int rc = fstat(p->home_fd, &st) ? -errno : current_cookie(&p->own.cookie);
+    int rc = fstat(p->own_netns_fd, &st) ? -errno : current_cookie(&p->own.cookie);
     if (rc) {
         prober_fini(p);
         return rc;
@@ -43,9 +43,9 @@ int prober_init(struct prober *p)
 
 void prober_fini(struct prober *p)
 {
-    if (p->home_fd >= 0)
-        close(p->home_fd);
-    p->home_fd = -1;
+    if (p->own_netns_fd >= 0)
+        close(p->own_netns_fd);
+    p->own_netns_fd = -1;
 }
 
 int prober_learn(struct prober *p, const char *path, struct identity *id)
@@ -69,7 +69,7 @@ int prober_learn(struct prober *p, const char *path, struct identity *id)
     if (id->error)
         return id->error;
     id->error = current_cookie(&id->cookie);
-    int rc = netns_enter_fd(p->home_fd);
+    int rc = netns_enter_fd(p->own_netns_fd);
     if (rc) {
         log_error("nswatch", "cannot go back to the host's namespace: %s", err_name(rc));
         p->lost = true;

@@ -13,7 +13,7 @@ struct identity {
 
 /* The way home of the thread that enters namespaces. */
 struct prober {
-    int home_fd;         /* the host's namespace; ours to hold, since we live in it */
+    int own_netns_fd;    /* the host's namespace; ours to hold, since we live in it */
     uint64_t nsfs_dev;   /* st_dev of nsfs: tells a namespace file from any other by one statx(2) */
     struct identity own; /* of the host's namespace */
     bool lost;           /* could not go home: the thread must end */

@@ -59,7 +59,7 @@ static struct rpc_guard_limits guard_limits(const struct config *c)
 
 static int check(void *arg, const struct config *new, struct err *e)
 {
-    return gate_try(((struct app *)arg)->gate, new, e);
+    return listeners_try(((struct app *)arg)->listeners, new, e);
 }
 
 /* What of a new configuration can be refused. */
@@ -67,12 +67,12 @@ static int prepare(void *arg, const struct config *new, struct err *e)
 {
     struct app *app = arg;
     struct nswatch_options options = watch_options(new);
-    int rc = gate_prepare(app->gate, new, &app->change, e);
+    int rc = listeners_prepare(app->listeners, new, &app->change, e);
     if (rc)
         return rc;
     rc = nswatch_set_options(app->nswatch, &options, e);
     if (rc)
-        gate_abort(app->gate, app->change);
+        listeners_abort(app->listeners, app->change);
     return rc;
 }
 
@@ -80,7 +80,7 @@ static int prepare(void *arg, const struct config *new, struct err *e)
 static void changed(void *arg, const struct config *old, const struct config *new)
 {
     struct app *app = arg;
-    gate_commit(app->gate, app->change);
+    listeners_commit(app->listeners, app->change);
     const struct rpc_guard_limits limits = guard_limits(new);
     rpc_guard_set(&limits);
     log_set(new->log_level, new->log_format);
@@ -88,7 +88,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     inventory_select(app->inventory, new);
     if (new->write_files != old->write_files)
         poller_capture(app->poller, new->write_files);
-    pace_change(app->pace, old, new);
+    poll_clock_change(app->poll_clock, old, new);
     app_wake(app);
 }
 
@@ -103,7 +103,7 @@ static void on_namespace(void *arg, enum nswatch_event event, const struct nswat
         atomic_store(&app->synced, true);
         app_wake(app);
     } else if (event == NSWATCH_RECONCILED) {
-        atomic_store(&app->reconciled, true);
+        atomic_store(&app->resynced, true);
         app_wake(app);
     } else if (event == NSWATCH_DEAD) {
         log_error("app", "namespaces are no longer watched: restart the daemon");
@@ -226,7 +226,7 @@ static int call_role(void *arg, const struct rpc_caller *caller, struct rpc_gran
 {
     struct app *app = arg;
     const struct config *config = app_config(app);
-    int rc = gate_call_role(app->gate, config, caller, out, e);
+    int rc = listeners_call_role(app->listeners, config, caller, out, e);
     config_unref(config);
     return rc;
 }
@@ -236,7 +236,7 @@ static int admit(void *arg, const char *peer, struct err *e)
 {
     struct app *app = arg;
     const struct config *config = app_config(app);
-    int rc = gate_admit(app->gate, config, peer, e);
+    int rc = listeners_admit(app->listeners, config, peer, e);
     config_unref(config);
     return rc;
 }
@@ -284,7 +284,7 @@ static int start_threads(struct app *app, struct err *e)
     if (rc)
         return rc;
     prove_guard(app);
-    rc = setup_start(app->setup, e);
+    rc = live_config_start(app->live_config, e);
     if (rc)
         return rc;
     rc = hub_start(app->hub);
@@ -306,20 +306,20 @@ static int start(struct app *app, struct err *e)
     limit_malloc();
     rpc_server_init();
     app->quota = quota_new();
-    app->pace = pace_new(app->config, app->start_mono_ns);
-    int rc = app->quota && app->pace ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
+    app->poll_clock = poll_clock_new(app->config, app->start_mono_ns);
+    int rc = app->quota && app->poll_clock ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
-        rc = refresh_new(app->config_file, app->epoll, &app->refresh, e);
+        rc = reload_new(app->config_file, app->epoll, &app->reload, e);
     if (rc == 0)
-        refresh_follow(app->refresh, app->config); /* as soon as may be after they were read */
+        reload_follow(app->reload, app->config); /* as soon as may be after they were read */
     if (rc == 0)
-        rc = gate_new(app->config, app->epoll, &app->gate, e);
+        rc = listeners_new(app->config, app->epoll, &app->listeners, e);
     if (rc == 0)
         rc = make_modules(app, e);
     if (rc == 0)
         rc = start_threads(app, e);
     if (rc == 0)
-        rc = gate_start(app->gate, app->config, app->server, e);
+        rc = listeners_start(app->listeners, app->config, app->server, e);
     return rc;
 }
 
@@ -343,7 +343,7 @@ static void stop_nswatch(struct app *app)
 /* The mirror of start(); each part copes with not having been made. */
 static void stop(struct app *app)
 {
-    gate_close(app->gate);
+    listeners_close(app->listeners);
     stop_nswatch(app);
     if (app->focus)
         focus_stop(app->focus);
@@ -356,7 +356,7 @@ static void stop(struct app *app)
     }
     if (app->server)
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
-    setup_stop(app->setup);
+    live_config_stop(app->live_config);
     if (hangs) {
         log_info("app", "a collector hangs in the kernel: leaving it behind");
         app->stuck = true;
@@ -369,8 +369,8 @@ static void stop(struct app *app)
     hub_free(app->hub);
     rpc_server_fini();
     rpc_guard_stop();
-    gate_free(app->gate);
-    refresh_free(app->refresh);
+    listeners_free(app->listeners);
+    reload_free(app->reload);
     nswatch_free(app->nswatch);
     focus_free(app->focus);
     inventory_free(app->inventory);
@@ -379,14 +379,14 @@ static void stop(struct app *app)
     reflection_free(app->reflection);
     health_free(app->health);
     batch_pool_free(app->pool);
-    pace_free(app->pace);
+    poll_clock_free(app->poll_clock);
     app_loop_close(app);
     config_unref(app->config);
-    setup_free(app->setup);
+    live_config_free(app->live_config);
     quota_free(app->quota);
 }
 
-int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg)
+int app_run(const struct live_config_sources *sources, app_reload *reload, void *reload_arg)
 {
     struct err e = {0};
     struct app *app = calloc(1, sizeof(*app));
@@ -397,25 +397,25 @@ int app_run(const struct setup_sources *sources, app_reload *reload, void *reloa
         return 1;
     }
     *app = (struct app){.epoll = -1, .signals = -1, .timer = -1, .wake = -1, .config_file = sources->file};
-    struct setup_ops ops = {.read = reload,
-                            .read_arg = reload_arg,
-                            .check = check,
-                            .prepare = prepare,
-                            .changed = changed,
-                            .arg = app};
-    if (setup_new(sources, &ops, &app->setup)) {
+    struct live_config_ops ops = {.read = reload,
+                                  .read_arg = reload_arg,
+                                  .check = check,
+                                  .prepare = prepare,
+                                  .changed = changed,
+                                  .arg = app};
+    if (live_config_new(sources, &ops, &app->live_config)) {
         log_error("app", "out of memory");
         free(app);
         return 1;
     }
-    app->config = setup_get(app->setup);
+    app->config = live_config_get(app->live_config);
     struct watchdog watchdog;
     int rc = watchdog_start(&watchdog);
     if (rc) {
         log_error("app", "cannot start: thread watchdog: %s", thread_error(rc));
         watchdog_stop(&watchdog);
         config_unref(app->config);
-        setup_free(app->setup);
+        live_config_free(app->live_config);
         free(app);
         return 1;
     }

@@ -23,12 +23,12 @@
 struct app;
 
 /* Reads the same sources as at the start (SIGHUP). Returns 0 and two references in |out|, or a code with |e|. */
-typedef int app_reload(void *arg, struct setup_sources *out, struct err *e);
+typedef int app_reload(void *arg, struct live_config_sources *out, struct err *e);
 
 /* Runs the daemon with |sources| (their references become the daemon's) until SIGTERM or SIGINT. Returns the
  * exit status: 0, or 1 with a log line saying what could not be started. All signals must be blocked, no
  * thread started before. */
-int app_run(const struct setup_sources *sources, app_reload *reload, void *reload_arg);
+int app_run(const struct live_config_sources *sources, app_reload *reload, void *reload_arg);
 
 /* ---- For the services; any thread ---- */
 
@@ -42,7 +42,7 @@ void app_bounds(struct app *app, struct bounds *out);
 void app_config_extra(struct app *app, struct config_msg_extra *extra);
 
 /* Where it is changed. */
-struct setup *app_setup(struct app *app);
+struct live_config *app_live_config(struct app *app);
 
 /* Asks for a poll. With |s|, that subscriber gets its records, and the poll waits while max_cpu_percent is
  * used up if its options say so; whichever way, all streams get them. */
@@ -68,7 +68,7 @@ void app_cost(struct app *app, struct status_cost *cost);
 /* When polls happen. */
 void app_schedule(struct app *app, struct status_schedule *schedule);
 
-struct gate *app_gate(struct app *app);
+struct listeners *app_listeners(struct app *app);
 struct rpc_server *app_server(struct app *app);
 
 /* Memory of the rows that are on their way. */

@@ -11,9 +11,9 @@
 #include "server/app.h"
 #include "server/poll/resync.h"
 
-struct gate_change;
-struct pace;
-struct refresh;
+struct listeners_change;
+struct poll_clock;
+struct reload;
 
 struct app {
     int64_t start_wall_ns;
@@ -27,9 +27,9 @@ struct app {
     bool stop;
     bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */
 
-    struct gate *gate;
-    struct gate_change *change; /* between prepare and changed */
-    struct refresh *refresh;
+    struct listeners *listeners;
+    struct listeners_change *change; /* between prepare and changed */
+    struct reload *reload;
     const char *config_file; /* NULL when there is none */
 
     struct quota *quota; /* lives longer than all that has users of it */
@@ -46,12 +46,12 @@ struct app {
     _Atomic uint64_t subscribers;
     _Atomic bool synced;
 
-    struct setup *setup;
+    struct live_config *live_config;
     const struct config *config; /* the one of the start; main's */
 
-    struct pace *pace;
-    struct reconcile reconcile; /* main's */
-    _Atomic bool reconciled;    /* what it asked for has been done */
+    struct poll_clock *poll_clock;
+    struct resync resync;  /* main's */
+    _Atomic bool resynced; /* what it asked for has been done */
 };
 
 /* Descriptors and the event loop. Return 0 or a code with |e|. Main. */

@@ -32,20 +32,20 @@ void app_wake(void *arg)
 static void end_poll(struct app *app)
 {
     int64_t fan_out = hub_cpu_ns(app->hub) + rpc_server_cpu_ns(app->server);
-    pace_end(app->pace, clock_mono_ns(), clock_process_cpu_ns(), fan_out);
+    poll_clock_end(app->poll_clock, clock_mono_ns(), clock_process_cpu_ns(), fan_out);
     health_set(app->health, HEALTH_SERVING);
-    gate_look(app->gate); /* whether files are watched or not */
+    listeners_look(app->listeners); /* whether files are watched or not */
 }
 
 /* Has the namespaces looked at again when it is time. Returns whether a poll has to wait for that. */
-static bool reconcile(struct app *app, const struct config *config, int64_t now)
+static bool resync(struct app *app, const struct config *config, int64_t now)
 {
     bool ask;
-    bool due = now >= pace_next(app->pace);
-    bool wait = reconcile_step(&app->reconcile, config->reconcile_frequency, config->reconcile_before_poll,
-                               due, atomic_load(&app->reconciled), now, &ask);
+    bool due = now >= poll_clock_next(app->poll_clock);
+    bool wait = resync_step(&app->resync, config->reconcile_frequency, config->reconcile_before_poll, due,
+                            atomic_load(&app->resynced), now, &ask);
     if (ask) {
-        atomic_store(&app->reconciled, false);
+        atomic_store(&app->resynced, false);
         nswatch_reconcile(app->nswatch);
     }
     return wait;
@@ -55,12 +55,12 @@ static bool reconcile(struct app *app, const struct config *config, int64_t now)
 static void begin_poll(struct app *app, const struct config *config, int64_t now)
 {
     struct stream_begin begin;
-    if (!pace_begin(app->pace, now, &begin))
+    if (!poll_clock_begin(app->poll_clock, now, &begin))
         return;
     int rc = poller_start(app->poller, app->inventory, &begin, config);
     if (rc) {
         log_error("app", "poll %llu: %s", (unsigned long long)begin.poll_id, err_name(rc));
-        pace_abandon(app->pace, now);
+        poll_clock_abandon(app->poll_clock, now);
     }
 }
 
@@ -68,19 +68,18 @@ static void begin_poll(struct app *app, const struct config *config, int64_t now
 static void run_schedule(struct app *app)
 {
     const struct config *config = app_config(app);
-    refresh_follow(app->refresh, config);
+    reload_follow(app->reload, config);
     if (poller_check(app->poller, app->inventory))
         end_poll(app);
     int64_t now = clock_mono_ns();
     bool open = atomic_load(&app->synced) || now >= app->start_mono_ns + SYNC_WAIT_NS;
     if (open)
-        pace_open(app->pace, now);
-    bool wait = reconcile(app, config, now);
+        poll_clock_open(app->poll_clock, now);
+    bool wait = resync(app, config, now);
     if (!wait)
         begin_poll(app, config, now);
-    int64_t next = open ? pace_next(app->pace) : app->start_mono_ns + SYNC_WAIT_NS;
-    int64_t others[] = {poller_deadline(app->poller),
-                        reconcile_next(&app->reconcile, config->reconcile_frequency)};
+    int64_t next = open ? poll_clock_next(app->poll_clock) : app->start_mono_ns + SYNC_WAIT_NS;
+    int64_t others[] = {poller_deadline(app->poller), resync_next(&app->resync, config->reconcile_frequency)};
     config_unref(config);
     if (wait)
         next = INT64_MAX; /* it has come, and waits */
@@ -103,20 +102,20 @@ static void run_schedule(struct app *app)
 static void read_again(struct app *app, bool config_file, bool secrets, bool anyway)
 {
     if (config_file)
-        setup_reload(app->setup);
+        live_config_reload(app->live_config);
     const struct config *config = app_config(app);
     if (secrets)
-        gate_refresh(app->gate, config, anyway);
+        listeners_refresh(app->listeners, config, anyway);
     config_unref(config);
 }
 
 /* Files may have changed. */
 static void on_files(struct app *app)
 {
-    struct refresh_due due = refresh_read(app->refresh);
+    struct reload_due due = reload_read(app->reload);
     read_again(app, due.config, due.secrets, false);
     if (due.sockets)
-        gate_look(app->gate);
+        listeners_look(app->listeners);
 }
 
 static void on_signal(struct app *app)
@@ -125,7 +124,7 @@ static void on_signal(struct app *app)
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
             read_again(app, true, true, true);
-            gate_restore(app->gate);
+            listeners_restore(app->listeners);
             nswatch_rescan(app->nswatch);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -145,7 +144,7 @@ static void drain(int fd)
 static void on_visitors(struct app *app, void *source)
 {
     const struct config *config = app_config(app);
-    gate_serve(app->gate, source, config);
+    listeners_serve(app->listeners, source, config);
     config_unref(config);
 }
 
@@ -164,7 +163,7 @@ void app_loop(struct app *app)
                 app->timer_ns = 0; /* it has fired: to be set again */
             } else if (what == &app->wake) {
                 drain(app->wake);
-            } else if (what == app->refresh) {
+            } else if (what == app->reload) {
                 on_files(app);
             } else {
                 on_visitors(app, events[i].data.ptr);

@@ -6,12 +6,12 @@
 
 const struct config *app_config(struct app *app)
 {
-    return setup_get(app->setup);
+    return live_config_get(app->live_config);
 }
 
-struct setup *app_setup(struct app *app)
+struct live_config *app_live_config(struct app *app)
 {
-    return app->setup;
+    return app->live_config;
 }
 
 void app_bounds(struct app *app, struct bounds *out)
@@ -23,7 +23,8 @@ void app_bounds(struct app *app, struct bounds *out)
 
 void app_config_extra(struct app *app, struct config_msg_extra *extra)
 {
-    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION, .grpc_port = gate_port(app->gate)};
+    *extra = (struct config_msg_extra){.daemon_version = XTCP_VERSION,
+                                       .grpc_port = listeners_port(app->listeners)};
 }
 
 struct quota *app_quota(struct app *app)
@@ -63,17 +64,17 @@ const struct reflection *app_reflection(struct app *app)
 
 void app_cost(struct app *app, struct status_cost *cost)
 {
-    pace_cost(app->pace, cost);
+    poll_clock_cost(app->poll_clock, cost);
 }
 
 void app_schedule(struct app *app, struct status_schedule *schedule)
 {
-    pace_schedule(app->pace, schedule);
+    poll_clock_schedule(app->poll_clock, schedule);
 }
 
-struct gate *app_gate(struct app *app)
+struct listeners *app_listeners(struct app *app)
 {
-    return app->gate;
+    return app->listeners;
 }
 
 struct rpc_server *app_server(struct app *app)
@@ -99,13 +100,13 @@ uint64_t app_next_subscriber(struct app *app)
 
 void app_request_poll(struct app *app, struct subscriber *s)
 {
-    pace_request(app->pace, s);
+    poll_clock_request(app->poll_clock, s);
     app_wake(app);
 }
 
 int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
 {
-    int rc = pace_burst(app->pace, count, interval_ns, replace, e);
+    int rc = poll_clock_burst(app->poll_clock, count, interval_ns, replace, e);
     if (rc == 0)
         app_wake(app);
     return rc;
@@ -113,5 +114,5 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 
 uint32_t app_cancel_burst(struct app *app)
 {
-    return pace_cancel_burst(app->pace);
+    return poll_clock_cancel_burst(app->poll_clock);
 }

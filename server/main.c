@@ -109,7 +109,8 @@ static bool tell_error(void *arg, const struct err *e)
 }
 
 /* Makes the configuration; with |effective| (may be NULL), appends it as text with its origins. */
-static int read_config(struct command *c, struct setup_sources *out, struct buf *effective, struct err *e)
+static int read_config(struct command *c, struct live_config_sources *out, struct buf *effective,
+                       struct err *e)
 {
     struct config_program_option own[OWN_OPTIONS];
     const struct config_sources from = {c->argc, c->argv, environ, c->again};
@@ -134,17 +135,17 @@ static int read_config(struct command *c, struct setup_sources *out, struct buf 
     return rc;
 }
 
-static void drop_sources(struct setup_sources *sources)
+static void drop_sources(struct live_config_sources *sources)
 {
     config_unref(sources->config);
     config_unref(sources->base);
 }
 
-static int reload(void *arg, struct setup_sources *out, struct err *e)
+static int reload(void *arg, struct live_config_sources *out, struct err *e)
 {
     const struct command *first = arg;
     struct command again = {.argc = first->argc, .argv = first->argv, .again = true};
-    *out = (struct setup_sources){0};
+    *out = (struct live_config_sources){0};
     int rc = read_config(&again, out, NULL, e);
     if (rc)
         drop_sources(out);
@@ -221,7 +222,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &all, NULL); /* every thread inherits this; signals are read from a descriptor */
 
     struct command c = {.argc = argc, .argv = argv};
-    struct setup_sources sources = {0};
+    struct live_config_sources sources = {0};
     struct err e = {0};
     struct buf effective;
     buf_init(&effective);
@@ -243,7 +244,7 @@ int main(int argc, char **argv)
         return print_help();
     if (c.version)
         return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
-    if (c.check && gate_check(sources.config, tell_error, &c)) {
+    if (c.check && listeners_check(sources.config, tell_error, &c)) {
         drop_sources(&sources);
         return 1;
     }

@@ -61,13 +61,13 @@ static void put_formats(struct buf *out, const struct command *c)
 static void put_columns(struct buf *out)
 {
     for (size_t i = 0; i < n_sockets_columns; i++)
-        buf_printf(out, "%s%s", i ? " " : "", sockets_columns[i].name);
+        buf_printf(out, "%s%s", i ? " " : "", socket_table_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *alias = filter_field_alias(&record_fields[i], 0);
         const char *name = alias ? alias : record_fields[i].name;
         bool known = false;
         for (size_t k = 0; k < n_sockets_columns; k++)
-            known = known || strcmp(sockets_columns[k].name, name) == 0;
+            known = known || strcmp(socket_table_columns[k].name, name) == 0;
         if (!known)
             buf_printf(out, " %s", name);
     }

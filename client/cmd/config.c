@@ -34,7 +34,7 @@ static int no_memory(struct session *s)
 int command_get(struct session *s)
 {
     struct config_reply *config = NULL;
-    int rc = change_get(s, &config);
+    int rc = config_call_get(s, &config);
     if (rc != 0)
         return rc;
     rc = config_reply_json(config, &s->out->data) == 0 ? EXIT_DONE : no_memory(s);
@@ -82,7 +82,7 @@ int command_apply(struct session *s)
         rc = rc == -ENOMEM || rc == ERR_CANCELLED ? failed(s, &e) : usage(s, e.text);
         goto out;
     }
-    rc = change_call(s, SERVICE "Set", &request, &config);
+    rc = config_call_call(s, SERVICE "Set", &request, &config);
     if (rc != 0)
         goto out;
     tell_changes(s, config);
@@ -104,7 +104,7 @@ int command_frequency(struct session *s)
     struct config_reply *config = NULL;
     buf_init(&request);
     int rc = config_poll_frequency_request(o->frequency_ns, o->poll_timeout_ns, &request) == 0
-                 ? change_call(s, SERVICE "SetPollFrequency", &request, &config)
+                 ? config_call_call(s, SERVICE "SetPollFrequency", &request, &config)
                  : no_memory(s);
     buf_free(&request);
     if (rc != 0)

@@ -63,13 +63,13 @@ static enum step on_wrong(struct edit *d)
 static enum step preview(struct edit *d, const struct config_draft *draft)
 {
     struct config_reply *after;
-    if (change_send(d->session, draft, true, &after) != EXIT_DONE) {
+    if (config_call_send(d->session, draft, true, &after) != EXIT_DONE) {
         config_reply_free(after);
         return stop_reason(d->session->stop) == STOP_NOT ? on_wrong(d) : STEP_FAILED;
     }
     bool same = !config_reply_differs(d->before, after);
-    int rc =
-        change_tell(d->session, d->before, after, d->session->options->dry_run ? CHANGE_COULD : CHANGE_ASKS);
+    int rc = config_call_tell(d->session, d->before, after,
+                              d->session->options->dry_run ? CONFIG_CALL_COULD : CONFIG_CALL_ASKS);
     config_reply_free(after);
     if (rc != EXIT_DONE)
         return STEP_FAILED;
@@ -91,7 +91,7 @@ static enum step preview(struct edit *d, const struct config_draft *draft)
 static enum step apply(struct edit *d, const struct config_draft *draft)
 {
     struct config_reply *after;
-    int rc = change_send(d->session, draft, false, &after);
+    int rc = config_call_send(d->session, draft, false, &after);
     if (rc == EXIT_DONE)
         output_note(d->session->out, "applied");
     config_reply_free(after);
@@ -105,11 +105,11 @@ static enum step take_text(struct edit *d)
     struct config_draft *draft = config_draft_new();
     enum step step;
     if (!draft) {
-        change_failed(d->session, "out of memory");
+        config_call_failed(d->session, "out of memory");
         return STEP_FAILED;
     }
     if (config_draft_edit(draft, d->before, buf_cstr(&d->text), d->text.len, d->path, &e) != 0) {
-        change_failed(d->session, e.text);
+        config_call_failed(d->session, e.text);
         step = on_wrong(d);
     } else {
         step = preview(d, draft);
@@ -142,7 +142,7 @@ static enum step round_of(struct edit *d)
     if (rc == 0)
         rc = read_back(d, &e);
     if (rc < 0) {
-        change_failed(d->session, e.text);
+        config_call_failed(d->session, e.text);
         return STEP_FAILED;
     }
     if (stop_reason(d->session->stop) != STOP_NOT)
@@ -167,9 +167,9 @@ static int edit(struct edit *d)
     struct session *s = d->session;
     struct err e = {0};
     if (config_reply_json(d->before, &d->original) != 0)
-        return change_failed(s, "out of memory");
+        return config_call_failed(s, "out of memory");
     if (editor_file(&d->original, ".json", d->path, &e) != 0)
-        return change_failed(s, e.text);
+        return config_call_failed(s, e.text);
     enum step step;
     do
         step = round_of(d);
@@ -186,7 +186,7 @@ int command_edit(struct session *s)
     struct edit d = {.session = s, .asks = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1};
     buf_init(&d.original);
     buf_init(&d.text);
-    int rc = change_get(s, &d.before);
+    int rc = config_call_get(s, &d.before);
     if (rc == EXIT_DONE)
         rc = edit(&d);
     config_reply_free(d.before);

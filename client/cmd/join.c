@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "client/command.h"
-#include "client/fleet/both_ends.h"
+#include "client/fleet/connection_join.h"
 #include "client/fleet/join_table.h"
 #include "client/fleet/merged_stream.h"
 #include "client/show/measured_rate.h"
@@ -26,12 +26,12 @@ struct joined {
     struct options options; /* of the request */
     struct view *view;
     struct query *query;
-    struct records *records;
-    struct reader *readers;
+    struct record_sink *records;
+    struct stream_reader *readers;
     size_t node; /* whose message is being read */
     struct join join;
-    struct measured *measured;
-    struct join_show *show;
+    struct measured_rate *measured;
+    struct join_table *pipeline;
 };
 
 static int take_record(void *context, const record_message *m, const char *node)
@@ -39,7 +39,7 @@ static int take_record(void *context, const record_message *m, const char *node)
     struct joined *d = context;
     size_t before = d->join.n_ends;
     int rc = join_add(&d->join, d->node, m);
-    measured_take(d->measured, m, node);
+    measured_rate_take(d->measured, m, node);
     if (d->join.n_ends > before) {
         struct join_end *end = &d->join.ends[before];
         end->measured = measured_rate(d->measured, m, node, &end->send_rate);
@@ -51,7 +51,7 @@ static int on_message(void *context, size_t i, const struct rpc_bytes *message, 
 {
     struct joined *d = context;
     d->node = i;
-    int rc = reader_message(&d->readers[i], message, e);
+    int rc = stream_reader_message(&d->readers[i], message, e);
     return rc == -ENOMEM ? err_set(e, rc, "more sockets than fit into memory") : rc;
 }
 
@@ -67,15 +67,15 @@ static int open_join(struct joined *d, struct err *e)
         rc = query_new(&d->options, d->view, &d->query, e);
     if (rc < 0)
         return rc;
-    d->records = records_new_to(d->view, take_record, d, d->fleet->out);
+    d->records = record_sink_new_to(d->view, take_record, d, d->fleet->out);
     d->readers = calloc(nodes->n, sizeof(*d->readers));
-    d->show = join_show_new(d->fleet->options, nodes, d->fleet->out);
-    d->measured = measured_new();
-    if (!d->records || !d->readers || !d->show || !d->measured)
+    d->pipeline = join_table_new(d->fleet->options, nodes, d->fleet->out);
+    d->measured = measured_rate_new();
+    if (!d->records || !d->readers || !d->pipeline || !d->measured)
         return err_set(e, -ENOMEM, "out of memory");
     for (size_t i = 0; i < nodes->n; i++) {
         struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
-        reader_init(&d->readers[i], &as, d->records, d->query);
+        stream_reader_init(&d->readers[i], &as, d->records, d->query);
         d->readers[i].node = nodes->n > 1 ? nodes->items[i]->name : NULL;
         d->readers[i].quiet = true; /* losses are told all the same */
     }
@@ -102,54 +102,54 @@ static void tell(struct joined *d)
 }
 
 /* One poll of all. */
-static enum merge_end round_of(struct joined *d, struct merge *m)
+static enum merged_stream_end round_of(struct joined *d, struct merged_stream *m)
 {
     join_reset(&d->join);
-    enum merge_end end = merge_poll(m);
-    if (end != MERGE_DONE)
+    enum merged_stream_end end = merged_stream_poll(m);
+    if (end != MERGED_STREAM_DONE)
         return end;
     if (join_match(&d->join) != 0) {
         output_note(d->fleet->out, "out of memory");
         d->fleet->out->error = -ENOMEM;
         return end;
     }
-    join_show(d->show, &d->join);
+    join_table(d->pipeline, &d->join);
     for (size_t i = 0; i < d->fleet->nodes->n; i++)
-        measured_end(d->measured, d->readers[i].node);
+        measured_rate_end(d->measured, d->readers[i].node);
     tell(d);
     return end;
 }
 
-static int rounds(struct joined *d, struct merge *m)
+static int rounds(struct joined *d, struct merged_stream *m)
 {
     const struct options *o = d->fleet->options;
     uint64_t count = o->count || o->every_ns ? o->count : 1;
     for (uint64_t i = 0; count == 0 || i < count; i++) {
         int64_t next = clock_mono_ns() + o->every_ns;
-        enum merge_end end = round_of(d, m);
-        if (end == MERGE_DONE && o->every_ns && (count == 0 || i + 1 < count))
-            end = merge_wait(m, next);
-        if (end == MERGE_STOPPED)
+        enum merged_stream_end end = round_of(d, m);
+        if (end == MERGED_STREAM_DONE && o->every_ns && (count == 0 || i + 1 < count))
+            end = merged_stream_wait(m, next);
+        if (end == MERGED_STREAM_STOPPED)
             return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
-        if (end == MERGE_TIMEOUT && count) {
+        if (end == MERGED_STREAM_TIMEOUT && count) {
             output_note(d->fleet->out, "the time is over, before all polls were complete");
             return EXIT_FAILED;
         }
-        if (end == MERGE_TIMEOUT || merge_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
+        if (end == MERGED_STREAM_TIMEOUT || merged_stream_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
             break;
     }
-    return merge_exit_code(m);
+    return merged_stream_exit_code(m);
 }
 
 int fleet_join(struct fleet *fleet)
 {
     struct joined d = {.fleet = fleet};
-    struct merge *m = NULL;
+    struct merged_stream *m = NULL;
     struct err e = {0};
     int rc = open_join(&d, &e);
-    const struct merge_user user = {
+    const struct merged_stream_user user = {
         .method = METHOD, .polls = true, .readers = d.readers, .context = &d, .message = on_message};
-    if (rc == 0 && (rc = merge_new(fleet, &user, &m)) != 0)
+    if (rc == 0 && (rc = merged_stream_new(fleet, &user, &m)) != 0)
         err_set(&e, rc, "out of memory");
     if (rc == 0) {
         rc = rounds(&d, m);
@@ -157,12 +157,12 @@ int fleet_join(struct fleet *fleet)
         output_note(fleet->out, "%s", e.text);
         rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
-    merge_free(m);
-    join_show_free(d.show);
+    merged_stream_free(m);
+    join_table_free(d.pipeline);
     join_reset(&d.join);
     free(d.readers);
-    records_free(d.records);
-    measured_free(d.measured);
+    record_sink_free(d.records);
+    measured_rate_free(d.measured);
     query_free(d.query);
     view_free(d.view);
     return rc;

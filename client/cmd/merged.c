@@ -13,9 +13,9 @@
 
 struct merged {
     struct fleet *fleet;
-    struct show show;
-    struct reader *readers; /* one for each node */
-    uint64_t left;          /* records that are wanted yet; 0 with |limited|: none */
+    struct record_pipeline pipeline;
+    struct stream_reader *readers; /* one for each node */
+    uint64_t left;                 /* records that are wanted yet; 0 with |limited|: none */
     bool limited;
     uint64_t max_polls; /* of each node; 0: no limit */
 };
@@ -23,10 +23,10 @@ struct merged {
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
     struct merged *d = context;
-    struct reader *r = &d->readers[i];
+    struct stream_reader *r = &d->readers[i];
     uint64_t before = r->n_records;
     r->max_records = d->limited ? before + d->left : 0;
-    int rc = reader_message(r, message, e);
+    int rc = stream_reader_message(r, message, e);
     if (d->limited)
         d->left -= r->n_records - before;
     if (rc < 0)
@@ -39,11 +39,11 @@ static int on_message(void *context, size_t i, const struct rpc_bytes *message, 
 static void on_idle(void *context)
 {
     struct merged *d = context;
-    records_flush(d->show.records);
+    record_sink_flush(d->pipeline.records);
 }
 
 /* Each node's reader; the records of all go to one place. */
-static int open_readers(struct merged *d, struct merge_user *user)
+static int open_readers(struct merged *d, struct merged_stream_user *user)
 {
     const struct nodes *nodes = d->fleet->nodes;
     d->readers = calloc(nodes->n, sizeof(*d->readers));
@@ -52,18 +52,18 @@ static int open_readers(struct merged *d, struct merge_user *user)
     user->readers = d->readers;
     for (size_t i = 0; i < nodes->n; i++) {
         struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
-        reader_init(&d->readers[i], &as, d->show.records, d->show.query);
+        stream_reader_init(&d->readers[i], &as, d->pipeline.records, d->pipeline.query);
         d->readers[i].node = nodes->items[i]->name;
     }
     return 0;
 }
 
-static int stream_code(struct merged *d, struct merge *m, enum merge_end end)
+static int stream_code(struct merged *d, struct merged_stream *m, enum merged_stream_end end)
 {
     const struct options *o = d->fleet->options;
     uint64_t records = 0, polls = 0;
-    if (end != MERGE_TIMEOUT || (!o->count && !o->polls))
-        return merge_exit_code(m);
+    if (end != MERGED_STREAM_TIMEOUT || (!o->count && !o->polls))
+        return merged_stream_exit_code(m);
     for (size_t i = 0; i < d->fleet->nodes->n; i++) {
         records += d->readers[i].n_records;
         polls += d->readers[i].n_polls;
@@ -73,58 +73,58 @@ static int stream_code(struct merged *d, struct merge *m, enum merge_end end)
     return EXIT_FAILED;
 }
 
-static int listen_to_all(struct merged *d, struct merge *m)
+static int listen_to_all(struct merged *d, struct merged_stream *m)
 {
-    return stream_code(d, m, merge_listen(m));
+    return stream_code(d, m, merged_stream_listen(m));
 }
 
 /* |count| polls of all nodes, 0: without end. */
-static int poll_all(struct merged *d, struct merge *m, uint64_t count)
+static int poll_all(struct merged *d, struct merged_stream *m, uint64_t count)
 {
     const struct options *o = d->fleet->options;
     for (uint64_t i = 0; count == 0 || i < count; i++) {
         int64_t next = clock_mono_ns() + o->every_ns;
-        enum merge_end end = merge_poll(m);
-        if (end == MERGE_DONE && count && i + 1 == count)
+        enum merged_stream_end end = merged_stream_poll(m);
+        if (end == MERGED_STREAM_DONE && count && i + 1 == count)
             break;
-        if (end == MERGE_DONE && o->every_ns)
-            end = merge_wait(m, next);
-        if (end == MERGE_STOPPED)
+        if (end == MERGED_STREAM_DONE && o->every_ns)
+            end = merged_stream_wait(m, next);
+        if (end == MERGED_STREAM_STOPPED)
             return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
-        if (end == MERGE_TIMEOUT && count) {
+        if (end == MERGED_STREAM_TIMEOUT && count) {
             output_note(d->fleet->out, "the time is over, after %" PRIu64 " polls", i);
             return EXIT_FAILED;
         }
-        if (end == MERGE_TIMEOUT || merge_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
+        if (end == MERGED_STREAM_TIMEOUT || merged_stream_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
             break;
     }
-    return merge_exit_code(m);
+    return merged_stream_exit_code(m);
 }
 
 static int run(struct fleet *fleet, bool polls, uint64_t count)
 {
     struct merged d = {.fleet = fleet};
-    struct merge *m = NULL;
-    struct merge_user user = {.method = polls ? SERVICE "PollFlatRecords" : SERVICE "FlatRecords",
-                              .polls = polls,
-                              .context = &d,
-                              .message = on_message,
-                              .idle = on_idle};
+    struct merged_stream *m = NULL;
+    struct merged_stream_user user = {.method = polls ? SERVICE "PollFlatRecords" : SERVICE "FlatRecords",
+                                      .polls = polls,
+                                      .context = &d,
+                                      .message = on_message,
+                                      .idle = on_idle};
     if (!polls) {
         d.left = fleet->options->count;
         d.limited = d.left != 0;
         d.max_polls = fleet->options->polls;
     }
-    int rc = show_open(&d.show, fleet->options, fleet->out, true);
-    if (rc == EXIT_DONE && (open_readers(&d, &user) != 0 || merge_new(fleet, &user, &m) != 0)) {
+    int rc = record_pipeline_open(&d.pipeline, fleet->options, fleet->out, true);
+    if (rc == EXIT_DONE && (open_readers(&d, &user) != 0 || merged_stream_new(fleet, &user, &m) != 0)) {
         output_note(fleet->out, "out of memory");
         rc = EXIT_FAILED;
     } else if (rc == EXIT_DONE) {
         rc = polls ? poll_all(&d, m, count) : listen_to_all(&d, m);
-        records_end(d.show.records, NULL);
+        record_sink_end(d.pipeline.records, NULL);
     }
-    merge_free(m);
-    show_close(&d.show);
+    merged_stream_free(m);
+    record_pipeline_close(&d.pipeline);
     free(d.readers);
     return rc;
 }

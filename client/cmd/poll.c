@@ -17,8 +17,8 @@
 
 struct poll_run {
     struct session *session;
-    struct show show;
-    struct reader reader;
+    struct record_pipeline pipeline;
+    struct stream_reader reader;
     struct buf request;
     struct rpc_stream *stream;
     int64_t begin_ns; /* monotonic: when the poll was asked for */
@@ -29,7 +29,7 @@ struct poll_run {
 
 /* Whether the end of a poll may have to be told from silence. A daemon that tells what it makes of a request
  * marks the edges of polls, and may hold the first one back for long. */
-static bool is_unmarked(const struct reader *r)
+static bool is_unmarked(const struct stream_reader *r)
 {
     return !r->edges && !r->informed;
 }
@@ -37,7 +37,7 @@ static bool is_unmarked(const struct reader *r)
 /* When to look up from waiting. */
 static int64_t next_deadline(const struct poll_run *p)
 {
-    const struct reader *r = &p->reader;
+    const struct stream_reader *r = &p->reader;
     int64_t until = 0;
     if (p->dirty)
         until = clock_mono_ns() + SESSION_IDLE_NS;
@@ -68,7 +68,7 @@ static enum poll_end on_silence(struct poll_run *p)
     int64_t now = clock_mono_ns();
     bool unmarked = is_unmarked(&p->reader);
     if (p->dirty) {
-        records_flush(p->reader.records);
+        record_sink_flush(p->reader.records);
         p->dirty = false;
     }
     show_progress(p, now);
@@ -77,7 +77,7 @@ static enum poll_end on_silence(struct poll_run *p)
         return POLL_FAILED;
     }
     if (unmarked && p->reader.any_last && now >= p->heard_ns + SILENCE_END_NS) {
-        reader_end(&p->reader);
+        stream_reader_end(&p->reader);
         return POLL_DONE;
     }
     if (unmarked && !p->reader.any_last && now >= p->heard_ns + SILENCE_FAIL_NS) {
@@ -91,7 +91,7 @@ static enum poll_end on_ended(struct poll_run *p)
 {
     struct rpc_status status;
     rpc_stream_status(p->stream, &status);
-    if (reader_refused(&p->reader, &status))
+    if (stream_reader_refused(&p->reader, &status))
         return POLL_REFUSED; /* to be asked again, for less */
     if (status.code == 0 && stop_reason(p->session->stop) == STOP_NOT)
         output_note(p->session->out, "%s ended the stream before the end of the poll",
@@ -117,7 +117,7 @@ static enum poll_end read_poll(struct poll_run *p)
         if (rc == 1) {
             p->heard_ns = clock_mono_ns();
             p->dirty = true;
-            rc = reader_message(&p->reader, &message, &e);
+            rc = stream_reader_message(&p->reader, &message, &e);
             rpc_bytes_free(&message);
             if (s->out->error)
                 return POLL_FAILED;
@@ -150,9 +150,9 @@ static enum poll_end wait_until(struct poll_run *p, int64_t at)
             return on_ended(p);
         if (rc != 1)
             break;
-        rc = reader_message(&p->reader, &message, &e);
+        rc = stream_reader_message(&p->reader, &message, &e);
         rpc_bytes_free(&message);
-        records_flush(p->reader.records);
+        record_sink_flush(p->reader.records);
         if (rc < 0 || s->out->error)
             return POLL_FAILED;
     }
@@ -165,7 +165,7 @@ static int open_stream(struct poll_run *p)
     struct err e = {0};
     rpc_stream_free(p->stream);
     p->stream = NULL;
-    int rc = reader_request(&p->reader, &p->request);
+    int rc = stream_reader_request(&p->reader, &p->request);
     if (rc != 0)
         output_note(p->session->out, "out of memory");
     else if ((rc = rpc_stream_open(p->session->channel, METHOD, NULL, &p->stream, &e)) != 0)
@@ -216,11 +216,11 @@ static int run(struct session *s, uint64_t count)
 {
     struct poll_run p = {.session = s};
     buf_init(&p.request);
-    int rc = show_open(&p.show, s->options, s->out, false);
+    int rc = record_pipeline_open(&p.pipeline, s->options, s->out, false);
     if (rc == EXIT_DONE) {
-        reader_init(&p.reader, s, p.show.records, p.show.query);
+        stream_reader_init(&p.reader, s, p.pipeline.records, p.pipeline.query);
         rc = open_stream(&p) == 0 ? run_polls(&p, count) : EXIT_FAILED;
-        records_end(p.show.records, NULL);
+        record_sink_end(p.pipeline.records, NULL);
         /* Without an end of its own, Ctrl-C is how it is meant to end. */
         if (rc != EXIT_DONE && count == 0 && stop_reason(s->stop) == STOP_SIGNAL)
             rc = EXIT_DONE;
@@ -228,7 +228,7 @@ static int run(struct session *s, uint64_t count)
             rpc_stream_half_close(p.stream);
     }
     rpc_stream_free(p.stream);
-    show_close(&p.show);
+    record_pipeline_close(&p.pipeline);
     buf_free(&p.request);
     return rc;
 }

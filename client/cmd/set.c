@@ -22,7 +22,7 @@ static int assign(struct session *s, struct config_draft *d, const char *word)
     }
     char *key = strndup(word, (size_t)(equals - word));
     if (!key)
-        return change_failed(s, "out of memory");
+        return config_call_failed(s, "out of memory");
     int rc = config_draft_assign(d, key, equals + 1, &e);
     free(key);
     return rc == 0 ? EXIT_DONE : usage(s, e.text);
@@ -33,9 +33,9 @@ static int try_zeros(struct session *s, const struct config_draft *d)
 {
     struct config_reply *after;
     struct err e = {0};
-    int rc = change_send(s, d, true, &after);
+    int rc = config_call_send(s, d, true, &after);
     if (rc == EXIT_DONE && config_draft_check(d, after, &e) != 0)
-        rc = change_failed(s, e.text);
+        rc = config_call_failed(s, e.text);
     config_reply_free(after);
     return rc;
 }
@@ -45,13 +45,13 @@ static int send_draft(struct session *s, const struct config_draft *d)
 {
     bool dry_run = s->options->dry_run;
     struct config_reply *before, *after = NULL;
-    int rc = change_get(s, &before);
+    int rc = config_call_get(s, &before);
     if (rc == EXIT_DONE && config_draft_has_zeros(d))
         rc = try_zeros(s, d);
     if (rc == EXIT_DONE)
-        rc = change_send(s, d, dry_run, &after);
+        rc = config_call_send(s, d, dry_run, &after);
     if (rc == EXIT_DONE)
-        rc = change_tell(s, before, after, dry_run ? CHANGE_COULD : CHANGE_DONE);
+        rc = config_call_tell(s, before, after, dry_run ? CONFIG_CALL_COULD : CONFIG_CALL_DONE);
     config_reply_free(before);
     config_reply_free(after);
     return rc;
@@ -61,7 +61,7 @@ int command_set(struct session *s)
 {
     const struct option_list *words = &s->options->arguments;
     struct config_draft *d = config_draft_new();
-    int rc = d ? EXIT_DONE : change_failed(s, "out of memory");
+    int rc = d ? EXIT_DONE : config_call_failed(s, "out of memory");
     for (size_t i = 0; rc == EXIT_DONE && i < words->n; i++)
         rc = assign(s, d, words->items[i]);
     if (rc == EXIT_DONE)

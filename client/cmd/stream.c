@@ -8,8 +8,8 @@
 #define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/FlatRecords"
 
 struct stream {
-    struct show show;
-    struct reader reader;
+    struct record_pipeline pipeline;
+    struct stream_reader reader;
     struct buf request;
     uint64_t max_polls; /* 0: no limit */
 };
@@ -17,26 +17,27 @@ struct stream {
 static int on_message(void *context, const struct rpc_bytes *message, struct err *e)
 {
     struct stream *st = context;
-    int rc = reader_message(&st->reader, message, e);
+    int rc = stream_reader_message(&st->reader, message, e);
     return rc == 0 && st->max_polls && st->reader.n_polls >= st->max_polls ? 1 : rc;
 }
 
 static void on_idle(void *context)
 {
     struct stream *st = context;
-    records_flush(st->show.records);
+    record_sink_flush(st->pipeline.records);
 }
 
 static void on_again(void *context)
 {
     struct stream *st = context;
-    reader_again(&st->reader);
+    stream_reader_again(&st->reader);
 }
 
 static bool on_refused(void *context, const struct rpc_status *status)
 {
     struct stream *st = context;
-    return reader_refused(&st->reader, status) && reader_request(&st->reader, &st->request) == 0;
+    return stream_reader_refused(&st->reader, status) &&
+           stream_reader_request(&st->reader, &st->request) == 0;
 }
 
 static int exit_code(struct session *s, const struct stream *st, enum follow_end end)
@@ -51,9 +52,9 @@ static int exit_code(struct session *s, const struct stream *st, enum follow_end
 
 static int follow(struct session *s, struct stream *st)
 {
-    reader_init(&st->reader, s, st->show.records, st->show.query);
+    stream_reader_init(&st->reader, s, st->pipeline.records, st->pipeline.query);
     st->reader.max_records = s->options->count;
-    if (reader_request(&st->reader, &st->request) != 0) {
+    if (stream_reader_request(&st->reader, &st->request) != 0) {
         output_note(s->out, "out of memory");
         return EXIT_FAILED;
     }
@@ -65,7 +66,7 @@ static int follow(struct session *s, struct stream *st)
                                .again = on_again,
                                .refused = on_refused};
     enum follow_end end = session_follow(s, &how);
-    records_end(st->show.records, NULL);
+    record_sink_end(st->pipeline.records, NULL);
     return exit_code(s, st, end);
 }
 
@@ -73,10 +74,10 @@ int command_stream(struct session *s)
 {
     struct stream st = {.max_polls = s->options->polls};
     buf_init(&st.request);
-    int rc = show_open(&st.show, s->options, s->out, false);
+    int rc = record_pipeline_open(&st.pipeline, s->options, s->out, false);
     if (rc == EXIT_DONE)
         rc = follow(s, &st);
-    show_close(&st.show);
+    record_pipeline_close(&st.pipeline);
     buf_free(&st.request);
     return rc;
 }

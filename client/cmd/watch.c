@@ -18,12 +18,12 @@
 struct watch {
     struct session *session;
     struct output *out;
-    struct show show;
+    struct record_pipeline pipeline;
     struct watch_table *table; /* NULL: another format */
     struct record_reader reader;
     struct buf request;
     uint64_t interval_ns; /* the daemon's, and so is the next one */
-    uint32_t sockets_max;
+    uint32_t socket_table_max;
     uint64_t max_ticks; /* 0: no limit */
     uint64_t ticks;
     uint64_t dropped; /* since the last note, and so are the next two */
@@ -51,7 +51,7 @@ static bool has_table(const struct options *o)
 static size_t wanted_columns(const struct watch *w, const char **names)
 {
     const struct record_field *fields[FIELD_COUNT];
-    const struct view *v = w->show.view;
+    const struct view *v = w->pipeline.view;
     size_t n;
     if (has_table(w->session->options) && !v->chosen) {
         const char *const *own = watch_table_fields(&n);
@@ -83,7 +83,7 @@ static int make_request(struct watch *w)
     const struct options *o = w->session->options;
     const char *columns[FIELD_COUNT];
     struct err e = {0};
-    struct focus_request r = {.filter = query_filter(w->show.query),
+    struct focus_request r = {.filter = query_filter(w->pipeline.query),
                               .netns = o->netns.items,
                               .n_netns = o->netns.n,
                               .columns = columns,
@@ -110,7 +110,7 @@ static void on_info(struct watch *w, const struct focus_info *info)
     struct buf line;
     char every[UNITS_TEXT_MAX];
     w->interval_ns = info->interval_ns;
-    w->sockets_max = info->max_sockets;
+    w->socket_table_max = info->max_sockets;
     if (w->session->options->quiet)
         return;
     units_time(info->interval_ns, every);
@@ -177,7 +177,7 @@ static void tell_troubles(struct watch *w, const struct focus_tick *t)
         buf_init(&line);
         buf_printf(&line,
                    "%" PRIu64 " more sockets pass the filter and are left out (--max, now %" PRIu32 ")",
-                   t->left_out, w->sockets_max);
+                   t->left_out, w->socket_table_max);
         say(w, buf_cstr(&line));
         buf_free(&line);
     }
@@ -187,10 +187,10 @@ static void tell_troubles(struct watch *w, const struct focus_tick *t)
 
 static int take_row(struct watch *w, const uint8_t *row, size_t len, struct err *e)
 {
-    struct records_added added;
+    struct record_sink_added added;
     const record_message *m;
     if (!w->table)
-        return records_add(w->show.records, row, len, NULL, NULL, &added, e);
+        return record_sink_add(w->pipeline.records, row, len, NULL, NULL, &added, e);
     int rc = record_unpack(&w->reader, row, len, &m);
     if (rc != 0)
         return err_set(e, rc, "sent a record that is none: %s", err_name(rc));
@@ -201,7 +201,7 @@ static int take_row(struct watch *w, const uint8_t *row, size_t len, struct err 
 static int show_tick(struct watch *w, const struct focus_tick *t)
 {
     if (!w->table)
-        return records_end(w->show.records, NULL);
+        return record_sink_end(w->pipeline.records, NULL);
     char caption[160], time[CLOCK_TEXT_MAX], every[UNITS_TEXT_MAX];
     clock_format(t->timestamp_ns, 1, time);
     units_time(w->interval_ns, every);
@@ -274,7 +274,7 @@ static int run(struct watch *w)
     if (rc != EXIT_DONE)
         return rc;
     if (has_table(w->session->options)) {
-        w->table = watch_table_new(w->show.view, w->out);
+        w->table = watch_table_new(w->pipeline.view, w->out);
         if (!w->table) {
             output_note(w->out, "out of memory");
             return EXIT_FAILED;
@@ -297,12 +297,12 @@ int command_watch(struct session *s)
 {
     struct watch w = {.session = s, .out = s->out, .max_ticks = s->options->count};
     buf_init(&w.request);
-    int rc = show_open(&w.show, s->options, s->out, false);
+    int rc = record_pipeline_open(&w.pipeline, s->options, s->out, false);
     if (rc == EXIT_DONE)
         rc = run(&w);
     watch_table_free(w.table);
     record_reader_free(&w.reader);
-    show_close(&w.show);
+    record_pipeline_close(&w.pipeline);
     buf_free(&w.request);
     return rc;
 }

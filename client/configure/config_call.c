@@ -8,13 +8,14 @@
 
 #define SERVICE "/xtcp_config.v1.ConfigService/"
 
-int change_failed(struct session *s, const char *text)
+int config_call_failed(struct session *s, const char *text)
 {
     output_note(s->out, "%s", text);
     return EXIT_FAILED;
 }
 
-int change_call(struct session *s, const char *method, const struct buf *request, struct config_reply **out)
+int config_call_call(struct session *s, const char *method, const struct buf *request,
+                     struct config_reply **out)
 {
     struct rpc_bytes reply = {0};
     struct err e = {0};
@@ -24,21 +25,22 @@ int change_call(struct session *s, const char *method, const struct buf *request
         return rc;
     rc = config_reply_decode(reply.data, reply.len, out, &e);
     rpc_bytes_free(&reply);
-    return rc == 0 ? EXIT_DONE : change_failed(s, e.text);
+    return rc == 0 ? EXIT_DONE : config_call_failed(s, e.text);
 }
 
-int change_get(struct session *s, struct config_reply **out)
+int config_call_get(struct session *s, struct config_reply **out)
 {
-    return change_call(s, SERVICE "Get", NULL, out);
+    return config_call_call(s, SERVICE "Get", NULL, out);
 }
 
-int change_send(struct session *s, const struct config_draft *d, bool dry_run, struct config_reply **out)
+int config_call_send(struct session *s, const struct config_draft *d, bool dry_run, struct config_reply **out)
 {
     struct buf request;
     *out = NULL;
     buf_init(&request);
-    int rc = config_draft_request(d, dry_run, &request) == 0 ? change_call(s, SERVICE "Set", &request, out)
-                                                             : change_failed(s, "out of memory");
+    int rc = config_draft_request(d, dry_run, &request) == 0
+                 ? config_call_call(s, SERVICE "Set", &request, out)
+                 : config_call_failed(s, "out of memory");
     buf_free(&request);
     return rc;
 }
@@ -60,17 +62,17 @@ static void tell_field(void *context, const char *name, const char *before, cons
     t->n++;
 }
 
-int change_tell(struct session *s, const struct config_reply *before, const struct config_reply *after,
-                enum change_mood mood)
+int config_call_tell(struct session *s, const struct config_reply *before, const struct config_reply *after,
+                     enum config_call_mood mood)
 {
     struct telling t = {.out = &s->out->data};
     if (config_reply_diff(before, after, tell_field, &t) != 0)
-        return change_failed(s, "out of memory");
+        return config_call_failed(s, "out of memory");
     if (!t.n)
-        buf_str(t.out, mood == CHANGE_DONE ? "nothing changed\n" : "nothing would change\n");
-    else if (mood == CHANGE_COULD)
+        buf_str(t.out, mood == CONFIG_CALL_DONE ? "nothing changed\n" : "nothing would change\n");
+    else if (mood == CONFIG_CALL_COULD)
         buf_str(t.out, "nothing was changed: this is what would\n");
-    else if (mood == CHANGE_DONE)
+    else if (mood == CONFIG_CALL_DONE)
         buf_printf(t.out, "generation %" PRIu64 "\n", config_reply_generation(after));
     return EXIT_DONE;
 }

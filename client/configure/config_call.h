@@ -9,25 +9,27 @@
 
 /* Sends |request| to |method| of ConfigService and reads the configuration that comes back into |*out|, for
  * config_reply_free. Returns EXIT_DONE or EXIT_FAILED, which has been told. */
-int change_call(struct session *s, const char *method, const struct buf *request, struct config_reply **out);
+int config_call_call(struct session *s, const char *method, const struct buf *request,
+                     struct config_reply **out);
 
 /* The configuration in force. */
-int change_get(struct session *s, struct config_reply **out);
+int config_call_get(struct session *s, struct config_reply **out);
 
 /* Sends |d| and reads what came of it. */
-int change_send(struct session *s, const struct config_draft *d, bool dry_run, struct config_reply **out);
+int config_call_send(struct session *s, const struct config_draft *d, bool dry_run,
+                     struct config_reply **out);
 
-enum change_mood {
-    CHANGE_DONE,  /* this was changed */
-    CHANGE_COULD, /* this would be: --dry-run */
-    CHANGE_ASKS,  /* this will be, if somebody wants it */
+enum config_call_mood {
+    CONFIG_CALL_DONE,  /* this was changed */
+    CONFIG_CALL_COULD, /* this would be: --dry-run */
+    CONFIG_CALL_ASKS,  /* this will be, if somebody wants it */
 };
 
 /* Prints a line for each field in which |after| differs from |before|, or that nothing does. */
-int change_tell(struct session *s, const struct config_reply *before, const struct config_reply *after,
-                enum change_mood mood);
+int config_call_tell(struct session *s, const struct config_reply *before, const struct config_reply *after,
+                     enum config_call_mood mood);
 
 /* Writes |text| as a message about a failure. Returns EXIT_FAILED. */
-int change_failed(struct session *s, const char *text);
+int config_call_failed(struct session *s, const char *text);
 
 #endif

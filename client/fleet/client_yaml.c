@@ -45,16 +45,16 @@ static const struct option_def file_options[] = {
 
 /* ---- Reading ---- */
 
-struct reader {
+struct yaml_reader {
     yaml_document_t document;
     const char *path;
-    struct settings *out;
+    struct client_yaml *out;
     struct options scratch; /* to check values with */
     struct err *e;
 };
 
 /* "FILE:LINE: KEY: " and the text. |key| may be NULL. */
-__attribute__((format(printf, 5, 6))) static int fail(struct reader *r, int code, const yaml_node_t *at,
+__attribute__((format(printf, 5, 6))) static int fail(struct yaml_reader *r, int code, const yaml_node_t *at,
                                                       const char *key, const char *format, ...)
 {
     char text[ERR_TEXT_MAX];
@@ -66,13 +66,13 @@ __attribute__((format(printf, 5, 6))) static int fail(struct reader *r, int code
                    key ? ": " : "", text);
 }
 
-static int no_memory(struct reader *r)
+static int no_memory(struct yaml_reader *r)
 {
     return err_set(r->e, -ENOMEM, "%s: out of memory", r->path);
 }
 
 /* The text of a scalar; NULL and an error when it is none. */
-static const char *text_of(struct reader *r, const yaml_node_t *node, const char *key)
+static const char *text_of(struct yaml_reader *r, const yaml_node_t *node, const char *key)
 {
     const char *text = (const char *)node->data.scalar.value;
     if (node->type != YAML_SCALAR_NODE)
@@ -92,7 +92,7 @@ static void *one_more(void *list, size_t n, size_t size)
     return reallocarray(list, n + 1, size);
 }
 
-static int add_text(struct reader *r, char ***list, size_t *n, const char *text)
+static int add_text(struct yaml_reader *r, char ***list, size_t *n, const char *text)
 {
     char **grown = one_more(*list, *n, sizeof(*grown));
     if (!grown)
@@ -106,7 +106,8 @@ static int add_text(struct reader *r, char ***list, size_t *n, const char *text)
 }
 
 /* A single text, or a list of texts. */
-static int read_texts(struct reader *r, const yaml_node_t *node, const char *key, char ***list, size_t *n)
+static int read_texts(struct yaml_reader *r, const yaml_node_t *node, const char *key, char ***list,
+                      size_t *n)
 {
     if (node->type != YAML_SEQUENCE_NODE) {
         const char *text = text_of(r, node, key);
@@ -122,7 +123,7 @@ static int read_texts(struct reader *r, const yaml_node_t *node, const char *key
 }
 
 /* |text| as it is for other options; as a path of a file for those that have one. */
-static char *value_of(const struct reader *r, const struct option_def *d, const char *text)
+static char *value_of(const struct yaml_reader *r, const struct option_def *d, const char *text)
 {
     const char *slash = strrchr(r->path, '/');
     const char *home = getenv("HOME");
@@ -147,7 +148,7 @@ static const struct option_def *find_option(const struct option_def *defs, const
     return NULL;
 }
 
-static int add_setting(struct reader *r, struct settings_list *list, const struct option_def *d,
+static int add_setting(struct yaml_reader *r, struct client_yaml_list *list, const struct option_def *d,
                        const yaml_node_t *node)
 {
     const char *text = text_of(r, node, d->name);
@@ -171,7 +172,7 @@ static int add_setting(struct reader *r, struct settings_list *list, const struc
 }
 
 /* The option |d| of the file: one value, or a list of them for those that are repeatable. */
-static int read_option(struct reader *r, struct settings_list *list, const struct option_def *d,
+static int read_option(struct yaml_reader *r, struct client_yaml_list *list, const struct option_def *d,
                        const yaml_node_t *node)
 {
     if (node->type != YAML_SEQUENCE_NODE || d->kind != OPTION_LIST)
@@ -183,8 +184,8 @@ static int read_option(struct reader *r, struct settings_list *list, const struc
     return rc;
 }
 
-static int unknown_key(struct reader *r, const yaml_node_t *at, const char *key, const char *const *others,
-                       const struct option_def *const *tables)
+static int unknown_key(struct yaml_reader *r, const yaml_node_t *at, const char *key,
+                       const char *const *others, const struct option_def *const *tables)
 {
     struct nearest nearest = {.typed = key};
     for (; *others; others++)
@@ -198,8 +199,8 @@ static int unknown_key(struct reader *r, const yaml_node_t *at, const char *key,
 }
 
 /* Calls |take| with each pair of the mapping |node|, which is the value of |what|. */
-static int each_pair(struct reader *r, const yaml_node_t *node, const char *what,
-                     int (*take)(struct reader *r, void *context, const char *key, const yaml_node_t *at,
+static int each_pair(struct yaml_reader *r, const yaml_node_t *node, const char *what,
+                     int (*take)(struct yaml_reader *r, void *context, const char *key, const yaml_node_t *at,
                                  const yaml_node_t *value),
                      void *context)
 {
@@ -224,7 +225,7 @@ static int each_pair(struct reader *r, const yaml_node_t *node, const char *what
     return 0;
 }
 
-static int check_address(struct reader *r, const yaml_node_t *at, const char *address)
+static int check_address(struct yaml_reader *r, const yaml_node_t *at, const char *address)
 {
     char normalized[TARGET_MAX];
     bool all;
@@ -234,12 +235,12 @@ static int check_address(struct reader *r, const yaml_node_t *at, const char *ad
     return fail(r, ERR_RANGE, at, "address", "%s", e.text);
 }
 
-static int take_node_key(struct reader *r, void *context, const char *key, const yaml_node_t *at,
+static int take_node_key(struct yaml_reader *r, void *context, const char *key, const yaml_node_t *at,
                          const yaml_node_t *value)
 {
     static const char *const others[] = {"address", NULL};
     static const struct option_def *const tables[] = {node_options, NULL};
-    struct settings_node *n = context;
+    struct client_yaml_node *n = context;
     const struct option_def *d = find_option(node_options, key);
     if (d)
         return read_option(r, &n->options, d, value);
@@ -253,28 +254,28 @@ static int take_node_key(struct reader *r, void *context, const char *key, const
 }
 
 /* Names that a target could be mistaken for. */
-static int check_name(struct reader *r, const yaml_node_t *at, const char *name)
+static int check_name(struct yaml_reader *r, const yaml_node_t *at, const char *name)
 {
     if (strpbrk(name, ":/,[] \t"))
         return fail(r, ERR_RANGE, at, name, "a name must not have blanks or any of : / , [ ]");
-    if (settings_node(r->out, name) || settings_group(r->out, name))
+    if (client_yaml_node(r->out, name) || client_yaml_group(r->out, name))
         return fail(r, ERR_DUPLICATE, at, name, "is a node and a group");
     return 0;
 }
 
-static int take_node(struct reader *r, void *context, const char *key, const yaml_node_t *at,
+static int take_node(struct yaml_reader *r, void *context, const char *key, const yaml_node_t *at,
                      const yaml_node_t *value)
 {
-    struct settings *s = context;
+    struct client_yaml *s = context;
     int rc = check_name(r, at, key);
     if (rc != 0)
         return rc;
-    struct settings_node *grown = one_more(s->nodes, s->n_nodes, sizeof(*grown));
+    struct client_yaml_node *grown = one_more(s->nodes, s->n_nodes, sizeof(*grown));
     if (!grown)
         return no_memory(r);
     s->nodes = grown;
-    struct settings_node *n = &grown[s->n_nodes++];
-    *n = (struct settings_node){.name = strdup(key)};
+    struct client_yaml_node *n = &grown[s->n_nodes++];
+    *n = (struct client_yaml_node){.name = strdup(key)};
     if (!n->name)
         return no_memory(r);
     if (value->type == YAML_SCALAR_NODE) { /* node1: ADDRESS */
@@ -287,28 +288,28 @@ static int take_node(struct reader *r, void *context, const char *key, const yam
     return rc;
 }
 
-static int take_group(struct reader *r, void *context, const char *key, const yaml_node_t *at,
+static int take_group(struct yaml_reader *r, void *context, const char *key, const yaml_node_t *at,
                       const yaml_node_t *value)
 {
-    struct settings *s = context;
+    struct client_yaml *s = context;
     int rc = check_name(r, at, key);
     if (rc != 0)
         return rc;
-    struct settings_group *grown = one_more(s->groups, s->n_groups, sizeof(*grown));
+    struct client_yaml_group *grown = one_more(s->groups, s->n_groups, sizeof(*grown));
     if (!grown)
         return no_memory(r);
     s->groups = grown;
-    struct settings_group *g = &grown[s->n_groups++];
-    *g = (struct settings_group){.name = strdup(key)};
+    struct client_yaml_group *g = &grown[s->n_groups++];
+    *g = (struct client_yaml_group){.name = strdup(key)};
     return g->name ? read_texts(r, value, key, &g->members, &g->n_members) : no_memory(r);
 }
 
-static int take_key(struct reader *r, void *context, const char *key, const yaml_node_t *at,
+static int take_key(struct yaml_reader *r, void *context, const char *key, const yaml_node_t *at,
                     const yaml_node_t *value)
 {
     static const char *const others[] = {"target", "nodes", "groups", NULL};
     static const struct option_def *const tables[] = {node_options, file_options, NULL};
-    struct settings *s = context;
+    struct client_yaml *s = context;
     const struct option_def *d = find_option(node_options, key);
     if (!d)
         d = find_option(file_options, key);
@@ -331,13 +332,13 @@ static int syntax_error(const yaml_parser_t *p, const char *path, struct err *e)
                    p->problem ? p->problem : "unknown problem");
 }
 
-int settings_parse(const char *path, const char *text, size_t len, struct settings *out, struct err *e)
+int client_yaml_parse(const char *path, const char *text, size_t len, struct client_yaml *out, struct err *e)
 {
     struct err own = {0};
-    struct reader r = {.path = path, .out = out, .e = e ? e : &own};
+    struct yaml_reader r = {.path = path, .out = out, .e = e ? e : &own};
     yaml_parser_t parser;
     int rc = 0;
-    *out = (struct settings){0};
+    *out = (struct client_yaml){0};
     if (!yaml_parser_initialize(&parser))
         return no_memory(&r);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
@@ -353,13 +354,13 @@ int settings_parse(const char *path, const char *text, size_t len, struct settin
     if (rc == 0 && !(out->path = strdup(path)))
         rc = no_memory(&r);
     if (rc != 0)
-        settings_free(out);
+        client_yaml_free(out);
     return rc;
 }
 
-char *settings_find(const char *given, bool *required)
+char *client_yaml_find(const char *given, bool *required)
 {
-    const char *from_environment = getenv(SETTINGS_ENV);
+    const char *from_environment = getenv(CLIENT_YAML_ENV);
     const char *folder = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
     char *path = NULL;
@@ -377,17 +378,17 @@ char *settings_find(const char *given, bool *required)
     return n < 0 ? NULL : path;
 }
 
-int settings_load(const char *path, bool required, struct settings *out, struct err *e)
+int client_yaml_load(const char *path, bool required, struct client_yaml *out, struct err *e)
 {
     char *text;
     size_t len;
-    *out = (struct settings){0};
-    int rc = file_read_input(path, SETTINGS_MAX, -1, &text, &len, e);
+    *out = (struct client_yaml){0};
+    int rc = file_read_input(path, CLIENT_YAML_MAX, -1, &text, &len, e);
     if ((rc == -ENOENT || rc == -ENOTDIR) && !required)
         return 0;
     if (rc)
         return rc;
-    rc = settings_parse(path, text, len, out, e);
+    rc = client_yaml_parse(path, text, len, out, e);
     free(text);
     return rc;
 }
@@ -399,14 +400,14 @@ static void free_texts(char **list, size_t n)
     free(list);
 }
 
-static void free_list(struct settings_list *list)
+static void free_list(struct client_yaml_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free(list->items[i].value);
     free(list->items);
 }
 
-void settings_free(struct settings *s)
+void client_yaml_free(struct client_yaml *s)
 {
     free(s->path);
     free_texts(s->targets, s->n_targets);
@@ -422,5 +423,5 @@ void settings_free(struct settings *s)
         free_texts(s->groups[i].members, s->groups[i].n_members);
     }
     free(s->groups);
-    *s = (struct settings){0};
+    *s = (struct client_yaml){0};
 }

@@ -4,7 +4,7 @@
 #include "client/fleet/client_yaml.h"
 #include "lib/nearest.h"
 
-const struct settings_node *settings_node(const struct settings *s, const char *name)
+const struct client_yaml_node *client_yaml_node(const struct client_yaml *s, const char *name)
 {
     for (size_t i = 0; i < s->n_nodes; i++)
         if (strcmp(s->nodes[i].name, name) == 0)
@@ -12,7 +12,7 @@ const struct settings_node *settings_node(const struct settings *s, const char *
     return NULL;
 }
 
-const struct settings_group *settings_group(const struct settings *s, const char *name)
+const struct client_yaml_group *client_yaml_group(const struct client_yaml *s, const char *name)
 {
     for (size_t i = 0; i < s->n_groups; i++)
         if (strcmp(s->groups[i].name, name) == 0)
@@ -20,7 +20,7 @@ const struct settings_group *settings_group(const struct settings *s, const char
     return NULL;
 }
 
-const char *settings_like(const struct settings *s, const char *typed)
+const char *client_yaml_like(const struct client_yaml *s, const char *typed)
 {
     struct nearest nearest = {.typed = typed};
     for (size_t i = 0; i < s->n_nodes; i++)
@@ -30,7 +30,7 @@ const char *settings_like(const struct settings *s, const char *typed)
     return nearest.name;
 }
 
-static bool has_setting(const struct settings_list *list, const struct option_def *d)
+static bool has_setting(const struct client_yaml_list *list, const struct option_def *d)
 {
     for (size_t i = 0; list && i < list->n; i++)
         if (list->items[i].option == d)
@@ -45,7 +45,7 @@ static bool asks_for_tls(const struct options *o)
 }
 
 /* |from| in |o|, but for what |before| has; of the options of nodes or of the others. */
-static void apply(const struct settings_list *from, const struct settings_list *before, bool of_nodes,
+static void apply(const struct client_yaml_list *from, const struct client_yaml_list *before, bool of_nodes,
                   const struct options *asked, struct options *o)
 {
     struct err e;
@@ -64,13 +64,13 @@ static void apply(const struct settings_list *from, const struct settings_list *
     }
 }
 
-void settings_apply_defaults(const struct settings *s, struct options *o)
+void client_yaml_apply_defaults(const struct client_yaml *s, struct options *o)
 {
     const struct options asked = *o;
     apply(&s->options, NULL, false, &asked, o);
 }
 
-void settings_apply(const struct settings *s, const struct settings_node *node, struct options *o)
+void client_yaml_apply(const struct client_yaml *s, const struct client_yaml_node *node, struct options *o)
 {
     const struct options asked = *o;
     if (node)

@@ -13,7 +13,7 @@
 #include "client/show/units.h"
 #include "record/names.h"
 
-struct join_show {
+struct join_table {
     const struct options *options;
     const struct nodes *nodes;
     struct output *out;
@@ -33,9 +33,9 @@ static const struct table_column columns[] = {
     {"RATE B", TABLE_RIGHT, 3, 10, 0, 0},
 };
 
-struct join_show *join_show_new(const struct options *o, const struct nodes *nodes, struct output *out)
+struct join_table *join_table_new(const struct options *o, const struct nodes *nodes, struct output *out)
 {
-    struct join_show *w = calloc(1, sizeof(*w));
+    struct join_table *w = calloc(1, sizeof(*w));
     if (!w)
         return NULL;
     w->options = o;
@@ -50,7 +50,7 @@ struct join_show *join_show_new(const struct options *o, const struct nodes *nod
     return w;
 }
 
-void join_show_free(struct join_show *w)
+void join_table_free(struct join_table *w)
 {
     if (!w)
         return;
@@ -76,7 +76,7 @@ static const char *state_name(const struct join_end *e)
 /* ---- The table ---- */
 
 /* "node/namespace" */
-static void cell_place(struct join_show *w, const struct join_end *e)
+static void cell_place(struct join_table *w, const struct join_end *e)
 {
     struct buf text;
     buf_init(&text);
@@ -156,7 +156,7 @@ static void cell_state(struct table *t, const struct join_end *a, const struct j
 }
 
 /* What stands where the other end would. */
-static void cell_missing(struct join_show *w, const struct join_row *row)
+static void cell_missing(struct join_table *w, const struct join_row *row)
 {
     char text[48] = "";
     if (row->kind == JOIN_AMBIGUOUS && row->n_candidates)
@@ -166,7 +166,7 @@ static void cell_missing(struct join_show *w, const struct join_row *row)
     table_cell_str(w->table, text);
 }
 
-static void add_row(struct join_show *w, const struct join *j, const struct join_row *row)
+static void add_row(struct join_table *w, const struct join *j, const struct join_row *row)
 {
     const struct join_end *a = &j->ends[row->a];
     const struct join_end *b = row->b == JOIN_NONE ? NULL : &j->ends[row->b];
@@ -190,7 +190,7 @@ static void add_row(struct join_show *w, const struct join *j, const struct join
     }
 }
 
-static int flush_table(struct join_show *w)
+static int flush_table(struct join_table *w)
 {
     size_t height = output_height(w->out);
     table_set_size(w->table, output_width(w->out), height > 4 ? height - 1 : 0);
@@ -201,7 +201,7 @@ static int flush_table(struct join_show *w)
 
 /* ---- jsonl ---- */
 
-static void put_place(struct json *j, const struct join_show *w, const struct join_end *e)
+static void put_place(struct json *j, const struct join_table *w, const struct join_end *e)
 {
     char local[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
     end_address(e->local, e->local_port, local);
@@ -214,7 +214,7 @@ static void put_place(struct json *j, const struct join_show *w, const struct jo
     json_string(j, "state", state_name(e));
 }
 
-static void put_end(struct json *j, const char *key, const struct join_show *w, const struct join_end *e)
+static void put_end(struct json *j, const char *key, const struct join_table *w, const struct join_end *e)
 {
     json_object(j, key);
     put_place(j, w, e);
@@ -235,7 +235,7 @@ static void put_end(struct json *j, const char *key, const struct join_show *w, 
     json_object_end(j);
 }
 
-static void put_row(struct join_show *w, const struct join *j, const struct join_row *row)
+static void put_row(struct join_table *w, const struct join *j, const struct join_row *row)
 {
     static const char *const kinds[] = {[JOIN_PAIR] = "pair",
                                         [JOIN_BY_COUNTERS] = "pair_by_counters",
@@ -260,7 +260,7 @@ static void put_row(struct join_show *w, const struct join *j, const struct join
     buf_char(&w->out->data, '\n');
 }
 
-int join_show(struct join_show *w, const struct join *j)
+int join_table(struct join_table *w, const struct join *j)
 {
     for (size_t i = 0; i < j->n_rows && !w->out->error; i++) {
         const struct join_row *row = &j->rows[i];

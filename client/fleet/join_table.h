@@ -4,18 +4,18 @@
 
 #include <stdbool.h>
 
-#include "client/fleet/both_ends.h"
+#include "client/fleet/connection_join.h"
 #include "client/fleet/nodes.h"
 #include "client/output.h"
 
-struct join_show;
+struct join_table;
 
 /* Shows joins on |out| in the format of |o|; |nodes| have the names. NULL without memory. */
-struct join_show *join_show_new(const struct options *o, const struct nodes *nodes, struct output *out);
-void join_show_free(struct join_show *w);
+struct join_table *join_table_new(const struct options *o, const struct nodes *nodes, struct output *out);
+void join_table_free(struct join_table *w);
 
 /* Writes what |j| has matched: pairs and what is ambiguous, with --all also what has one end only. Returns 0
  * or the error of the output. */
-int join_show(struct join_show *w, const struct join *j);
+int join_table(struct join_table *w, const struct join *j);
 
 #endif

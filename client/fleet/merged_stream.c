@@ -29,11 +29,11 @@ enum feed_state {
 };
 
 struct feed {
-    struct merge *merge;
+    struct merged_stream *merge;
     size_t i;
     const struct node *node;
     enum feed_state state;
-    struct rpc_line *line;
+    struct rpc_many_stream *line;
     struct rpc_bytes *held; /* messages of a poll that is not complete */
     size_t n_held, cap_held, held_bytes;
     bool edges;       /* it marks the edges of polls */
@@ -48,15 +48,15 @@ struct feed {
     struct backoff backoff;
 };
 
-struct merge {
+struct merged_stream {
     const struct fleet *fleet;
-    const struct merge_user *user;
+    const struct merged_stream_user *user;
     struct rpc_many *many;
     struct feed *feeds;
     size_t n;
     size_t held_bytes;
     bool enough; /* no more is wanted of any node */
-    struct notes notes;
+    struct throttled_notes notes;
 };
 
 static void interrupt(void *context)
@@ -64,18 +64,19 @@ static void interrupt(void *context)
     rpc_many_interrupt(context);
 }
 
-int merge_new(const struct fleet *fleet, const struct merge_user *user, struct merge **out)
+int merged_stream_new(const struct fleet *fleet, const struct merged_stream_user *user,
+                      struct merged_stream **out)
 {
-    struct merge *m = calloc(1, sizeof(*m));
+    struct merged_stream *m = calloc(1, sizeof(*m));
     if (!m)
         return -ENOMEM;
     m->fleet = fleet;
     m->user = user;
     m->n = fleet->nodes->n;
-    notes_init(&m->notes, fleet->out);
+    throttled_notes_init(&m->notes, fleet->out);
     m->feeds = calloc(m->n, sizeof(*m->feeds));
     if (!m->feeds || rpc_many_new(&m->many) != 0) {
-        merge_free(m);
+        merged_stream_free(m);
         return -ENOMEM;
     }
     for (size_t i = 0; i < m->n; i++)
@@ -93,7 +94,7 @@ static void drop_held(struct feed *f)
     f->n_held = f->held_bytes = 0;
 }
 
-void merge_free(struct merge *m)
+void merged_stream_free(struct merged_stream *m)
 {
     if (!m)
         return;
@@ -103,7 +104,7 @@ void merge_free(struct merge *m)
         drop_held(&m->feeds[i]);
         free(m->feeds[i].held);
     }
-    notes_end(&m->notes);
+    throttled_notes_end(&m->notes);
     free(m->feeds);
     free(m);
 }
@@ -112,14 +113,14 @@ void merge_free(struct merge *m)
 
 static void close_line(struct feed *f, enum feed_state state)
 {
-    rpc_line_close(f->line);
+    rpc_many_stream_close(f->line);
     f->line = NULL;
     f->state = state;
 }
 
 static void give_up(struct feed *f, const char *why)
 {
-    notes_add(&f->merge->notes, "%s: %s", f->node->told, why);
+    throttled_notes_add(&f->merge->notes, "%s: %s", f->node->told, why);
     drop_held(f);
     f->trouble = true;
     close_line(f, FEED_FAILED);
@@ -128,26 +129,26 @@ static void give_up(struct feed *f, const char *why)
 /* Opens the stream, with its first request. */
 static void open_line(struct feed *f)
 {
-    struct merge *m = f->merge;
+    struct merged_stream *m = f->merge;
     struct rpc_channel_options how;
     struct err e = {0};
     struct buf request;
-    const struct rpc_line_call call = {.target = f->node->address,
-                                       .options = &how,
-                                       .method = m->user->method,
-                                       .request = &request,
-                                       .half_close = !m->user->polls};
+    const struct rpc_many_stream_call call = {.target = f->node->address,
+                                              .options = &how,
+                                              .method = m->user->method,
+                                              .request = &request,
+                                              .half_close = !m->user->polls};
     buf_init(&request);
     if (f->again)
-        reader_again(&m->user->readers[f->i]);
+        stream_reader_again(&m->user->readers[f->i]);
     f->again = true;
     f->edges = f->rows = false;
     f->heard_ns = clock_mono_ns();
     f->state = FEED_BUSY;
     session_channel_options(&f->node->options, &how);
-    int rc = reader_request(&m->user->readers[f->i], &request);
+    int rc = stream_reader_request(&m->user->readers[f->i], &request);
     if (rc == 0)
-        rc = rpc_line_open(m->many, &call, f, &f->line, &e);
+        rc = rpc_many_stream_open(m->many, &call, f, &f->line, &e);
     else
         err_set(&e, rc, "out of memory");
     buf_free(&request);
@@ -158,7 +159,7 @@ static void open_line(struct feed *f)
 /* Passes on what was held back. Returns false when the stream is over with that. */
 static bool pass_on(struct feed *f)
 {
-    struct merge *m = f->merge;
+    struct merged_stream *m = f->merge;
     struct err e = {0};
     int rc = 0;
     for (size_t i = 0; i < f->n_held && rc == 0; i++)
@@ -216,9 +217,9 @@ static bool hold(struct feed *f, struct rpc_bytes *message)
 static void connected(struct feed *f)
 {
     if (f->lost)
-        notes_add(&f->merge->notes, "%s is back", f->node->told);
+        throttled_notes_add(&f->merge->notes, "%s is back", f->node->told);
     else if (!f->ever && f->merge->fleet->options->verbose)
-        notes_add(&f->merge->notes, "%s has answered", f->node->told);
+        throttled_notes_add(&f->merge->notes, "%s has answered", f->node->told);
     f->ever = true;
     f->lost = false;
     f->backoff = (struct backoff){0};
@@ -245,7 +246,7 @@ static void on_message(struct feed *f, struct rpc_bytes *message)
 
 static void explain(struct feed *f, const struct rpc_status *status, struct buf *why)
 {
-    struct merge *m = f->merge;
+    struct merged_stream *m = f->merge;
     if (status->code == CODE_OK)
         buf_printf(why, "%s has ended the stream", f->node->told);
     else
@@ -254,12 +255,12 @@ static void explain(struct feed *f, const struct rpc_status *status, struct buf 
 
 static void on_ended(struct feed *f, const struct rpc_status *status)
 {
-    struct merge *m = f->merge;
-    if (rpc_line_connected(f->line))
+    struct merged_stream *m = f->merge;
+    if (rpc_many_stream_connected(f->line))
         connected(f);
     if (!pass_on(f))
         return;
-    if (reader_refused(&m->user->readers[f->i], status)) {
+    if (stream_reader_refused(&m->user->readers[f->i], status)) {
         close_line(f, FEED_CLOSED);
         open_line(f);
         return;
@@ -274,8 +275,8 @@ static void on_ended(struct feed *f, const struct rpc_status *status)
     struct buf why;
     buf_init(&why);
     explain(f, status, &why);
-    notes_add(&m->notes, "%s%s", buf_cstr(&why),
-              retry && !m->user->polls ? "; trying again from time to time" : "");
+    throttled_notes_add(&m->notes, "%s%s", buf_cstr(&why),
+                        retry && !m->user->polls ? "; trying again from time to time" : "");
     buf_free(&why);
     f->lost = true;
 }
@@ -299,7 +300,7 @@ static int64_t look_at(const struct feed *f)
 
 static void on_time(struct feed *f, int64_t now)
 {
-    struct merge *m = f->merge;
+    struct merged_stream *m = f->merge;
     int64_t at = look_at(f);
     if (!at || now < at)
         return;
@@ -309,30 +310,30 @@ static void on_time(struct feed *f, int64_t now)
         if (pass_on(f) && m->user->idle)
             m->user->idle(m->user->context);
     } else if (!f->edges && f->rows) {
-        reader_end(&m->user->readers[f->i]);
+        stream_reader_end(&m->user->readers[f->i]);
         poll_complete(f);
     } else {
-        notes_add(&m->notes, "no answer from %s within 30s", f->node->told);
+        throttled_notes_add(&m->notes, "no answer from %s within 30s", f->node->told);
         f->trouble = true;
         close_line(f, FEED_CLOSED);
     }
 }
 
-static int64_t next_look(const struct merge *m, int64_t until)
+static int64_t next_look(const struct merged_stream *m, int64_t until)
 {
     for (size_t i = 0; i < m->n; i++) {
         int64_t at = look_at(&m->feeds[i]);
         if (at && (!until || at < until))
             until = at;
     }
-    int64_t notes = notes_due(&m->notes);
+    int64_t notes = throttled_notes_due(&m->notes);
     return notes && (!until || notes < until) ? notes : until;
 }
 
 /* ---- The loop ---- */
 
 /* Whether there is nothing to wait for. */
-static bool settled(const struct merge *m)
+static bool settled(const struct merged_stream *m)
 {
     bool reached = false, untried = false, busy = false, waiting = false;
     for (size_t i = 0; i < m->n; i++) {
@@ -340,7 +341,7 @@ static bool settled(const struct merge *m)
         bool open = f->state == FEED_BUSY;
         busy = busy || open;
         untried = untried || (open && !f->tried);
-        reached = reached || f->ever || (open && rpc_line_connected(f->line));
+        reached = reached || f->ever || (open && rpc_many_stream_connected(f->line));
         waiting = waiting || f->state == FEED_WAITING;
     }
     if (!m->user->polls && !reached)
@@ -349,7 +350,7 @@ static bool settled(const struct merge *m)
 }
 
 /* Runs until everything is settled (|until_settled|), or |at|. */
-static enum merge_end run(struct merge *m, bool until_settled, int64_t at)
+static enum merged_stream_end run(struct merged_stream *m, bool until_settled, int64_t at)
 {
     const struct fleet *fleet = m->fleet;
     int64_t end = at && (!fleet->deadline_ns || at < fleet->deadline_ns) ? at : fleet->deadline_ns;
@@ -358,21 +359,21 @@ static enum merge_end run(struct merge *m, bool until_settled, int64_t at)
         int rc = rpc_many_next(m->many, next_look(m, end), &event);
         int64_t now = clock_mono_ns();
         if (rc == ERR_CANCELLED)
-            return MERGE_STOPPED;
+            return MERGED_STREAM_STOPPED;
         if (rc == 1 && event.ended)
             on_ended(event.owner, &event.status);
         else if (rc == 1)
             on_message(event.owner, &event.message);
         for (size_t i = 0; i < m->n; i++)
             on_time(&m->feeds[i], now);
-        notes_look(&m->notes, now);
+        throttled_notes_look(&m->notes, now);
         if (end && now >= end)
-            return end == at ? MERGE_TIME : MERGE_TIMEOUT;
+            return end == at ? MERGED_STREAM_TIME : MERGED_STREAM_TIMEOUT;
     }
-    return MERGE_DONE;
+    return MERGED_STREAM_DONE;
 }
 
-enum merge_end merge_listen(struct merge *m)
+enum merged_stream_end merged_stream_listen(struct merged_stream *m)
 {
     for (size_t i = 0; i < m->n; i++)
         open_line(&m->feeds[i]);
@@ -382,7 +383,7 @@ enum merge_end merge_listen(struct merge *m)
 /* Asks the node of |f| for a poll. */
 static void ask(struct feed *f)
 {
-    struct merge *m = f->merge;
+    struct merged_stream *m = f->merge;
     struct buf request;
     if (f->state == FEED_CLOSED) {
         open_line(f);
@@ -394,29 +395,29 @@ static void ask(struct feed *f)
     f->state = FEED_BUSY;
     f->heard_ns = clock_mono_ns();
     /* When sending fails the call has ended, and an event tells how. */
-    if (reader_request(&m->user->readers[f->i], &request) == 0)
-        rpc_line_send(f->line, request.data, request.len);
+    if (stream_reader_request(&m->user->readers[f->i], &request) == 0)
+        rpc_many_stream_send(f->line, request.data, request.len);
     buf_free(&request);
 }
 
-enum merge_end merge_poll(struct merge *m)
+enum merged_stream_end merged_stream_poll(struct merged_stream *m)
 {
     for (size_t i = 0; i < m->n; i++)
         ask(&m->feeds[i]);
     return run(m, true, 0);
 }
 
-enum merge_end merge_wait(struct merge *m, int64_t at)
+enum merged_stream_end merged_stream_wait(struct merged_stream *m, int64_t at)
 {
     return run(m, false, at);
 }
 
-bool merge_answered(const struct merge *m, size_t i)
+bool merged_stream_answered(const struct merged_stream *m, size_t i)
 {
     return m->feeds[i].state == FEED_READY;
 }
 
-int merge_exit_code(const struct merge *m)
+int merged_stream_exit_code(const struct merged_stream *m)
 {
     size_t failed = 0;
     for (size_t i = 0; i < m->n; i++)

@@ -24,14 +24,14 @@ struct fleet {
     int64_t deadline_ns; /* monotonic end of the whole run; 0: none */
 };
 
-struct merge;
+struct merged_stream;
 struct feed; /* the stream of one node */
 
 /* Who reads the messages, and what is done with them. |i| is the node's number. */
-struct merge_user {
+struct merged_stream_user {
     const char *method;
     bool polls; /* a bidirectional stream on which each request is a poll; else one that only listens */
-    struct reader *readers; /* one for each node: what it is asked for, and where its stream is */
+    struct stream_reader *readers; /* one for each node: what it is asked for, and where its stream is */
     void *context;
     /* A message of node |i|. Those of one poll come together. Returns 0, 1 when no more is wanted of this
      * node, 2 when no more is wanted of any, or a negative error with |e|: the stream is given up. */
@@ -41,30 +41,31 @@ struct merge_user {
 };
 
 /* Returns 0 and the streams in |out|, none of them open, or -ENOMEM. What it is given must outlive it. */
-int merge_new(const struct fleet *fleet, const struct merge_user *user, struct merge **out);
-void merge_free(struct merge *m);
+int merged_stream_new(const struct fleet *fleet, const struct merged_stream_user *user,
+                      struct merged_stream **out);
+void merged_stream_free(struct merged_stream *m);
 
-enum merge_end {
-    MERGE_DONE,    /* nothing more is wanted, or to be had */
-    MERGE_STOPPED, /* by a signal, or the reader of the output has gone */
-    MERGE_TIMEOUT, /* --timeout */
-    MERGE_TIME,    /* the time that was given has come */
+enum merged_stream_end {
+    MERGED_STREAM_DONE,    /* nothing more is wanted, or to be had */
+    MERGED_STREAM_STOPPED, /* by a signal, or the reader of the output has gone */
+    MERGED_STREAM_TIMEOUT, /* --timeout */
+    MERGED_STREAM_TIME,    /* the time that was given has come */
 };
 
 /* Listens to all nodes until the end; lost connections are made again, with waits from 1 s to 30 s. When no
  * node can be reached at all, that is the end. */
-enum merge_end merge_listen(struct merge *m);
+enum merged_stream_end merged_stream_listen(struct merged_stream *m);
 
 /* Has all nodes make a poll and takes what they answer; those that fail are asked again by the next call. */
-enum merge_end merge_poll(struct merge *m);
+enum merged_stream_end merged_stream_poll(struct merged_stream *m);
 
 /* Waits until |at| (monotonic). */
-enum merge_end merge_wait(struct merge *m, int64_t at);
+enum merged_stream_end merged_stream_wait(struct merged_stream *m, int64_t at);
 
-/* Whether node |i| took part in the last merge_poll to its end. */
-bool merge_answered(const struct merge *m, size_t i);
+/* Whether node |i| took part in the last merged_stream_poll to its end. */
+bool merged_stream_answered(const struct merged_stream *m, size_t i);
 
 /* EXIT_DONE when nothing has failed, EXIT_FAILED when all nodes have, else EXIT_SOME_FAILED. */
-int merge_exit_code(const struct merge *m);
+int merged_stream_exit_code(const struct merged_stream *m);
 
 #endif

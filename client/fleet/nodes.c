@@ -13,10 +13,10 @@
 
 struct resolver {
     const struct options *options;
-    const struct settings *settings;
+    const struct client_yaml *client_yaml;
     struct nodes *out;
     struct err *e;
-    const struct settings_node *node; /* whose addresses are being looked up; NULL: of a plain target */
+    const struct client_yaml_node *node; /* whose addresses are being looked up; NULL: of a plain target */
 };
 
 static int no_memory(struct resolver *r)
@@ -60,7 +60,7 @@ static struct node *node_new(struct resolver *r, const char *name, const char *a
         return NULL;
     }
     n->options = *r->options;
-    settings_apply(r->settings, r->node, &n->options);
+    client_yaml_apply(r->client_yaml, r->node, &n->options);
     n->options.target = n->told;
     n->options.address = n->address;
     bool tls = n->options.tls || n->options.ca || n->options.cert;
@@ -98,7 +98,7 @@ static int found_address(void *context, const char *address, const char *host)
 }
 
 /* |text| is an address; |node| what has it, NULL when it was given as it is. */
-static int add_address(struct resolver *r, const struct settings_node *node, const char *text)
+static int add_address(struct resolver *r, const struct client_yaml_node *node, const char *text)
 {
     char address[TARGET_MAX];
     struct err unknown;
@@ -127,7 +127,7 @@ static int check_word(struct resolver *r, const char *text)
     char address[TARGET_MAX];
     struct err unknown;
     bool all;
-    const char *like = strpbrk(text, ".:/[") ? NULL : settings_like(r->settings, text);
+    const char *like = strpbrk(text, ".:/[") ? NULL : client_yaml_like(r->client_yaml, text);
     const char *flags = r->options->flags_target;
     bool like_flags = flags && strcmp(text, flags) == 0;
     if ((!like && !like_flags) || target_normalize(text, address, &all, &unknown) != 0 ||
@@ -136,13 +136,13 @@ static int check_word(struct resolver *r, const char *text)
     if (like_flags)
         return options_no_flags(text, r->e);
     return err_set(r->e, ERR_USAGE, "target \"%s\": neither a host nor a name of %s; did you mean %s?", text,
-                   r->settings->path, like);
+                   r->client_yaml->path, like);
 }
 
 static int add_target(struct resolver *r, const char *text, int depth)
 {
-    const struct settings_group *group = settings_group(r->settings, text);
-    const struct settings_node *node = settings_node(r->settings, text);
+    const struct client_yaml_group *group = client_yaml_group(r->client_yaml, text);
+    const struct client_yaml_node *node = client_yaml_node(r->client_yaml, text);
     if (node)
         return add_address(r, node, node->address);
     if (!group) {
@@ -151,7 +151,7 @@ static int add_target(struct resolver *r, const char *text, int depth)
     }
     if (depth == GROUPS_DEPTH_MAX)
         return err_set(r->e, ERR_USAGE, "%s: group %s: groups within groups, more than %d deep",
-                       r->settings->path, text, GROUPS_DEPTH_MAX);
+                       r->client_yaml->path, text, GROUPS_DEPTH_MAX);
     int rc = 0;
     for (size_t i = 0; i < group->n_members && rc == 0; i++)
         rc = add_target(r, group->members[i], depth + 1);
@@ -229,16 +229,16 @@ static int add_all(struct resolver *r)
             err_prefix(r->e, "$" OPTIONS_TARGET_ENV);
         return rc;
     }
-    for (size_t i = 0; i < r->settings->n_targets && rc == 0; i++)
-        rc = add_list(r, r->settings->targets[i]);
+    for (size_t i = 0; i < r->client_yaml->n_targets && rc == 0; i++)
+        rc = add_list(r, r->client_yaml->targets[i]);
     if (rc != 0)
-        err_prefix(r->e, "%s", r->settings->path);
+        err_prefix(r->e, "%s", r->client_yaml->path);
     return rc != 0 || r->out->n ? rc : add_list(r, OPTIONS_TARGET_DEFAULT);
 }
 
-int nodes_resolve(const struct options *o, const struct settings *s, struct nodes *out, struct err *e)
+int nodes_resolve(const struct options *o, const struct client_yaml *s, struct nodes *out, struct err *e)
 {
-    struct resolver r = {.options = o, .settings = s, .out = out, .e = e};
+    struct resolver r = {.options = o, .client_yaml = s, .out = out, .e = e};
     *out = (struct nodes){0};
     int rc = add_all(&r);
     if (rc == 0 && out->n == 0)

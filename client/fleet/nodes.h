@@ -30,7 +30,7 @@ struct nodes {
  * one. Host names that stand for all their addresses are looked up, which takes its time; one that cannot be
  * found stays as it is and fails when it is connected to. Duplicates are left out. The nodes point into |o|
  * and |s|. Returns 0, or a code with |e|; |out| is empty then, else for nodes_free. */
-int nodes_resolve(const struct options *o, const struct settings *s, struct nodes *out, struct err *e);
+int nodes_resolve(const struct options *o, const struct client_yaml *s, struct nodes *out, struct err *e);
 void nodes_free(struct nodes *nodes);
 
 #endif

@@ -6,22 +6,22 @@
 
 #include "lib/clock.h"
 
-void notes_init(struct notes *n, struct output *out)
+void throttled_notes_init(struct throttled_notes *n, struct output *out)
 {
-    *n = (struct notes){.out = out};
+    *n = (struct throttled_notes){.out = out};
 }
 
-void notes_add(struct notes *n, const char *format, ...)
+void throttled_notes_add(struct throttled_notes *n, const char *format, ...)
 {
     int64_t now = clock_mono_ns();
     char *text = NULL;
     va_list ap;
-    notes_look(n, now);
+    throttled_notes_look(n, now);
     if (!n->since_ns || now - n->since_ns >= NS_PER_S) {
         n->since_ns = now;
         n->told = 0;
     }
-    if (n->told == NOTES_AT_ONCE) {
+    if (n->told == THROTTLED_NOTES_AT_ONCE) {
         n->left_out++;
         return;
     }
@@ -35,20 +35,20 @@ void notes_add(struct notes *n, const char *format, ...)
     free(text);
 }
 
-int64_t notes_due(const struct notes *n)
+int64_t throttled_notes_due(const struct throttled_notes *n)
 {
     return n->left_out ? n->since_ns + NS_PER_S : 0;
 }
 
-void notes_end(struct notes *n)
+void throttled_notes_end(struct throttled_notes *n)
 {
     if (n->left_out)
         output_note(n->out, "%zu more line%s like these", n->left_out, n->left_out == 1 ? "" : "s");
     n->left_out = 0;
 }
 
-void notes_look(struct notes *n, int64_t now)
+void throttled_notes_look(struct throttled_notes *n, int64_t now)
 {
     if (n->left_out && now - n->since_ns >= NS_PER_S)
-        notes_end(n);
+        throttled_notes_end(n);
 }

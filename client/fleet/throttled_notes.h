@@ -8,27 +8,28 @@
 
 #include "client/output.h"
 
-#define NOTES_AT_ONCE 20 /* lines that are told without delay */
+#define THROTTLED_NOTES_AT_ONCE 20 /* lines that are told without delay */
 
-struct notes {
+struct throttled_notes {
     struct output *out;
     int64_t since_ns; /* monotonic: begin of the second that is counted */
     unsigned told;    /* in it */
     size_t left_out;  /* lines that were not told */
 };
 
-void notes_init(struct notes *n, struct output *out);
+void throttled_notes_init(struct throttled_notes *n, struct output *out);
 
-/* Tells a line, unless NOTES_AT_ONCE have been told in this second. */
-void notes_add(struct notes *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Tells a line, unless THROTTLED_NOTES_AT_ONCE have been told in this second. */
+void throttled_notes_add(struct throttled_notes *n, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* When notes_look has something to do (monotonic); 0: nothing. */
-int64_t notes_due(const struct notes *n);
+/* When throttled_notes_look has something to do (monotonic); 0: nothing. */
+int64_t throttled_notes_due(const struct throttled_notes *n);
 
 /* Tells how many lines were left out, when the second is over. */
-void notes_look(struct notes *n, int64_t now);
+void throttled_notes_look(struct throttled_notes *n, int64_t now);
 
 /* The same at the end. */
-void notes_end(struct notes *n);
+void throttled_notes_end(struct throttled_notes *n);
 
 #endif

@@ -14,7 +14,7 @@ struct point {
 };
 
 struct seen {
-    struct top_key key;
+    struct socket_key key;
     struct point base; /* rates are since then */
     struct point next; /* the next base */
     struct point now;
@@ -23,86 +23,87 @@ struct seen {
 
 /* The sockets of one node. */
 struct host {
-    struct top_index index;
+    struct socket_index index;
     struct seen *sockets;
     size_t n, room;
 };
 
-struct measured {
-    struct top_index by_node; /* places among |hosts| */
+struct measured_rate {
+    struct socket_index by_node; /* places among |hosts| */
     struct host *hosts;
     size_t n_hosts, room;
     size_t n; /* sockets of all */
 };
 
-struct measured *measured_new(void)
+struct measured_rate *measured_rate_new(void)
 {
-    return calloc(1, sizeof(struct measured));
+    return calloc(1, sizeof(struct measured_rate));
 }
 
-void measured_free(struct measured *m)
+void measured_rate_free(struct measured_rate *m)
 {
     if (!m)
         return;
     for (size_t i = 0; i < m->n_hosts; i++) {
-        top_index_free(&m->hosts[i].index);
+        socket_index_free(&m->hosts[i].index);
         free(m->hosts[i].sockets);
     }
-    top_index_free(&m->by_node);
+    socket_index_free(&m->by_node);
     free(m->hosts);
     free(m);
 }
 
 /* Whether |r| has a counter of acknowledged bytes and an identity. */
-static bool key_of(const record_message *r, struct top_key *key)
+static bool key_of(const record_message *r, struct socket_key *key)
 {
-    *key = (struct top_key){.netns = r->netns_cookie ? r->netns_cookie : r->netns_inode,
-                            .cookie = r->inet_diag_msg_socket_cookie};
+    *key = (struct socket_key){.netns = r->netns_cookie ? r->netns_cookie : r->netns_inode,
+                               .cookie = r->inet_diag_msg_socket_cookie};
     return key->cookie && r->tcp_info_state && r->inet_diag_msg_state != TCP_LISTEN;
 }
 
-static struct host *find_host(const struct measured *m, const char *node)
+static struct host *find_host(const struct measured_rate *m, const char *node)
 {
-    const struct top_key key = {.cookie = (uintptr_t)node};
-    uint32_t place = top_index_find(&m->by_node, &key);
-    return place == TOP_INDEX_NONE ? NULL : &m->hosts[place];
+    const struct socket_key key = {.cookie = (uintptr_t)node};
+    uint32_t place = socket_index_find(&m->by_node, &key);
+    return place == SOCKET_INDEX_NONE ? NULL : &m->hosts[place];
 }
 
 /* NULL without memory. */
-static struct host *find_or_add_host(struct measured *m, const char *node)
+static struct host *find_or_add_host(struct measured_rate *m, const char *node)
 {
-    const struct top_key key = {.cookie = (uintptr_t)node};
+    const struct socket_key key = {.cookie = (uintptr_t)node};
     struct host *h = find_host(m, node);
     if (h)
         return h;
     if (top_room(&m->hosts, m->n_hosts + 1, &m->room, sizeof(*m->hosts)) != 0 ||
-        top_index_add(&m->by_node, &key, (uint32_t)m->n_hosts) != 0)
+        socket_index_add(&m->by_node, &key, (uint32_t)m->n_hosts) != 0)
         return NULL;
     m->hosts[m->n_hosts] = (struct host){0};
     return &m->hosts[m->n_hosts++];
 }
 
-static const struct seen *find(const struct host *h, const struct top_key *key)
+static const struct seen *find(const struct host *h, const struct socket_key *key)
 {
-    uint32_t place = top_index_find(&h->index, key);
-    return place == TOP_INDEX_NONE ? NULL : &h->sockets[place];
+    uint32_t place = socket_index_find(&h->index, key);
+    return place == SOCKET_INDEX_NONE ? NULL : &h->sockets[place];
 }
 
-static struct seen *find_or_add(struct measured *m, struct host *h, const struct top_key *key,
+static struct seen *find_or_add(struct measured_rate *m, struct host *h, const struct socket_key *key,
                                 const struct point *now)
 {
-    uint32_t place = top_index_find(&h->index, key);
-    if (place != TOP_INDEX_NONE)
+    uint32_t place = socket_index_find(&h->index, key);
+    if (place != SOCKET_INDEX_NONE)
         return &h->sockets[place];
-    if (m->n >= MEASURED_SOCKETS_MAX || top_room(&h->sockets, h->n + 1, &h->room, sizeof(*h->sockets)) != 0 ||
-        top_index_add(&h->index, key, (uint32_t)h->n) != 0)
+    if (m->n >= MEASURED_RATE_SOCKETS_MAX ||
+        top_room(&h->sockets, h->n + 1, &h->room, sizeof(*h->sockets)) != 0 ||
+        socket_index_add(&h->index, key, (uint32_t)h->n) != 0)
         return NULL;
     h->sockets[h->n] = (struct seen){.key = *key, .base = *now, .next = *now, .now = *now};
     m->n++;
     return &h->sockets[h->n++];
 }
 
-void measured_end(struct measured *m, const char *node)
+void measured_rate_end(struct measured_rate *m, const char *node)
 {
     struct host *h = find_host(m, node);
     size_t kept = 0;
@@ -118,14 +119,14 @@ void measured_end(struct measured *m, const char *node)
         return;
     m->n -= h->n - kept;
     h->n = kept;
-    top_index_clear(&h->index);
+    socket_index_clear(&h->index);
     for (size_t i = 0; i < kept; i++)
-        top_index_add(&h->index, &h->sockets[i].key, (uint32_t)i); /* there was room for more */
+        socket_index_add(&h->index, &h->sockets[i].key, (uint32_t)i); /* there was room for more */
 }
 
-void measured_take(struct measured *m, const record_message *r, const char *node)
+void measured_rate_take(struct measured_rate *m, const record_message *r, const char *node)
 {
-    struct top_key key;
+    struct socket_key key;
     const struct point now = {.timestamp_ns = r->timestamp_ns, .acked = r->tcp_info_bytes_acked};
     struct host *h = key_of(r, &key) ? find_or_add_host(m, node) : NULL;
     struct seen *s = h ? find_or_add(m, h, &key, &now) : NULL;
@@ -141,9 +142,9 @@ void measured_take(struct measured *m, const record_message *r, const char *node
     s->now = now;
 }
 
-bool measured_rate(const struct measured *m, const record_message *r, const char *node, uint64_t *out)
+bool measured_rate(const struct measured_rate *m, const record_message *r, const char *node, uint64_t *out)
 {
-    struct top_key key;
+    struct socket_key key;
     const struct host *h = key_of(r, &key) ? find_host(m, node) : NULL;
     const struct seen *s = h ? find(h, &key) : NULL;
     if (!s || s->now.timestamp_ns <= s->base.timestamp_ns)

@@ -1,9 +1,9 @@
 #include "client/show/record_pipeline.h"
 
-int show_open(struct show *w, const struct options *o, struct output *out, bool nodes)
+int record_pipeline_open(struct record_pipeline *w, const struct options *o, struct output *out, bool nodes)
 {
     struct err e = {0};
-    *w = (struct show){0};
+    *w = (struct record_pipeline){0};
     int rc = view_new(o, &w->view, &e);
     if (rc == 0)
         rc = query_new(o, w->view, &w->query, &e);
@@ -11,17 +11,17 @@ int show_open(struct show *w, const struct options *o, struct output *out, bool 
         output_note(out, "%s", e.text);
         return rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
-    w->records = records_new(w->view, nodes, out);
+    w->records = record_sink_new(w->view, nodes, out);
     if (w->records)
         return EXIT_DONE;
     output_note(out, "out of memory");
     return EXIT_FAILED;
 }
 
-void show_close(struct show *w)
+void record_pipeline_close(struct record_pipeline *w)
 {
-    records_free(w->records);
+    record_sink_free(w->records);
     query_free(w->query);
     view_free(w->view);
-    *w = (struct show){0};
+    *w = (struct record_pipeline){0};
 }

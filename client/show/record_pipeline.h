@@ -10,18 +10,18 @@
 #include "client/show/record_sink.h"
 #include "client/show/view.h"
 
-struct show {
+struct record_pipeline {
     struct view *view;
     struct query *query;
-    struct records *records;
+    struct record_sink *records;
 };
 
 /* Makes |w| of the options |o| for records that go to |out|, both of which must outlive it; |nodes|: they
  * come from several. Returns EXIT_DONE, or EXIT_USAGE or EXIT_FAILED, which has been told on standard error;
- * show_close in any case. */
-int show_open(struct show *w, const struct options *o, struct output *out, bool nodes);
+ * record_pipeline_close in any case. */
+int record_pipeline_open(struct record_pipeline *w, const struct options *o, struct output *out, bool nodes);
 
 /* Writes what waits, and ends the output. */
-void show_close(struct show *w);
+void record_pipeline_close(struct record_pipeline *w);
 
 #endif

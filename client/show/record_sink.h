@@ -13,49 +13,49 @@
 #include "client/show/view.h"
 #include "lib/err.h"
 
-struct records;
+struct record_sink;
 
 /* What tells the records of one poll from those of the next. */
-struct records_poll {
+struct record_sink_poll {
     int64_t timestamp_ns;
     uint64_t poll_id; /* 0: the daemon does not number its polls */
 };
 
 /* What became of a record. */
-struct records_added {
-    struct records_poll poll;
+struct record_sink_added {
+    struct record_sink_poll poll;
     bool shown; /* it was wanted */
 };
 
 /* A sink to |out| for records as |v| has them; |nodes|: with a column for where each came from, where the
  * format has a place for it. |v| and |out| must outlive it. NULL without memory. */
-struct records *records_new(const struct view *v, bool nodes, struct output *out);
+struct record_sink *record_sink_new(const struct view *v, bool nodes, struct output *out);
 
 /* The same for records that go to |take| with |context|; |take| returns 0 or a negative code, which
- * records_add returns. Of |v| the fields count alone. */
-struct records *records_new_to(const struct view *v,
-                               int (*take)(void *context, const record_message *m, const char *node),
-                               void *context, struct output *out);
+ * record_sink_add returns. Of |v| the fields count alone. */
+struct record_sink *record_sink_new_to(const struct view *v,
+                                       int (*take)(void *context, const record_message *m, const char *node),
+                                       void *context, struct output *out);
 
 /* Ends the output (a list gets its end) without losing what waits, tells the rates of --output null on
  * standard error, and frees. */
-void records_free(struct records *r);
+void record_sink_free(struct record_sink *r);
 
 /* Takes the serialized record of |len| bytes at |row|. |here| is what must still be chosen here, NULL: the
- * daemon has sent what was asked for. |node| (may be NULL) must stay valid until records_end. Returns 0 and
+ * daemon has sent what was asked for. |node| (may be NULL) must stay valid until record_sink_end. Returns 0 and
  * what became of it in |added|, ERR_MALFORMED with |e|, or the error of the output. */
-int records_add(struct records *r, const uint8_t *row, size_t len, const struct query *here, const char *node,
-                struct records_added *added, struct err *e);
+int record_sink_add(struct record_sink *r, const uint8_t *row, size_t len, const struct query *here,
+                    const char *node, struct record_sink_added *added, struct err *e);
 
 /* Of which poll the serialized record is. Returns 0 or ERR_MALFORMED with |e|. */
-int records_poll_of(struct records *r, const uint8_t *row, size_t len, struct records_poll *poll,
-                    struct err *e);
+int record_sink_poll_of(struct record_sink *r, const uint8_t *row, size_t len, struct record_sink_poll *poll,
+                        struct err *e);
 
 /* Shows what can be shown and flushes the output: all but what is to be sorted and is of a poll that goes on.
  * Returns 0 or the error of the output. */
-int records_flush(struct records *r);
+int record_sink_flush(struct record_sink *r);
 
 /* The same, when a poll of |node| is over: shows all. */
-int records_end(struct records *r, const char *node);
+int record_sink_end(struct record_sink *r, const char *node);
 
 #endif

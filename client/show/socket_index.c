@@ -9,7 +9,7 @@
 #define SIZE_FIRST 256 /* slots */
 #define ROOM_FIRST 256 /* elements */
 
-static bool same(const struct top_key *a, const struct top_key *b)
+static bool same(const struct socket_key *a, const struct socket_key *b)
 {
     return a->netns == b->netns && a->cookie == b->cookie;
 }
@@ -36,85 +36,85 @@ static uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static size_t home(const struct top_index *x, const struct top_key *key)
+static size_t home(const struct socket_index *x, const struct socket_key *key)
 {
     uint64_t s = seed();
     return (size_t)fold(fold(key->cookie ^ s, 0x9e3779b97f4a7c15) ^ key->netns, s | 1) & (x->size - 1);
 }
 
-void top_index_free(struct top_index *x)
+void socket_index_free(struct socket_index *x)
 {
     free(x->slots);
-    *x = (struct top_index){0};
+    *x = (struct socket_index){0};
 }
 
-void top_index_clear(struct top_index *x)
+void socket_index_clear(struct socket_index *x)
 {
     for (size_t i = 0; i < x->size; i++)
-        x->slots[i].place = TOP_INDEX_NONE;
+        x->slots[i].place = SOCKET_INDEX_NONE;
     x->used = 0;
 }
 
 /* Where |key| is, or the empty slot where it would be. |x| is not empty and never full. */
-static size_t seek(const struct top_index *x, const struct top_key *key)
+static size_t seek(const struct socket_index *x, const struct socket_key *key)
 {
     size_t at = home(x, key);
-    while (x->slots[at].place != TOP_INDEX_NONE && !same(&x->slots[at].key, key))
+    while (x->slots[at].place != SOCKET_INDEX_NONE && !same(&x->slots[at].key, key))
         at = (at + 1) & (x->size - 1);
     return at;
 }
 
-uint32_t top_index_find(const struct top_index *x, const struct top_key *key)
+uint32_t socket_index_find(const struct socket_index *x, const struct socket_key *key)
 {
-    return x->size ? x->slots[seek(x, key)].place : TOP_INDEX_NONE;
+    return x->size ? x->slots[seek(x, key)].place : SOCKET_INDEX_NONE;
 }
 
-static int grow(struct top_index *x)
+static int grow(struct socket_index *x)
 {
-    struct top_index bigger = {.size = x->size ? x->size * 2 : SIZE_FIRST, .used = x->used};
+    struct socket_index bigger = {.size = x->size ? x->size * 2 : SIZE_FIRST, .used = x->used};
     bigger.slots = reallocarray(NULL, bigger.size, sizeof(*bigger.slots));
     if (!bigger.slots)
         return -ENOMEM;
     for (size_t i = 0; i < bigger.size; i++)
-        bigger.slots[i].place = TOP_INDEX_NONE;
+        bigger.slots[i].place = SOCKET_INDEX_NONE;
     for (size_t i = 0; i < x->size; i++)
-        if (x->slots[i].place != TOP_INDEX_NONE)
+        if (x->slots[i].place != SOCKET_INDEX_NONE)
             bigger.slots[seek(&bigger, &x->slots[i].key)] = x->slots[i];
     free(x->slots);
     *x = bigger;
     return 0;
 }
 
-int top_index_add(struct top_index *x, const struct top_key *key, uint32_t place)
+int socket_index_add(struct socket_index *x, const struct socket_key *key, uint32_t place)
 {
     if (x->used >= x->size / 4 * 3) {
         int rc = grow(x);
         if (rc != 0)
             return rc;
     }
-    x->slots[seek(x, key)] = (struct top_index_slot){.key = *key, .place = place};
+    x->slots[seek(x, key)] = (struct socket_index_slot){.key = *key, .place = place};
     x->used++;
     return 0;
 }
 
-void top_index_remove(struct top_index *x, const struct top_key *key)
+void socket_index_remove(struct socket_index *x, const struct socket_key *key)
 {
     if (!x->size)
         return;
     size_t mask = x->size - 1;
     size_t hole = seek(x, key);
-    if (x->slots[hole].place == TOP_INDEX_NONE)
+    if (x->slots[hole].place == SOCKET_INDEX_NONE)
         return;
     x->used--;
     /* Whoever was pushed past the hole moves back into it, so that nobody's search ends early. */
-    for (size_t at = (hole + 1) & mask; x->slots[at].place != TOP_INDEX_NONE; at = (at + 1) & mask) {
+    for (size_t at = (hole + 1) & mask; x->slots[at].place != SOCKET_INDEX_NONE; at = (at + 1) & mask) {
         size_t from = home(x, &x->slots[at].key);
         if (((at - from) & mask) >= ((at - hole) & mask)) {
             x->slots[hole] = x->slots[at];
             hole = at;
         }
     }
-    x->slots[hole].place = TOP_INDEX_NONE;
+    x->slots[hole].place = SOCKET_INDEX_NONE;
 }
 
 int top_room(void *array, size_t n, size_t *room, size_t size)

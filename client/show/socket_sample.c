@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "record/names.h"
 
-const char *const top_sample_fields[] = {
+const char *const socket_sample_fields[] = {
     "timestamp_ns",
     "hostname",
     "netns",
@@ -48,17 +48,17 @@ const char *const top_sample_fields[] = {
     "v6only",
     "socket_interface_name",
 };
-const size_t n_top_sample_fields = sizeof(top_sample_fields) / sizeof(top_sample_fields[0]);
+const size_t n_socket_sample_fields = sizeof(socket_sample_fields) / sizeof(socket_sample_fields[0]);
 
-const char *const top_limit_names[TOP_LIMITS] = {
-    [TOP_LIMIT_UNKNOWN] = "-",
-    [TOP_LIMIT_IDLE] = "idle",
-    [TOP_LIMIT_RECEIVING] = "receiving",
-    [TOP_LIMIT_APPLICATION] = "application",
-    [TOP_LIMIT_RECEIVE_WINDOW] = "receive window",
-    [TOP_LIMIT_SEND_BUFFER] = "send buffer",
-    [TOP_LIMIT_CONGESTION_WINDOW] = "congestion window",
-    [TOP_LIMIT_RETRANSMISSION] = "retransmission",
+const char *const socket_limit_names[SOCKET_LIMITS] = {
+    [SOCKET_LIMIT_UNKNOWN] = "-",
+    [SOCKET_LIMIT_IDLE] = "idle",
+    [SOCKET_LIMIT_RECEIVING] = "receiving",
+    [SOCKET_LIMIT_APPLICATION] = "application",
+    [SOCKET_LIMIT_RECEIVE_WINDOW] = "receive window",
+    [SOCKET_LIMIT_SEND_BUFFER] = "send buffer",
+    [SOCKET_LIMIT_CONGESTION_WINDOW] = "congestion window",
+    [SOCKET_LIMIT_RETRANSMISSION] = "retransmission",
 };
 
 static void copy_address(uint8_t to[16], const ProtobufCBinaryData *from)
@@ -67,18 +67,18 @@ static void copy_address(uint8_t to[16], const ProtobufCBinaryData *from)
         memcpy(to, from->data, from->len < 16 ? from->len : 16);
 }
 
-static void copy_algorithm(const record_message *r, char to[TOP_ALGORITHM_MAX])
+static void copy_algorithm(const record_message *r, char to[SOCKET_ALGORITHM_MAX])
 {
     const char *name = r->congestion_algorithm_string;
     if (!name || !*name)
         name = record_algorithm_name((uint64_t)r->congestion_algorithm_enum);
     if (name)
-        memcpy(to, name, strnlen(name, TOP_ALGORITHM_MAX - 1));
+        memcpy(to, name, strnlen(name, SOCKET_ALGORITHM_MAX - 1));
 }
 
 /* In place of a cookie that the daemon does not tell: a number made of both ends (FNV-1a). Who is told no
  * cookies takes a new connection between the same ends for the old one, until a counter goes back. */
-static uint64_t ends_number(const struct top_sample *s)
+static uint64_t ends_number(const struct socket_sample *s)
 {
     uint64_t h = 0xcbf29ce484222325;
     const uint8_t ports[] = {(uint8_t)(s->local_port >> 8), (uint8_t)s->local_port,
@@ -92,9 +92,9 @@ static uint64_t ends_number(const struct top_sample *s)
     return h;
 }
 
-void top_sample_from(const record_message *r, struct top_sample *out)
+void socket_sample_from(const record_message *r, struct socket_sample *out)
 {
-    *out = (struct top_sample){
+    *out = (struct socket_sample){
         .key = {.netns = r->netns_cookie ? r->netns_cookie : r->netns_inode,
                 .cookie = r->inet_diag_msg_socket_cookie},
         .timestamp_ns = r->timestamp_ns,
@@ -132,7 +132,7 @@ void top_sample_from(const record_message *r, struct top_sample *out)
         out->key.cookie = ends_number(out);
 }
 
-uint64_t top_sample_queue(const struct top_sample *s)
+uint64_t socket_sample_queue(const struct socket_sample *s)
 {
     if (s->state == TCP_LISTEN)
         return s->rqueue;                   /* its wqueue is the limit of the backlog */
@@ -140,7 +140,7 @@ uint64_t top_sample_queue(const struct top_sample *s)
 }
 
 /* Loss recovery is what the sender is at. */
-static bool recovers(const struct top_interval *i)
+static bool recovers(const struct socket_interval *i)
 {
     if (i->retrans && (uint64_t)i->retrans * 100 >= i->sent)
         return true;
@@ -148,30 +148,30 @@ static bool recovers(const struct top_interval *i)
 }
 
 /* Nobody but the network kept the data back, or nobody at all: it was little. */
-static enum top_limit network_limit(const struct top_interval *i)
+static enum socket_limit network_limit(const struct socket_interval *i)
 {
     if (recovers(i))
-        return TOP_LIMIT_RETRANSMISSION;
+        return SOCKET_LIMIT_RETRANSMISSION;
     if (i->unacked < i->cwnd && (i->app_limited || !i->busy_us))
-        return TOP_LIMIT_APPLICATION;
-    return TOP_LIMIT_CONGESTION_WINDOW;
+        return SOCKET_LIMIT_APPLICATION;
+    return SOCKET_LIMIT_CONGESTION_WINDOW;
 }
 
-enum top_limit top_limit_of(const struct top_interval *i)
+enum socket_limit socket_limit_of(const struct socket_interval *i)
 {
     if (!i->busy_us && !i->acked && !i->unacked)
-        return i->received ? TOP_LIMIT_RECEIVING : TOP_LIMIT_IDLE;
+        return i->received ? SOCKET_LIMIT_RECEIVING : SOCKET_LIMIT_IDLE;
     if (!i->busy_us) /* too short for the kernel's clock, or a kernel that does not measure it */
         return network_limit(i);
     uint64_t held = i->rwnd_us + i->sndbuf_us;
     uint64_t waiting = i->length_us > i->busy_us ? i->length_us - i->busy_us : 0;
     uint64_t sending = i->busy_us > held ? i->busy_us - held : 0;
     if (waiting > sending && waiting > i->rwnd_us && waiting > i->sndbuf_us)
-        return i->received > i->acked ? TOP_LIMIT_RECEIVING : TOP_LIMIT_APPLICATION;
+        return i->received > i->acked ? SOCKET_LIMIT_RECEIVING : SOCKET_LIMIT_APPLICATION;
     if (i->rwnd_us > sending && i->rwnd_us >= i->sndbuf_us)
-        return TOP_LIMIT_RECEIVE_WINDOW;
+        return SOCKET_LIMIT_RECEIVE_WINDOW;
     if (i->sndbuf_us > sending)
-        return TOP_LIMIT_SEND_BUFFER;
+        return SOCKET_LIMIT_SEND_BUFFER;
     return network_limit(i);
 }
 
@@ -189,13 +189,14 @@ static bool advance32(uint32_t before, uint32_t now, uint32_t *by)
     return *by <= INT32_MAX;
 }
 
-bool top_rates_between(const struct top_sample *a, const struct top_sample *b, struct top_rates *out)
+bool socket_rates_between(const struct socket_sample *a, const struct socket_sample *b,
+                          struct socket_rates *out)
 {
-    struct top_interval i = {
+    struct socket_interval i = {
         .unacked = b->unacked, .cwnd = b->cwnd, .ca_state = b->ca_state, .app_limited = b->app_limited};
     uint64_t retrans_bytes;
 
-    *out = (struct top_rates){.retrans_share = -1};
+    *out = (struct socket_rates){.retrans_share = -1};
     if (!a->flow || !b->flow || b->timestamp_ns <= a->timestamp_ns)
         return false;
     if (!advance64(a->bytes_acked, b->bytes_acked, &i.acked) ||
@@ -215,6 +216,6 @@ bool top_rates_between(const struct top_sample *a, const struct top_sample *b, s
     out->retrans_bytes = (float)retrans_bytes / seconds;
     if (i.sent)
         out->retrans_share = i.retrans < i.sent ? (float)i.retrans / (float)i.sent : 1;
-    out->limit = top_limit_of(&i);
+    out->limit = socket_limit_of(&i);
     return true;
 }

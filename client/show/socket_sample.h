@@ -11,16 +11,16 @@
 #include "record/unpack.h"
 
 /* Who a socket is: cookies are not used twice as long as the kernel runs. */
-struct top_key {
+struct socket_key {
     uint64_t netns;  /* netns_cookie, the inode number where the daemon tells none */
     uint64_t cookie; /* of the socket; made of its addresses and ports where the daemon tells none */
 };
 
-#define TOP_ALGORITHM_MAX 16 /* bytes of a congestion control's name with its NUL, as TCP_CA_NAME_MAX */
+#define SOCKET_ALGORITHM_MAX 16 /* bytes of a congestion control's name with its NUL, as TCP_CA_NAME_MAX */
 
 /* One socket at one poll: numbers as in the record, times in microseconds. */
-struct top_sample {
-    struct top_key key;
+struct socket_sample {
+    struct socket_key key;
     int64_t timestamp_ns;
     uint64_t bytes_acked;
     uint64_t bytes_received;
@@ -50,38 +50,38 @@ struct top_sample {
     struct address_scope scope;
     uint8_t local[16];
     uint8_t peer[16];
-    char algorithm[TOP_ALGORITHM_MAX];
+    char algorithm[SOCKET_ALGORITHM_MAX];
 };
 
 /* Names of the fields that a sample is made of: the columns that top asks for. */
-extern const char *const top_sample_fields[];
-extern const size_t n_top_sample_fields;
+extern const char *const socket_sample_fields[];
+extern const size_t n_socket_sample_fields;
 
 /* The sample of |r|, whose contents may be anything; |netns| stays 0. */
-void top_sample_from(const record_message *r, struct top_sample *out);
+void socket_sample_from(const record_message *r, struct socket_sample *out);
 
 /* Bytes that wait: to be read by the application, to be sent or acknowledged. Of a listener the connections
  * that wait to be accepted. */
-uint64_t top_sample_queue(const struct top_sample *s);
+uint64_t socket_sample_queue(const struct socket_sample *s);
 
 /* What held sending back between two polls. */
-enum top_limit {
-    TOP_LIMIT_UNKNOWN, /* seen once, or not a connection */
-    TOP_LIMIT_IDLE,
-    TOP_LIMIT_RECEIVING, /* nothing much to send: the other end knows */
-    TOP_LIMIT_APPLICATION,
-    TOP_LIMIT_RECEIVE_WINDOW,
-    TOP_LIMIT_SEND_BUFFER,
-    TOP_LIMIT_CONGESTION_WINDOW,
-    TOP_LIMIT_RETRANSMISSION,
-    TOP_LIMITS
+enum socket_limit {
+    SOCKET_LIMIT_UNKNOWN, /* seen once, or not a connection */
+    SOCKET_LIMIT_IDLE,
+    SOCKET_LIMIT_RECEIVING, /* nothing much to send: the other end knows */
+    SOCKET_LIMIT_APPLICATION,
+    SOCKET_LIMIT_RECEIVE_WINDOW,
+    SOCKET_LIMIT_SEND_BUFFER,
+    SOCKET_LIMIT_CONGESTION_WINDOW,
+    SOCKET_LIMIT_RETRANSMISSION,
+    SOCKET_LIMITS
 };
 
 /* "-", "idle", "receiving", "application", … */
-extern const char *const top_limit_names[TOP_LIMITS];
+extern const char *const socket_limit_names[SOCKET_LIMITS];
 
 /* What happened between two polls, and how things were at the second. */
-struct top_interval {
+struct socket_interval {
     uint64_t length_us; /* between the polls */
     uint64_t busy_us;   /* of it, with data to send; it contains the two below */
     uint64_t rwnd_us;
@@ -97,20 +97,21 @@ struct top_interval {
 };
 
 /* The rule of the column LIMITED BY; docs/client.md has it in words. */
-enum top_limit top_limit_of(const struct top_interval *i);
+enum socket_limit socket_limit_of(const struct socket_interval *i);
 
-struct top_rates {
+struct socket_rates {
     float sent;          /* bytes/s, acknowledged by the peer */
     float received;      /* bytes/s */
     float retrans;       /* segments/s */
     float retrans_bytes; /* bytes/s */
     float retrans_share; /* of the segments sent, 0 to 1; negative: none were sent */
-    enum top_limit limit;
+    enum socket_limit limit;
 };
 
 /* The rates from |before| to |now|, two samples of the same key. Returns false, with all rates 0, when there
  * are none: no time between the polls, no connection at either end, or a counter that went back, so that it
  * is another socket after all. */
-bool top_rates_between(const struct top_sample *before, const struct top_sample *now, struct top_rates *out);
+bool socket_rates_between(const struct socket_sample *before, const struct socket_sample *now,
+                          struct socket_rates *out);
 
 #endif

@@ -153,7 +153,7 @@ static void put_timer(struct cell *c, const record_message *r)
     .look = {.title = (title_), .align = TABLE_##align_, .drop = (drop_), .least = (least_), __VA_ARGS__}
 
 /* On a narrow terminal the highest number behind the alignment goes first; then addresses are cut. */
-const struct sockets_column sockets_columns[] = {
+const struct socket_table_column socket_table_columns[] = {
     {"netns", LOOK("NETNS", LEFT, 1, 7, .cut = 18), MADE_OF(F(netns))},
     {"state", LOOK("STATE", LEFT, 0, 11), .put = put_state, MADE_OF(F(inet_diag_msg_state))},
     {"recv_q", LOOK("RECV-Q", RIGHT, 5, 6),
@@ -215,11 +215,11 @@ const struct sockets_column sockets_columns[] = {
     {"cgroup", LOOK("CGROUP", RIGHT, 0, 6), .wide = true, MADE_OF(F(c_group))},
     {"cookie", LOOK("COOKIE", RIGHT, 0, 8), .wide = true, MADE_OF(F(inet_diag_msg_socket_cookie))},
 };
-const size_t n_sockets_columns = sizeof(sockets_columns) / sizeof(sockets_columns[0]);
+const size_t n_sockets_columns = sizeof(socket_table_columns) / sizeof(socket_table_columns[0]);
 
 struct sockets {
     const struct view *view;
-    const struct measured *measured; /* NULL: nothing is */
+    const struct measured_rate *measured; /* NULL: nothing is */
     struct table *table;
     bool nodes; /* the first column is the node */
 };
@@ -273,7 +273,7 @@ static struct table_column field_look(const struct view_column *c)
                                  .squeeze = text ? 8 : 0};
 }
 
-struct sockets *sockets_new(const struct view *v, bool nodes)
+struct sockets *socket_table_new(const struct view *v, bool nodes)
 {
     struct table_column looks[VIEW_COLUMNS_MAX + 2];
     size_t n = 0;
@@ -302,7 +302,7 @@ struct sockets *sockets_new(const struct view *v, bool nodes)
     return s;
 }
 
-void sockets_free(struct sockets *s)
+void socket_table_free(struct sockets *s)
 {
     if (!s)
         return;
@@ -310,7 +310,7 @@ void sockets_free(struct sockets *s)
     free(s);
 }
 
-void sockets_measure(struct sockets *s, const struct measured *m)
+void socket_table_measure(struct sockets *s, const struct measured_rate *m)
 {
     s->measured = m;
 }
@@ -337,12 +337,12 @@ static void put_rate(const struct sockets *s, struct cell *c, const record_messa
     }
 }
 
-struct table *sockets_table(struct sockets *s)
+struct table *socket_table_table(struct sockets *s)
 {
     return s->table;
 }
 
-void sockets_add(struct sockets *s, const record_message *r, const char *node)
+void socket_table_add(struct sockets *s, const record_message *r, const char *node)
 {
     const struct view *v = s->view;
     struct sort_key key = {0};

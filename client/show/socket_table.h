@@ -14,7 +14,7 @@
 #define SOCKETS_FIELDS_MAX 4
 
 /* A column that tables have by themselves. */
-struct sockets_column {
+struct socket_table_column {
     const char *name;         /* for --columns and --sort-by, which take the title as well */
     struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
     bool wide;                /* in the wide table only */
@@ -31,7 +31,7 @@ struct sockets_column {
 };
 
 /* From left to right. */
-extern const struct sockets_column sockets_columns[];
+extern const struct socket_table_column socket_table_columns[];
 extern const size_t n_sockets_columns;
 
 struct view;
@@ -39,18 +39,18 @@ struct sockets;
 
 /* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column that says
  * where a record came from. NULL without memory. */
-struct sockets *sockets_new(const struct view *v, bool nodes);
-void sockets_free(struct sockets *s);
+struct sockets *socket_table_new(const struct view *v, bool nodes);
+void socket_table_free(struct sockets *s);
 
 /* Rates are those of |m|, which must outlive it; without, all sockets count as seen for the first time. */
-void sockets_measure(struct sockets *s, const struct measured *m);
+void socket_table_measure(struct sockets *s, const struct measured_rate *m);
 
 /* Where its rows wait. */
-struct table *sockets_table(struct sockets *s);
+struct table *socket_table_table(struct sockets *s);
 
 /* Adds |r|, whose contents may be anything; |node| is where it came from (NULL: not told). Rows are sorted by
  * namespace, listeners first and what is over (TIME_WAIT, CLOSE) last, then by local and peer end; those of a
  * view that sorts stay in the order of their coming. */
-void sockets_add(struct sockets *s, const record_message *r, const char *node);
+void socket_table_add(struct sockets *s, const record_message *r, const char *node);
 
 #endif

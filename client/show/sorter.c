@@ -17,15 +17,15 @@ struct value {
 };
 
 struct entry {
-    size_t order; /* of its coming */
-    size_t at;    /* of the record in |order.bytes| */
+    size_t sorter; /* of its coming */
+    size_t at;     /* of the record in |order.bytes| */
     size_t len;
     const char *node;
 };
 
-struct order {
+struct sorter {
     const struct view *view;
-    const struct measured *measured; /* NULL: nothing is */
+    const struct measured_rate *measured; /* NULL: nothing is */
     struct buf bytes;
     struct entry *entries;
     struct value *values; /* n_keys for each entry, in the order of their coming */
@@ -33,9 +33,9 @@ struct order {
     size_t cap;
 };
 
-struct order *order_new(const struct view *v)
+struct sorter *sorter_new(const struct view *v)
 {
-    struct order *o = calloc(1, sizeof(*o));
+    struct sorter *o = calloc(1, sizeof(*o));
     if (!o)
         return NULL;
     o->view = v;
@@ -43,12 +43,12 @@ struct order *order_new(const struct view *v)
     return o;
 }
 
-void order_measure(struct order *o, const struct measured *m)
+void sorter_measure(struct sorter *o, const struct measured_rate *m)
 {
     o->measured = m;
 }
 
-void order_free(struct order *o)
+void sorter_free(struct sorter *o)
 {
     if (!o)
         return;
@@ -58,7 +58,7 @@ void order_free(struct order *o)
     free(o);
 }
 
-static int grow(struct order *o)
+static int grow(struct sorter *o)
 {
     size_t cap = o->cap ? o->cap * 2 : 256;
     struct entry *entries = realloc(o->entries, cap * sizeof(*entries));
@@ -74,7 +74,7 @@ static int grow(struct order *o)
 }
 
 /* Appends |n| bytes; where they stand. */
-static size_t keep(struct order *o, const void *data, size_t n)
+static size_t keep(struct sorter *o, const void *data, size_t n)
 {
     size_t at = o->bytes.len;
     if (n)
@@ -84,19 +84,19 @@ static size_t keep(struct order *o, const void *data, size_t n)
 
 /* The row that was kept at |at|. When all rows were empty there is no memory, and nothing to add an offset
  * to. */
-static const uint8_t *kept(const struct order *o, size_t at)
+static const uint8_t *kept(const struct sorter *o, size_t at)
 {
     return o->bytes.data ? (const uint8_t *)o->bytes.data + at : (const uint8_t *)"";
 }
 
-int order_add(struct order *o, const uint8_t *row, size_t len, const record_message *r, const char *node)
+int sorter_add(struct sorter *o, const uint8_t *row, size_t len, const record_message *r, const char *node)
 {
     size_t before = o->bytes.len;
-    if (o->n && before + len > ORDER_BYTES_MAX)
+    if (o->n && before + len > SORTER_BYTES_MAX)
         return ERR_LIMIT;
     if (o->n == o->cap && grow(o) != 0)
         return -ENOMEM;
-    o->entries[o->n] = (struct entry){.order = o->n, .at = keep(o, row, len), .len = len, .node = node};
+    o->entries[o->n] = (struct entry){.sorter = o->n, .at = keep(o, row, len), .len = len, .node = node};
     for (size_t i = 0; i < o->view->n_keys; i++) {
         const struct view_key *key = &o->view->keys[i];
         struct record_value v = {0};
@@ -120,7 +120,7 @@ int order_add(struct order *o, const uint8_t *row, size_t len, const record_mess
     return 0;
 }
 
-static int compare_values(const struct order *o, const struct record_field *f, const struct value *a,
+static int compare_values(const struct sorter *o, const struct record_field *f, const struct value *a,
                           const struct value *b)
 {
     if (f->type == TYPE_I64 || f->type == TYPE_ENUM)
@@ -136,20 +136,20 @@ static int compare_values(const struct order *o, const struct record_field *f, c
 
 static int compare(const void *a, const void *b, void *context)
 {
-    const struct order *o = context;
+    const struct sorter *o = context;
     const struct entry *x = a, *y = b;
     size_t n = o->view->n_keys;
     for (size_t i = 0; i < n; i++) {
         const struct view_key *key = &o->view->keys[i];
-        int c = compare_values(o, key->field, &o->values[x->order * n + i], &o->values[y->order * n + i]);
+        int c = compare_values(o, key->field, &o->values[x->sorter * n + i], &o->values[y->sorter * n + i]);
         if (c)
             return key->descending ? -c : c;
     }
-    return (x->order > y->order) - (x->order < y->order);
+    return (x->sorter > y->sorter) - (x->sorter < y->sorter);
 }
 
-int order_give(struct order *o, int (*take)(void *context, const uint8_t *row, size_t len, const char *node),
-               void *context)
+int sorter_give(struct sorter *o,
+                int (*take)(void *context, const uint8_t *row, size_t len, const char *node), void *context)
 {
     int rc = 0;
     if (o->n)

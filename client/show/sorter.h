@@ -8,24 +8,24 @@
 #include "client/show/view.h"
 #include "record/unpack.h"
 
-#define ORDER_BYTES_MAX (512u * 1024 * 1024) /* of records that wait: no poll should be larger */
+#define SORTER_BYTES_MAX (512u * 1024 * 1024) /* of records that wait: no poll should be larger */
 
-struct order;
+struct sorter;
 
 /* By the keys of |v|, which must outlive it. NULL without memory. */
-struct order *order_new(const struct view *v);
+struct sorter *sorter_new(const struct view *v);
 /* Rates are those of |m|, which must outlive it and have noted the record already. */
-void order_measure(struct order *o, const struct measured *m);
-void order_free(struct order *o);
+void sorter_measure(struct sorter *o, const struct measured_rate *m);
+void sorter_free(struct sorter *o);
 
 /* Keeps the serialized record of |len| bytes at |row|, which says |r|; |node| (may be NULL) stays the
- * caller's. Returns 0; ERR_LIMIT when ORDER_BYTES_MAX are reached: give out what there is, then add again;
+ * caller's. Returns 0; ERR_LIMIT when SORTER_BYTES_MAX are reached: give out what there is, then add again;
  * -ENOMEM. */
-int order_add(struct order *o, const uint8_t *row, size_t len, const record_message *r, const char *node);
+int sorter_add(struct sorter *o, const uint8_t *row, size_t len, const record_message *r, const char *node);
 
 /* Gives all records to |take|, sorted, equal ones in the order of their coming, and forgets them. Ends when
  * |take| returns another number than 0, and returns that. */
-int order_give(struct order *o, int (*take)(void *context, const uint8_t *row, size_t len, const char *node),
-               void *context);
+int sorter_give(struct sorter *o,
+                int (*take)(void *context, const uint8_t *row, size_t len, const char *node), void *context);
 
 #endif

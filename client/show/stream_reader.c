@@ -11,24 +11,25 @@
 #define ERRORS_MAX  10 /* failed namespaces that are told for each poll */
 #define REASONS_MAX 3  /* for which namespaces are not seen, in the line of a poll */
 
-void reader_init(struct reader *r, struct session *s, struct records *records, const struct query *query)
+void stream_reader_init(struct stream_reader *r, struct session *s, struct record_sink *records,
+                        const struct query *query)
 {
-    *r = (struct reader){.out = s->out,
-                         .records = records,
-                         .query = query,
-                         .target = s->options->target,
-                         .quiet = s->options->quiet,
-                         .verbose = s->options->verbose};
+    *r = (struct stream_reader){.out = s->out,
+                                .records = records,
+                                .query = query,
+                                .target = s->options->target,
+                                .quiet = s->options->quiet,
+                                .verbose = s->options->verbose};
 }
 
-int reader_request(const struct reader *r, struct buf *request)
+int stream_reader_request(const struct stream_reader *r, struct buf *request)
 {
     buf_reset(request);
     return query_request(r->query, r->plain, request);
 }
 
 /* The choice is made here from now on. */
-static void choose_here(struct reader *r, const char *why)
+static void choose_here(struct stream_reader *r, const char *why)
 {
     r->here = true;
     if (r->verbose)
@@ -43,7 +44,7 @@ static bool is_about(const struct rpc_status *status, const char *part)
     return status->code == CODE_INVALID_ARGUMENT && strncmp(status->text, part, strlen(part)) == 0;
 }
 
-bool reader_refused(struct reader *r, const struct rpc_status *status)
+bool stream_reader_refused(struct stream_reader *r, const struct rpc_status *status)
 {
     bool no_filters = status->code == CODE_UNIMPLEMENTED;
     bool older = is_about(status, "columns: ");
@@ -57,11 +58,11 @@ bool reader_refused(struct reader *r, const struct rpc_status *status)
     return true;
 }
 
-void reader_end(struct reader *r)
+void stream_reader_end(struct stream_reader *r)
 {
     char time[CLOCK_TEXT_MAX];
     r->n_polls++;
-    records_end(r->records, r->node);
+    record_sink_end(r->records, r->node);
     clock_format(r->last.timestamp_ns, 3, time);
     if (!r->quiet)
         output_say(r->out, "%s%spoll of %s: %" PRIu64 " socket%s", r->node ? r->node : "",
@@ -70,20 +71,20 @@ void reader_end(struct reader *r)
     r->any_last = false;
 }
 
-static int take_row(struct reader *r, const uint8_t *row, size_t len, struct err *e)
+static int take_row(struct stream_reader *r, const uint8_t *row, size_t len, struct err *e)
 {
-    struct records_added added;
+    struct record_sink_added added;
     if (!r->here && !r->informed && query_asks(r->query))
         choose_here(r, "does not tell what it filters");
     if (!r->edges && r->any_last) {
         /* Whether this is the next poll is known before it is shown. */
-        int rc = records_poll_of(r->records, row, len, &added.poll, e);
+        int rc = record_sink_poll_of(r->records, row, len, &added.poll, e);
         if (rc != 0)
             return rc;
         if (added.poll.timestamp_ns != r->last.timestamp_ns || added.poll.poll_id != r->last.poll_id)
-            reader_end(r);
+            stream_reader_end(r);
     }
-    int rc = records_add(r->records, row, len, r->here ? r->query : NULL, r->node, &added, e);
+    int rc = record_sink_add(r->records, row, len, r->here ? r->query : NULL, r->node, &added, e);
     if (rc != 0)
         return rc;
     r->last = added.poll;
@@ -95,7 +96,7 @@ static int take_row(struct reader *r, const uint8_t *row, size_t len, struct err
     return r->max_records && r->n_records >= r->max_records;
 }
 
-static int take_envelope(struct reader *r, const struct stream_event *event, struct err *e)
+static int take_envelope(struct stream_reader *r, const struct stream_event *event, struct err *e)
 {
     const uint8_t *at = event->bytes, *row;
     size_t len = event->len, row_len;
@@ -115,13 +116,13 @@ static size_t failures(const struct stream_end *end)
     return end->n_errors < end->namespaces_failed ? end->n_errors : end->namespaces_failed;
 }
 
-static void tell_error(const struct reader *r, const struct stream_error *error)
+static void tell_error(const struct stream_reader *r, const struct stream_error *error)
 {
     output_say(r->out, "%s%s namespace %s (inode %" PRIu64 "): %s", r->node ? r->node : "",
                r->node ? ":" : " ", error->name, error->inode, error->text);
 }
 
-static void tell_failures(const struct reader *r, const struct stream_end *end)
+static void tell_failures(const struct stream_reader *r, const struct stream_end *end)
 {
     size_t n = failures(end);
     size_t told = n < ERRORS_MAX ? n : ERRORS_MAX;
@@ -133,13 +134,13 @@ static void tell_failures(const struct reader *r, const struct stream_end *end)
 
 /* ---- Namespaces that are known and that nobody can see into ---- */
 
-static bool unseen_wanted(const struct reader *r, const struct stream_error *error)
+static bool unseen_wanted(const struct stream_reader *r, const struct stream_error *error)
 {
     return query_wants_netns(r->query, error->name, error->inode);
 }
 
 /* How many there are among those that are asked for. Where some are not, only the listed ones are known. */
-static uint32_t count_unseen(const struct reader *r, const struct stream_end *end)
+static uint32_t count_unseen(const struct stream_reader *r, const struct stream_end *end)
 {
     uint32_t n = 0;
     if (!query_chooses_netns(r->query))
@@ -150,7 +151,7 @@ static uint32_t count_unseen(const struct reader *r, const struct stream_end *en
 }
 
 /* The reasons, each once: " (cannot be entered: CAP_SYS_ADMIN is missing)" */
-static void put_reasons(const struct reader *r, const struct stream_end *end, struct buf *line)
+static void put_reasons(const struct stream_reader *r, const struct stream_end *end, struct buf *line)
 {
     const char *reasons[REASONS_MAX];
     size_t n = 0, more = 0;
@@ -170,7 +171,8 @@ static void put_reasons(const struct reader *r, const struct stream_end *end, st
     buf_str(line, more ? "; …)" : n ? ")" : "");
 }
 
-static void put_unseen(const struct reader *r, const struct stream_end *end, uint32_t n, struct buf *line)
+static void put_unseen(const struct stream_reader *r, const struct stream_end *end, uint32_t n,
+                       struct buf *line)
 {
     if (n == 0)
         return;
@@ -179,7 +181,7 @@ static void put_unseen(const struct reader *r, const struct stream_end *end, uin
 }
 
 /* Each by its name. */
-static void tell_unseen(const struct reader *r, const struct stream_end *end, uint32_t n)
+static void tell_unseen(const struct stream_reader *r, const struct stream_end *end, uint32_t n)
 {
     uint32_t told = 0;
     for (size_t i = failures(end); i < end->n_errors; i++) {
@@ -193,7 +195,7 @@ static void tell_unseen(const struct reader *r, const struct stream_end *end, ui
 }
 
 /* "42 sockets", or of which only some were asked for: "3 matching sockets" */
-static void put_sockets(const struct reader *r, const struct stream_end *end, struct buf *line)
+static void put_sockets(const struct stream_reader *r, const struct stream_end *end, struct buf *line)
 {
     bool some = query_selects(r->query);
     uint64_t n = some ? r->n_last : end->sockets;
@@ -201,7 +203,7 @@ static void put_sockets(const struct reader *r, const struct stream_end *end, st
 }
 
 /* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost; held back 180ms by max_cpu_percent" */
-static void tell_end(struct reader *r, const struct stream_end *end)
+static void tell_end(struct stream_reader *r, const struct stream_end *end)
 {
     struct buf line;
     char took[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
@@ -249,7 +251,7 @@ static bool has_line(const char *lines, const char *text, size_t len)
 }
 
 /* Keeps the |n| |warnings| for an answer that is empty, each once; what does not fit is left out. */
-static void note_unknown(struct reader *r, const char *const *warnings, size_t n)
+static void note_unknown(struct stream_reader *r, const char *const *warnings, size_t n)
 {
     size_t used = strlen(r->unknown);
     for (size_t i = 0; i < n; i++) {
@@ -263,7 +265,7 @@ static void note_unknown(struct reader *r, const char *const *warnings, size_t n
 }
 
 /* A poll has given nothing: says what may be the reason, once. */
-static void tell_unknown(struct reader *r, const struct stream_end *end)
+static void tell_unknown(struct stream_reader *r, const struct stream_end *end)
 {
     note_unknown(r, end->warnings, end->n_warnings);
     for (char *at = r->unknown; *at;) {
@@ -275,10 +277,10 @@ static void tell_unknown(struct reader *r, const struct stream_end *end)
     r->unknown[0] = '\0';
 }
 
-static int take_end(struct reader *r, const struct stream_end *end)
+static int take_end(struct stream_reader *r, const struct stream_end *end)
 {
     r->edges = true;
-    int rc = records_end(r->records, r->node);
+    int rc = record_sink_end(r->records, r->node);
     /* The end of a poll that was under way when the stream began does not make it complete. */
     if (r->open) {
         r->n_polls++;
@@ -293,7 +295,7 @@ static int take_end(struct reader *r, const struct stream_end *end)
 }
 
 /* What the daemon makes of the request. */
-static void take_info(struct reader *r, const struct stream_info *info)
+static void take_info(struct stream_reader *r, const struct stream_info *info)
 {
     static const char *const places[] = {"", "by the kernel", "by the collector", "on the stream"};
     r->informed = true;
@@ -306,7 +308,7 @@ static void take_info(struct reader *r, const struct stream_info *info)
     }
 }
 
-int reader_message(struct reader *r, const struct rpc_bytes *message, struct err *e)
+int stream_reader_message(struct stream_reader *r, const struct rpc_bytes *message, struct err *e)
 {
     struct stream_event event;
     int rc = stream_event_decode(message->data, message->len, &event, e);
@@ -337,7 +339,7 @@ int reader_message(struct reader *r, const struct rpc_bytes *message, struct err
     return rc;
 }
 
-void reader_again(struct reader *r)
+void stream_reader_again(struct stream_reader *r)
 {
     r->unknown[0] = '\0'; /* the new one says it again */
     r->open = false;

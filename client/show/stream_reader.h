@@ -13,11 +13,11 @@
 #include "lib/err.h"
 #include "rpc/client/client.h"
 
-#define READER_UNKNOWN_MAX 1024
+#define STREAM_READER_UNKNOWN_MAX 1024
 
-struct reader {
+struct stream_reader {
     struct output *out;
-    struct records *records; /* where they go: the caller's */
+    struct record_sink *records; /* where they go: the caller's */
     const struct query *query;
     const char *target;   /* for errors */
     const char *node;     /* for the column that says where a record came from; NULL: there is none */
@@ -28,40 +28,41 @@ struct reader {
     bool informed;        /* it has said what it makes of the request */
     bool here;            /* it sends everything: the choice is made here */
     char unknown
-        [READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer */
-    bool told_unknown;        /* a poll was complete: it is too late for that */
+        [STREAM_READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer */
+    bool told_unknown;               /* a poll was complete: it is too late for that */
     /* What has come so far. */
     uint64_t n_records;
-    uint64_t n_polls;         /* complete ones */
-    bool edges;               /* the daemon marks begin and end of polls */
-    bool open;                /* a begin came, its end not yet */
-    uint64_t deferred_ns;     /* of that poll, how long it was held back */
-    struct records_poll last; /* of the last record */
-    uint64_t n_last;          /* records of that poll that were shown */
-    bool any_last;            /* it has records, shown or not */
-    uint32_t unseen;          /* namespaces that no poll shows, as they were told last */
+    uint64_t n_polls;             /* complete ones */
+    bool edges;                   /* the daemon marks begin and end of polls */
+    bool open;                    /* a begin came, its end not yet */
+    uint64_t deferred_ns;         /* of that poll, how long it was held back */
+    struct record_sink_poll last; /* of the last record */
+    uint64_t n_last;              /* records of that poll that were shown */
+    bool any_last;                /* it has records, shown or not */
+    uint32_t unseen;              /* namespaces that no poll shows, as they were told last */
 };
 
 /* A reader for |s| whose records go to |records|, those that |query| wants; both must outlive it. It needs no
  * end. */
-void reader_init(struct reader *r, struct session *s, struct records *records, const struct query *query);
+void stream_reader_init(struct stream_reader *r, struct session *s, struct record_sink *records,
+                        const struct query *query);
 
 /* Makes |request| what the stream is asked for. Returns 0 or -ENOMEM. */
-int reader_request(const struct reader *r, struct buf *request);
+int stream_reader_request(const struct stream_reader *r, struct buf *request);
 
 /* The daemon has ended the stream with |status|. Returns true when that says that it does not know what it
  * was asked for, filters and columns at all (UNIMPLEMENTED), one of the columns or the filter, and a stream
- * that asks for less may be opened instead, with a new reader_request. */
-bool reader_refused(struct reader *r, const struct rpc_status *status);
+ * that asks for less may be opened instead, with a new stream_reader_request. */
+bool stream_reader_refused(struct stream_reader *r, const struct rpc_status *status);
 
 /* Takes a message of the stream. Returns 0, 1 when |max_records| have come, ERR_MALFORMED with |e|, or the
  * error of the output. n_polls tells whether a poll has ended. */
-int reader_message(struct reader *r, const struct rpc_bytes *message, struct err *e);
+int stream_reader_message(struct stream_reader *r, const struct rpc_bytes *message, struct err *e);
 
 /* The poll of the last records is over, which a daemon that marks no edges does not tell. */
-void reader_end(struct reader *r);
+void stream_reader_end(struct stream_reader *r);
 
 /* The stream has begun anew: the poll that was under way is never going to end. */
-void reader_again(struct reader *r);
+void stream_reader_again(struct stream_reader *r);
 
 #endif

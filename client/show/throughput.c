@@ -5,20 +5,20 @@
 #include "client/show/units.h"
 #include "lib/clock.h"
 
-void rates_begin(struct rates *r)
+void throughput_begin(struct throughput *r)
 {
-    *r = (struct rates){.first_ns = clock_mono_ns()};
+    *r = (struct throughput){.first_ns = clock_mono_ns()};
     r->last_ns = r->first_ns;
 }
 
-void rates_count(struct rates *r, size_t bytes)
+void throughput_count(struct throughput *r, size_t bytes)
 {
     r->last_ns = clock_mono_ns();
     r->records++;
     r->bytes += bytes;
 }
 
-void rates_tell(const struct rates *r, struct output *out)
+void throughput_tell(const struct throughput *r, struct output *out)
 {
     char bytes[UNITS_TEXT_MAX], time[UNITS_TEXT_MAX], rate[UNITS_TEXT_MAX], byte_rate[UNITS_TEXT_MAX];
     int64_t took = r->last_ns - r->first_ns;

@@ -7,7 +7,7 @@
 
 #include "client/output.h"
 
-struct rates {
+struct throughput {
     int64_t first_ns; /* monotonic: of the beginning */
     int64_t last_ns;  /* of the last record */
     uint64_t records;
@@ -15,12 +15,12 @@ struct rates {
 };
 
 /* Nothing has come. */
-void rates_begin(struct rates *r);
+void throughput_begin(struct throughput *r);
 
 /* A record of |bytes| bytes has come now. */
-void rates_count(struct rates *r, size_t bytes);
+void throughput_count(struct throughput *r, size_t bytes);
 
 /* Writes a line to standard error: "1200 records, 290kB in 2.1s: 571 records/s, 138kB/s". */
-void rates_tell(const struct rates *r, struct output *out);
+void throughput_tell(const struct throughput *r, struct output *out);
 
 #endif

@@ -47,11 +47,11 @@ static bool is_name(const char *known, const struct name *name)
     return view_is_name(known, name->text, name->n);
 }
 
-static const struct sockets_column *own_column(const struct name *name)
+static const struct socket_table_column *own_column(const struct name *name)
 {
     for (size_t i = 0; i < n_sockets_columns; i++)
-        if (is_name(sockets_columns[i].name, name) || is_name(sockets_columns[i].look.title, name))
-            return &sockets_columns[i];
+        if (is_name(socket_table_columns[i].name, name) || is_name(socket_table_columns[i].look.title, name))
+            return &socket_table_columns[i];
     return NULL;
 }
 
@@ -65,7 +65,7 @@ static int unknown_column(const char *option, const struct name *name, struct er
     if (!n)
         return err_set(e, ERR_USAGE, "--%s: a name is missing", option);
     for (size_t i = 0; i < n_sockets_columns; i++)
-        nearest_offer(&nearest, sockets_columns[i].name);
+        nearest_offer(&nearest, socket_table_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *alias;
         for (size_t k = 0; (alias = filter_field_alias(&record_fields[i], k)); k++)
@@ -96,7 +96,7 @@ static void add_field(struct view *v, const struct record_field *f)
 
 static int choose_column(struct view *v, const struct name *name, struct err *e)
 {
-    const struct sockets_column *own = own_column(name);
+    const struct socket_table_column *own = own_column(name);
     const struct record_field *field =
         own ? &record_fields[own->fields[0]] : filter_field(name->text, name->n);
     if (!field)
@@ -126,7 +126,7 @@ static int choose_columns(struct view *v, const char *list, struct err *e)
 static void all_columns(struct view *v)
 {
     for (size_t i = 0; i < n_sockets_columns; i++) {
-        const struct sockets_column *own = &sockets_columns[i];
+        const struct socket_table_column *own = &socket_table_columns[i];
         if (!own->wide || v->format == OUTPUT_WIDE)
             v->columns[v->n_columns++] =
                 (struct view_column){.own = own, .field = &record_fields[own->fields[0]]};
@@ -161,7 +161,7 @@ static bool take_direction(struct name *name)
 static int add_keys(struct view *v, struct name *name, struct err *e)
 {
     bool descending = take_direction(name);
-    const struct sockets_column *own = own_column(name);
+    const struct socket_table_column *own = own_column(name);
     const struct record_field *field = own ? NULL : filter_field(name->text, name->n);
     bool ranked = own && (own->rank || own->measured);
     size_t n = own && !ranked ? own->n_fields : 1;
@@ -254,7 +254,7 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
     for (size_t i = 0; i < v->n_fields; i++)
         wanted[record_field_index(v->fields[i])] = true;
     for (size_t i = 0; i < v->n_keys; i++) {
-        const struct sockets_column *own = v->keys[i].own;
+        const struct socket_table_column *own = v->keys[i].own;
         wanted[record_field_index(v->keys[i].field)] = true;
         for (size_t k = 0; own && k < own->n_fields; k++)
             wanted[own->fields[k]] = true;

@@ -16,14 +16,14 @@
 
 /* One column of a table: one of its own, or a field. */
 struct view_column {
-    const struct sockets_column *own; /* NULL: |field| */
+    const struct socket_table_column *own; /* NULL: |field| */
     const struct record_field *field;
     char title[VIEW_TITLE_MAX];
 };
 
 struct view_key {
     const struct record_field *field;
-    const struct sockets_column
+    const struct socket_table_column
         *own; /* NULL, or a column with a rank or that is measured: it is sorted by that, not by |field| */
     bool descending;
 };

@@ -27,27 +27,27 @@
 
 /* A socket, and how it was before. */
 struct kept {
-    struct top_sample now;
-    struct top_sample base; /* rates are since then */
-    struct top_sample next; /* the next base */
-    uint64_t tick;          /* in which it was seen last */
+    struct socket_sample now;
+    struct socket_sample base; /* rates are since then */
+    struct socket_sample next; /* the next base */
+    uint64_t tick;             /* in which it was seen last */
 };
 
 struct watch_table {
     const struct view *view;
     struct output *out;
     bool in_place;
-    struct table *table;       /* own columns, when it is not in place */
-    struct sockets *sockets;   /* chosen columns, likewise */
-    struct measured *measured; /* rates among them; NULL: there are none */
+    struct table *table;            /* own columns, when it is not in place */
+    struct sockets *sockets;        /* chosen columns, likewise */
+    struct measured_rate *measured; /* rates among them; NULL: there are none */
 
     /* Own columns: all sockets that were seen. */
-    struct top_index index;
+    struct socket_index index;
     struct kept *kept;
     size_t n_kept;
     size_t room;
     uint64_t tick;
-    struct buf *names; /* of the namespaces, by top_sample.netns */
+    struct buf *names; /* of the namespaces, by socket_sample.netns */
     size_t n_names;
     size_t names_room;
 
@@ -111,18 +111,18 @@ void watch_table_free(struct watch_table *t)
         buf_free(&t->names[i]);
     free(t->names);
     free(t->kept);
-    top_index_free(&t->index);
+    socket_index_free(&t->index);
     table_free(t->table);
-    sockets_free(t->sockets);
-    measured_free(t->measured);
+    socket_table_free(t->sockets);
+    measured_rate_free(t->measured);
     buf_free(&t->drawn);
     free(t);
 }
 
 const char *const *watch_table_fields(size_t *n)
 {
-    *n = n_top_sample_fields;
-    return top_sample_fields;
+    *n = n_socket_sample_fields;
+    return socket_sample_fields;
 }
 
 /* ---- A tick comes in ---- */
@@ -143,12 +143,12 @@ static int name_index(struct watch_table *t, const char *name, uint32_t *out)
     return 0;
 }
 
-static int keep(struct watch_table *t, const struct top_sample *s)
+static int keep(struct watch_table *t, const struct socket_sample *s)
 {
-    uint32_t place = top_index_find(&t->index, &s->key);
-    if (place == TOP_INDEX_NONE) {
+    uint32_t place = socket_index_find(&t->index, &s->key);
+    if (place == SOCKET_INDEX_NONE) {
         if (top_room(&t->kept, t->n_kept + 1, &t->room, sizeof(*t->kept)) != 0 ||
-            top_index_add(&t->index, &s->key, (uint32_t)t->n_kept) != 0)
+            socket_index_add(&t->index, &s->key, (uint32_t)t->n_kept) != 0)
             return -ENOMEM;
         place = (uint32_t)t->n_kept++;
         t->kept[place] = (struct kept){.base = *s, .next = *s};
@@ -167,27 +167,27 @@ static int keep(struct watch_table *t, const struct top_sample *s)
 static int add_chosen(struct watch_table *t, const record_message *m)
 {
     if (!t->measured && view_measures(t->view))
-        t->measured = measured_new();
+        t->measured = measured_rate_new();
     if (!t->sockets)
-        t->sockets = sockets_new(t->view, false);
+        t->sockets = socket_table_new(t->view, false);
     if (!t->sockets)
         return -ENOMEM;
-    sockets_measure(t->sockets, t->measured);
+    socket_table_measure(t->sockets, t->measured);
     if (t->measured)
-        measured_take(t->measured, m, NULL);
+        measured_rate_take(t->measured, m, NULL);
     if (t->view->format == OUTPUT_WIDE)
-        table_keep_whole(sockets_table(t->sockets));
-    if (!table_full(sockets_table(t->sockets)))
-        sockets_add(t->sockets, m, NULL);
+        table_keep_whole(socket_table_table(t->sockets));
+    if (!table_full(socket_table_table(t->sockets)))
+        socket_table_add(t->sockets, m, NULL);
     return 0;
 }
 
 int watch_table_add(struct watch_table *t, const record_message *m)
 {
-    struct top_sample s;
+    struct socket_sample s;
     if (t->view->chosen)
         return add_chosen(t, m);
-    top_sample_from(m, &s);
+    socket_sample_from(m, &s);
     int rc = name_index(t, m->netns ? m->netns : "", &s.netns);
     return rc == 0 ? keep(t, &s) : rc;
 }
@@ -203,9 +203,9 @@ static void forget_old(struct watch_table *t)
     if (kept == t->n_kept)
         return;
     t->n_kept = kept;
-    top_index_clear(&t->index);
+    socket_index_clear(&t->index);
     for (size_t i = 0; i < kept; i++)
-        top_index_add(&t->index, &t->kept[i].now.key, (uint32_t)i); /* there was room for more */
+        socket_index_add(&t->index, &t->kept[i].now.key, (uint32_t)i); /* there was room for more */
 }
 
 /* ---- Rows ---- */
@@ -224,9 +224,9 @@ static void put_number(const struct watch_table *t, struct table *table, uint64_
 
 static void put_flow(const struct watch_table *t, struct table *table, const struct kept *k)
 {
-    struct top_rates rates;
-    const struct top_sample *s = &k->now;
-    bool any = top_rates_between(&k->base, s, &rates);
+    struct socket_rates rates;
+    const struct socket_sample *s = &k->now;
+    bool any = socket_rates_between(&k->base, s, &rates);
     if (any) {
         put_number(t, table, (uint64_t)(rates.sent + 0.5F), units_rate);
         put_number(t, table, (uint64_t)(rates.received + 0.5F), units_rate);
@@ -240,13 +240,13 @@ static void put_flow(const struct watch_table *t, struct table *table, const str
         table_cell_str(table, "");
     put_number(t, table, s->cwnd, units_count);
     put_number(t, table, s->unacked, units_count);
-    put_number(t, table, top_sample_queue(s), units_bytes);
+    put_number(t, table, socket_sample_queue(s), units_bytes);
     put_number(t, table, s->total_retrans, units_count);
     if (any)
         put_number(t, table, (uint64_t)(rates.retrans + 0.5F), units_count);
     else
         table_cell_str(table, "");
-    table_cell_str(table, any ? top_limit_names[rates.limit] : "");
+    table_cell_str(table, any ? socket_limit_names[rates.limit] : "");
 }
 
 /* The name of a state; of one that has none, its number. */
@@ -260,7 +260,7 @@ static void put_state(struct table *table, unsigned state)
 
 static void put_row(const struct watch_table *t, struct table *table, const struct kept *k)
 {
-    const struct top_sample *s = &k->now;
+    const struct socket_sample *s = &k->now;
     char text[CLOCK_TEXT_MAX];
     char address[ADDRESS_TEXT_MAX];
     struct buf *name = &t->names[s->netns];
@@ -313,7 +313,7 @@ static int lay_out_chosen(struct watch_table *t, struct buf *to)
 {
     if (!t->sockets)
         return 0;
-    struct table *table = sockets_table(t->sockets);
+    struct table *table = socket_table_table(t->sockets);
     table_set_size(table, t->view->format == OUTPUT_WIDE ? 0 : output_width(t->out), 0);
     return table_flush(table, to);
 }
@@ -322,7 +322,7 @@ static int lay_out_chosen(struct watch_table *t, struct buf *to)
 static void begin_anew(struct watch_table *t)
 {
     table_free(t->table);
-    sockets_free(t->sockets);
+    socket_table_free(t->sockets);
     t->table = NULL;
     t->sockets = NULL;
 }
@@ -371,7 +371,7 @@ int watch_table_tick(struct watch_table *t, const char *caption)
     if (!t->view->chosen)
         forget_old(t);
     else if (t->measured)
-        measured_end(t->measured, NULL);
+        measured_rate_end(t->measured, NULL);
     if (!t->in_place) {
         rc = t->view->chosen ? lay_out_chosen(t, &t->out->data) : lay_out_own(t, &t->out->data);
     } else if (now - t->drawn_ns >= DRAW_NS) {

@@ -144,7 +144,7 @@ CELL(not_sent_text)
 CELL(limit_text)
 {
     (void)m;
-    snprintf(out, TOP_CELL_MAX, "%s", top_limit_names[e->rates.limit]);
+    snprintf(out, TOP_CELL_MAX, "%s", socket_limit_names[e->rates.limit]);
 }
 
 CELL(algorithm_text)

@@ -170,7 +170,7 @@ static void draw_prompt(const struct top_scene *s, size_t y)
 static void draw_last_line(const struct top_scene *s, size_t y)
 {
     struct line l = {.y = y};
-    if (s->view->prompting) {
+    if (s->view->sending_inline) {
         draw_prompt(s, y);
         return;
     }
@@ -194,10 +194,11 @@ static enum top_style cell_style(const struct top_entry *e, enum top_column_id i
                : e->rates.retrans > 0          ? TOP_STYLE_WARN
                                                : TOP_STYLE_PLAIN;
     case TOP_COLUMN_LIMIT:
-        if (e->rates.limit == TOP_LIMIT_RETRANSMISSION)
+        if (e->rates.limit == SOCKET_LIMIT_RETRANSMISSION)
             return TOP_STYLE_BAD;
-        return e->rates.limit == TOP_LIMIT_IDLE || e->rates.limit == TOP_LIMIT_UNKNOWN ? TOP_STYLE_DIM
-                                                                                       : TOP_STYLE_PLAIN;
+        return e->rates.limit == SOCKET_LIMIT_IDLE || e->rates.limit == SOCKET_LIMIT_UNKNOWN
+                   ? TOP_STYLE_DIM
+                   : TOP_STYLE_PLAIN;
     case TOP_COLUMN_SEND:
     case TOP_COLUMN_RECEIVE:
         return (id == TOP_COLUMN_SEND ? e->rates.sent : e->rates.received) > 0 ? TOP_STYLE_GOOD

@@ -52,9 +52,9 @@ struct top_feed {
 };
 
 /* One stream. */
-struct life {
+struct attempt {
     struct top_feed *feed;
-    struct rpc_line *line;
+    struct rpc_many_stream *line;
     struct rpc_status status; /* how it ended */
     struct err err;           /* what is wrong with what came, with |broken| */
     bool broken;
@@ -124,8 +124,8 @@ static int encode_request(const struct top_feed *f, struct buf *out)
     struct stream_request request = {.batch_rows = BATCH_ROWS, .markers = true};
     if (!f->plain) {
         request.filter = f->asked ? (char *)filter_text(f->asked) : NULL;
-        request.columns = (char **)top_sample_fields;
-        request.n_columns = n_top_sample_fields;
+        request.columns = (char **)socket_sample_fields;
+        request.n_columns = n_socket_sample_fields;
     }
     return stream_request_encode(&request, out);
 }
@@ -140,7 +140,7 @@ static bool called_away(struct top_feed *f)
 }
 
 /* When to look up from waiting; 0: never. */
-static int64_t next_look(const struct life *l, int64_t silence_ns, int64_t deadline_ns)
+static int64_t next_look(const struct attempt *l, int64_t silence_ns, int64_t deadline_ns)
 {
     int64_t next = silence_ns;
     if (!l->told)
@@ -149,16 +149,16 @@ static int64_t next_look(const struct life *l, int64_t silence_ns, int64_t deadl
 }
 
 /* Nothing came for the time being. Returns false when the stream is of no use any more. */
-static bool on_silence(struct life *l, int64_t silence_ns)
+static bool on_silence(struct attempt *l, int64_t silence_ns)
 {
-    if (!l->told && rpc_line_connected(l->line)) {
+    if (!l->told && rpc_many_stream_connected(l->line)) {
         l->told = true;
         set_status(l->feed, TOP_FEED_LISTENING, 0, "");
     }
     return !silence_ns || clock_mono_ns() < silence_ns || top_intake_end(&l->feed->intake) == 0;
 }
 
-static bool on_event(struct life *l, struct rpc_many_event *event)
+static bool on_event(struct attempt *l, struct rpc_many_event *event)
 {
     if (event->ended) {
         l->status = event->status;
@@ -177,7 +177,7 @@ static bool on_event(struct life *l, struct rpc_many_event *event)
 
 /* Reads until |polls| polls are complete (0: for ever), or |deadline_ns| (0: none). Returns true then, false
  * when the stream has ended or is of no use any more. */
-static bool read_stream(struct life *l, uint64_t polls, int64_t deadline_ns)
+static bool read_stream(struct attempt *l, uint64_t polls, int64_t deadline_ns)
 {
     struct top_feed *f = l->feed;
     uint64_t until = f->intake.polls + polls;
@@ -198,14 +198,14 @@ static bool read_stream(struct life *l, uint64_t polls, int64_t deadline_ns)
 }
 
 /* Asks for |count| polls (0: for ever), one each |every_ns|. Returns as read_stream. */
-static bool ask(struct life *l, const struct buf *request, uint64_t count, int64_t every_ns)
+static bool ask(struct attempt *l, const struct buf *request, uint64_t count, int64_t every_ns)
 {
     for (uint64_t i = 0; !count || i < count; i++) {
         int64_t next = clock_mono_ns() + every_ns;
         /* The request before the first poll went with the call. When sending fails, the call has ended, and
          * reading tells how. */
         if (i)
-            rpc_line_send(l->line, request->data, request->len);
+            rpc_many_stream_send(l->line, request->data, request->len);
         if (!read_stream(l, 1, 0))
             return false;
         if (count && i + 1 == count)
@@ -217,17 +217,17 @@ static bool ask(struct life *l, const struct buf *request, uint64_t count, int64
 }
 
 /* One stream from its beginning to its end. */
-static bool run_stream(struct life *l, const char *method, uint64_t count, int64_t every_ns)
+static bool run_stream(struct attempt *l, const char *method, uint64_t count, int64_t every_ns)
 {
     struct top_feed *f = l->feed;
     bool asks = strcmp(method, METHOD_POLL) == 0;
     struct rpc_channel_options how;
     struct buf request;
-    const struct rpc_line_call call = {.target = session_address(f->client),
-                                       .options = &how,
-                                       .method = method,
-                                       .request = &request,
-                                       .half_close = !asks};
+    const struct rpc_many_stream_call call = {.target = session_address(f->client),
+                                              .options = &how,
+                                              .method = method,
+                                              .request = &request,
+                                              .half_close = !asks};
     bool done = false;
 
     session_channel_options(f->client, &how);
@@ -239,18 +239,18 @@ static bool run_stream(struct life *l, const char *method, uint64_t count, int64
     if (encode_request(f, &request) != 0) {
         l->broken = true;
         err_set(&l->err, -ENOMEM, "out of memory");
-    } else if (rpc_line_open(f->many, &call, l, &l->line, &l->err) != 0) {
+    } else if (rpc_many_stream_open(f->many, &call, l, &l->line, &l->err) != 0) {
         l->broken = true;
     } else {
         done = asks ? ask(l, &request, count, every_ns) : read_stream(l, 0, 0);
     }
-    rpc_line_close(l->line);
+    rpc_many_stream_close(l->line);
     buf_free(&request);
     return done;
 }
 
 /* All streams of one attempt. The status of the last one is that of the attempt. */
-static void run_attempt(struct life *l)
+static void run_attempt(struct attempt *l)
 {
     struct top_feed *f = l->feed;
     if (f->every_ns) {
@@ -300,7 +300,7 @@ static void attempt_end(struct top_feed *f)
 }
 
 /* Why an attempt failed, for people. */
-static void explain(const struct top_feed *f, const struct life *l, bool ever, struct buf *out)
+static void explain(const struct top_feed *f, const struct attempt *l, bool ever, struct buf *out)
 {
     const char *method = f->every_ns ? METHOD_POLL : METHOD_ALL;
     const char *target = f->client->target;
@@ -315,7 +315,7 @@ static void explain(const struct top_feed *f, const struct life *l, bool ever, s
 }
 
 /* Tells how an attempt ended and waits. Returns false when there is nothing to be tried again. */
-static bool attempt_failed(struct top_feed *f, const struct life *l, struct backoff *backoff)
+static bool attempt_failed(struct top_feed *f, const struct attempt *l, struct backoff *backoff)
 {
     struct buf text;
     pthread_mutex_lock(&f->lock);
@@ -337,7 +337,7 @@ static bool attempt_failed(struct top_feed *f, const struct life *l, struct back
 }
 
 /* A daemon that knows neither filter nor columns says so. */
-static bool refused(const struct top_feed *f, const struct life *l)
+static bool refused(const struct top_feed *f, const struct attempt *l)
 {
     return !f->plain && !l->broken && !l->heard &&
            (l->status.code == CODE_INVALID_ARGUMENT || l->status.code == CODE_UNIMPLEMENTED);
@@ -348,20 +348,20 @@ static void *run(void *arg)
     struct top_feed *f = arg;
     struct backoff backoff = {0};
     while (attempt_begin(f)) {
-        struct life life = {.feed = f};
+        struct attempt attempt = {.feed = f};
         uint64_t polls = f->intake.polls;
         set_status(f, TOP_FEED_CONNECTING, 0, "");
-        run_attempt(&life);
+        run_attempt(&attempt);
         attempt_end(f);
         if (f->intake.polls > polls)
             backoff = (struct backoff){0};
         if (called_away(f))
             continue; /* attempt_begin tells what for */
-        if (refused(f, &life)) {
+        if (refused(f, &attempt)) {
             f->plain = true;
             continue;
         }
-        if (!attempt_failed(f, &life, &backoff))
+        if (!attempt_failed(f, &attempt, &backoff))
             break;
     }
     return NULL;

@@ -17,7 +17,7 @@ const char *const top_sort_names[TOP_SORTS] = {
 
 void top_model_init(struct top_model *m)
 {
-    *m = (struct top_model){.free_place = TOP_INDEX_NONE};
+    *m = (struct top_model){.free_place = SOCKET_INDEX_NONE};
 }
 
 void top_model_free(struct top_model *m)
@@ -28,7 +28,7 @@ void top_model_free(struct top_model *m)
     free(m->order);
     free(m->sums_order);
     free(m->histories);
-    top_index_free(&m->by_key);
+    socket_index_free(&m->by_key);
     top_model_init(m);
 }
 
@@ -45,38 +45,38 @@ static void history_push(struct top_history *h, const struct top_entry *e)
 
 static void history_drop(struct top_model *m, struct top_entry *e)
 {
-    if (e->history != TOP_INDEX_NONE)
-        m->histories[e->history].entry = TOP_INDEX_NONE;
-    e->history = TOP_INDEX_NONE;
+    if (e->history != SOCKET_INDEX_NONE)
+        m->histories[e->history].entry = SOCKET_INDEX_NONE;
+    e->history = SOCKET_INDEX_NONE;
 }
 
-/* A new history; TOP_INDEX_NONE when there are enough, or without memory. */
-static uint32_t history_new(struct top_model *m)
+/* A new history; SOCKET_INDEX_NONE when there are enough, or without memory. */
+static uint32_t change_log_new(struct top_model *m)
 {
     if (m->n_histories == TOP_HISTORIES ||
         top_room(&m->histories, m->n_histories + 1, &m->room_histories, sizeof(*m->histories)) != 0)
-        return TOP_INDEX_NONE;
-    m->histories[m->n_histories].entry = TOP_INDEX_NONE;
+        return SOCKET_INDEX_NONE;
+    m->histories[m->n_histories].entry = SOCKET_INDEX_NONE;
     return (uint32_t)m->n_histories++;
 }
 
-/* A free history, a new one, or the one that was not shown for the longest time; TOP_INDEX_NONE when all are
+/* A free history, a new one, or the one that was not shown for the longest time; SOCKET_INDEX_NONE when all are
  * on the screen. */
 static uint32_t history_choose(struct top_model *m)
 {
-    uint32_t best = TOP_INDEX_NONE;
+    uint32_t best = SOCKET_INDEX_NONE;
     uint64_t shown = m->n_polls;
     for (uint32_t i = 0; i < m->n_histories; i++) {
         const struct top_history *h = &m->histories[i];
-        if (h->entry == TOP_INDEX_NONE)
+        if (h->entry == SOCKET_INDEX_NONE)
             return i;
         if (h->shown < shown) {
             best = i;
             shown = h->shown;
         }
     }
-    uint32_t fresh = history_new(m);
-    return fresh == TOP_INDEX_NONE ? best : fresh;
+    uint32_t fresh = change_log_new(m);
+    return fresh == SOCKET_INDEX_NONE ? best : fresh;
 }
 
 static bool is_pinned(const struct top_model *m, const struct top_entry *e)
@@ -88,13 +88,13 @@ void top_model_show(struct top_model *m, size_t i)
 {
     uint32_t place = m->order[i].place;
     struct top_entry *e = &m->items[place];
-    if (e->history == TOP_INDEX_NONE) {
+    if (e->history == SOCKET_INDEX_NONE) {
         uint32_t chosen = history_choose(m);
-        if (chosen == TOP_INDEX_NONE)
+        if (chosen == SOCKET_INDEX_NONE)
             return;
         struct top_history *h = &m->histories[chosen];
-        if (h->entry != TOP_INDEX_NONE)
-            m->items[h->entry].history = TOP_INDEX_NONE;
+        if (h->entry != SOCKET_INDEX_NONE)
+            m->items[h->entry].history = SOCKET_INDEX_NONE;
         h->entry = place;
         h->n = 0;
         e->history = chosen;
@@ -105,7 +105,7 @@ void top_model_show(struct top_model *m, size_t i)
 
 const struct top_history *top_model_history(const struct top_model *m, const struct top_entry *e)
 {
-    return e->history == TOP_INDEX_NONE ? NULL : &m->histories[e->history];
+    return e->history == SOCKET_INDEX_NONE ? NULL : &m->histories[e->history];
 }
 
 size_t top_history_length(const struct top_history *h)
@@ -120,16 +120,16 @@ float top_history_point(const struct top_history *h, enum top_series series, siz
 
 /* ---- Polls ---- */
 
-/* A place for a new entry; TOP_INDEX_NONE without memory. */
+/* A place for a new entry; SOCKET_INDEX_NONE without memory. */
 static uint32_t take_place(struct top_model *m)
 {
     uint32_t place = m->free_place;
-    if (place != TOP_INDEX_NONE) {
+    if (place != SOCKET_INDEX_NONE) {
         m->free_place = m->items[place].history;
         return place;
     }
     if (top_room(&m->items, m->n_items + 1, &m->room_items, sizeof(*m->items)) != 0)
-        return TOP_INDEX_NONE;
+        return SOCKET_INDEX_NONE;
     return (uint32_t)m->n_items++;
 }
 
@@ -137,20 +137,20 @@ static void drop_place(struct top_model *m, uint32_t place)
 {
     struct top_entry *e = &m->items[place];
     history_drop(m, e);
-    top_index_remove(&m->by_key, &e->now.key);
+    socket_index_remove(&m->by_key, &e->now.key);
     *e = (struct top_entry){.history = m->free_place};
     m->free_place = place;
     m->n_used--;
 }
 
-static int add_entry(struct top_model *m, const struct top_sample *s)
+static int add_entry(struct top_model *m, const struct socket_sample *s)
 {
     uint32_t place = take_place(m);
-    if (place == TOP_INDEX_NONE)
+    if (place == SOCKET_INDEX_NONE)
         return -ENOMEM;
     struct top_entry *e = &m->items[place];
     *e = (struct top_entry){.history = m->free_place};
-    if (top_index_add(&m->by_key, &s->key, place) != 0) {
+    if (socket_index_add(&m->by_key, &s->key, place) != 0) {
         m->free_place = place;
         return -ENOMEM;
     }
@@ -158,25 +158,25 @@ static int add_entry(struct top_model *m, const struct top_sample *s)
                             .rates = {.retrans_share = -1},
                             .used = true,
                             .seen = m->n_polls,
-                            .history = TOP_INDEX_NONE};
+                            .history = SOCKET_INDEX_NONE};
     m->n_used++;
     return 0;
 }
 
-static int take_sample(struct top_model *m, const struct top_sample *s)
+static int take_sample(struct top_model *m, const struct socket_sample *s)
 {
-    uint32_t place = top_index_find(&m->by_key, &s->key);
-    if (place == TOP_INDEX_NONE)
+    uint32_t place = socket_index_find(&m->by_key, &s->key);
+    if (place == SOCKET_INDEX_NONE)
         return add_entry(m, s);
     struct top_entry *e = &m->items[place];
     if (e->seen == m->n_polls)
         return 0; /* twice in one poll: the first counts */
-    struct top_sample before = e->now;
+    struct socket_sample before = e->now;
     e->now = *s;
-    e->has_rates = top_rates_between(&before, s, &e->rates);
+    e->has_rates = socket_rates_between(&before, s, &e->rates);
     e->seen = m->n_polls;
     e->missed = e->absent = 0;
-    if (e->history != TOP_INDEX_NONE)
+    if (e->history != SOCKET_INDEX_NONE)
         history_push(&m->histories[e->history], e);
     return 0;
 }
@@ -200,7 +200,7 @@ static void sum_entry(struct top_sums *s, const struct top_entry *e)
 {
     s->sockets++;
     s->by_state[e->now.state < TOP_STATES ? e->now.state : 0]++;
-    s->queue += e->now.state == TCP_LISTEN ? 0 : top_sample_queue(&e->now);
+    s->queue += e->now.state == TCP_LISTEN ? 0 : socket_sample_queue(&e->now);
     s->sent += (double)e->rates.sent;
     s->received += (double)e->rates.received;
     s->retrans += (double)e->rates.retrans;
@@ -278,7 +278,7 @@ static void entry_order(const struct top_entry *e, enum top_sort by, struct top_
         o->first = e->now.flow ? (double)e->now.rtt_us : -1;
         return;
     case TOP_SORT_QUEUE:
-        o->first = (double)top_sample_queue(&e->now);
+        o->first = (double)socket_sample_queue(&e->now);
         return;
     case TOP_SORT_THROUGHPUT:
     case TOP_SORTS:
@@ -318,22 +318,22 @@ const struct top_sums *top_model_netns(const struct top_model *m, size_t i)
     return &m->sums[m->sums_order[i].place];
 }
 
-size_t top_model_find(const struct top_model *m, const struct top_key *key)
+size_t top_model_find(const struct top_model *m, const struct socket_key *key)
 {
-    uint32_t place = top_index_find(&m->by_key, key);
-    for (size_t i = 0; place != TOP_INDEX_NONE && i < m->n_order; i++)
+    uint32_t place = socket_index_find(&m->by_key, key);
+    for (size_t i = 0; place != SOCKET_INDEX_NONE && i < m->n_order; i++)
         if (m->order[i].place == place)
             return i;
     return SIZE_MAX;
 }
 
-const struct top_entry *top_model_entry(const struct top_model *m, const struct top_key *key)
+const struct top_entry *top_model_entry(const struct top_model *m, const struct socket_key *key)
 {
-    uint32_t place = top_index_find(&m->by_key, key);
-    return place == TOP_INDEX_NONE ? NULL : &m->items[place];
+    uint32_t place = socket_index_find(&m->by_key, key);
+    return place == SOCKET_INDEX_NONE ? NULL : &m->items[place];
 }
 
-void top_model_pin(struct top_model *m, const struct top_key *key)
+void top_model_pin(struct top_model *m, const struct socket_key *key)
 {
     m->has_pinned = key != NULL;
     if (key)

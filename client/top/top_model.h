@@ -24,20 +24,20 @@ enum top_series { TOP_SERIES_THROUGHPUT, TOP_SERIES_RTT, TOP_SERIES_CWND, TOP_SE
 struct top_history {
     float points[TOP_SERIES][TOP_HISTORY_POINTS]; /* a ring */
     uint32_t n;                                   /* points ever written */
-    uint32_t entry;                               /* whose it is; TOP_INDEX_NONE: free */
+    uint32_t entry;                               /* whose it is; SOCKET_INDEX_NONE: free */
     uint64_t shown;                               /* number of the poll when it was shown last */
 };
 
 /* A socket. */
 struct top_entry {
-    struct top_sample now;
-    struct top_rates rates; /* zero without |has_rates| */
+    struct socket_sample now;
+    struct socket_rates rates; /* zero without |has_rates| */
     bool used;
     bool has_rates;
     uint8_t missed;   /* complete polls in a row without it */
     uint8_t absent;   /* polls in a row without it, complete or not */
     uint64_t seen;    /* number of the poll it was in last */
-    uint32_t history; /* index of its history; TOP_INDEX_NONE: none */
+    uint32_t history; /* index of its history; SOCKET_INDEX_NONE: none */
 };
 
 #define TOP_STATES 16
@@ -66,8 +66,8 @@ struct top_model {
     struct top_entry *items; /* used or free */
     size_t n_items, room_items;
     size_t n_used;
-    uint32_t free_place; /* chain of free ones through |history|; TOP_INDEX_NONE: its end */
-    struct top_index by_key;
+    uint32_t free_place; /* chain of free ones through |history|; SOCKET_INDEX_NONE: its end */
+    struct socket_index by_key;
     struct top_netns *netns; /* of the last poll */
     size_t n_netns, room_netns;
     struct top_sums total;
@@ -79,7 +79,7 @@ struct top_model {
     size_t room_sums_order;
     struct top_history *histories; /* at most TOP_HISTORIES; they move when one is added */
     size_t n_histories, room_histories;
-    struct top_key pinned;
+    struct socket_key pinned;
     bool has_pinned;
 };
 
@@ -99,20 +99,20 @@ void top_model_sort(struct top_model *m, enum top_sort by);
 const struct top_entry *top_model_row(const struct top_model *m, size_t i);
 
 /* The row of |key|, SIZE_MAX when it is not in the last poll. */
-size_t top_model_find(const struct top_model *m, const struct top_key *key);
+size_t top_model_find(const struct top_model *m, const struct socket_key *key);
 
 /* The namespaces of the last poll: n_netns of them. */
 const struct top_sums *top_model_netns(const struct top_model *m, size_t i);
 
 /* The socket of |key| as it was seen last, or NULL when it is not known (any more). */
-const struct top_entry *top_model_entry(const struct top_model *m, const struct top_key *key);
+const struct top_entry *top_model_entry(const struct top_model *m, const struct socket_key *key);
 
 /* Row |i| is on the screen: its history is kept from now on, in place of that of the one that was not shown
  * for the longest time. Without memory there is none. */
 void top_model_show(struct top_model *m, size_t i);
 
 /* The socket of |key| stays known when it is gone (NULL: none does). */
-void top_model_pin(struct top_model *m, const struct top_key *key);
+void top_model_pin(struct top_model *m, const struct socket_key *key);
 
 /* The history of |e|, or NULL. */
 const struct top_history *top_model_history(const struct top_model *m, const struct top_entry *e);

@@ -85,7 +85,7 @@ static void draw_socket_line(const struct top_scene *s, const struct top_entry *
     if (there)
         top_column_text(s->model, e, TOP_COLUMN_NETNS, netns);
     snprintf(line, sizeof(line), "%s > %s  %s  %s  %s  limited by %s", local, peer, there ? state : "GONE",
-             netns, algorithm, top_limit_names[e->rates.limit]);
+             netns, algorithm, socket_limit_names[e->rates.limit]);
     top_screen_fill(y, 0, SIZE_MAX, TOP_STYLE_TITLES);
     top_screen_put(y, 0, SIZE_MAX, there ? TOP_STYLE_TITLES : TOP_STYLE_BAD, line);
 }

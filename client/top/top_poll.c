@@ -15,7 +15,7 @@ void top_poll_free(struct top_poll *p)
         return;
     free(p->samples);
     free(p->netns);
-    top_index_free(&p->by_id);
+    socket_index_free(&p->by_id);
     free(p);
 }
 
@@ -27,7 +27,7 @@ void top_poll_reset(struct top_poll *p)
                              .room_netns = p->room_netns,
                              .by_id = p->by_id};
     *p = empty;
-    top_index_clear(&p->by_id);
+    socket_index_clear(&p->by_id);
 }
 
 static void copy_name(char to[TOP_NAME_MAX], const char *from)
@@ -40,20 +40,20 @@ static void copy_name(char to[TOP_NAME_MAX], const char *from)
 /* The index of the namespace |id|, which is added when it is new. */
 static int netns_index(struct top_poll *p, uint64_t id, const char *name, uint32_t *out)
 {
-    const struct top_key key = {.netns = id};
+    const struct socket_key key = {.netns = id};
     /* Rows come namespace by namespace. */
     if (p->n_netns && p->netns[p->n_netns - 1].id == id) {
         *out = (uint32_t)p->n_netns - 1;
         return 0;
     }
-    *out = top_index_find(&p->by_id, &key);
-    if (*out != TOP_INDEX_NONE)
+    *out = socket_index_find(&p->by_id, &key);
+    if (*out != SOCKET_INDEX_NONE)
         return 0;
     if (p->n_netns >= TOP_NAMESPACES_MAX)
         return ERR_LIMIT;
     int rc = top_room(&p->netns, p->n_netns + 1, &p->room_netns, sizeof(*p->netns));
     if (rc == 0)
-        rc = top_index_add(&p->by_id, &key, (uint32_t)p->n_netns);
+        rc = socket_index_add(&p->by_id, &key, (uint32_t)p->n_netns);
     if (rc != 0)
         return rc;
     *out = (uint32_t)p->n_netns++;
@@ -71,8 +71,8 @@ int top_poll_add(struct top_poll *p, const record_message *r)
     int rc = top_room(&p->samples, p->n_samples + 1, &p->room_samples, sizeof(*p->samples));
     if (rc != 0)
         return rc;
-    struct top_sample *s = &p->samples[p->n_samples];
-    top_sample_from(r, s);
+    struct socket_sample *s = &p->samples[p->n_samples];
+    socket_sample_from(r, s);
     rc = netns_index(p, s->key.netns, r->netns, &s->netns);
     if (rc == ERR_LIMIT) {
         p->head.left_out++;

@@ -15,7 +15,7 @@
 #define TOP_NAME_MAX       96 /* bytes of a name with its NUL; longer ones are cut */
 
 struct top_netns {
-    uint64_t id; /* as top_key.netns */
+    uint64_t id; /* as socket_key.netns */
     char name[TOP_NAME_MAX];
 };
 
@@ -35,11 +35,11 @@ struct top_poll_head {
 
 struct top_poll {
     struct top_poll_head head;
-    struct top_sample *samples;
+    struct socket_sample *samples;
     size_t n_samples, room_samples;
     struct top_netns *netns;
     size_t n_netns, room_netns;
-    struct top_index by_id; /* of netns: key {id, 0} */
+    struct socket_index by_id; /* of netns: key {id, 0} */
 };
 
 /* An empty poll; NULL without memory. */

@@ -48,14 +48,14 @@ struct top_view {
     char filter[TOP_FILTER_MAX];
     /* The list: sockets or namespaces. */
     size_t cursor;
-    size_t offset;           /* first row on the screen */
-    size_t page;             /* rows on the screen: set when it is drawn */
-    bool bound;              /* the cursor stays with |selected| wherever it goes */
-    struct top_key selected; /* a socket */
-    struct top_key followed; /* the one of TOP_MODE_HISTORY */
-    size_t column;           /* the cursor of TOP_MODE_COLUMNS */
+    size_t offset;              /* first row on the screen */
+    size_t page;                /* rows on the screen: set when it is drawn */
+    bool bound;                 /* the cursor stays with |selected| wherever it goes */
+    struct socket_key selected; /* a socket */
+    struct socket_key followed; /* the one of TOP_MODE_HISTORY */
+    size_t column;              /* the cursor of TOP_MODE_COLUMNS */
     /* The prompt for a filter. */
-    bool prompting;
+    bool sending_inline;
     char input[TOP_FILTER_MAX];
     size_t input_at; /* bytes before the cursor */
     char input_error[ERR_TEXT_MAX];

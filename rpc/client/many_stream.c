@@ -12,7 +12,7 @@
 enum step { STEP_SEND, STEP_INITIAL, STEP_RECV, STEP_STATUS, STEPS };
 
 struct tag {
-    struct rpc_line *line;
+    struct rpc_many_stream *stream;
     enum step step;
 };
 
@@ -21,13 +21,13 @@ struct rpc_many {
     grpc_channel *nowhere;
     grpc_call *waker; /* on |nowhere|: an empty batch on it ends the wait of rpc_many_next */
     _Atomic bool interrupted;
-    struct rpc_line *lines; /* all that are not freed */
-    size_t pending;         /* completions to come */
+    struct rpc_many_stream *lines; /* all that are not freed */
+    size_t pending;                /* completions to come */
 };
 
-struct rpc_line {
+struct rpc_many_stream {
     struct rpc_many *many;
-    struct rpc_line *next, *previous;
+    struct rpc_many_stream *next, *previous;
     void *owner;
     struct client_link link;
     grpc_call *call;
@@ -65,7 +65,7 @@ void rpc_many_interrupt(struct rpc_many *m)
         grpc_call_start_batch(m->waker, NULL, 0, NULL, NULL);
 }
 
-static void line_free(struct rpc_line *l)
+static void line_free(struct rpc_many_stream *l)
 {
     struct rpc_many *m = l->many;
     if (l->previous)
@@ -85,7 +85,7 @@ static void line_free(struct rpc_line *l)
     free(l);
 }
 
-static int start(struct rpc_line *l, const grpc_op *op, size_t n, enum step step)
+static int start(struct rpc_many_stream *l, const grpc_op *op, size_t n, enum step step)
 {
     if (grpc_call_start_batch(l->call, op, n, &l->tags[step], NULL) != GRPC_CALL_OK)
         return ERR_UNAVAILABLE;
@@ -94,13 +94,13 @@ static int start(struct rpc_line *l, const grpc_op *op, size_t n, enum step step
     return 0;
 }
 
-static int start_receiving(struct rpc_line *l)
+static int start_receiving(struct rpc_many_stream *l)
 {
     const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &l->received};
     return start(l, &op, 1, STEP_RECV);
 }
 
-static int start_call(struct rpc_line *l, const struct buf *request, bool half_close)
+static int start_call(struct rpc_many_stream *l, const struct buf *request, bool half_close)
 {
     grpc_byte_buffer *buffer = client_buffer(request->data, request->len);
     const grpc_op send[] = {
@@ -126,10 +126,10 @@ static int start_call(struct rpc_line *l, const struct buf *request, bool half_c
     return rc;
 }
 
-int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner, struct rpc_line **out,
-                  struct err *e)
+int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
+                         struct rpc_many_stream **out, struct err *e)
 {
-    struct rpc_line *l = calloc(1, sizeof(*l));
+    struct rpc_many_stream *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = client_link_open(call->target, call->options, &l->link, e);
@@ -144,7 +144,7 @@ int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *ow
     grpc_metadata_array_init(&l->initial);
     grpc_metadata_array_init(&l->trailing);
     for (size_t i = 0; i < STEPS; i++)
-        l->tags[i] = (struct tag){.line = l, .step = (enum step)i};
+        l->tags[i] = (struct tag){.stream = l, .step = (enum step)i};
     l->next = m->lines;
     if (m->lines)
         m->lines->previous = l;
@@ -155,14 +155,14 @@ int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *ow
     grpc_slice_unref(name);
     rc = start_call(l, call->request, call->half_close);
     if (rc != 0) {
-        rpc_line_close(l);
+        rpc_many_stream_close(l);
         return err_set(e, rc, "the call to %s cannot be started", call->method);
     }
     *out = l;
     return 0;
 }
 
-int rpc_line_send(struct rpc_line *l, const void *message, size_t len)
+int rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len)
 {
     if (l->under_way[STEP_SEND] || l->received_end)
         return ERR_UNAVAILABLE;
@@ -173,12 +173,12 @@ int rpc_line_send(struct rpc_line *l, const void *message, size_t len)
     return rc;
 }
 
-bool rpc_line_connected(const struct rpc_line *l)
+bool rpc_many_stream_connected(const struct rpc_many_stream *l)
 {
     return l->connected;
 }
 
-static bool has_pending(const struct rpc_line *l)
+static bool has_pending(const struct rpc_many_stream *l)
 {
     for (size_t i = 0; i < STEPS; i++)
         if (l->under_way[i])
@@ -186,7 +186,7 @@ static bool has_pending(const struct rpc_line *l)
     return false;
 }
 
-void rpc_line_close(struct rpc_line *l)
+void rpc_many_stream_close(struct rpc_many_stream *l)
 {
     if (!l)
         return;
@@ -198,7 +198,7 @@ void rpc_line_close(struct rpc_line *l)
 }
 
 /* A message came, or the end of them. Returns 1 when |out| is to be told. */
-static int on_received(struct rpc_line *l, struct rpc_many_event *out)
+static int on_received(struct rpc_many_stream *l, struct rpc_many_event *out)
 {
     if (!l->received) {
         l->received_end = true;
@@ -219,7 +219,7 @@ static int on_received(struct rpc_line *l, struct rpc_many_event *out)
 }
 
 /* All messages have been told and the status is there. */
-static int on_end(struct rpc_line *l, struct rpc_many_event *out)
+static int on_end(struct rpc_many_stream *l, struct rpc_many_event *out)
 {
     if (!l->received_end || l->under_way[STEP_STATUS] || l->told_end)
         return 0;
@@ -233,7 +233,7 @@ static int on_end(struct rpc_line *l, struct rpc_many_event *out)
 /* One completion. Returns 1 when there is something to tell. */
 static int on_completion(struct tag *tag, struct rpc_many_event *out)
 {
-    struct rpc_line *l = tag->line;
+    struct rpc_many_stream *l = tag->stream;
     int told = 0;
     l->under_way[tag->step] = false;
     l->many->pending--;
@@ -269,10 +269,10 @@ void rpc_many_free(struct rpc_many *m)
     struct rpc_many_event event;
     if (!m)
         return;
-    for (struct rpc_line *l = m->lines, *next; l; l = next) {
+    for (struct rpc_many_stream *l = m->lines, *next; l; l = next) {
         next = l->next;
         if (!l->closed)
-            rpc_line_close(l);
+            rpc_many_stream_close(l);
     }
     while (m->pending) {
         grpc_event e = grpc_completion_queue_next(m->cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);

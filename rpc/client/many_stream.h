@@ -16,7 +16,7 @@
 #include "rpc/client/client.h"
 
 struct rpc_many;
-struct rpc_line; /* one stream on a channel of its own */
+struct rpc_many_stream; /* one stream on a channel of its own */
 
 /* Returns 0 or -ENOMEM. rpc_client_init comes before it. */
 int rpc_many_new(struct rpc_many **out);
@@ -28,7 +28,7 @@ void rpc_many_free(struct rpc_many *m);
 void rpc_many_interrupt(struct rpc_many *m);
 
 /* A call to make. */
-struct rpc_line_call {
+struct rpc_many_stream_call {
     const char *target;
     const struct rpc_channel_options *options;
     const char *method;
@@ -38,18 +38,18 @@ struct rpc_line_call {
 
 /* Opens a channel and makes |call| on it; |owner| comes back with each event. Nothing is waited for. Returns
  * 0 and the line in |out|, or as rpc_channel_new. */
-int rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner, struct rpc_line **out,
-                  struct err *e);
+int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
+                         struct rpc_many_stream **out, struct err *e);
 
 /* Sends one more message. Returns 0, or ERR_UNAVAILABLE when the one before it is still under way or the call
  * has ended, which an event tells. */
-int rpc_line_send(struct rpc_line *l, const void *message, size_t len);
+int rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len);
 
 /* Whether the daemon has answered at all. */
-bool rpc_line_connected(const struct rpc_line *l);
+bool rpc_many_stream_connected(const struct rpc_many_stream *l);
 
 /* Cancels the line and closes its channel; no event of it comes any more. NULL is allowed. */
-void rpc_line_close(struct rpc_line *l);
+void rpc_many_stream_close(struct rpc_many_stream *l);
 
 struct rpc_many_event {
     void *owner;

@@ -73,11 +73,11 @@ static int check_message(struct guard *g, const ProtobufCMessageDescriptor *type
     bool seen[TYPE_FIELDS_MAX] = {false};
     struct msg_field field;
     int rc;
-    if (depth > MSG_GUARD_DEPTH_MAX)
-        return err_set(g->e, ERR_RANGE, "nested more than %d levels deep", MSG_GUARD_DEPTH_MAX);
+    if (depth > MSG_CHECK_DEPTH_MAX)
+        return err_set(g->e, ERR_RANGE, "nested more than %d levels deep", MSG_CHECK_DEPTH_MAX);
     while ((rc = msg_next_field(&data, &len, &field)) > 0) {
-        if (++g->fields > MSG_GUARD_FIELDS_MAX)
-            return err_set(g->e, ERR_RANGE, "more than %d fields", MSG_GUARD_FIELDS_MAX);
+        if (++g->fields > MSG_CHECK_FIELDS_MAX)
+            return err_set(g->e, ERR_RANGE, "more than %d fields", MSG_CHECK_FIELDS_MAX);
         const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(type, field.number);
         if (f)
             rc = check_field(g, f, &field, &seen[f - type->fields], depth);
@@ -89,7 +89,7 @@ static int check_message(struct guard *g, const ProtobufCMessageDescriptor *type
     return rc < 0 ? err_set(g->e, rc, "not a protobuf message (%s)", type->name) : 0;
 }
 
-int msg_guard_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,
+int msg_check_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,
                      ProtobufCMessage **out, struct err *e)
 {
     struct guard g = {.strict = strict, .e = e};

@@ -13,8 +13,8 @@
 
 #include "lib/err.h"
 
-#define MSG_GUARD_FIELDS_MAX 4096 /* in a whole message, however nested */
-#define MSG_GUARD_DEPTH_MAX  8
+#define MSG_CHECK_FIELDS_MAX 4096 /* in a whole message, however nested */
+#define MSG_CHECK_DEPTH_MAX  8
 
 /* Unpacks the |len| bytes at |data| as a message of the type |type|. With |strict|, a field that |type| does
  * not have is ERR_UNSUPPORTED (a request: nothing that was asked for may be ignored), else it is left out.
@@ -24,7 +24,7 @@
  *   ERR_RANGE       too many fields or levels
  *   -ENOMEM
  * Any thread. */
-int msg_guard_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,
+int msg_check_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,
                      ProtobufCMessage **out, struct err *e);
 
 #endif

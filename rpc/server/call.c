@@ -37,7 +37,7 @@ static struct rpc_call *call_new(struct rpc_server *s, struct rpc_slot *slot, st
                            .queue = queue,
                            .goodbye_code = ERR_UNAVAILABLE,
                            .goodbye_text = "the daemon is stopping"};
-    atomic_fetch_add(&slot->face->calls, 1);
+    atomic_fetch_add(&slot->core_server->calls, 1);
     pthread_mutex_init(&c->lock, NULL);
     grpc_metadata_array_init(&c->metadata);
     grpc_call_details_init(&c->details);
@@ -68,7 +68,7 @@ void rpc_call_unref(struct rpc_call *call)
     if (call->call)
         grpc_call_unref(call->call);
     pthread_mutex_destroy(&call->lock);
-    atomic_fetch_sub(&call->slot->face->calls, 1); /* the last use of the face */
+    atomic_fetch_sub(&call->slot->core_server->calls, 1); /* the last use of the face */
     free(call);
 }
 
@@ -122,7 +122,7 @@ static grpc_completion_queue *events_of(struct rpc_server *s, const struct rpc_s
 {
     if (!slot->spec->stream)
         return queue->cq;
-    if (slot->spec->stream->prompt)
+    if (slot->spec->stream->inline_send)
         return s->callbacks.cq;
     return s->queues[atomic_fetch_add(&s->streams, 1) % s->n_queues].cq;
 }
@@ -136,11 +136,11 @@ int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_qu
     tsan_release(&c->on_new);
     if (slot->spec) {
         grpc_completion_queue *cq = events_of(s, slot, queue);
-        grpc_server_request_registered_call(slot->face->core, slot->registered, &c->call, &c->deadline,
+        grpc_server_request_registered_call(slot->core_server->core, slot->registered, &c->call, &c->deadline,
                                             &c->metadata, NULL, cq, queue->cq, &c->on_new);
     } else {
-        grpc_server_request_call(slot->face->core, &c->call, &c->details, &c->metadata, queue->cq, queue->cq,
-                                 &c->on_new);
+        grpc_server_request_call(slot->core_server->core, &c->call, &c->details, &c->metadata, queue->cq,
+                                 queue->cq, &c->on_new);
     }
     return 0;
 }

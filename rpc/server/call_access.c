@@ -64,7 +64,7 @@ void rpc_call_describe_peer(struct rpc_call *c)
         rpc_peer_finder_free(finder);
         snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
         c->quota = rpc_guard_user(c->fd, &c->rank);
-    } else if (core && c->slot->face->secure) {
+    } else if (core && c->slot->core_server->secure) {
         address_of(core, c->address);
         c->quota = rpc_guard_tls_user(c->address, &c->rank);
     }
@@ -144,7 +144,7 @@ static void account_to(struct rpc_call *c, const char *kind, const char *name)
 static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, char who[WHO_MAX],
                     struct err *e)
 {
-    const struct rpc_face *f = c->slot->face;
+    const struct core_server *f = c->slot->core_server;
     const struct rpc_server_options *o = &c->server->options;
     const char *names[NAMES_MAX];
     struct rpc_caller caller = {
@@ -193,7 +193,7 @@ static int admit(struct rpc_call *c, const struct rpc_method *m, const char *who
 
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e)
 {
-    const struct rpc_face *f = c->slot->face;
+    const struct core_server *f = c->slot->core_server;
     enum rpc_role role = f->role;
     char token[TOKEN_MAX];
     char who[WHO_MAX] = "";

@@ -20,7 +20,7 @@
 #define KEEPALIVE_TIMEOUT_MS 10000
 #define HANDSHAKE_MS         10000
 
-static grpc_server *core_server_new(const struct rpc_server_options *o, bool beside)
+static grpc_server *make_grpc_server(const struct rpc_server_options *o, bool beside)
 {
     const struct {
         const char *key;
@@ -56,7 +56,7 @@ static grpc_server *core_server_new(const struct rpc_server_options *o, bool bes
 static void on_shutdown(struct rpc_event *event, bool ok)
 {
     (void)ok;
-    struct rpc_face *f = (struct rpc_face *)((char *)event - offsetof(struct rpc_face, shut));
+    struct core_server *f = (struct core_server *)((char *)event - offsetof(struct core_server, shut));
     struct rpc_server *s = f->server;
     pthread_mutex_lock(&s->lock);
     f->down = true;
@@ -65,34 +65,34 @@ static void on_shutdown(struct rpc_event *event, bool ok)
     pthread_mutex_unlock(&s->lock);
 }
 
-static int register_methods(struct rpc_face *f, struct err *e)
+static int register_methods(struct core_server *f, struct err *e)
 {
     const struct rpc_server_options *o = &f->server->options;
-    f->slots[o->n_methods].face = f;
+    f->slots[o->n_methods].core_server = f;
     for (size_t i = 0; i < o->n_methods; i++) {
         const struct rpc_method *m = &o->methods[i];
         /* A call is told before its request is there: those that nobody may make do not wait inside gRPC. */
         void *registered = grpc_server_register_method(f->core, m->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
         if (!registered)
             return err_set(e, ERR_DUPLICATE, "gRPC method %s cannot be registered", m->path);
-        f->slots[i] = (struct rpc_slot){.face = f, .spec = m, .registered = registered};
+        f->slots[i] = (struct rpc_slot){.core_server = f, .spec = m, .registered = registered};
     }
     return 0;
 }
 
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
-                 struct err *e)
+int core_server_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first,
+                    struct core_server **out, struct err *e)
 {
-    struct rpc_face *f = calloc(1, sizeof(*f));
+    struct core_server *f = calloc(1, sizeof(*f));
     if (!f)
         return err_set(e, -ENOMEM, "out of memory");
-    *f = (struct rpc_face){.server = s, .role = role, .shut.fn = on_shutdown};
+    *f = (struct core_server){.server = s, .role = role, .shut.fn = on_shutdown};
     f->slots = calloc(s->options.n_methods + 1, sizeof(*f->slots));
     if (!f->slots) {
         free(f);
         return err_set(e, -ENOMEM, "out of memory");
     }
-    f->core = core_server_new(&s->options, beside);
+    f->core = make_grpc_server(&s->options, beside);
     /* One queue with sockets, not more: with SO_REUSEPORT, gRPC opens the port once more for each further one
      * when it is started, and aborts the process where that fails (clone_port in its tcp_server_posix.cc):
      * without a descriptor, or since the port is no longer shared by then. */
@@ -102,22 +102,22 @@ int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned
         grpc_server_register_completion_queue(f->core, s->queues[(first + i) % s->n_queues].cq, NULL);
     int rc = register_methods(f, e);
     if (rc) {
-        rpc_face_free(f);
+        core_server_free(f);
         return rc;
     }
     *out = f;
     return 0;
 }
 
-void rpc_face_start(struct rpc_face *f)
+void core_server_start(struct core_server *f)
 {
     struct rpc_server *s = f->server;
     grpc_server_start(f->core);
     pthread_mutex_lock(&s->lock);
     s->up++;
     pthread_mutex_unlock(&s->lock);
-    f->next = s->faces;
-    s->faces = f;
+    f->next = s->core_servers;
+    s->core_servers = f;
     for (unsigned i = 0; i < s->n_queues; i++) {
         for (size_t m = 0; m <= s->options.n_methods; m++) {
             for (int n = 0; n < POSTED; n++)
@@ -126,7 +126,7 @@ void rpc_face_start(struct rpc_face *f)
     }
 }
 
-void rpc_face_shutdown(struct rpc_face *f)
+void core_server_shutdown(struct core_server *f)
 {
     if (f->closing)
         return;
@@ -135,7 +135,7 @@ void rpc_face_shutdown(struct rpc_face *f)
     grpc_server_shutdown_and_notify(f->core, f->server->queues[0].cq, &f->shut);
 }
 
-void rpc_face_free(struct rpc_face *f)
+void core_server_free(struct core_server *f)
 {
     rpc_server_forgive(f->server, f);
     grpc_server_destroy(f->core);
@@ -144,17 +144,17 @@ void rpc_face_free(struct rpc_face *f)
     free(f);
 }
 
-void rpc_face_reap(struct rpc_server *s)
+void core_server_reap(struct rpc_server *s)
 {
-    struct rpc_face **at = &s->faces;
+    struct core_server **at = &s->core_servers;
     while (*at) {
-        struct rpc_face *f = *at;
+        struct core_server *f = *at;
         pthread_mutex_lock(&s->lock);
         bool down = f->down;
         pthread_mutex_unlock(&s->lock);
         if (down && atomic_load(&f->calls) == 0) {
             *at = f->next;
-            rpc_face_free(f);
+            core_server_free(f);
             log_debug("rpc", "a server that was replaced is gone");
         } else {
             at = &f->next;

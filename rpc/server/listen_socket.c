@@ -20,7 +20,7 @@
 /* Between two looks at a listener that cannot even turn anybody away. */
 #define TURNED_AWAY_MS 10
 
-struct rpc_listener {
+struct listen_socket {
     int fd;
     int reserve; /* an open descriptor to give up when there is none left to accept with */
     struct config_listen where;
@@ -28,7 +28,7 @@ struct rpc_listener {
     char text[160];
 };
 
-static int bind_socket(struct rpc_listener *l, int fd, mode_t mode, gid_t group)
+static int bind_socket(struct listen_socket *l, int fd, mode_t mode, gid_t group)
 {
     if (l->where.kind == CONFIG_LISTEN_UNIX)
         return rpc_socket_file_bind(&l->file, fd, mode, group);
@@ -41,7 +41,7 @@ static int share(int fd, bool on)
     return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
-static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group, bool beside)
+static int open_socket(struct listen_socket *l, mode_t mode, gid_t group, bool beside)
 {
     const struct config_listen *where = &l->where;
     int on = 1;
@@ -68,7 +68,7 @@ static int open_socket(struct rpc_listener *l, mode_t mode, gid_t group, bool be
 }
 
 /* Writes the address that |l| is bound to, and its port, which may have been chosen by the system. */
-static void describe(struct rpc_listener *l, const char *configured)
+static void describe(struct listen_socket *l, const char *configured)
 {
     char host[INET6_ADDRSTRLEN] = "";
     snprintf(l->text, sizeof(l->text), "%s", configured);
@@ -85,7 +85,7 @@ static void describe(struct rpc_listener *l, const char *configured)
     snprintf(l->text, sizeof(l->text), v6 ? "[%s]:%u" : "%s:%u", host, l->where.port);
 }
 
-static void keep_reserve(struct rpc_listener *l)
+static void keep_reserve(struct listen_socket *l)
 {
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -98,11 +98,11 @@ static const char *reason(int rc)
                             : err_name(rc);
 }
 
-int rpc_listener_open(const char *text, const struct rpc_listener_options *options, struct rpc_listener **out,
-                      struct err *e)
+int listen_socket_open(const char *text, const struct listen_socket_options *options,
+                       struct listen_socket **out, struct err *e)
 {
     struct err why = {0};
-    struct rpc_listener *l = calloc(1, sizeof(*l));
+    struct listen_socket *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
     l->fd = l->reserve = l->file.lock = l->file.file = -1;
@@ -127,7 +127,7 @@ int rpc_listener_open(const char *text, const struct rpc_listener_options *optio
     }
     keep_reserve(l);
     describe(l, text);
-    rpc_listener_share(l, false); /* from now on nobody else can have the port */
+    listen_socket_share(l, false); /* from now on nobody else can have the port */
     *out = l;
     return 0;
 fail:
@@ -137,7 +137,7 @@ fail:
     return rc;
 }
 
-void rpc_listener_close(struct rpc_listener *l)
+void listen_socket_close(struct listen_socket *l)
 {
     if (!l)
         return;
@@ -148,13 +148,13 @@ void rpc_listener_close(struct rpc_listener *l)
     free(l);
 }
 
-void rpc_listener_share(struct rpc_listener *l, bool on)
+void listen_socket_share(struct listen_socket *l, bool on)
 {
     if (l->where.kind == CONFIG_LISTEN_TCP)
         share(l->fd, on); /* where it fails, the other one cannot be opened, and says so */
 }
 
-int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e)
+int listen_socket_permit(struct listen_socket *l, const struct listen_socket_options *options, struct err *e)
 {
     struct err why = {0};
     gid_t group;
@@ -168,12 +168,12 @@ int rpc_listener_permit(struct rpc_listener *l, const struct rpc_listener_option
     return err_set(e, rc, "listener %s: %s", l->text, why.code ? why.text : err_name(rc));
 }
 
-bool rpc_listener_is_there(const struct rpc_listener *l)
+bool listen_socket_is_there(const struct listen_socket *l)
 {
     return l->where.kind != CONFIG_LISTEN_UNIX || rpc_socket_file_is_there(&l->file);
 }
 
-int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_options *options, struct err *e)
+int listen_socket_restore(struct listen_socket *l, const struct listen_socket_options *options, struct err *e)
 {
     struct err why = {0};
     gid_t group;
@@ -200,22 +200,22 @@ int rpc_listener_restore(struct rpc_listener *l, const struct rpc_listener_optio
     return 0;
 }
 
-int rpc_listener_fd(const struct rpc_listener *l)
+int listen_socket_fd(const struct listen_socket *l)
 {
     return l->fd;
 }
 
-const char *rpc_listener_text(const struct rpc_listener *l)
+const char *listen_socket_text(const struct listen_socket *l)
 {
     return l->text;
 }
 
-uint16_t rpc_listener_port(const struct rpc_listener *l)
+uint16_t listen_socket_port(const struct listen_socket *l)
 {
     return l->where.port;
 }
 
-void rpc_listener_set_hops(struct rpc_listener *l, unsigned ipv4_ttl, unsigned ipv6_hop_limit)
+void listen_socket_set_hops(struct listen_socket *l, unsigned ipv4_ttl, unsigned ipv6_hop_limit)
 {
     if (l->where.kind != CONFIG_LISTEN_TCP)
         return;
@@ -238,7 +238,7 @@ static int accept_own(int fd, int flags)
 /* No descriptor is left: without accepting, the listener would stay readable and the loop would spin. So the
  * reserve is given up for a moment, the caller is let in and shown out. Another thread may snatch it away in
  * that moment: until there is one again, at least nobody spins. */
-static void turn_away(struct rpc_listener *l)
+static void turn_away(struct listen_socket *l)
 {
     if (l->reserve < 0) {
         poll(NULL, 0, TURNED_AWAY_MS);
@@ -251,7 +251,7 @@ static void turn_away(struct rpc_listener *l)
     keep_reserve(l);
 }
 
-int rpc_listener_accept(struct rpc_listener *l)
+int listen_socket_accept(struct listen_socket *l)
 {
     int fd = accept_own(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {

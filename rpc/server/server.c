@@ -67,11 +67,11 @@ static void settle(struct rpc_server *s, struct rpc_slot **at)
     atomic_store(&s->owing, s->owed != NULL);
 }
 
-void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face)
+void rpc_server_forgive(struct rpc_server *s, const struct core_server *core_server)
 {
     pthread_mutex_lock(&s->lock);
     for (struct rpc_slot **at = &s->owed; *at;) {
-        if ((*at)->face == face)
+        if ((*at)->core_server == core_server)
             settle(s, at);
         else
             at = &(*at)->next_owed;
@@ -203,7 +203,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
     pthread_cond_init(&s->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     s->queues = calloc(options->threads, sizeof(*s->queues));
-    s->plain = calloc((size_t)options->threads * RPC_FACES_PLAIN, sizeof(struct rpc_face *));
+    s->plain = calloc((size_t)options->threads * RPC_FACES_PLAIN, sizeof(struct core_server *));
     if (!s->queues || !s->plain) {
         free(s->queues);
         free(s->plain);
@@ -217,14 +217,14 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
     }
     s->poller = (struct rpc_queue){.server = s, .cq = queue_new(GRPC_CQ_DEFAULT_POLLING)};
     /* The first face shows whether our own table is good; most clients that come have this role. */
-    struct rpc_face **first = &s->plain[RPC_ROLE_CONTROL * s->n_queues];
-    int rc = rpc_face_new(s, RPC_ROLE_CONTROL, false, 0, first, e);
+    struct core_server **first = &s->plain[RPC_ROLE_CONTROL * s->n_queues];
+    int rc = core_server_new(s, RPC_ROLE_CONTROL, false, 0, first, e);
     if (rc == 0)
         rc = rpc_callbacks_start(&s->callbacks, s, e);
     if (rc)
         return rc; /* a mistake in the table: the program ends */
-    rpc_face_start(*first);
-    rc = start_thread(&s->poller.thread, "rpc/poll", poll_run, &s->poller, e);
+    core_server_start(*first);
+    rc = start_thread(&s->poller.thread, "rpc/read", poll_run, &s->poller, e);
     for (unsigned i = 0; i < s->n_queues && rc == 0; i++) {
         char name[16];
         snprintf(name, sizeof(name), "rpc/%u", i);
@@ -238,7 +238,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 int rpc_server_poll_too(struct rpc_server *s, struct err *e)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = s->poller_too.running ? 0 : start_thread(&s->poller_too, "rpc/poll+", poll_run, &s->poller, e);
+    int rc = s->poller_too.running ? 0 : start_thread(&s->poller_too, "rpc/read+", poll_run, &s->poller, e);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -252,17 +252,17 @@ static void adopt(struct rpc_server *s, int fd, unsigned plain, enum rpc_role ro
 {
     struct err e;
     unsigned first = rpc_server_turn(s);
-    struct rpc_face **at = &s->plain[plain * s->n_queues + first];
-    struct rpc_face *f = *at;
+    struct core_server **at = &s->plain[plain * s->n_queues + first];
+    struct core_server *f = *at;
     if (!f) {
-        if (rpc_face_new(s, role, false, first, &f, &e)) {
+        if (core_server_new(s, role, false, first, &f, &e)) {
             log_limited(LOG_ERROR, "rpc", "a connection is turned away: %s", e.text);
             close(fd);
             return;
         }
         f->fixed = plain == RPC_ROLES;
         *at = f;
-        rpc_face_start(f);
+        core_server_start(f);
     }
     grpc_server_add_channel_from_fd(f->core, fd, s->insecure);
 }
@@ -360,8 +360,8 @@ static bool wait_down(struct rpc_server *s, bool idle, int64_t until_ns)
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
 {
     int64_t now = clock_mono_ns();
-    for (struct rpc_face *f = s->faces; f; f = f->next)
-        rpc_face_shutdown(f);
+    for (struct core_server *f = s->core_servers; f; f = f->next)
+        core_server_shutdown(f);
     say_goodbye(s);
     /* Connections outlive their calls: a client closes its own only when it gets round to reading our
      * goodbye. So they have a moment for it once all calls are over, and are then closed from here. */
@@ -373,7 +373,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     if (!down)
         down = wait_down(s, false, clock_mono_ns() + GOODBYE_NS);
     if (!down) {
-        for (struct rpc_face *f = s->faces; f; f = f->next)
+        for (struct core_server *f = s->core_servers; f; f = f->next)
             grpc_server_cancel_all_calls(f->core);
         if (!wait_down(s, false, now + deadline_ns))
             return ERR_TIMEOUT;
@@ -386,10 +386,10 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     grpc_completion_queue_shutdown(s->poller.cq);
     thread_join(&s->poller.thread);
     thread_join(&s->poller_too);
-    while (s->faces) {
-        struct rpc_face *next = s->faces->next;
-        rpc_face_free(s->faces);
-        s->faces = next;
+    while (s->core_servers) {
+        struct core_server *next = s->core_servers->next;
+        core_server_free(s->core_servers);
+        s->core_servers = next;
     }
     for (unsigned i = 0; i < s->n_queues; i++)
         grpc_completion_queue_destroy(s->queues[i].cq);

@@ -55,7 +55,7 @@ struct rpc_stream_ops {
     bool answers;
     /* Its messages are few and stand alone: the thread that calls rpc_call_kick also sees to the end of the
      * send, when that is at once, and its events are handled on the thread rpc/callback. */
-    bool prompt;
+    bool inline_send;
 };
 
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };

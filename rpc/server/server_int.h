@@ -61,7 +61,7 @@ bool rpc_callbacks_arrived(void);
 
 /* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
 struct rpc_slot {
-    struct rpc_face *face;
+    struct core_server *core_server;
     const struct rpc_method *spec;
     void *registered;
     unsigned owed; /* requests that could not be posted for want of memory; under the server's lock */
@@ -72,8 +72,8 @@ struct rpc_slot {
  * have the same rights. gRPC tells nothing about a connection that it was handed except which server a call
  * came in on, so that is what carries the role. Lives as long as the server, or, once it has been shut down,
  * as long as calls point into it. */
-struct rpc_face {
-    struct rpc_face *next;
+struct core_server {
+    struct core_server *next;
     struct rpc_server *server;
     grpc_server *core;
     enum rpc_role role;
@@ -97,8 +97,9 @@ struct rpc_server {
     struct rpc_queue *queues;
     unsigned n_queues;
     struct rpc_callbacks callbacks;
-    struct rpc_face *faces;  /* of who handles faces, as is what follows */
-    struct rpc_face **plain; /* |n_queues| of each kind, made when the first connection comes that needs it */
+    struct core_server *core_servers; /* of who handles faces, as is what follows */
+    struct core_server *
+        *plain;              /* |n_queues| of each kind, made when the first connection comes that needs it */
     unsigned turn;           /* the queue that comes first for the next connection or listener */
     _Atomic uint64_t denied; /* calls whose caller had not the role for them */
     _Atomic unsigned streams;  /* that were waited for: they take the queues in turn */
@@ -167,7 +168,7 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
 void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot);
 
 /* Nothing of |face| is owed any more: it ends. */
-void rpc_server_forgive(struct rpc_server *s, const struct rpc_face *face);
+void rpc_server_forgive(struct rpc_server *s, const struct core_server *core_server);
 
 /* Posts a request for one more call. Returns 0 or -ENOMEM. */
 int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
@@ -183,20 +184,20 @@ int rpc_server_poll_too(struct rpc_server *s, struct err *e);
 /* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
  * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as that has a request posted. Returns 0
  * and it in |out|, or a code with |e|. This and what follows about faces: one thread at a time. */
-int rpc_face_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first, struct rpc_face **out,
-                 struct err *e);
+int core_server_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first,
+                    struct core_server **out, struct err *e);
 
 /* Starts it: calls come from now on. */
-void rpc_face_start(struct rpc_face *f);
+void core_server_start(struct core_server *f);
 
 /* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. */
-void rpc_face_shutdown(struct rpc_face *f);
+void core_server_shutdown(struct core_server *f);
 
 /* Frees it, after the shutdown. */
-void rpc_face_free(struct rpc_face *f);
+void core_server_free(struct core_server *f);
 
 /* Frees those that have been shut down and are not needed any more. */
-void rpc_face_reap(struct rpc_server *s);
+void core_server_reap(struct rpc_server *s);
 
 /* Sets |c|'s peer. In access.c. */
 void rpc_call_describe_peer(struct rpc_call *c);

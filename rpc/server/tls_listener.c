@@ -14,7 +14,7 @@
 struct rpc_tls_listener {
     struct rpc_server *server;
     struct rpc_tls_listener_options options;
-    struct rpc_face *face; /* the one that accepts; NULL while there is none */
+    struct core_server *core_server; /* the one that accepts; NULL while there is none */
     bool started;
     struct config_listen where;
     char text[80]; /* as gRPC takes it, with the port that it has been given */
@@ -47,15 +47,15 @@ static void describe(struct rpc_tls_listener *l)
 }
 
 /* Makes a face that has the port. */
-static int bind_face(struct rpc_tls_listener *l, bool beside, struct err *e)
+static int bind_core_server(struct rpc_tls_listener *l, bool beside, struct err *e)
 {
-    struct rpc_face *f;
+    struct core_server *f;
     int rc = try_bind(&l->where, beside);
     if (rc)
         return err_set(e, rc, "cannot listen on %s (TLS): %s", l->text, err_name(rc));
     rc = rpc_server_poll_too(l->server, e);
     if (rc == 0)
-        rc = rpc_face_new(l->server, RPC_ROLE_HEALTH, beside, rpc_server_turn(l->server), &f, e);
+        rc = core_server_new(l->server, RPC_ROLE_HEALTH, beside, rpc_server_turn(l->server), &f, e);
     if (rc)
         return rc;
     f->secure = true;
@@ -67,13 +67,13 @@ static int bind_face(struct rpc_tls_listener *l, bool beside, struct err *e)
         grpc_server_credentials_release(credentials);
     if (port <= 0) {
         /* gRPC wants to be started and shut down before it is destroyed, also when it has got no port. */
-        rpc_face_start(f);
-        rpc_face_shutdown(f);
+        core_server_start(f);
+        core_server_shutdown(f);
         return err_set(e, ERR_UNAVAILABLE,
                        "cannot listen on %s (TLS): gRPC takes neither the address nor the certificate",
                        l->text);
     }
-    l->face = f;
+    l->core_server = f;
     l->where.port = (uint16_t)port;
     if (l->where.addr.any.sa_family == AF_INET6)
         l->where.addr.in6.sin6_port = htons((uint16_t)port);
@@ -93,7 +93,7 @@ int rpc_tls_listener_open(struct rpc_server *s, const char *where,
     l->server = s;
     l->options = *options;
     rpc_tls_ref(options->tls);
-    rpc_face_reap(s); /* listeners may come and go often */
+    core_server_reap(s); /* listeners may come and go often */
     int rc = config_listen_parse(where, &l->where, e);
     if (rc == 0 && l->where.kind != CONFIG_LISTEN_TCP)
         rc = err_set(e, ERR_RANGE, "is no TCP address");
@@ -101,7 +101,7 @@ int rpc_tls_listener_open(struct rpc_server *s, const char *where,
         err_prefix(e, "cannot listen on %s (TLS)", where);
     } else {
         describe(l);
-        rc = bind_face(l, options->beside, e);
+        rc = bind_core_server(l, options->beside, e);
     }
     if (rc == 0) {
         if (options->beside)
@@ -116,8 +116,8 @@ int rpc_tls_listener_open(struct rpc_server *s, const char *where,
 void rpc_tls_listener_start(struct rpc_tls_listener *l)
 {
     l->started = true;
-    if (l->face)
-        rpc_face_start(l->face);
+    if (l->core_server)
+        core_server_start(l->core_server);
 }
 
 struct share {
@@ -141,20 +141,20 @@ void rpc_tls_listener_share(struct rpc_tls_listener *l, bool on)
 }
 
 /* Closes the port; calls that are under way go on. */
-static void drop_face(struct rpc_tls_listener *l)
+static void drop_core_server(struct rpc_tls_listener *l)
 {
-    if (!l->face)
+    if (!l->core_server)
         return;
     if (!l->started)
-        rpc_face_start(l->face); /* before that it cannot be shut down */
-    rpc_face_shutdown(l->face);
-    l->face = NULL;
+        core_server_start(l->core_server); /* before that it cannot be shut down */
+    core_server_shutdown(l->core_server);
+    l->core_server = NULL;
 }
 
 void rpc_tls_listener_close(struct rpc_tls_listener *l)
 {
     if (l)
-        drop_face(l);
+        drop_core_server(l);
     rpc_tls_listener_free(l);
 }
 
@@ -178,11 +178,11 @@ uint16_t rpc_tls_listener_port(const struct rpc_tls_listener *l)
 
 int rpc_tls_listener_rebuild(struct rpc_tls_listener *l, struct err *e)
 {
-    drop_face(l);
-    rpc_face_reap(l->server); /* those from before: strangers can make this happen again and again */
-    int rc = bind_face(l, false, e);
+    drop_core_server(l);
+    core_server_reap(l->server); /* those from before: strangers can make this happen again and again */
+    int rc = bind_core_server(l, false, e);
     if (rc == 0)
-        rpc_face_start(l->face);
+        core_server_start(l->core_server);
     return rc;
 }
 

@@ -28,7 +28,7 @@ int rpc_tls_listener_open(struct rpc_server *s, const char *where,
 /* Lets clients in. Once. */
 void rpc_tls_listener_start(struct rpc_tls_listener *l);
 
-/* As rpc_listener_share. */
+/* As listen_socket_share. */
 void rpc_tls_listener_share(struct rpc_tls_listener *l, bool on);
 
 /* Closes it, started or not: calls that are under way go on, their connections take no further ones and end
@@ -38,7 +38,7 @@ void rpc_tls_listener_close(struct rpc_tls_listener *l);
 /* Frees it only: the server closes the port when it stops. NULL is allowed. */
 void rpc_tls_listener_free(struct rpc_tls_listener *l);
 
-/* As rpc_listener_text and rpc_listener_port. */
+/* As listen_socket_text and listen_socket_port. */
 const char *rpc_tls_listener_text(const struct rpc_tls_listener *l);
 uint16_t rpc_tls_listener_port(const struct rpc_tls_listener *l);
 

@@ -21,23 +21,23 @@
 
 /* ---- Naming a process ---- */
 
-static void name_process(pid_t pid, char out[HOLDER_TEXT_MAX])
+static void name_process(pid_t pid, char out[ADDRESS_OWNER_TEXT_MAX])
 {
     char command[PROC_COMMAND_MAX];
     if (pid == getpid()) {
-        snprintf(out, HOLDER_TEXT_MAX, "this process");
+        snprintf(out, ADDRESS_OWNER_TEXT_MAX, "this process");
         return;
     }
     int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     proc_command(proc, pid, command);
     if (proc >= 0)
         close(proc);
-    snprintf(out, HOLDER_TEXT_MAX, "%s (pid %d)", command, (int)pid);
+    snprintf(out, ADDRESS_OWNER_TEXT_MAX, "%s (pid %d)", command, (int)pid);
 }
 
 /* ---- A unix socket ---- */
 
-static bool find_unix(const struct config_listen *where, char out[HOLDER_TEXT_MAX])
+static bool find_unix(const struct config_listen *where, char out[ADDRESS_OWNER_TEXT_MAX])
 {
     struct ucred cred = {0};
     socklen_t len = sizeof(cred);
@@ -170,7 +170,7 @@ static pid_t find_process(uint64_t inode)
     return pid;
 }
 
-static bool find_tcp(const struct config_listen *where, char out[HOLDER_TEXT_MAX])
+static bool find_tcp(const struct config_listen *where, char out[ADDRESS_OWNER_TEXT_MAX])
 {
     struct port_search p = {.where = where};
     if (where->port == 0)
@@ -182,11 +182,11 @@ static bool find_tcp(const struct config_listen *where, char out[HOLDER_TEXT_MAX
     if (pid)
         name_process(pid, out);
     else
-        snprintf(out, HOLDER_TEXT_MAX, "a process of uid %" PRIu32, p.uid);
+        snprintf(out, ADDRESS_OWNER_TEXT_MAX, "a process of uid %" PRIu32, p.uid);
     return true;
 }
 
-bool holder_find(const struct config_listen *where, char out[HOLDER_TEXT_MAX])
+bool address_owner_find(const struct config_listen *where, char out[ADDRESS_OWNER_TEXT_MAX])
 {
     out[0] = '\0';
     return where->kind == CONFIG_LISTEN_TCP ? find_tcp(where, out) : find_unix(where, out);

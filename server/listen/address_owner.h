@@ -6,13 +6,13 @@
 
 #include "config/config.h"
 
-#define HOLDER_TEXT_MAX 64
+#define ADDRESS_OWNER_TEXT_MAX 64
 
 /* Looks for the holder of |where|: "nginx (pid 12)", "this process", "a process of uid 33" when no more can
  * be seen of it. Of a unix socket it is the process that called listen(2), which is asked by connecting to
  * it; of a TCP port the owner of a socket in the way, in the network namespace of the calling thread. Reads
  * all of /proc for that: for errors alone. Returns false, with "" in |out|, when nobody is to be seen. Any
  * thread. */
-bool holder_find(const struct config_listen *where, char out[HOLDER_TEXT_MAX]);
+bool address_owner_find(const struct config_listen *where, char out[ADDRESS_OWNER_TEXT_MAX]);
 
 #endif

@@ -6,22 +6,22 @@
 
 #include "lib/log.h"
 
-int door_open(const struct door_plan *plan, const struct door_means *means, bool beside, struct door **out,
-              struct err *e)
+int listener_open(const struct listener_plan *plan, const struct listener_means *means, bool beside,
+                  struct listener **out, struct err *e)
 {
-    struct door *d = calloc(1, sizeof(*d));
+    struct listener *d = calloc(1, sizeof(*d));
     if (!d)
         return err_set(e, -ENOMEM, "out of memory");
-    *d = (struct door){.kind = plan->kind, .where = plan->where, .asks_clients = plan->asks_clients};
+    *d = (struct listener){.kind = plan->kind, .where = plan->where, .asks_clients = plan->asks_clients};
     int rc;
-    if (plan->kind == DOOR_TLS) {
+    if (plan->kind == LISTENER_TLS) {
         const struct rpc_tls_listener_options options = {
             .tls = means->tls, .ask_clients = plan->asks_clients, .beside = beside};
         rc = rpc_tls_listener_open(means->server, plan->text, &options, &d->tls, e);
     } else {
-        const struct rpc_listener_options options = {
+        const struct listen_socket_options options = {
             .socket_mode = means->socket_mode, .socket_group = means->socket_group, .beside = beside};
-        rc = rpc_listener_open(plan->text, &options, &d->plain, e);
+        rc = listen_socket_open(plan->text, &options, &d->plain, e);
     }
     if (rc) {
         free(d);
@@ -31,49 +31,50 @@ int door_open(const struct door_plan *plan, const struct door_means *means, bool
     return 0;
 }
 
-bool door_serves(const struct door *d, const struct door_plan *plan)
+bool listener_serves(const struct listener *d, const struct listener_plan *plan)
 {
-    return (d->kind == DOOR_TLS) == (plan->kind == DOOR_TLS) && d->asks_clients == plan->asks_clients &&
-           d->where.len == plan->where.len && memcmp(&d->where.addr, &plan->where.addr, d->where.len) == 0;
+    return (d->kind == LISTENER_TLS) == (plan->kind == LISTENER_TLS) &&
+           d->asks_clients == plan->asks_clients && d->where.len == plan->where.len &&
+           memcmp(&d->where.addr, &plan->where.addr, d->where.len) == 0;
 }
 
-void door_share(struct door *d, bool on)
+void listener_share(struct listener *d, bool on)
 {
     if (d->tls)
         rpc_tls_listener_share(d->tls, on);
     else
-        rpc_listener_share(d->plain, on);
+        listen_socket_share(d->plain, on);
 }
 
-void door_log(const struct door *d, const char *what)
+void listener_log(const struct listener *d, const char *what)
 {
-    static const char *const kinds[] = {[DOOR_PLAIN] = "", [DOOR_PROBE] = " (health only)"};
+    static const char *const kinds[] = {[LISTENER_PLAIN] = "", [LISTENER_PROBE] = " (health only)"};
     if (d->tls)
         log_info("gate", "%s %s (TLS%s)", what, rpc_tls_listener_text(d->tls),
                  d->asks_clients ? ", client certificates" : "");
     else
-        log_info("gate", "%s %s%s", what, rpc_listener_text(d->plain), kinds[d->kind]);
+        log_info("gate", "%s %s%s", what, listen_socket_text(d->plain), kinds[d->kind]);
 }
 
-uint16_t door_port(const struct door *d)
+uint16_t listener_port(const struct listener *d)
 {
-    return d->tls ? rpc_tls_listener_port(d->tls) : rpc_listener_port(d->plain);
+    return d->tls ? rpc_tls_listener_port(d->tls) : listen_socket_port(d->plain);
 }
 
-void door_close(struct door *d)
+void listener_close(struct listener *d)
 {
     if (!d)
         return;
-    rpc_listener_close(d->plain);
+    listen_socket_close(d->plain);
     rpc_tls_listener_close(d->tls);
     free(d);
 }
 
-void door_free(struct door *d)
+void listener_free(struct listener *d)
 {
     if (!d)
         return;
-    rpc_listener_close(d->plain);
+    listen_socket_close(d->plain);
     rpc_tls_listener_free(d->tls);
     free(d);
 }

@@ -11,16 +11,16 @@
 #include "rpc/server/server.h"
 #include "rpc/server/tls_listener.h"
 
-enum door_kind {
-    DOOR_PLAIN,
-    DOOR_PROBE, /* plaintext, and only the health is to be had here */
-    DOOR_TLS,
+enum listener_kind {
+    LISTENER_PLAIN,
+    LISTENER_PROBE, /* plaintext, and only the health is to be had here */
+    LISTENER_TLS,
 };
 
-struct door {
-    enum door_kind kind;
+struct listener {
+    enum listener_kind kind;
     struct config_listen where;   /* as configured: port 0 stays 0 */
-    struct rpc_listener *plain;   /* of the two, the one that |kind| says */
+    struct listen_socket *plain;  /* of the two, the one that |kind| says */
     struct rpc_tls_listener *tls; /* owned by the door, as is that one */
     bool asks_clients;            /* TLS: they have to show a certificate */
     bool down;                    /* TLS: it has stopped accepting */
@@ -29,42 +29,42 @@ struct door {
 };
 
 /* A listener that a configuration asks for. */
-struct door_plan {
+struct listener_plan {
     const char *text;
     struct config_listen where;
-    enum door_kind kind;
+    enum listener_kind kind;
     bool asks_clients;
 };
 
 /* What opening one takes. */
-struct door_means {
+struct listener_means {
     struct rpc_server *server;
     struct rpc_tls *tls; /* NULL where there is no door with TLS */
-    mode_t socket_mode;  /* as rpc_listener_options has them */
+    mode_t socket_mode;  /* as listen_socket_options has them */
     const char *socket_group;
 };
 
-/* Opens what |plan| says without letting anybody in; |beside|: doors for which door_share was called may have
+/* Opens what |plan| says without letting anybody in; |beside|: doors for which listener_share was called may have
  * the same port. Returns 0 and the door in |out|, or a code with |e| naming the address. */
-int door_open(const struct door_plan *plan, const struct door_means *means, bool beside, struct door **out,
-              struct err *e);
+int listener_open(const struct listener_plan *plan, const struct listener_means *means, bool beside,
+                  struct listener **out, struct err *e);
 
 /* Whether |d| serves |plan| as it is, but for being a probe's or not. */
-bool door_serves(const struct door *d, const struct door_plan *plan);
+bool listener_serves(const struct listener *d, const struct listener_plan *plan);
 
 /* Whether another door can be opened beside it. */
-void door_share(struct door *d, bool on);
+void listener_share(struct listener *d, bool on);
 
 /* Logs what has become of it: "listening on" it. */
-void door_log(const struct door *d, const char *what);
+void listener_log(const struct listener *d, const char *what);
 
 /* The TCP port that it has, 0 for a unix socket. */
-uint16_t door_port(const struct door *d);
+uint16_t listener_port(const struct listener *d);
 
 /* Closes it; connections live on, those by TLS until their last call ends. NULL is allowed. */
-void door_close(struct door *d);
+void listener_close(struct listener *d);
 
 /* Frees it after the server has stopped, which has closed the ports of TLS. NULL is allowed. */
-void door_free(struct door *d);
+void listener_free(struct listener *d);
 
 #endif

@@ -17,15 +17,15 @@
 
 /* ---- Life ---- */
 
-struct rpc_tls_files gate_tls_files(const struct config *c)
+struct rpc_tls_files listeners_tls_files(const struct config *c)
 {
     return (struct rpc_tls_files){
         .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
 }
 
-int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
+int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
 {
-    const struct rpc_tls_files files = gate_tls_files(c);
+    const struct rpc_tls_files files = listeners_tls_files(c);
     *out = NULL;
     if (c->grpc_tls_listen.n == 0)
         return 0;
@@ -37,7 +37,7 @@ int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
 static int check_tls(const struct config *c, struct err *e)
 {
     struct rpc_tls *tls = NULL;
-    int rc = gate_read_tls(c, &tls, e);
+    int rc = listeners_read_tls(c, &tls, e);
     rpc_tls_unref(tls);
     return rc;
 }
@@ -65,7 +65,7 @@ static int check_group(const struct config *c, struct err *e)
     return rc;
 }
 
-int gate_check(const struct config *c, config_error_fn *told, void *arg)
+int listeners_check(const struct config *c, config_error_fn *told, void *arg)
 {
     static int (*const checks[])(const struct config *c, struct err *e) = {check_tls, check_tokens,
                                                                            check_group};
@@ -81,48 +81,48 @@ int gate_check(const struct config *c, config_error_fn *told, void *arg)
     return wrong;
 }
 
-int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e)
+int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e)
 {
-    struct gate *g = calloc(1, sizeof(*g));
+    struct listeners *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
     g->epoll = epoll;
     g->own = geteuid();
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
-    int rc = rate_new(&g->rate);
+    int rc = peer_rate_new(&g->rate);
     if (rc == 0)
         rc = rpc_peer_finder_new(&g->finder);
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
     if (rc == 0)
-        rc = tls_gate_new(epoll, &g->tls_gate, e);
+        rc = tls_restart_new(epoll, &g->tls_restart, e);
     if (rc == 0)
         rc = tokens_new(c->token_file, &g->tokens, e);
     if (rc) {
-        gate_free(g);
+        listeners_free(g);
         return rc;
     }
     *out = g;
     return 0;
 }
 
-int gate_start(struct gate *g, const struct config *c, struct rpc_server *server, struct err *e)
+int listeners_start(struct listeners *g, const struct config *c, struct rpc_server *server, struct err *e)
 {
-    struct gate_change *change;
+    struct listeners_change *change;
     g->server = server;
-    int rc = gate_prepare(g, c, &change, e);
+    int rc = listeners_prepare(g, c, &change, e);
     if (rc == 0)
-        gate_commit(g, change);
+        listeners_commit(g, change);
     return rc;
 }
 
-uint16_t gate_port(const struct gate *g)
+uint16_t listeners_port(const struct listeners *g)
 {
     return atomic_load(&g->port);
 }
 
-void gate_close(struct gate *g)
+void listeners_close(struct listeners *g)
 {
     if (!g)
         return;
@@ -131,27 +131,27 @@ void gate_close(struct gate *g)
         pthread_cond_wait(&g->changed, &g->lock);
     size_t kept = 0;
     for (size_t i = 0; i < g->n; i++) {
-        if (g->doors[i]->tls)
-            g->doors[kept++] = g->doors[i];
+        if (g->list[i]->tls)
+            g->list[kept++] = g->list[i];
         else
-            door_close(g->doors[i]);
+            listener_close(g->list[i]);
     }
     g->n = kept;
     g->closed = true;
     pthread_mutex_unlock(&g->lock);
 }
 
-void gate_free(struct gate *g)
+void listeners_free(struct listeners *g)
 {
     if (!g)
         return;
-    tls_gate_free(g->tls_gate);
+    tls_restart_free(g->tls_restart);
     for (size_t i = 0; i < g->n; i++)
-        door_free(g->doors[i]);
+        listener_free(g->list[i]);
     rpc_tls_unref(g->tls);
     tokens_free(g->tokens);
     rpc_peer_finder_free(g->finder);
-    rate_free(g->rate);
+    peer_rate_free(g->rate);
     access_users_clear(&g->users);
     config_unref(g->config);
     pthread_cond_destroy(&g->changed);
@@ -169,20 +169,20 @@ static enum quota_rank rank_of(const struct rpc_peer *peer, enum rpc_role role)
 }
 
 /* Lets the connection |fd| in, or shows it out. */
-static void let_in(struct gate *g, const struct door *door, int fd, const struct config *c)
+static void let_in(struct listeners *g, const struct listener *listener, int fd, const struct config *c)
 {
     struct rpc_peer peer;
     struct err e;
     rpc_peer_find(g->finder, fd, &peer);
-    bool probe = door->kind == DOOR_PROBE;
+    bool probe = listener->kind == LISTENER_PROBE;
     enum rpc_role role = probe ? RPC_ROLE_HEALTH : access_peer_role(c, &g->users, &peer, g->own);
     if (rpc_guard_open(fd, &peer, rank_of(&peer, role), &e)) {
         log_limited(LOG_WARN, "gate", "listener %s: a connection is turned away: %s",
-                    rpc_listener_text(door->plain), e.text);
+                    listen_socket_text(listener->plain), e.text);
         close(fd);
         return;
     }
-    log_debug("gate", "%s: connection from %s: role %s", rpc_listener_text(door->plain), peer.text,
+    log_debug("gate", "%s: connection from %s: role %s", listen_socket_text(listener->plain), peer.text,
               rpc_role_names[role]);
     if (probe)
         rpc_server_adopt_probe(g->server, fd);
@@ -190,10 +190,10 @@ static void let_in(struct gate *g, const struct door *door, int fd, const struct
         rpc_server_adopt(g->server, fd, role);
 }
 
-void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget)
+void listeners_let_in(struct listeners *g, const struct listener *d, const struct config *c, int budget)
 {
     for (; budget > 0; budget--) {
-        int fd = rpc_listener_accept(d->plain);
+        int fd = listen_socket_accept(d->plain);
         g->no_descriptor += fd == -EMFILE || fd == -ENFILE;
         if (fd < 0)
             return;
@@ -202,68 +202,68 @@ void gate_let_in(struct gate *g, const struct door *d, const struct config *c, i
 }
 
 /* The door that |source| is; NULL when it has been closed since epoll spoke of it. */
-static const struct door *find_door(const struct gate *g, const void *source)
+static const struct listener *find_listener(const struct listeners *g, const void *source)
 {
     for (size_t i = 0; i < g->n; i++) {
-        if (g->doors[i] == source)
-            return g->doors[i];
+        if (g->list[i] == source)
+            return g->list[i];
     }
     return NULL;
 }
 
-void gate_serve(struct gate *g, const void *source, const struct config *c)
+void listeners_serve(struct listeners *g, const void *source, const struct config *c)
 {
     pthread_mutex_lock(&g->lock);
-    const struct door *door = find_door(g, source);
-    if (source == g->tls_gate)
-        tls_gate_serve(g->tls_gate, g->doors, g->n);
-    else if (door)
-        gate_let_in(g, door, c, BUDGET);
+    const struct listener *listener = find_listener(g, source);
+    if (source == g->tls_restart)
+        tls_restart_serve(g->tls_restart, g->list, g->n);
+    else if (listener)
+        listeners_let_in(g, listener, c, BUDGET);
     pthread_mutex_unlock(&g->lock);
 }
 
 /* Whether the file of |d| is gone. */
-static bool is_lost(const struct door *d)
+static bool is_lost(const struct listener *d)
 {
-    return d->plain && !rpc_listener_is_there(d->plain);
+    return d->plain && !listen_socket_is_there(d->plain);
 }
 
-void gate_look(struct gate *g)
+void listeners_look(struct listeners *g)
 {
     pthread_mutex_lock(&g->lock);
     for (size_t i = 0; i < g->n; i++) {
-        struct door *d = g->doors[i];
+        struct listener *d = g->list[i];
         bool lost = is_lost(d);
         if (lost && !d->lost)
             log_warn(
                 "gate",
                 "listener %s: the socket has been removed or replaced: nobody can connect any more; SIGHUP makes it again",
-                rpc_listener_text(d->plain));
+                listen_socket_text(d->plain));
         d->lost = lost;
     }
     pthread_mutex_unlock(&g->lock);
 }
 
 /* The socket of |d| at its place again, and noticed. The lock is held. */
-static int restore(struct gate *g, struct door *d, struct err *e)
+static int restore(struct listeners *g, struct listener *d, struct err *e)
 {
-    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(g->config),
-                                                 .socket_group = g->config->unix_socket_group};
+    const struct listen_socket_options options = {.socket_mode = listeners_socket_mode(g->config),
+                                                  .socket_group = g->config->unix_socket_group};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
     if (is_lost(d)) {
-        gate_let_in(g, d, g->config, GATE_LAST_BUDGET);
-        int rc = rpc_listener_restore(d->plain, &options, e);
+        listeners_let_in(g, d, g->config, LISTENERS_LAST_BUDGET);
+        int rc = listen_socket_restore(d->plain, &options, e);
         if (rc)
             return rc;
         d->deaf = true; /* epoll knew the socket from before */
     }
-    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd(d->plain), &event) != 0)
-        return err_set(e, -errno, "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
+    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, listen_socket_fd(d->plain), &event) != 0)
+        return err_set(e, -errno, "listener %s: %s", listen_socket_text(d->plain), err_name(-errno));
     d->deaf = false;
     return 0;
 }
 
-void gate_restore(struct gate *g)
+void listeners_restore(struct listeners *g)
 {
     struct err e;
     pthread_mutex_lock(&g->lock);
@@ -272,20 +272,20 @@ void gate_restore(struct gate *g)
     while (g->changing)
         pthread_cond_wait(&g->changed, &g->lock);
     for (size_t i = 0; i < g->n; i++) {
-        struct door *d = g->doors[i];
+        struct listener *d = g->list[i];
         if (!is_lost(d) && !d->deaf)
             continue;
         if (restore(g, d, &e))
             log_error("gate", "%s", e.text);
         else
-            door_log(d, "again listening on");
+            listener_log(d, "again listening on");
         d->lost = is_lost(d);
     }
     pthread_mutex_unlock(&g->lock);
 }
 
-int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
-                   struct rpc_grant *out, struct err *e)
+int listeners_call_role(struct listeners *g, const struct config *c, const struct rpc_caller *caller,
+                        struct rpc_grant *out, struct err *e)
 {
     int rc = access_call_role(c, g->tokens, caller, out, e);
     if (rc == ERR_UNAUTHENTICATED)
@@ -293,9 +293,9 @@ int gate_call_role(struct gate *g, const struct config *c, const struct rpc_call
     return rc;
 }
 
-int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e)
+int listeners_admit(struct listeners *g, const struct config *c, const char *peer, struct err *e)
 {
-    if (rate_admit(g->rate, peer, c->control_calls_max, clock_mono_ns()))
+    if (peer_rate_admit(g->rate, peer, c->control_calls_max, clock_mono_ns()))
         return 0;
     atomic_fetch_add(&g->control_refused, 1);
     return err_set(
@@ -304,16 +304,16 @@ int gate_admit(struct gate *g, const struct config *c, const char *peer, struct 
         c->control_calls_max);
 }
 
-void gate_stats(struct gate *g, struct gate_stats *out)
+void listeners_stats(struct listeners *g, struct listeners_stats *out)
 {
-    *out = (struct gate_stats){.control_refused = atomic_load(&g->control_refused),
-                               .tokens_refused = atomic_load(&g->tokens_refused)};
+    *out = (struct listeners_stats){.control_refused = atomic_load(&g->control_refused),
+                                    .tokens_refused = atomic_load(&g->tokens_refused)};
     pthread_mutex_lock(&g->lock);
     out->no_descriptor = g->no_descriptor;
     pthread_mutex_unlock(&g->lock);
 }
 
-void gate_refresh(struct gate *g, const struct config *c, bool anyway)
+void listeners_refresh(struct listeners *g, const struct config *c, bool anyway)
 {
     tokens_refresh(g->tokens, c->token_file, anyway);
     pthread_mutex_lock(&g->lock);

@@ -11,21 +11,21 @@
 #include "lib/err.h"
 #include "rpc/server/server.h"
 
-struct gate;
-struct gate_change;
+struct listeners;
+struct listeners_change;
 
 /* Whether what |c| names for the gate is there and good: certificates, tokens, the group of sockets. Calls
  * |told| for each thing that is not. Returns 0, or the code of the last. */
-int gate_check(const struct config *c, config_error_fn *told, void *arg);
+int listeners_check(const struct config *c, config_error_fn *told, void *arg);
 
 /* A gate without listeners, which will let people in to |server|; it must be there before the first call
  * comes, and the server ends before the gate is freed. Has |epoll| tell when there is something to do, with
  * the gate's own pointers as data. Returns 0 and it in |out|, or a code with |e|. */
-int gate_new(const struct config *c, int epoll, struct gate **out, struct err *e);
+int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e);
 
 /* Opens the listeners of |c| and lets people in. Those of the default configuration may fail, with a warning,
  * as long as one of them does not; any other must not. Returns 0, or a code with |e|. */
-int gate_start(struct gate *g, const struct config *c, struct rpc_server *server, struct err *e);
+int listeners_start(struct listeners *g, const struct config *c, struct rpc_server *server, struct err *e);
 
 /* ---- Changes: one at a time ---- */
 
@@ -33,60 +33,61 @@ int gate_start(struct gate *g, const struct config *c, struct rpc_server *server
  * and reads certificates and tokens. Listeners that stay are not touched, but for mode and group of a unix
  * socket's file. Returns 0 and the change in |out|, which is then either committed or aborted, or a code with
  * |e|, and everything is as before. */
-int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e);
+int listeners_prepare(struct listeners *g, const struct config *c, struct listeners_change **out,
+                      struct err *e);
 
-/* Whether gate_prepare would find the files and users that |c| names; listeners are not tried. Returns 0, or
+/* Whether listeners_prepare would find the files and users that |c| names; listeners are not tried. Returns 0, or
  * a code with |e|. */
-int gate_try(struct gate *g, const struct config *c, struct err *e);
+int listeners_try(struct listeners *g, const struct config *c, struct err *e);
 
-/* |c| of gate_prepare is in force: lets people in at the new listeners, shows the new certificates, and
+/* |c| of listeners_prepare is in force: lets people in at the new listeners, shows the new certificates, and
  * closes the listeners that are gone. Their connections live on, those by TLS until their last call ends. */
-void gate_commit(struct gate *g, struct gate_change *change);
+void listeners_commit(struct listeners *g, struct listeners_change *change);
 
-/* Everything is as it was before gate_prepare. NULL is allowed. */
-void gate_abort(struct gate *g, struct gate_change *change);
+/* Everything is as it was before listeners_prepare. NULL is allowed. */
+void listeners_abort(struct listeners *g, struct listeners_change *change);
 
 /* ---- Visitors ---- */
 
 /* Does what is to be done where epoll said so; |source| is the pointer that it gave, which may have become
  * stale. |c| is in force. Main thread. */
-void gate_serve(struct gate *g, const void *source, const struct config *c);
+void listeners_serve(struct listeners *g, const void *source, const struct config *c);
 
 /* Looks whether certificates and tokens have changed, without waiting for somebody to connect, or reads them
  * |anyway|; |c| is in force. */
-void gate_refresh(struct gate *g, const struct config *c, bool anyway);
+void listeners_refresh(struct listeners *g, const struct config *c, bool anyway);
 
 /* Looks whether clients still find the unix sockets, and warns where they do not. Main thread. */
-void gate_look(struct gate *g);
+void listeners_look(struct listeners *g);
 
 /* Makes the files of unix sockets again that are gone, as the configuration in force wants them. Waits for
  * the end of a change that is under way. Main thread. */
-void gate_restore(struct gate *g);
+void listeners_restore(struct listeners *g);
 
 /* The role of a call (rpc_server_options.role). |c| is in force. */
-int gate_call_role(struct gate *g, const struct config *c, const struct rpc_caller *caller,
-                   struct rpc_grant *out, struct err *e);
+int listeners_call_role(struct listeners *g, const struct config *c, const struct rpc_caller *caller,
+                        struct rpc_grant *out, struct err *e);
 
 /* Whether a call that changes something may be made now (rpc_server_options.admit). */
-int gate_admit(struct gate *g, const struct config *c, const char *peer, struct err *e);
+int listeners_admit(struct listeners *g, const struct config *c, const char *peer, struct err *e);
 
-struct gate_stats {
+struct listeners_stats {
     uint64_t no_descriptor;   /* connections turned away for want of a descriptor since the start */
     uint64_t control_refused; /* calls, for control_calls_max */
     uint64_t tokens_refused;  /* calls, with a token that nobody has */
 };
-void gate_stats(struct gate *g, struct gate_stats *out);
+void listeners_stats(struct listeners *g, struct listeners_stats *out);
 
 /* The port of the first TCP listener of grpc_listen, 0 when there is none. */
-uint16_t gate_port(const struct gate *g);
+uint16_t listeners_port(const struct listeners *g);
 
 /* ---- The end ---- */
 
 /* Closes the plaintext listeners and lets nothing change any more; connections live on, and the server closes
  * the listeners with TLS when it stops. NULL is allowed. */
-void gate_close(struct gate *g);
+void listeners_close(struct listeners *g);
 
 /* Frees it, after the server. NULL is allowed. */
-void gate_free(struct gate *g);
+void listeners_free(struct listeners *g);
 
 #endif

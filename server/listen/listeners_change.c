@@ -9,23 +9,22 @@
 #include "server/listen/address_owner.h"
 #include "server/listen/listeners_int.h"
 
-struct gate_change {
+struct listeners_change {
     const struct config *config;
     struct access_users users;
-    bool doors;                        /* they change at all; what follows is about them */
-    struct door *next[GATE_DOORS_MAX]; /* in the order of the configuration */
-    enum door_kind kinds[GATE_DOORS_MAX];
-    bool fresh[GATE_DOORS_MAX]; /* opened for this change */
+    bool list;                            /* they change at all; what follows is about them */
+    struct listener *next[LISTENERS_MAX]; /* in the order of the configuration */
+    enum listener_kind kinds[LISTENERS_MAX];
+    bool fresh[LISTENERS_MAX]; /* opened for this change */
     size_t n;
-    struct door *leaving[GATE_DOORS_MAX];
+    struct listener *leaving[LISTENERS_MAX];
     size_t n_leaving;
     struct rpc_tls *tls; /* what is shown from now on; NULL when it stays */
     bool permitted;      /* mode or group of unix sockets may have been changed */
     struct {
         struct config_listen where;
         struct err why;
-    } refused
-        [GATE_DOORS_MAX]; /* could not be opened; told once it is known whether it goes on without them */
+    } refused[LISTENERS_MAX]; /* could not be opened; told once it is known whether it goes on without them */
     size_t n_refused;
     bool too_few; /* and so it does not go on */
 };
@@ -46,7 +45,7 @@ static bool same_option(const struct config *a, const struct config *b, const ch
     return true;
 }
 
-static bool same_doors(const struct config *a, const struct config *b)
+static bool same_listeners(const struct config *a, const struct config *b)
 {
     static const char *const names[] = {
         "grpc_listen",        "grpc_tls_listen",  "grpc_health_listen", "tls_cert_file", "tls_key_file",
@@ -55,21 +54,21 @@ static bool same_doors(const struct config *a, const struct config *b)
 }
 
 /* Appends what |list| asks for. */
-static size_t plan_list(const struct config_strings *list, enum door_kind kind, bool asks_clients,
-                        struct door_plan *out)
+static size_t plan_list(const struct config_strings *list, enum listener_kind kind, bool asks_clients,
+                        struct listener_plan *out)
 {
     for (size_t i = 0; i < list->n; i++) {
-        out[i] = (struct door_plan){.text = list->items[i], .kind = kind, .asks_clients = asks_clients};
+        out[i] = (struct listener_plan){.text = list->items[i], .kind = kind, .asks_clients = asks_clients};
         config_listen_parse(out[i].text, &out[i].where, NULL); /* checked when it was configured */
     }
     return list->n;
 }
 
-static size_t plan_doors(const struct config *c, struct door_plan out[GATE_DOORS_MAX])
+static size_t plan_listeners(const struct config *c, struct listener_plan out[LISTENERS_MAX])
 {
-    size_t n = plan_list(&c->grpc_listen, DOOR_PLAIN, false, out);
-    n += plan_list(&c->grpc_health_listen, DOOR_PROBE, false, out + n);
-    return n + plan_list(&c->grpc_tls_listen, DOOR_TLS, *c->tls_client_ca_file, out + n);
+    size_t n = plan_list(&c->grpc_listen, LISTENER_PLAIN, false, out);
+    n += plan_list(&c->grpc_health_listen, LISTENER_PROBE, false, out + n);
+    return n + plan_list(&c->grpc_tls_listen, LISTENER_TLS, *c->tls_client_ca_file, out + n);
 }
 
 /* Whether |c| has the listeners that nobody has asked for. */
@@ -86,7 +85,7 @@ static bool is_default(const struct config *c)
 
 /* ---- Prepare ---- */
 
-mode_t gate_socket_mode(const struct config *c)
+mode_t listeners_socket_mode(const struct config *c)
 {
     static const mode_t modes[] = {
         [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
@@ -94,21 +93,22 @@ mode_t gate_socket_mode(const struct config *c)
 }
 
 /* Certificates: read now, unless these files are in use. */
-static int prepare_tls(const struct gate *g, struct gate_change *ch, struct err *e)
+static int prepare_tls(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
-    const struct rpc_tls_files files = gate_tls_files(ch->config);
+    const struct rpc_tls_files files = listeners_tls_files(ch->config);
     bool in_use = g->tls && g->config->grpc_tls_listen.n > 0 && rpc_tls_same_files(g->tls, &files);
-    return in_use ? 0 : gate_read_tls(ch->config, &ch->tls, e);
+    return in_use ? 0 : listeners_read_tls(ch->config, &ch->tls, e);
 }
 
 /* Finds the doors that stay. |plan| i gets ch->next[i], NULL when it is to be opened. */
-static void match(const struct gate *g, const struct door_plan *plans, size_t n, struct gate_change *ch)
+static void match(const struct listeners *g, const struct listener_plan *plans, size_t n,
+                  struct listeners_change *ch)
 {
-    bool stays[GATE_DOORS_MAX] = {false};
+    bool stays[LISTENERS_MAX] = {false};
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < g->n && !ch->next[i]; k++) {
-            if (!stays[k] && door_serves(g->doors[k], &plans[i])) {
-                ch->next[i] = g->doors[k];
+            if (!stays[k] && listener_serves(g->list[k], &plans[i])) {
+                ch->next[i] = g->list[k];
                 stays[k] = true;
             }
         }
@@ -116,17 +116,17 @@ static void match(const struct gate *g, const struct door_plan *plans, size_t n,
     }
     for (size_t k = 0; k < g->n; k++) {
         if (!stays[k])
-            ch->leaving[ch->n_leaving++] = g->doors[k];
+            ch->leaving[ch->n_leaving++] = g->list[k];
     }
 }
 
 /* A door that leaves may have a port that another one wants. Returns whether there is such a one. */
-static bool share(const struct gate_change *ch, uint16_t port, bool on)
+static bool share(const struct listeners_change *ch, uint16_t port, bool on)
 {
     bool any = false;
     for (size_t i = 0; i < ch->n_leaving && port; i++) {
-        if (door_port(ch->leaving[i]) == port) {
-            door_share(ch->leaving[i], on);
+        if (listener_port(ch->leaving[i]) == port) {
+            listener_share(ch->leaving[i], on);
             any = true;
         }
     }
@@ -135,42 +135,42 @@ static bool share(const struct gate_change *ch, uint16_t port, bool on)
 
 /* Without the guard strangers could bring the daemon down: there are listeners for users of this machine
  * alone. */
-static int check_guard(const struct door_plan *plan, struct err *e)
+static int check_guard(const struct listener_plan *plan, struct err *e)
 {
-    if (rpc_guard_works() || (plan->kind == DOOR_PLAIN && config_listen_is_local(&plan->where)))
+    if (rpc_guard_works() || (plan->kind == LISTENER_PLAIN && config_listen_is_local(&plan->where)))
         return 0;
     return err_set(e, ERR_UNSUPPORTED,
                    "cannot listen on %s: the guard against floods does not work here (%s)", plan->text,
                    rpc_guard_failure());
 }
 
-static int open_door(const struct gate *g, struct gate_change *ch, const struct door_plan *plan,
-                     struct door **out, struct err *e)
+static int open_listener(const struct listeners *g, struct listeners_change *ch,
+                         const struct listener_plan *plan, struct listener **out, struct err *e)
 {
-    const struct door_means means = {.server = g->server,
-                                     .tls = g->tls ? g->tls : ch->tls,
-                                     .socket_mode = gate_socket_mode(ch->config),
-                                     .socket_group = ch->config->unix_socket_group};
+    const struct listener_means means = {.server = g->server,
+                                         .tls = g->tls ? g->tls : ch->tls,
+                                         .socket_mode = listeners_socket_mode(ch->config),
+                                         .socket_group = ch->config->unix_socket_group};
     int rc = check_guard(plan, e);
     if (rc)
         return rc;
     bool beside = share(ch, plan->where.port, true);
-    rc = door_open(plan, &means, beside, out, e);
+    rc = listener_open(plan, &means, beside, out, e);
     if (beside)
         share(ch, plan->where.port, false);
     if (rc || !(*out)->plain)
         return rc;
-    rpc_listener_set_hops((*out)->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
+    listen_socket_set_hops((*out)->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
     /* Nothing is told yet, but that it will be told is certain. */
     struct epoll_event event = {.data.ptr = *out};
-    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, rpc_listener_fd((*out)->plain), &event) == 0)
+    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, listen_socket_fd((*out)->plain), &event) == 0)
         return 0;
-    rc = err_set(e, -errno, "listener %s: %s", rpc_listener_text((*out)->plain), err_name(-errno));
-    door_close(*out);
+    rc = err_set(e, -errno, "listener %s: %s", listen_socket_text((*out)->plain), err_name(-errno));
+    listener_close(*out);
     return rc;
 }
 
-static int note_refused(struct gate_change *ch, const struct door_plan *plan, const struct err *why)
+static int note_refused(struct listeners_change *ch, const struct listener_plan *plan, const struct err *why)
 {
     ch->refused[ch->n_refused].where = plan->where;
     ch->refused[ch->n_refused++].why = *why;
@@ -179,29 +179,29 @@ static int note_refused(struct gate_change *ch, const struct door_plan *plan, co
 
 /* Opens what is not there. |ch| then has the doors that there are, without gaps. The defaults need not be
  * there all. */
-static int open_doors(const struct gate *g, const struct door_plan *plans, size_t n, struct gate_change *ch,
-                      struct err *e)
+static int open_listeners(const struct listeners *g, const struct listener_plan *plans, size_t n,
+                          struct listeners_change *ch, struct err *e)
 {
     bool optional = is_default(ch->config);
     size_t plain = 0;
     int rc = 0;
     int failed = 0;
     for (size_t i = 0; i < n; i++) {
-        struct door *d = ch->next[i];
+        struct listener *d = ch->next[i];
         bool fresh = !d;
         ch->next[i] = NULL;
         if (fresh)
-            rc = open_door(g, ch, &plans[i], &d, e);
+            rc = open_listener(g, ch, &plans[i], &d, e);
         if (rc) {
             failed = note_refused(ch, &plans[i], e);
-            if (!optional || plans[i].kind != DOOR_PLAIN) {
+            if (!optional || plans[i].kind != LISTENER_PLAIN) {
                 ch->too_few = true;
                 return failed;
             }
             rc = 0;
             continue;
         }
-        plain += plans[i].kind == DOOR_PLAIN;
+        plain += plans[i].kind == LISTENER_PLAIN;
         ch->next[ch->n] = d;
         ch->fresh[ch->n] = fresh;
         ch->kinds[ch->n++] = plans[i].kind;
@@ -211,14 +211,14 @@ static int open_doors(const struct gate *g, const struct door_plan *plans, size_
 }
 
 /* Gives the unix sockets that stay mode and group of |c|. */
-static int permit(const struct gate_change *ch, const struct config *c, struct err *e)
+static int permit(const struct listeners_change *ch, const struct config *c, struct err *e)
 {
-    const struct rpc_listener_options options = {.socket_mode = gate_socket_mode(c),
-                                                 .socket_group = c->unix_socket_group};
+    const struct listen_socket_options options = {.socket_mode = listeners_socket_mode(c),
+                                                  .socket_group = c->unix_socket_group};
     int rc = 0;
     for (size_t i = 0; i < ch->n && rc == 0; i++) {
         if (ch->next[i]->plain && !ch->fresh[i])
-            rc = rpc_listener_permit(ch->next[i]->plain, &options, e);
+            rc = listen_socket_permit(ch->next[i]->plain, &options, e);
     }
     return rc;
 }
@@ -229,12 +229,12 @@ static bool same_permission(const struct config *a, const struct config *b)
            strcmp(a->unix_socket_group, b->unix_socket_group) == 0;
 }
 
-static int prepare_doors(const struct gate *g, struct gate_change *ch, struct err *e)
+static int prepare_listeners(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
-    struct door_plan plans[GATE_DOORS_MAX];
-    size_t n = plan_doors(ch->config, plans);
+    struct listener_plan plans[LISTENERS_MAX];
+    size_t n = plan_listeners(ch->config, plans);
     match(g, plans, n, ch);
-    int rc = open_doors(g, plans, n, ch, e);
+    int rc = open_listeners(g, plans, n, ch, e);
     if (rc == 0 && g->config && !same_permission(g->config, ch->config)) {
         ch->permitted = true;
         rc = permit(ch, ch->config, e);
@@ -243,7 +243,7 @@ static int prepare_doors(const struct gate *g, struct gate_change *ch, struct er
 }
 
 /* The tokens of another file than before must be good; later changes of that file need not. */
-static int check_tokens(const struct gate *g, const struct config *c, struct err *e)
+static int check_tokens(const struct listeners *g, const struct config *c, struct err *e)
 {
     struct tokens *tokens;
     if (!g->config || strcmp(g->config->token_file, c->token_file) == 0)
@@ -256,26 +256,26 @@ static int check_tokens(const struct gate *g, const struct config *c, struct err
 
 /* Reads what may take its time, without the lock: main needs it. What is read of the gate changes with a
  * change only. */
-static int read_all(const struct gate *g, struct gate_change *ch, struct err *e)
+static int read_all(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
     int rc = check_tokens(g, ch->config, e);
     if (rc == 0)
         rc = access_users_find(ch->config, &ch->users, e);
-    if (rc == 0 && ch->doors)
+    if (rc == 0 && ch->list)
         rc = prepare_tls(g, ch, e);
     return rc;
 }
 
 /* Undoes what has been done for |ch|, whose doors are those in |ch->next|, and which the caller frees. The
  * lock is held. */
-static void undo(struct gate *g, struct gate_change *ch)
+static void undo(struct listeners *g, struct listeners_change *ch)
 {
     struct err e;
     if (ch->permitted && permit(ch, g->config, &e))
         log_error("gate", "%s", e.text);
     for (size_t i = 0; i < ch->n; i++) {
         if (ch->fresh[i])
-            door_close(ch->next[i]);
+            listener_close(ch->next[i]);
     }
     rpc_tls_unref(ch->tls);
     access_users_clear(&ch->users);
@@ -285,7 +285,7 @@ static void undo(struct gate *g, struct gate_change *ch)
 /* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them, all
  * of them in |e| when they are why it does not (|rc|), and not at all when something else is. Takes its time:
  * the lock is not held. */
-static void tell_refused(const struct gate_change *ch, int rc, struct err *e)
+static void tell_refused(const struct listeners_change *ch, int rc, struct err *e)
 {
     struct buf all;
     if (rc && !ch->too_few)
@@ -293,9 +293,9 @@ static void tell_refused(const struct gate_change *ch, int rc, struct err *e)
     buf_init(&all);
     for (size_t i = 0; i < ch->n_refused; i++) {
         const struct err *why = &ch->refused[i].why;
-        char holder[HOLDER_TEXT_MAX] = "";
+        char holder[ADDRESS_OWNER_TEXT_MAX] = "";
         if (why->code == -EADDRINUSE)
-            holder_find(&ch->refused[i].where, holder);
+            address_owner_find(&ch->refused[i].where, holder);
         if (rc == 0)
             log_warn("gate", "%s%s%s: going on without it", why->text, *holder ? ", by " : "", holder);
         else
@@ -314,19 +314,19 @@ static int blame(struct err *e, int rc)
     return e->code = ERR_PRECONDITION;
 }
 
-static struct gate_change *new_change(const struct gate *g, const struct config *c)
+static struct listeners_change *new_change(const struct listeners *g, const struct config *c)
 {
-    struct gate_change *ch = calloc(1, sizeof(*ch));
+    struct listeners_change *ch = calloc(1, sizeof(*ch));
     if (!ch)
         return NULL;
     ch->config = config_ref(c);
-    ch->doors = !g->config || !same_doors(g->config, c);
+    ch->list = !g->config || !same_listeners(g->config, c);
     return ch;
 }
 
-int gate_try(struct gate *g, const struct config *c, struct err *e)
+int listeners_try(struct listeners *g, const struct config *c, struct err *e)
 {
-    struct gate_change *ch = new_change(g, c);
+    struct listeners_change *ch = new_change(g, c);
     if (!ch)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = read_all(g, ch, e);
@@ -335,17 +335,18 @@ int gate_try(struct gate *g, const struct config *c, struct err *e)
     return blame(e, rc);
 }
 
-int gate_prepare(struct gate *g, const struct config *c, struct gate_change **out, struct err *e)
+int listeners_prepare(struct listeners *g, const struct config *c, struct listeners_change **out,
+                      struct err *e)
 {
-    struct gate_change *ch = new_change(g, c);
+    struct listeners_change *ch = new_change(g, c);
     if (!ch)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = read_all(g, ch, e);
     pthread_mutex_lock(&g->lock);
     if (rc == 0 && g->closed)
         rc = err_set(e, ERR_UNAVAILABLE, "the daemon is stopping");
-    if (rc == 0 && ch->doors)
-        rc = prepare_doors(g, ch, e);
+    if (rc == 0 && ch->list)
+        rc = prepare_listeners(g, ch, e);
     if (rc) {
         undo(g, ch);
     } else {
@@ -360,13 +361,13 @@ int gate_prepare(struct gate *g, const struct config *c, struct gate_change **ou
 }
 
 /* The lock is held. */
-static void end_change(struct gate *g)
+static void end_change(struct listeners *g)
 {
     g->changing = false;
     pthread_cond_broadcast(&g->changed);
 }
 
-void gate_abort(struct gate *g, struct gate_change *ch)
+void listeners_abort(struct listeners *g, struct listeners_change *ch)
 {
     if (!ch)
         return;
@@ -379,19 +380,19 @@ void gate_abort(struct gate *g, struct gate_change *ch)
 
 /* ---- Commit ---- */
 
-static void close_leaving(struct gate *g, struct gate_change *ch)
+static void close_leaving(struct listeners *g, struct listeners_change *ch)
 {
     for (size_t i = 0; i < ch->n_leaving; i++) {
-        struct door *d = ch->leaving[i];
+        struct listener *d = ch->leaving[i];
         if (d->plain)
-            gate_let_in(g, d, ch->config, GATE_LAST_BUDGET);
-        door_log(d, "no longer listening on");
-        door_close(d);
+            listeners_let_in(g, d, ch->config, LISTENERS_LAST_BUDGET);
+        listener_log(d, "no longer listening on");
+        listener_close(d);
     }
 }
 
 /* From now on |tls| is shown. */
-static void show_certificates(struct gate *g, struct rpc_tls *tls)
+static void show_certificates(struct listeners *g, struct rpc_tls *tls)
 {
     if (tls && g->tls)
         rpc_tls_exchange(g->tls, tls);
@@ -399,53 +400,53 @@ static void show_certificates(struct gate *g, struct rpc_tls *tls)
         g->tls = rpc_tls_ref(tls);
 }
 
-static void open_up(const struct gate *g, struct door *d)
+static void open_up(const struct listeners *g, struct listener *d)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
     if (d->tls)
         rpc_tls_listener_start(d->tls);
-    else if (epoll_ctl(g->epoll, EPOLL_CTL_MOD, rpc_listener_fd(d->plain), &event) != 0)
-        log_error("gate", "listener %s: %s", rpc_listener_text(d->plain), err_name(-errno));
-    door_log(d, "listening on");
+    else if (epoll_ctl(g->epoll, EPOLL_CTL_MOD, listen_socket_fd(d->plain), &event) != 0)
+        log_error("gate", "listener %s: %s", listen_socket_text(d->plain), err_name(-errno));
+    listener_log(d, "listening on");
 }
 
 /* What others are told about the doors. */
-static void note_port(struct gate *g)
+static void note_port(struct listeners *g)
 {
     uint16_t first = 0;
     for (size_t i = 0; i < g->n; i++) {
-        const struct door *d = g->doors[i];
-        if (d->kind == DOOR_PLAIN && first == 0)
-            first = door_port(d);
+        const struct listener *d = g->list[i];
+        if (d->kind == LISTENER_PLAIN && first == 0)
+            first = listener_port(d);
     }
     atomic_store(&g->port, first);
 }
 
-static void commit_doors(struct gate *g, struct gate_change *ch)
+static void commit_listeners(struct listeners *g, struct listeners_change *ch)
 {
     close_leaving(g, ch); /* first: none of them shall ever show a certificate that is not meant for it */
     show_certificates(g, ch->tls);
     for (size_t i = 0; i < ch->n; i++) {
-        struct door *d = ch->next[i];
+        struct listener *d = ch->next[i];
         bool other = !ch->fresh[i] && d->kind != ch->kinds[i];
         d->kind = ch->kinds[i];
         if (ch->fresh[i])
             open_up(g, d);
         else if (other)
-            door_log(d, "now listening on");
+            listener_log(d, "now listening on");
         if (d->plain)
-            rpc_listener_set_hops(d->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
-        g->doors[i] = d;
+            listen_socket_set_hops(d->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
+        g->list[i] = d;
     }
     g->n = ch->n;
     note_port(g);
 }
 
-void gate_commit(struct gate *g, struct gate_change *ch)
+void listeners_commit(struct listeners *g, struct listeners_change *ch)
 {
     pthread_mutex_lock(&g->lock);
-    if (ch->doors)
-        commit_doors(g, ch);
+    if (ch->list)
+        commit_listeners(g, ch);
     access_users_clear(&g->users);
     g->users = ch->users;
     config_unref(g->config);

@@ -1,4 +1,4 @@
-/* Inside the gate: what gate.c, which lets people in, and gate_change.c, which moves the doors, share. */
+/* Inside the gate: what gate.c, which lets people in, and listeners_change.c, which moves the doors, share. */
 #ifndef XTCP_SERVER_LISTEN_LISTENERS_INT_H
 #define XTCP_SERVER_LISTEN_LISTENERS_INT_H
 
@@ -14,27 +14,27 @@
 #include "server/listen/tls_restart.h"
 #include "server/listen/tokens.h"
 
-#define GATE_DOORS_MAX (3 * CONFIG_LISTEN_MAX)
+#define LISTENERS_MAX (3 * CONFIG_LISTEN_MAX)
 
 /* Those who wait at a listener that is closed are let in first, at most so many. */
-#define GATE_LAST_BUDGET 1024
+#define LISTENERS_LAST_BUDGET 1024
 
-struct gate {
+struct listeners {
     int epoll;
     struct rpc_server *server;
-    struct rate *rate;
+    struct peer_rate *rate;
     struct tokens *tokens;
     uid_t own;
     _Atomic uint16_t port; /* of the first TCP listener of grpc_listen */
     _Atomic uint64_t control_refused, tokens_refused;
 
     pthread_mutex_t lock; /* guards what follows, and serialises what is done to faces of the server */
-    struct door *doors[GATE_DOORS_MAX];
+    struct listener *list[LISTENERS_MAX];
     size_t n;
     const struct config *config; /* what the doors follow; NULL before the first */
     struct access_users users;   /* that it lists */
     struct rpc_tls *tls;         /* NULL until there is a door with TLS, then to the end */
-    struct tls_gate *tls_gate;
+    struct tls_restart *tls_restart;
     struct rpc_peer_finder *finder;
     uint64_t no_descriptor;
     bool closed;   /* it is over: nothing changes any more */
@@ -43,15 +43,15 @@ struct gate {
 };
 
 /* Lets in who waits at |d|, at most |budget|. The lock is held. */
-void gate_let_in(struct gate *g, const struct door *d, const struct config *c, int budget);
+void listeners_let_in(struct listeners *g, const struct listener *d, const struct config *c, int budget);
 
 /* The mode that |c| wants of unix sockets' files. */
-mode_t gate_socket_mode(const struct config *c);
+mode_t listeners_socket_mode(const struct config *c);
 
 /* The files that |c| names for TLS. */
-struct rpc_tls_files gate_tls_files(const struct config *c);
+struct rpc_tls_files listeners_tls_files(const struct config *c);
 
 /* Reads them. Returns 0 and them in |out|, NULL where |c| has no listener with TLS, or a code with |e|. */
-int gate_read_tls(const struct config *c, struct rpc_tls **out, struct err *e);
+int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e);
 
 #endif

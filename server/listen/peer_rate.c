@@ -18,14 +18,14 @@ struct bucket {
     int64_t next_ns; /* when the next call is due */
 };
 
-struct rate {
+struct peer_rate {
     pthread_mutex_t lock; /* guards what follows; a leaf */
     struct bucket buckets[SETS][WAYS];
 };
 
-int rate_new(struct rate **out)
+int peer_rate_new(struct peer_rate **out)
 {
-    struct rate *r = calloc(1, sizeof(*r));
+    struct peer_rate *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
     pthread_mutex_init(&r->lock, NULL);
@@ -33,7 +33,7 @@ int rate_new(struct rate **out)
     return 0;
 }
 
-void rate_free(struct rate *r)
+void peer_rate_free(struct peer_rate *r)
 {
     if (!r)
         return;
@@ -53,7 +53,7 @@ static uint64_t hash_of(const char *peer)
 }
 
 /* The bucket of |peer|; that of who has been quiet for longest becomes it when there is none. */
-static struct bucket *find(struct rate *r, uint64_t peer)
+static struct bucket *find(struct peer_rate *r, uint64_t peer)
 {
     struct bucket *set = r->buckets[peer % SETS];
     struct bucket *oldest = &set[0];
@@ -67,7 +67,7 @@ static struct bucket *find(struct rate *r, uint64_t peer)
     return oldest;
 }
 
-bool rate_admit(struct rate *r, const char *peer, uint32_t per_second, int64_t now_ns)
+bool peer_rate_admit(struct peer_rate *r, const char *peer, uint32_t per_second, int64_t now_ns)
 {
     pthread_mutex_lock(&r->lock);
     struct bucket *b = find(r, hash_of(peer));

@@ -5,15 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rate;
+struct peer_rate;
 
 /* Returns 0 or -ENOMEM. */
-int rate_new(struct rate **out);
-void rate_free(struct rate *r);
+int peer_rate_new(struct peer_rate **out);
+void peer_rate_free(struct peer_rate *r);
 
 /* Whether a peer may call at |now_ns| (monotonic), |per_second| being allowed. |peer| is as rpc_call_peer
  * tells: all connections of one user of this machine, else those from one address, count as one peer. What is
  * remembered is bounded; peers that have not called for long are forgotten first. */
-bool rate_admit(struct rate *r, const char *peer, uint32_t per_second, int64_t now_ns);
+bool peer_rate_admit(struct peer_rate *r, const char *peer, uint32_t per_second, int64_t now_ns);
 
 #endif

@@ -17,12 +17,12 @@
 #define SPARE_DESCRIPTORS 8
 #define REBUILD_NS        (200 * NS_PER_MS)
 
-struct tls_gate {
+struct tls_restart {
     int timer;         /* timerfd: time to look */
     _Atomic bool lost; /* some listener has stopped */
 };
 
-static void serve_in(struct tls_gate *g, int64_t ns)
+static void serve_in(struct tls_restart *g, int64_t ns)
 {
     struct itimerspec when = {.it_value = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S}};
     timerfd_settime(g->timer, 0, &when, NULL);
@@ -31,21 +31,21 @@ static void serve_in(struct tls_gate *g, int64_t ns)
 /* On a thread of gRPC's. */
 static void on_loss(void *arg)
 {
-    struct tls_gate *g = arg;
+    struct tls_restart *g = arg;
     atomic_store(&g->lost, true);
     serve_in(g, REBUILD_NS);
 }
 
-int tls_gate_new(int epoll, struct tls_gate **out, struct err *e)
+int tls_restart_new(int epoll, struct tls_restart **out, struct err *e)
 {
-    struct tls_gate *g = calloc(1, sizeof(*g));
+    struct tls_restart *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
     g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
     if (g->timer < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0) {
         int rc = err_set(e, -errno, "gate: %s", err_name(-errno));
-        tls_gate_free(g);
+        tls_restart_free(g);
         return rc;
     }
     rpc_tls_on_loss(on_loss, g);
@@ -53,7 +53,7 @@ int tls_gate_new(int epoll, struct tls_gate **out, struct err *e)
     return 0;
 }
 
-void tls_gate_free(struct tls_gate *g)
+void tls_restart_free(struct tls_restart *g)
 {
     if (!g)
         return;
@@ -77,19 +77,19 @@ static bool has_room(void)
 }
 
 /* Returns whether it is to be tried again. */
-static bool rebuild(struct door *door)
+static bool rebuild(struct listener *listener)
 {
     struct err e;
-    if (rpc_tls_listener_rebuild(door->tls, &e)) {
+    if (rpc_tls_listener_rebuild(listener->tls, &e)) {
         log_limited(LOG_WARN, "gate", "%s: trying again", e.text);
         return true;
     }
-    door->down = false;
-    door_log(door, "listening again on");
+    listener->down = false;
+    listener_log(listener, "listening again on");
     return false;
 }
 
-static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
+static void mend(struct tls_restart *g, struct listener *const list[], size_t n)
 {
     size_t down = 0;
     bool lost = atomic_exchange(&g->lost, false);
@@ -97,23 +97,23 @@ static void mend(struct tls_gate *g, struct door *const doors[], size_t n)
         log_limited(LOG_WARN, "gate",
                     "there was no descriptor for a connection by TLS: its listener is made anew");
     for (size_t i = 0; i < n; i++) {
-        if (doors[i]->tls && lost)
-            doors[i]->down = true; /* gRPC does not tell which one it was */
-        down += doors[i]->down;
+        if (list[i]->tls && lost)
+            list[i]->down = true; /* gRPC does not tell which one it was */
+        down += list[i]->down;
     }
     if (down == 0)
         return;
     bool again = !has_room();
     for (size_t i = 0; i < n && !again; i++)
-        again = doors[i]->down && rebuild(doors[i]);
+        again = list[i]->down && rebuild(list[i]);
     if (again)
         serve_in(g, REBUILD_NS);
 }
 
-void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n)
+void tls_restart_serve(struct tls_restart *g, struct listener *const list[], size_t n)
 {
     uint64_t count;
     ssize_t got = read(g->timer, &count, sizeof(count));
     (void)got;
-    mend(g, doors, n);
+    mend(g, list, n);
 }

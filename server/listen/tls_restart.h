@@ -8,16 +8,16 @@
 #include "lib/err.h"
 #include "server/listen/listener.h"
 
-struct tls_gate;
+struct tls_restart;
 
 /* Has |epoll| tell, with the gate as data, when there is something to do. Returns 0 and it in |out|, or a
  * code with |e|. One at a time in a process. */
-int tls_gate_new(int epoll, struct tls_gate **out, struct err *e);
+int tls_restart_new(int epoll, struct tls_restart **out, struct err *e);
 
 /* epoll has told: |doors| are the gate's. */
-void tls_gate_serve(struct tls_gate *g, struct door *const doors[], size_t n);
+void tls_restart_serve(struct tls_restart *g, struct listener *const list[], size_t n);
 
 /* Frees it. NULL is allowed. */
-void tls_gate_free(struct tls_gate *g);
+void tls_restart_free(struct tls_restart *g);
 
 #endif

@@ -61,7 +61,7 @@ static int load(const char *path, struct token_table *out, struct err *e)
 
 /* Reads the file if it has changed, if what went wrong with it may have passed, or |anyway|. The lock is
  * held. */
-static void refresh(struct tokens *t, const char *path, bool anyway)
+static void reload(struct tokens *t, const char *path, bool anyway)
 {
     struct token_table fresh;
     struct err e = {0};
@@ -123,7 +123,7 @@ static unsigned same_text(const unsigned char *a, const unsigned char *b)
 void tokens_refresh(struct tokens *t, const char *path, bool anyway)
 {
     pthread_mutex_lock(&t->lock);
-    refresh(t, path, anyway);
+    reload(t, path, anyway);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -136,7 +136,7 @@ bool tokens_find(struct tokens *t, const char *path, const char *token, struct r
         return false;
     memcpy(padded, token, len);
     pthread_mutex_lock(&t->lock);
-    refresh(t, path, false);
+    reload(t, path, false);
     for (size_t i = 0; i < t->table.n; i++) { /* all of them, also after the right one */
         unsigned same = same_text(padded, t->table.items[i].text);
         unsigned better = same && (!found || t->table.items[i].role > out->role);

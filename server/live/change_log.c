@@ -10,8 +10,8 @@
 
 struct value {
     const struct config_option *option;
-    char before[HISTORY_VALUE + 1];
-    char after[HISTORY_VALUE + 1];
+    char before[CHANGE_LOG_VALUE + 1];
+    char after[CHANGE_LOG_VALUE + 1];
 };
 
 struct change {
@@ -23,36 +23,36 @@ struct change {
     size_t n_values;
 };
 
-struct history {
-    pthread_mutex_t lock;                   /* guards all of it; a leaf */
-    struct change changes[HISTORY_CHANGES]; /* a ring */
-    size_t next;                            /* where the next one goes */
+struct change_log {
+    pthread_mutex_t lock;                      /* guards all of it; a leaf */
+    struct change changes[CHANGE_LOG_CHANGES]; /* a ring */
+    size_t next;                               /* where the next one goes */
     size_t n;
 };
 
-struct history *history_new(void)
+struct change_log *change_log_new(void)
 {
-    struct history *h = calloc(1, sizeof(*h));
+    struct change_log *h = calloc(1, sizeof(*h));
     if (h)
         pthread_mutex_init(&h->lock, NULL);
     return h;
 }
 
-void history_free(struct history *h)
+void change_log_free(struct change_log *h)
 {
     if (!h)
         return;
-    for (size_t i = 0; i < HISTORY_CHANGES; i++)
+    for (size_t i = 0; i < CHANGE_LOG_CHANGES; i++)
         free(h->changes[i].values);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
 
 /* |part| of |text|, with marks where something is left out. */
-static void put_part(const char *text, struct excerpt part, char out[HISTORY_VALUE + 1])
+static void put_part(const char *text, struct excerpt part, char out[CHANGE_LOG_VALUE + 1])
 {
     struct buf b;
-    buf_init_fixed(&b, out, HISTORY_VALUE + 1);
+    buf_init_fixed(&b, out, CHANGE_LOG_VALUE + 1);
     buf_str(&b, part.from ? "..." : "");
     buf_bytes(&b, text + part.from, part.to - part.from);
     buf_str(&b, text[part.to] ? "..." : "");
@@ -70,7 +70,7 @@ static void print_values(struct value *v, const struct config *from, const struc
     config_option_print(v->option, to, &after);
     const char *a = buf_cstr(&before);
     const char *b = buf_cstr(&after);
-    excerpt_differing(a, b, HISTORY_VALUE, HISTORY_VALUE, &of_before, &of_after);
+    excerpt_differing(a, b, CHANGE_LOG_VALUE, CHANGE_LOG_VALUE, &of_before, &of_after);
     put_part(a, of_before, v->before);
     put_part(b, of_after, v->after);
     buf_free(&before);
@@ -89,8 +89,8 @@ static void fill(struct change *change, const struct config *from, const struct 
     }
 }
 
-void history_add(struct history *h, const struct config *from, const struct config *to, int64_t timestamp_ns,
-                 const char *origin, const char *peer)
+void change_log_add(struct change_log *h, const struct config *from, const struct config *to,
+                    int64_t timestamp_ns, const char *origin, const char *peer)
 {
     struct change change = {.generation = to->generation, .timestamp_ns = timestamp_ns};
     strncpy(change.origin, origin, sizeof(change.origin) - 1);
@@ -100,8 +100,8 @@ void history_add(struct history *h, const struct config *from, const struct conf
     struct change *place = &h->changes[h->next];
     struct value *old = place->values;
     *place = change;
-    h->next = (h->next + 1) % HISTORY_CHANGES;
-    h->n += h->n < HISTORY_CHANGES;
+    h->next = (h->next + 1) % CHANGE_LOG_CHANGES;
+    h->n += h->n < CHANGE_LOG_CHANGES;
     pthread_mutex_unlock(&h->lock);
     free(old);
 }
@@ -116,13 +116,13 @@ static const char *put_text(char **at, const char *text)
 }
 
 /* The lock is held. */
-static size_t bytes_of(const struct history *h)
+static size_t bytes_of(const struct change_log *h)
 {
     size_t size = 1;
     for (size_t i = 0; i < h->n; i++) {
         const struct change *c = &h->changes[i];
         size += sizeof(struct status_change) + sizeof(c->origin) + sizeof(c->peer) +
-                c->n_values * (sizeof(struct status_option_change) + 2 * (HISTORY_VALUE + 1));
+                c->n_values * (sizeof(struct status_option_change) + 2 * (CHANGE_LOG_VALUE + 1));
     }
     return size;
 }
@@ -144,7 +144,7 @@ static void copy_change(const struct change *from, struct status_change *to,
     }
 }
 
-struct status_change *history_list(struct history *h, size_t *n)
+struct status_change *change_log_list(struct change_log *h, size_t *n)
 {
     *n = 0;
     pthread_mutex_lock(&h->lock);
@@ -157,7 +157,8 @@ struct status_change *history_list(struct history *h, size_t *n)
             n_options += h->changes[i].n_values;
         char *texts = (char *)(options + n_options);
         for (; *n < h->n; ++*n) {
-            const struct change *c = &h->changes[(h->next + HISTORY_CHANGES - h->n + *n) % HISTORY_CHANGES];
+            const struct change *c =
+                &h->changes[(h->next + CHANGE_LOG_CHANGES - h->n + *n) % CHANGE_LOG_CHANGES];
             copy_change(c, &list[*n], options, &texts);
             options += c->n_values;
         }

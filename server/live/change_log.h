@@ -8,22 +8,22 @@
 #include "config/config.h"
 #include "rpc/codec/msg_status.h"
 
-#define HISTORY_CHANGES 100
-#define HISTORY_VALUE   200 /* bytes that are kept of a value: of longer ones what differs, between "..." */
+#define CHANGE_LOG_CHANGES 100
+#define CHANGE_LOG_VALUE   200 /* bytes that are kept of a value: of longer ones what differs, between "..." */
 
-struct history;
+struct change_log;
 
 /* NULL when out of memory. */
-struct history *history_new(void);
-void history_free(struct history *h);
+struct change_log *change_log_new(void);
+void change_log_free(struct change_log *h);
 
 /* Notes that |to| has taken the place of |from|: at |timestamp_ns| (wall clock), by |origin| ("Set",
- * "reload"), on behalf of |peer| ("" where there is none). The oldest of HISTORY_CHANGES goes. Without memory
+ * "reload"), on behalf of |peer| ("" where there is none). The oldest of CHANGE_LOG_CHANGES goes. Without memory
  * the change is noted without its options. */
-void history_add(struct history *h, const struct config *from, const struct config *to, int64_t timestamp_ns,
-                 const char *origin, const char *peer);
+void change_log_add(struct change_log *h, const struct config *from, const struct config *to,
+                    int64_t timestamp_ns, const char *origin, const char *peer);
 
 /* The changes, oldest first: |*n| of them, in one piece of memory for free(3). NULL when out of memory. */
-struct status_change *history_list(struct history *h, size_t *n);
+struct status_change *change_log_list(struct change_log *h, size_t *n);
 
 #endif

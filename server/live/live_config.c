@@ -8,9 +8,9 @@
 #include "lib/log.h"
 #include "server/live/state_writer.h"
 
-struct setup {
-    struct setup_ops ops;
-    struct history *history;
+struct live_config {
+    struct live_config_ops ops;
+    struct change_log *change_log;
     struct state *state;         /* NULL: nothing is kept */
     pthread_mutex_t change_lock; /* one change at a time; taken before all other locks of the daemon */
     pthread_mutex_t lock;        /* guards the pointer; a leaf */
@@ -18,52 +18,54 @@ struct setup {
     const struct config *base; /* what the sources make without the state; under change_lock */
 };
 
-int setup_new(const struct setup_sources *sources, const struct setup_ops *ops, struct setup **out)
+int live_config_new(const struct live_config_sources *sources, const struct live_config_ops *ops,
+                    struct live_config **out)
 {
-    struct setup *s = calloc(1, sizeof(*s));
-    struct history *history = history_new();
-    if (!s || !history) {
-        history_free(history);
+    struct live_config *s = calloc(1, sizeof(*s));
+    struct change_log *change_log = change_log_new();
+    if (!s || !change_log) {
+        change_log_free(change_log);
         free(s);
         config_unref(sources->config);
         config_unref(sources->base);
         return -ENOMEM;
     }
     sources->config->generation = 1;
-    *s = (struct setup){.ops = *ops, .history = history, .config = sources->config, .base = sources->base};
+    *s = (struct live_config){
+        .ops = *ops, .change_log = change_log, .config = sources->config, .base = sources->base};
     pthread_mutex_init(&s->change_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     *out = s;
     return 0;
 }
 
-void setup_free(struct setup *s)
+void live_config_free(struct live_config *s)
 {
     if (!s)
         return;
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->change_lock);
-    state_stop(s->state);
-    history_free(s->history);
+    state_writer_stop(s->state);
+    change_log_free(s->change_log);
     config_unref(s->config);
     config_unref(s->base);
     free(s);
 }
 
-int setup_start(struct setup *s, struct err *e)
+int live_config_start(struct live_config *s, struct err *e)
 {
-    return *s->config->state_file ? state_start(s->config->state_file, &s->state, e) : 0;
+    return *s->config->state_file ? state_writer_start(s->config->state_file, &s->state, e) : 0;
 }
 
-void setup_stop(struct setup *s)
+void live_config_stop(struct live_config *s)
 {
     pthread_mutex_lock(&s->change_lock);
-    state_stop(s->state);
+    state_writer_stop(s->state);
     s->state = NULL;
     pthread_mutex_unlock(&s->change_lock);
 }
 
-const struct config *setup_get(struct setup *s)
+const struct config *live_config_get(struct live_config *s)
 {
     pthread_mutex_lock(&s->lock);
     const struct config *c = config_ref(s->config);
@@ -71,9 +73,9 @@ const struct config *setup_get(struct setup *s)
     return c;
 }
 
-struct history *setup_history(struct setup *s)
+struct change_log *live_config_history(struct live_config *s)
 {
-    return s->history;
+    return s->change_log;
 }
 
 static void log_changes(const struct config *from, const struct config *to, const char *origin,
@@ -97,7 +99,7 @@ static void log_changes(const struct config *from, const struct config *to, cons
 
 /* Puts |c| in force (its reference is taken over). The change lock is held. Returns 0, or a code with nothing
  * changed and |c| freed. */
-static int put_in_force(struct setup *s, struct config *c, const char *origin, const char *peer,
+static int put_in_force(struct live_config *s, struct config *c, const char *origin, const char *peer,
                         struct err *e)
 {
     const struct config *old = s->config;
@@ -111,14 +113,14 @@ static int put_in_force(struct setup *s, struct config *c, const char *origin, c
     pthread_mutex_lock(&s->lock);
     s->config = c;
     pthread_mutex_unlock(&s->lock);
-    history_add(s->history, old, c, clock_wall_ns(), origin, peer);
+    change_log_add(s->change_log, old, c, clock_wall_ns(), origin, peer);
     s->ops.changed(s->ops.arg, old, c);
     config_unref(old);
     return 0;
 }
 
-int setup_change(struct setup *s, const struct setup_change *change, struct config_msg_set *set,
-                 const struct config **in_force, struct err *e)
+int live_config_change(struct live_config *s, const struct live_config_change *change,
+                       struct config_msg_set *set, const struct config **in_force, struct err *e)
 {
     pthread_mutex_lock(&s->change_lock);
     int rc = change->edit(change->arg, change->request, change->len, s->config, set, e);
@@ -134,7 +136,7 @@ int setup_change(struct setup *s, const struct setup_change *change, struct conf
     } else if (rc == 0) {
         rc = put_in_force(s, set->candidate, change->origin, change->peer, e);
         if (rc == 0) {
-            state_keep(s->state, s->base, s->config);
+            state_writer_keep(s->state, s->base, s->config);
             *in_force = config_ref(s->config);
         }
     }
@@ -159,12 +161,12 @@ static void keep_restart_options(const struct config *old, struct config *new)
     }
 }
 
-void setup_reload(struct setup *s)
+void live_config_reload(struct live_config *s)
 {
-    struct setup_sources fresh;
+    struct live_config_sources fresh;
     struct err e = {0};
     pthread_mutex_lock(&s->change_lock);
-    state_flush(s->state); /* it is one of the sources */
+    state_writer_flush(s->state); /* it is one of the sources */
     int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
     if (rc == ERR_PRECONDITION) { /* nothing is wrong: there is nothing to read */
         log_info("config", "%s", e.text);

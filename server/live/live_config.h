@@ -10,20 +10,20 @@
 #include "rpc/codec/config/msg_config.h"
 #include "server/live/change_log.h"
 
-struct setup;
+struct live_config;
 
 /* What the sources say: file, environment and command line make |base|; the state file, on top of it,
  * |config|. The same one when there is no state. */
-struct setup_sources {
+struct live_config_sources {
     struct config *config;
     struct config *base;
     const char *file; /* the configuration file, NULL when there is none; lives as long as the program */
 };
 
 /* The owner's side. Called with the lock of changes held, one at a time. */
-struct setup_ops {
+struct live_config_ops {
     /* Reads the sources as at the start. Returns 0 and two references in |out|, or a code with |e|. */
-    int (*read)(void *arg, struct setup_sources *out, struct err *e);
+    int (*read)(void *arg, struct live_config_sources *out, struct err *e);
     void *read_arg;
     /* Whether |new| could be put in force, as far as can be told without doing it. Returns 0, or a code with
      * |e|. */
@@ -38,20 +38,21 @@ struct setup_ops {
 
 /* Begins with |sources|, whose references are taken over, as generation 1. Returns 0 and it in |out|, or
  * -ENOMEM. */
-int setup_new(const struct setup_sources *sources, const struct setup_ops *ops, struct setup **out);
-void setup_free(struct setup *s);
+int live_config_new(const struct live_config_sources *sources, const struct live_config_ops *ops,
+                    struct live_config **out);
+void live_config_free(struct live_config *s);
 
 /* From now on changes are kept in the state file, if there is to be one. Returns 0, or a code with |e|. */
-int setup_start(struct setup *s, struct err *e);
+int live_config_start(struct live_config *s, struct err *e);
 
 /* What was changed is in the state file, and nothing comes after it. */
-void setup_stop(struct setup *s);
+void live_config_stop(struct live_config *s);
 
 /* A reference to the configuration in force. */
-const struct config *setup_get(struct setup *s);
+const struct config *live_config_get(struct live_config *s);
 
 /* A change that somebody asks for. */
-struct setup_change {
+struct live_config_change {
     /* Makes a candidate of the configuration in force. */
     int (*edit)(void *arg, const void *request, size_t len, const struct config *in_force,
                 struct config_msg_set *out, struct err *e);
@@ -64,14 +65,14 @@ struct setup_change {
 
 /* Makes the change, all of it or nothing, and nobody comes between. |set| tells what it was; |*in_force| is a
  * reference to the configuration that is in force after it, for a dry run to the one that would be. */
-int setup_change(struct setup *s, const struct setup_change *change, struct config_msg_set *set,
-                 const struct config **in_force, struct err *e);
+int live_config_change(struct live_config *s, const struct live_config_change *change,
+                       struct config_msg_set *set, const struct config **in_force, struct err *e);
 
-/* Reads the sources again. What was changed by setup_change since is gone; an error changes nothing. What
+/* Reads the sources again. What was changed by live_config_change since is gone; an error changes nothing. What
  * takes a restart stays as it is. All is told on the log. */
-void setup_reload(struct setup *s);
+void live_config_reload(struct live_config *s);
 
 /* The change log; lives as long as |s|. */
-struct history *setup_history(struct setup *s);
+struct change_log *live_config_history(struct live_config *s);
 
 #endif

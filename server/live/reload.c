@@ -22,16 +22,16 @@ enum {
 
 _Static_assert((int)FILES <= FILE_WATCH_MAX, "all of them can be watched");
 
-struct refresh {
+struct reload {
     struct file_watch *watch;
     char *config_file;
     uint64_t generation; /* of the configuration that is followed; 0: none yet */
     bool late;           /* changes are noticed by time, and that has been said */
 };
 
-int refresh_new(const char *config_file, int epoll, struct refresh **out, struct err *e)
+int reload_new(const char *config_file, int epoll, struct reload **out, struct err *e)
 {
-    struct refresh *r = calloc(1, sizeof(*r));
+    struct reload *r = calloc(1, sizeof(*r));
     if (!r)
         return err_set(e, -ENOMEM, "out of memory");
     /* Descriptors are no files that somebody replaces. */
@@ -41,14 +41,14 @@ int refresh_new(const char *config_file, int epoll, struct refresh **out, struct
     if (rc == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, file_watch_fd(r->watch), &event) != 0)
         rc = -errno;
     if (rc) {
-        refresh_free(r);
+        reload_free(r);
         return err_set(e, rc, "cannot watch files: %s", err_name(rc));
     }
     *out = r;
     return 0;
 }
 
-void refresh_free(struct refresh *r)
+void reload_free(struct reload *r)
 {
     if (!r)
         return;
@@ -70,7 +70,7 @@ static size_t add_sockets(const struct config_strings *list, const char *paths[F
     return n;
 }
 
-void refresh_follow(struct refresh *r, const struct config *c)
+void reload_follow(struct reload *r, const struct config *c)
 {
     const char *paths[FILES] = {
         [CONFIG_FILE] = r->config_file, [CERT_FILE] = c->tls_cert_file,
@@ -91,10 +91,10 @@ void refresh_follow(struct refresh *r, const struct config *c)
     r->late = rc != 0;
 }
 
-struct refresh_due refresh_read(struct refresh *r)
+struct reload_due reload_read(struct reload *r)
 {
     uint64_t changed = file_watch_read(r->watch);
     const uint64_t secrets = (1U << SOCKETS) - 1 - (1U << CONFIG_FILE);
-    return (struct refresh_due){
+    return (struct reload_due){
         .config = changed & 1U << CONFIG_FILE, .secrets = changed & secrets, .sockets = changed >> SOCKETS};
 }

@@ -8,9 +8,9 @@
 #include "config/config.h"
 #include "lib/err.h"
 
-struct refresh;
+struct reload;
 
-struct refresh_due {
+struct reload_due {
     bool config;  /* the configuration is to be read again */
     bool secrets; /* certificates or tokens are */
     bool sockets; /* the files of unix sockets are to be looked at */
@@ -18,15 +18,15 @@ struct refresh_due {
 
 /* |config_file| may be NULL or empty: there is none. |epoll| tells with the object as data when there is
  * something to read. Returns 0 and it in |out|, or a code with |e|. */
-int refresh_new(const char *config_file, int epoll, struct refresh **out, struct err *e);
+int reload_new(const char *config_file, int epoll, struct reload **out, struct err *e);
 
 /* Follows the files that |c|, which is in force, names; cheap when it has been called for it before. */
-void refresh_follow(struct refresh *r, const struct config *c);
+void reload_follow(struct reload *r, const struct config *c);
 
 /* epoll has told: what has changed. */
-struct refresh_due refresh_read(struct refresh *r);
+struct reload_due reload_read(struct reload *r);
 
 /* NULL is allowed. */
-void refresh_free(struct refresh *r);
+void reload_free(struct reload *r);
 
 #endif

@@ -63,7 +63,7 @@ static void state_free(struct state *s)
     free(s);
 }
 
-int state_start(const char *path, struct state **out, struct err *e)
+int state_writer_start(const char *path, struct state **out, struct err *e)
 {
     struct state *s = calloc(1, sizeof(*s));
     if (!s)
@@ -81,7 +81,7 @@ int state_start(const char *path, struct state **out, struct err *e)
     return 0;
 }
 
-void state_keep(struct state *s, const struct config *base, const struct config *c)
+void state_writer_keep(struct state *s, const struct config *base, const struct config *c)
 {
     if (!s)
         return;
@@ -97,7 +97,7 @@ void state_keep(struct state *s, const struct config *base, const struct config 
     buf_free(&unused);
 }
 
-void state_flush(struct state *s)
+void state_writer_flush(struct state *s)
 {
     if (!s)
         return;
@@ -107,7 +107,7 @@ void state_flush(struct state *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-void state_stop(struct state *s)
+void state_writer_stop(struct state *s)
 {
     if (!s)
         return;

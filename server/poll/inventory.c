@@ -376,7 +376,7 @@ size_t inventory_count(struct inventory *r, size_t *excluded)
 
 /* Reports refusal |i|. Its memory stays where it is as long as no entry is added; so it is copied under the
  * lock. */
-static void refuse(struct inventory *r, const struct collector_order *order, size_t i,
+static void refuse(struct inventory *r, const struct poll_request *order, size_t i,
                    void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     pthread_mutex_lock(&r->lock);
@@ -390,7 +390,7 @@ static void refuse(struct inventory *r, const struct collector_order *order, siz
     refused(arg, &result);
 }
 
-size_t inventory_poll(struct inventory *r, struct collector_order *order, const struct inventory_scope *scope,
+size_t inventory_poll(struct inventory *r, struct poll_request *order, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     size_t n = 0;

@@ -49,7 +49,7 @@ struct inventory_scope {
  * reports once: those that took the order through the sink, the others (still busy with an earlier order, or
  * stopping) through |refused|, called from here. The caller must count with the sink's reports coming before
  * the return. */
-size_t inventory_poll(struct inventory *r, struct collector_order *order, const struct inventory_scope *scope,
+size_t inventory_poll(struct inventory *r, struct poll_request *order, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
 /* How many collectors there are in |scope| (NULL: in all), for the begin of a poll: inventory_poll has to

@@ -15,7 +15,7 @@
  * rows of all polls, and has to read them. */
 #define READERS_NS (25 * NS_PER_MS)
 
-struct pace {
+struct poll_clock {
     pthread_mutex_t schedule_lock; /* guards the next three; taken before a subscriber's lock */
     struct schedule schedule;
     struct governor governor;
@@ -24,9 +24,9 @@ struct pace {
     struct status_cost cost;
 };
 
-struct pace *pace_new(const struct config *config, int64_t now_ns)
+struct poll_clock *poll_clock_new(const struct config *config, int64_t now_ns)
 {
-    struct pace *p = calloc(1, sizeof(*p));
+    struct poll_clock *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
     pthread_mutex_init(&p->schedule_lock, NULL);
@@ -39,7 +39,7 @@ struct pace *pace_new(const struct config *config, int64_t now_ns)
     return p;
 }
 
-void pace_free(struct pace *p)
+void poll_clock_free(struct poll_clock *p)
 {
     if (!p)
         return;
@@ -48,7 +48,7 @@ void pace_free(struct pace *p)
     free(p);
 }
 
-void pace_request(struct pace *p, struct subscriber *s)
+void poll_clock_request(struct poll_clock *p, struct subscriber *s)
 {
     pthread_mutex_lock(&p->schedule_lock);
     bool held = s && subscriber_options(s)->held;
@@ -59,7 +59,7 @@ void pace_request(struct pace *p, struct subscriber *s)
     pthread_mutex_unlock(&p->schedule_lock);
 }
 
-int pace_burst(struct pace *p, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
+int poll_clock_burst(struct poll_clock *p, uint32_t count, int64_t interval_ns, bool replace, struct err *e)
 {
     pthread_mutex_lock(&p->schedule_lock);
     bool ok = schedule_burst(&p->schedule, count, interval_ns, replace, clock_mono_ns());
@@ -71,7 +71,7 @@ int pace_burst(struct pace *p, uint32_t count, int64_t interval_ns, bool replace
     return 0;
 }
 
-uint32_t pace_cancel_burst(struct pace *p)
+uint32_t poll_clock_cancel_burst(struct poll_clock *p)
 {
     pthread_mutex_lock(&p->schedule_lock);
     uint32_t n = schedule_cancel_burst(&p->schedule);
@@ -79,7 +79,7 @@ uint32_t pace_cancel_burst(struct pace *p)
     return n;
 }
 
-void pace_change(struct pace *p, const struct config *old, const struct config *new)
+void poll_clock_change(struct poll_clock *p, const struct config *old, const struct config *new)
 {
     pthread_mutex_lock(&p->schedule_lock);
     p->max_cpu_percent = new->max_cpu_percent;
@@ -95,14 +95,14 @@ void pace_change(struct pace *p, const struct config *old, const struct config *
     pthread_mutex_unlock(&p->schedule_lock);
 }
 
-void pace_open(struct pace *p, int64_t now_ns)
+void poll_clock_open(struct poll_clock *p, int64_t now_ns)
 {
     pthread_mutex_lock(&p->schedule_lock);
     schedule_open(&p->schedule, now_ns);
     pthread_mutex_unlock(&p->schedule_lock);
 }
 
-int64_t pace_next(struct pace *p)
+int64_t poll_clock_next(struct poll_clock *p)
 {
     pthread_mutex_lock(&p->schedule_lock);
     int64_t next = p->schedule.opened ? schedule_next(&p->schedule) : INT64_MAX;
@@ -110,7 +110,7 @@ int64_t pace_next(struct pace *p)
     return next;
 }
 
-bool pace_begin(struct pace *p, int64_t now_ns, struct stream_begin *begin)
+bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct stream_begin *begin)
 {
     pthread_mutex_lock(&p->schedule_lock);
     bool due = schedule_begin(&p->schedule, now_ns, begin);
@@ -120,7 +120,7 @@ bool pace_begin(struct pace *p, int64_t now_ns, struct stream_begin *begin)
     return due;
 }
 
-void pace_abandon(struct pace *p, int64_t now_ns)
+void poll_clock_abandon(struct poll_clock *p, int64_t now_ns)
 {
     pthread_mutex_lock(&p->schedule_lock);
     schedule_end(&p->schedule, now_ns);
@@ -139,7 +139,7 @@ static void log_stretch(const struct status_cost *c)
         log_limited(LOG_INFO, "pace", "polls come every %s again", text);
 }
 
-void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns)
+void poll_clock_end(struct poll_clock *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns)
 {
     pthread_mutex_lock(&p->schedule_lock);
     struct schedule *s = &p->schedule;
@@ -164,14 +164,14 @@ void pace_end(struct pace *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns
     pthread_mutex_unlock(&p->cost_lock);
 }
 
-void pace_cost(struct pace *p, struct status_cost *cost)
+void poll_clock_cost(struct poll_clock *p, struct status_cost *cost)
 {
     pthread_mutex_lock(&p->cost_lock);
     *cost = p->cost;
     pthread_mutex_unlock(&p->cost_lock);
 }
 
-void pace_schedule(struct pace *p, struct status_schedule *out)
+void poll_clock_schedule(struct poll_clock *p, struct status_schedule *out)
 {
     pthread_mutex_lock(&p->schedule_lock);
     struct schedule s = p->schedule;

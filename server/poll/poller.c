@@ -71,8 +71,8 @@ struct poller {
     struct inventory *inventory; /* of the running poll */
     int64_t start_ns;
     pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
-    struct collector_order *order; /* of the running poll, NULL between polls */
-    bool issued;                   /* |pending| counts all orders that were given */
+    struct poll_request *order; /* of the running poll, NULL between polls */
+    bool issued;                /* |pending| counts all orders that were given */
     int64_t pending;  /* orders not reported yet; below zero while reports come faster than counting */
     uint32_t capture; /* polls that are still to be recorded */
     struct summary *now;
@@ -107,7 +107,7 @@ void poller_free(struct poller *p)
     if (!p)
         return;
     if (p->order)
-        collector_order_unref(p->order);
+        poll_request_unref(p->order);
     pthread_mutex_destroy(&p->lock);
     free(p->now);
     free(p->last);
@@ -279,9 +279,9 @@ static bool take_capture(struct poller *p)
     return take;
 }
 
-static struct collector_order *make_order(uint64_t id, const struct config *config, bool capture)
+static struct poll_request *make_order(uint64_t id, const struct config *config, bool capture)
 {
-    struct collector_order *o = collector_order_new();
+    struct poll_request *o = poll_request_new();
     if (!o)
         return NULL;
     o->poll_id = id;
@@ -302,21 +302,20 @@ static struct collector_order *make_order(uint64_t id, const struct config *conf
     bool captured = o->capture_path || !capture;
     if (captured && o->daemon_version && o->hostname && o->location && o->label && o->tag)
         return o;
-    collector_order_unref(o);
+    poll_request_unref(o);
     return NULL;
 }
 
 /* A recording is of everything. */
-static int add_filters(struct collector_order *order, const struct plan *plan)
+static int add_filters(struct poll_request *order, const struct plan *plan)
 {
     if (!plan || plan->n_filters == 0)
         return 0;
-    return collector_order_filters(order, plan->filters, plan->n_filters,
-                                   plan->want_all || order->capture_path);
+    return poll_request_filters(order, plan->filters, plan->n_filters, plan->want_all || order->capture_path);
 }
 
 /* Whether the sockets that the kernel tells of may be those that pass the filters only. */
-static bool order_is_filtered(const struct collector_order *order, const struct plan *plan)
+static bool order_is_filtered(const struct poll_request *order, const struct plan *plan)
 {
     return plan && plan->n_filters && !plan->want_all && !order->capture_path;
 }
@@ -340,9 +339,9 @@ int poller_start(struct poller *p, struct inventory *r, const struct stream_begi
     struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, begin->poll_id) : NULL;
     if (p->ops.plan && !plan)
         return -ENOMEM;
-    struct collector_order *order = make_order(begin->poll_id, config, take_capture(p));
+    struct poll_request *order = make_order(begin->poll_id, config, take_capture(p));
     if (order && add_filters(order, plan) < 0) {
-        collector_order_unref(order);
+        poll_request_unref(order);
         order = NULL;
     }
     if (!order) {
@@ -468,7 +467,7 @@ bool poller_check(struct poller *p, struct inventory *r)
     if (stuck)
         inventory_missing(r, p->order->poll_id, note_missing, p);
     pthread_mutex_lock(&p->lock);
-    struct collector_order *order = p->order;
+    struct poll_request *order = p->order;
     p->order = NULL;
     p->now->end.timestamp_ns = clock_wall_ns();
     p->now->end.duration_ns = (uint64_t)(clock_mono_ns() - p->start_ns);
@@ -482,8 +481,8 @@ bool poller_check(struct poller *p, struct inventory *r)
         p->full = figures(finished);
     pthread_mutex_unlock(&p->lock);
     if (stuck)
-        collector_order_cancel(order);
-    collector_order_unref(order);
+        poll_request_cancel(order);
+    poll_request_unref(order);
     tell_end(p); /* |last| changes on this thread only */
     return true;
 }
@@ -496,7 +495,7 @@ int64_t poller_deadline(const struct poller *p)
 void poller_cancel(struct poller *p)
 {
     if (p->order)
-        collector_order_cancel(p->order);
+        poll_request_cancel(p->order);
 }
 
 /* ---- Status ---- */

@@ -1,7 +1,7 @@
 #include "server/poll/resync.h"
 
-bool reconcile_step(struct reconcile *r, int64_t every_ns, bool before_poll, bool poll_due, bool finished,
-                    int64_t now_ns, bool *ask)
+bool resync_step(struct resync *r, int64_t every_ns, bool before_poll, bool poll_due, bool finished,
+                 int64_t now_ns, bool *ask)
 {
     bool waiting = r->until_ns != 0;
     *ask = every_ns && now_ns >= r->last_ns + every_ns;
@@ -21,7 +21,7 @@ bool reconcile_step(struct reconcile *r, int64_t every_ns, bool before_poll, boo
     return r->until_ns != 0;
 }
 
-int64_t reconcile_next(const struct reconcile *r, int64_t every_ns)
+int64_t resync_next(const struct resync *r, int64_t every_ns)
 {
     int64_t next = every_ns ? r->last_ns + every_ns : INT64_MAX;
     return r->until_ns && r->until_ns < next ? r->until_ns : next;

@@ -10,7 +10,7 @@
 #define RECONCILE_WAIT_NS 500000000LL
 
 /* Starts as all zero. */
-struct reconcile {
+struct resync {
     int64_t last_ns;  /* when it was asked for last */
     int64_t until_ns; /* a poll waits so long at most; 0: none waits */
 };
@@ -18,10 +18,10 @@ struct reconcile {
 /* What there is to do at |now_ns|, monotonic. |every_ns| 0: never by the clock. |poll_due|: a poll could
  * begin now; |before_poll|: it is to wait. |finished|: what was asked for last has been done. Sets |*ask|
  * when it is to be asked for now. Returns whether the poll still has to wait. */
-bool reconcile_step(struct reconcile *r, int64_t every_ns, bool before_poll, bool poll_due, bool finished,
-                    int64_t now_ns, bool *ask);
+bool resync_step(struct resync *r, int64_t every_ns, bool before_poll, bool poll_due, bool finished,
+                 int64_t now_ns, bool *ask);
 
 /* When to step again at the latest; INT64_MAX: whenever something else happens. */
-int64_t reconcile_next(const struct reconcile *r, int64_t every_ns);
+int64_t resync_next(const struct resync *r, int64_t every_ns);
 
 #endif

@@ -44,7 +44,7 @@ static int edit_frequency(void *app, const void *request, size_t len, const stru
 }
 
 /* Makes the change |c|, of which the caller has filled in |edit| and |origin|. */
-static int change(struct app *app, const struct rpc_request *request, struct setup_change c,
+static int change(struct app *app, const struct rpc_request *request, struct live_config_change c,
                   bool tell_changed, struct buf *reply, struct err *e)
 {
     struct config_msg_set set;
@@ -53,7 +53,7 @@ static int change(struct app *app, const struct rpc_request *request, struct set
     c.request = request->data;
     c.len = request->len;
     c.peer = rpc_call_peer(request->call);
-    int rc = setup_change(app_setup(app), &c, &set, &in_force, e);
+    int rc = live_config_change(app_live_config(app), &c, &set, &in_force, e);
     if (rc)
         return rc;
     rc = reply_with(app, in_force, tell_changed ? &set : NULL, reply);
@@ -63,14 +63,16 @@ static int change(struct app *app, const struct rpc_request *request, struct set
 
 int svc_config_set(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
-    return change(arg, request, (struct setup_change){.edit = edit_set, .origin = "Set"}, true, reply, e);
+    return change(arg, request, (struct live_config_change){.edit = edit_set, .origin = "Set"}, true, reply,
+                  e);
 }
 
 int svc_config_set_poll_frequency(void *arg, const struct rpc_request *request, struct buf *reply,
                                   struct err *e)
 {
-    return change(arg, request, (struct setup_change){.edit = edit_frequency, .origin = "SetPollFrequency"},
-                  false, reply, e);
+    return change(arg, request,
+                  (struct live_config_change){.edit = edit_frequency, .origin = "SetPollFrequency"}, false,
+                  reply, e);
 }
 
 int svc_config_trigger_poll(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)

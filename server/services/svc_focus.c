@@ -77,5 +77,5 @@ const struct rpc_stream_ops svc_focus_watch = {
     .half_closed = focus_stream_half_closed,
     .next = focus_stream_next,
     .closed = focus_stream_closed,
-    .prompt = true,
+    .inline_send = true,
 };

@@ -101,9 +101,9 @@ static struct status_limit shared(struct app *app, const struct bounds *bounds, 
 static size_t list_limits(struct app *app, const struct config *c, struct status_limit limits[LIMITS],
                           struct status_error_count refusals[REFUSALS])
 {
-    struct gate_stats gate;
+    struct listeners_stats listeners;
     struct bounds b;
-    gate_stats(app_gate(app), &gate);
+    listeners_stats(app_listeners(app), &listeners);
     bounds_read(c, &b);
     const struct status_limit list[LIMITS] = {
         shared(app, &b, "connections_max", QUOTA_CONNECTIONS),
@@ -116,14 +116,14 @@ static size_t list_limits(struct app *app, const struct config *c, struct status
         shared(app, &b, "queue_memory_max", QUOTA_QUEUE_BYTES),
         shared(app, &b, "focus_streams_max", QUOTA_FOCUS_STREAMS),
         shared(app, &b, "focus_rate_max", QUOTA_FOCUS_RATE),
-        {"control_calls_max", c->control_calls_max, 0, gate.control_refused},
+        {"control_calls_max", c->control_calls_max, 0, listeners.control_refused},
     };
     struct rpc_guard_stats guard;
     rpc_guard_stats(&guard);
     struct status_error_count others[REFUSALS] = {
         {"call without the role that it needs", rpc_server_denied(app_server(app))},
-        {"call with an unknown token", gate.tokens_refused},
-        {"connection for want of a descriptor", gate.no_descriptor},
+        {"call with an unknown token", listeners.tokens_refused},
+        {"connection for want of a descriptor", listeners.no_descriptor},
         {"connection not read for a while: it sends too much", guard.throttled},
     };
     for (int i = 0; i < RPC_GUARD_REASONS; i++)
@@ -142,7 +142,7 @@ static int encode_status(struct app *app, struct buf *reply, const struct poller
                          const struct status_subscriber *subscribers, size_t n_subscribers)
 {
     size_t n_changes;
-    struct status_change *changes = history_list(setup_history(app_setup(app)), &n_changes);
+    struct status_change *changes = change_log_list(live_config_history(app_live_config(app)), &n_changes);
     if (!changes)
         return -ENOMEM;
     struct utsname kernel;

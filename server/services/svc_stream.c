@@ -39,11 +39,11 @@ static int tell_selection(struct app *app, struct subscriber *s, struct err *e)
     if (!selection->told)
         return 0;
     struct buf info;
-    struct unknown unknown;
+    struct unknown_names unknown;
     buf_init(&info);
-    unknown_find(app_inventory(app), selection, &unknown);
+    unknown_names_find(app_inventory(app), selection, &unknown);
     int rc = selection_encode_info(selection, (const char *const *)unknown.texts, unknown.n, &info);
-    unknown_free(&unknown);
+    unknown_names_free(&unknown);
     if (rc == 0 && !subscriber_tell(s, info.data, info.len))
         rc = -ENOMEM;
     buf_free(&info);

@@ -14,7 +14,7 @@
 #define ALGORITHMS "/proc/sys/net/ipv4/tcp_available_congestion_control"
 #define SHOWN_MAX  100 /* bytes of a name in a sentence */
 
-__attribute__((format(printf, 2, 3))) static void say(struct unknown *u, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(struct unknown_names *u, const char *format, ...)
 {
     va_list args;
     char *text;
@@ -24,7 +24,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct unknown *u, const c
     va_end(args);
 }
 
-void unknown_free(struct unknown *u)
+void unknown_names_free(struct unknown_names *u)
 {
     for (size_t i = 0; i < u->n; i++)
         free(u->texts[i]);
@@ -34,7 +34,7 @@ void unknown_free(struct unknown *u)
 /* One search: the names that are looked for, and where. */
 struct finding {
     struct inventory *inventory;
-    struct unknown *out;
+    struct unknown_names *out;
     bool algorithms_read;
     char algorithms[1024]; /* of this host, with spaces between them; "" when they cannot be read */
 };
@@ -133,7 +133,7 @@ static void on_algorithm_text(void *arg, const char *pattern)
         utf8_quote(pattern, shown, sizeof(shown)), f->algorithms);
 }
 
-void unknown_find(struct inventory *r, const struct selection *s, struct unknown *out)
+void unknown_names_find(struct inventory *r, const struct selection *s, struct unknown_names *out)
 {
     struct finding f = {.inventory = r, .out = out};
     out->n = 0;

@@ -19,8 +19,8 @@ struct input {
             struct plan *plan;
         } begin;
         struct batch *batch;
-        struct fan_lost *lost;
-        struct fan_end *end;
+        struct shared_lost *lost;
+        struct shared_end *end;
         struct subscriber *leave;
         struct rpc_call *call;
         struct {
@@ -84,7 +84,7 @@ static void release(const struct input *in)
         free(in->lost);
         break;
     case INPUT_END:
-        fan_end_unref(in->end);
+        shared_end_unref(in->end);
         break;
     case INPUT_LEAVE:
         subscriber_unref(in->leave);
@@ -150,7 +150,7 @@ static void lose(struct hub *h, struct batch *b)
 {
     atomic_fetch_add(&h->rows_dropped, b->rows);
     log_limited(LOG_WARN, "hub", "rows come faster than they can be passed on: some are lost");
-    struct fan_lost *lost = fan_lost_new(b);
+    struct shared_lost *lost = shared_lost_new(b);
     batch_unref(b);
     if (lost)
         put(h, &(struct input){.kind = INPUT_LOST, .lost = lost});
@@ -185,7 +185,7 @@ void hub_batch(struct hub *h, struct batch *b)
 
 void hub_end(struct hub *h, const struct stream_end *end)
 {
-    struct fan_end *f = fan_end_new(end);
+    struct shared_end *f = shared_end_new(end);
     if (f)
         put(h, &(struct input){.kind = INPUT_END, .end = f});
 }

@@ -5,7 +5,7 @@
 
 #include "lib/log.h"
 
-_Static_assert(SELECTION_FILTERS_MAX <= FAN_FILTERS_MAX, "a filter has its bit in the match of a row");
+_Static_assert(SELECTION_FILTERS_MAX <= SHARED_FILTERS_MAX, "a filter has its bit in the match of a row");
 
 #define NO_FILTER (-1)
 
@@ -27,7 +27,7 @@ struct plan_cut {
 
     /* Of the batch that is being passed on. */
     bool made;
-    struct fan_batch *fan; /* NULL when |rows| is 0 or there was no memory */
+    struct shared_batch *shared; /* NULL when |rows| is 0 or there was no memory */
     uint32_t row;
     uint32_t row_end;
     uint32_t rows; /* that should be in it */
@@ -162,9 +162,9 @@ void plan_drop(struct plan *p, const struct subscriber *s)
 /* A batch while it is being passed on. */
 struct passing {
     struct batch *batch;
-    struct fan_batch *whole; /* made when somebody wants it */
+    struct shared_batch *whole; /* made when somebody wants it */
     bool netns_read;
-    struct fan_netns netns;
+    struct shared_netns netns;
 };
 
 static bool wants_batch(struct plan_member *m, struct passing *at)
@@ -173,7 +173,7 @@ static bool wants_batch(struct plan_member *m, struct passing *at)
         return true;
     if (!m->netns_known || m->netns_id != at->batch->netns_id) {
         if (!at->netns_read)
-            fan_netns(at->batch, &at->netns);
+            shared_netns(at->batch, &at->netns);
         at->netns_read = true;
         m->netns_id = at->batch->netns_id;
         m->netns_known = true;
@@ -219,30 +219,30 @@ static void make_cut(struct plan_cut *cut, struct passing *at)
     cut->rows = c.count;
     cut->row = 0;
     cut->row_end = c.count;
-    cut->fan = NULL;
+    cut->shared = NULL;
     if (c.count == 0)
         return;
     if (!cut->mask && is_slice(b, &c)) {
         if (!at->whole)
-            at->whole = fan_batch_new(batch_ref(b));
-        cut->fan = at->whole ? fan_batch_ref(at->whole) : NULL;
+            at->whole = shared_batch_new(batch_ref(b));
+        cut->shared = at->whole ? shared_batch_ref(at->whole) : NULL;
         cut->row = c.first;
         cut->row_end = c.last + 1;
     } else {
         struct batch *less = batch_cut(b, c.count < b->rows ? c.rows : NULL, cut->mask);
-        cut->fan = less ? fan_batch_new(less) : NULL;
+        cut->shared = less ? shared_batch_new(less) : NULL;
     }
-    if (cut->fan && cut->single)
-        fan_batch_want_single(cut->fan);
-    if (!cut->fan)
+    if (cut->shared && cut->single)
+        shared_batch_want_single(cut->shared);
+    if (!cut->shared)
         log_limited(LOG_ERROR, "hub", "out of memory: rows are lost");
 }
 
 static void release_cuts(struct plan *p)
 {
     for (size_t i = 0; i < p->n_cuts; i++) {
-        if (p->cuts[i].made && p->cuts[i].fan)
-            fan_batch_unref(p->cuts[i].fan);
+        if (p->cuts[i].made && p->cuts[i].shared)
+            shared_batch_unref(p->cuts[i].shared);
         p->cuts[i].made = false;
     }
 }
@@ -257,17 +257,17 @@ void plan_rows(struct plan *p, struct batch *b)
             continue;
         if (!cut->made)
             make_cut(cut, &at);
-        if (!cut->fan)
+        if (!cut->shared)
             subscriber_lost(m->subscriber, cut->rows);
-        else if (subscriber_rows(m->subscriber, cut->fan, cut->row, cut->row_end))
+        else if (subscriber_rows(m->subscriber, cut->shared, cut->row, cut->row_end))
             rpc_call_kick(subscriber_call(m->subscriber));
     }
     release_cuts(p);
     if (at.whole)
-        fan_batch_unref(at.whole);
+        shared_batch_unref(at.whole);
 }
 
-void plan_lost(struct plan *p, const struct fan_lost *lost)
+void plan_lost(struct plan *p, const struct shared_lost *lost)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct plan_member *m = &p->members[i];
@@ -294,7 +294,7 @@ void plan_begin(struct plan *p, const struct stream_begin *begin)
     }
 }
 
-void plan_end(struct plan *p, struct fan_end *end)
+void plan_end(struct plan *p, struct shared_end *end)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct subscriber *s = p->members[i].subscriber;

@@ -27,7 +27,7 @@ struct plan {
     uint64_t poll_id;
     bool idle;          /* nobody takes part */
     bool want_all;      /* somebody wants every socket, or nobody takes part */
-    unsigned n_filters; /* of those who take part, each once: for collector_order_filters */
+    unsigned n_filters; /* of those who take part, each once: for poll_request_filters */
     struct filter *filters[SELECTION_FILTERS_MAX];
     struct selection **scope; /* the poll is of the namespaces that one of them wants */
     size_t n_scope;           /* 0: of all */
@@ -63,9 +63,9 @@ void plan_revoke(struct plan *p);
 
 void plan_begin(struct plan *p, const struct stream_begin *begin);
 void plan_rows(struct plan *p, struct batch *b);
-void plan_lost(struct plan *p, const struct fan_lost *lost);
+void plan_lost(struct plan *p, const struct shared_lost *lost);
 /* |end| NULL: it was lost on the way. */
-void plan_end(struct plan *p, struct fan_end *end);
+void plan_end(struct plan *p, struct shared_end *end);
 
 /* |s| takes part no longer. */
 void plan_drop(struct plan *p, const struct subscriber *s);

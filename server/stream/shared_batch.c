@@ -16,9 +16,9 @@ static void release_batch(void *arg)
     batch_unref(arg);
 }
 
-struct fan_batch *fan_batch_new(struct batch *b)
+struct shared_batch *shared_batch_new(struct batch *b)
 {
-    struct fan_batch *f = calloc(1, sizeof(*f));
+    struct shared_batch *f = calloc(1, sizeof(*f));
     if (!f) {
         batch_unref(b);
         return NULL;
@@ -31,7 +31,7 @@ struct fan_batch *fan_batch_new(struct batch *b)
 }
 
 /* A row of an Envelope and the record of a response differ in one byte, the tag before the length. */
-void fan_batch_want_single(struct fan_batch *f)
+void shared_batch_want_single(struct shared_batch *f)
 {
     if (f->has_single)
         return;
@@ -42,7 +42,7 @@ void fan_batch_want_single(struct fan_batch *f)
     f->has_single = true;
 }
 
-struct fan_batch *fan_batch_ref(struct fan_batch *f)
+struct shared_batch *shared_batch_ref(struct shared_batch *f)
 {
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
@@ -50,42 +50,42 @@ struct fan_batch *fan_batch_ref(struct fan_batch *f)
 
 /* ---- Users that pay for it ---- */
 
-struct fan_holder {
-    struct fan_holder *next;
+struct shared_holder {
+    struct shared_holder *next;
     struct quota_user *user;
 };
 
-static uint64_t size_of(const struct fan_batch *f)
+static uint64_t size_of(const struct shared_batch *f)
 {
     const struct batch *b = f->batch;
     return sizeof(*f) + sizeof(*b) + (uint64_t)b->len * (f->has_single ? 2 : 1) + b->rows * sizeof(*b->index);
 }
 
-bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
-                    const struct quota_bound *bound)
+bool shared_batch_hold(struct shared_batch *f, struct quota_user *user, enum quota_rank rank,
+                       const struct quota_bound *bound)
 {
-    for (const struct fan_holder *h = f->holders; h; h = h->next) {
+    for (const struct shared_holder *h = f->holders; h; h = h->next) {
         if (h->user == user)
             return true;
     }
     if (!f->holders)
         f->bytes = size_of(f);
-    struct fan_holder *holder = malloc(sizeof(*holder));
+    struct shared_holder *holder = malloc(sizeof(*holder));
     if (!holder)
         return false;
     if (quota_take(user, rank, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes, bound, NULL)) {
         free(holder);
         return false;
     }
-    *holder = (struct fan_holder){.next = f->holders, .user = quota_user_ref(user)};
+    *holder = (struct shared_holder){.next = f->holders, .user = quota_user_ref(user)};
     f->holders = holder;
     return true;
 }
 
-static void let_go(struct fan_batch *f)
+static void let_go(struct shared_batch *f)
 {
     while (f->holders) {
-        struct fan_holder *h = f->holders;
+        struct shared_holder *h = f->holders;
         f->holders = h->next;
         quota_give(h->user, QUOTA_QUEUE_BYTES, f->bytes, f->holders ? 0 : f->bytes);
         quota_user_unref(h->user);
@@ -93,7 +93,7 @@ static void let_go(struct fan_batch *f)
     }
 }
 
-void fan_batch_unref(struct fan_batch *f)
+void shared_batch_unref(struct shared_batch *f)
 {
     if (atomic_fetch_sub(&f->refs, 1) != 1)
         return;
@@ -107,13 +107,13 @@ void fan_batch_unref(struct fan_batch *f)
 
 /* ---- The end of a poll ---- */
 
-struct fan_end *fan_end_new(const struct stream_end *end)
+struct shared_end *shared_end_new(const struct stream_end *end)
 {
     size_t n = end->n_errors < STREAM_ERRORS_MAX ? end->n_errors : STREAM_ERRORS_MAX;
     size_t text = 0;
     for (size_t i = 0; i < n; i++)
         text += strlen(end->errors[i].name) + strlen(end->errors[i].text) + 2;
-    struct fan_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
+    struct shared_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
     if (!f)
         return NULL;
     f->refs = 1;
@@ -132,13 +132,13 @@ struct fan_end *fan_end_new(const struct stream_end *end)
     return f;
 }
 
-struct fan_end *fan_end_ref(struct fan_end *f)
+struct shared_end *shared_end_ref(struct shared_end *f)
 {
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
 }
 
-void fan_end_unref(struct fan_end *f)
+void shared_end_unref(struct shared_end *f)
 {
     if (atomic_fetch_sub(&f->refs, 1) == 1)
         free(f);
@@ -146,14 +146,14 @@ void fan_end_unref(struct fan_end *f)
 
 /* ---- Rows that are lost ---- */
 
-struct fan_lost *fan_lost_new(const struct batch *b)
+struct shared_lost *shared_lost_new(const struct batch *b)
 {
-    struct fan_lost *lost = calloc(1, sizeof(*lost));
+    struct shared_lost *lost = calloc(1, sizeof(*lost));
     if (!lost)
         return NULL;
     lost->poll_id = b->poll_id;
     lost->rows = b->rows;
-    fan_netns(b, &lost->netns);
+    shared_netns(b, &lost->netns);
     for (uint32_t i = 0; i < b->rows; i++) {
         for (uint64_t match = b->index[i].match; match; match &= match - 1)
             lost->matching[__builtin_ctzll(match)]++;
@@ -163,9 +163,9 @@ struct fan_lost *fan_lost_new(const struct batch *b)
 
 /* ---- The namespace of a batch ---- */
 
-void fan_netns(const struct batch *b, struct fan_netns *out)
+void shared_netns(const struct batch *b, struct shared_netns *out)
 {
-    *out = (struct fan_netns){0};
+    *out = (struct shared_netns){0};
     const uint8_t *record;
     size_t n;
     struct wire row = wire_over(b->bytes, b->len);

@@ -16,61 +16,61 @@
 /* ---- Rows ---- */
 
 /* A batch on its way to subscribers. */
-struct fan_batch {
+struct shared_batch {
     _Atomic uint32_t refs;
     struct batch *batch;
     grpc_slice envelope; /* the batch itself: rows of an Envelope */
     grpc_slice
         single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
     bool has_single;
-    struct fan_holder *holders; /* users that pay for it; the hub thread's until the last reference goes */
-    uint64_t bytes;             /* that each of them pays for */
+    struct shared_holder *holders; /* users that pay for it; the hub thread's until the last reference goes */
+    uint64_t bytes;                /* that each of them pays for */
 };
 
 /* Takes over |b|'s reference. Returns NULL without memory (|b| is released then). Hub thread. */
-struct fan_batch *fan_batch_new(struct batch *b);
+struct shared_batch *shared_batch_new(struct batch *b);
 /* Makes |single|. Hub thread, before the batch is offered. */
-void fan_batch_want_single(struct fan_batch *f);
-struct fan_batch *fan_batch_ref(struct fan_batch *f);
-void fan_batch_unref(struct fan_batch *f);
+void shared_batch_want_single(struct shared_batch *f);
+struct shared_batch *shared_batch_ref(struct shared_batch *f);
+void shared_batch_unref(struct shared_batch *f);
 
 /* The namespace of a batch, as its records tell it. */
-struct fan_netns {
+struct shared_netns {
     char name[256];
     uint64_t inode;
 };
-void fan_netns(const struct batch *b, struct fan_netns *out);
+void shared_netns(const struct batch *b, struct shared_netns *out);
 
 /* Has |user|, one of whose streams is about to wait for rows of |f|, pay for the memory (QUOTA_QUEUE_BYTES of
  * |bound|): once, however many of its streams do. Returns false when it has its share already. Hub thread. */
-bool fan_batch_hold(struct fan_batch *f, struct quota_user *user, enum quota_rank rank,
-                    const struct quota_bound *bound);
+bool shared_batch_hold(struct shared_batch *f, struct quota_user *user, enum quota_rank rank,
+                       const struct quota_bound *bound);
 
 /* ---- The end of a poll ---- */
 
 /* As all subscribers share it; the two figures that are a subscriber's own are added when it is sent. */
-struct fan_end {
+struct shared_end {
     _Atomic uint32_t refs;
     struct stream_end end; /* names and texts of the errors belong to this object */
 };
 
-struct fan_end *fan_end_new(const struct stream_end *end);
-struct fan_end *fan_end_ref(struct fan_end *f);
-void fan_end_unref(struct fan_end *f);
+struct shared_end *shared_end_new(const struct stream_end *end);
+struct shared_end *shared_end_ref(struct shared_end *f);
+void shared_end_unref(struct shared_end *f);
 
 /* ---- Rows that are lost ---- */
 
-#define FAN_FILTERS_MAX 64 /* of one poll */
+#define SHARED_FILTERS_MAX 64 /* of one poll */
 
 /* What is left of a batch that nobody gets: enough to tell each subscriber how many of its rows were in it. */
-struct fan_lost {
+struct shared_lost {
     uint64_t poll_id;
     uint32_t rows;
-    uint32_t matching[FAN_FILTERS_MAX]; /* of them, those that pass each filter */
-    struct fan_netns netns;
+    uint32_t matching[SHARED_FILTERS_MAX]; /* of them, those that pass each filter */
+    struct shared_netns netns;
 };
 
 /* NULL without memory; freed with free(). Any thread. */
-struct fan_lost *fan_lost_new(const struct batch *b);
+struct shared_lost *shared_lost_new(const struct batch *b);
 
 #endif

@@ -23,9 +23,9 @@ struct item {
     union {
         grpc_slice info;
         struct stream_begin begin;
-        struct fan_batch *fan;
+        struct shared_batch *shared;
         struct {
-            struct fan_end *shared;
+            struct shared_end *shared;
             uint64_t rows_sent;
             uint64_t rows_lost;
         } end;
@@ -159,11 +159,11 @@ static void ring_pop(struct subscriber *s)
 {
     struct item *item = ring_at(s, 0);
     if (item->kind == ITEM_ROWS)
-        fan_batch_unref(item->fan);
+        shared_batch_unref(item->shared);
     else
         s->marks--;
     if (item->kind == ITEM_END)
-        fan_end_unref(item->end.shared);
+        shared_end_unref(item->end.shared);
     if (item->kind == ITEM_INFO)
         grpc_slice_unref(item->info);
     s->first = (s->first + 1) & (s->ring_size - 1);
@@ -267,7 +267,7 @@ bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bo
     return active;
 }
 
-bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, uint32_t row_end)
+bool subscriber_rows(struct subscriber *s, struct shared_batch *f, uint32_t row, uint32_t row_end)
 {
     uint32_t take = 0;
     pthread_mutex_lock(&s->lock);
@@ -275,11 +275,11 @@ bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, ui
         uint32_t rows = row_end - row;
         uint64_t room = s->left_out ? 0 : s->options.queue_rows - s->queued;
         take = rows < room ? rows : (uint32_t)room;
-        bool paid = !s->user || fan_batch_hold(f, s->user, s->rank, &s->options.queue_memory);
+        bool paid = !s->user || shared_batch_hold(f, s->user, s->rank, &s->options.queue_memory);
         struct item *item = take && paid ? ring_push(s) : NULL;
         if (item)
-            *item =
-                (struct item){.kind = ITEM_ROWS, .row = row, .row_end = row + take, .fan = fan_batch_ref(f)};
+            *item = (struct item){
+                .kind = ITEM_ROWS, .row = row, .row_end = row + take, .shared = shared_batch_ref(f)};
         else
             take = 0;
         s->queued += take;
@@ -301,7 +301,7 @@ void subscriber_lost(struct subscriber *s, uint64_t rows)
     pthread_mutex_unlock(&s->lock);
 }
 
-bool subscriber_end(struct subscriber *s, uint64_t id, struct fan_end *f, bool *finished)
+bool subscriber_end(struct subscriber *s, uint64_t id, struct shared_end *f, bool *finished)
 {
     bool news = false;
     *finished = false;
@@ -309,9 +309,10 @@ bool subscriber_end(struct subscriber *s, uint64_t id, struct fan_end *f, bool *
     if (s->active && !s->closed) {
         struct item *item = f && s->options.markers && !s->left_out ? ring_push(s) : NULL;
         if (item) {
-            *item = (struct item){
-                .kind = ITEM_END,
-                .end = {.shared = fan_end_ref(f), .rows_sent = s->poll_rows, .rows_lost = s->lost_since_end}};
+            *item = (struct item){.kind = ITEM_END,
+                                  .end = {.shared = shared_end_ref(f),
+                                          .rows_sent = s->poll_rows,
+                                          .rows_lost = s->lost_since_end}};
             s->lost_since_end = 0;
             s->marks++;
             news = true;
@@ -371,7 +372,7 @@ static uint32_t row_offset(const struct batch *b, uint32_t row)
 /* The next row or rows of |item|, which moves behind them. Returns how many. */
 static uint32_t rows_message(const struct subscriber *s, struct item *item, struct rpc_message *m)
 {
-    const struct fan_batch *f = item->fan;
+    const struct shared_batch *f = item->shared;
     uint32_t left = item->row_end - item->row;
     uint32_t n = s->options.batch_rows == 0 ? 1 : left < s->options.batch_rows ? left : s->options.batch_rows;
     uint32_t from = row_offset(f->batch, item->row);

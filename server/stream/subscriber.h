@@ -58,12 +58,12 @@ bool subscriber_tell(struct subscriber *s, const void *message, size_t len);
  * requests are not held back, |begin| tells no deferred_ns: that is of somebody else's request. */
 bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news);
 /* Rows |row| up to |row_end| of |f|. Returns whether there is something to send, as subscriber_end does. */
-bool subscriber_rows(struct subscriber *s, struct fan_batch *f, uint32_t row, uint32_t row_end);
+bool subscriber_rows(struct subscriber *s, struct shared_batch *f, uint32_t row, uint32_t row_end);
 /* Rows of the poll that it should have got: they never reached the hub's queue. */
 void subscriber_lost(struct subscriber *s, uint64_t rows);
 /* |f| NULL: the marker is lost. |finished| is set when the stream has got all it asked for and wants nothing
  * more. */
-bool subscriber_end(struct subscriber *s, uint64_t id, struct fan_end *f, bool *finished);
+bool subscriber_end(struct subscriber *s, uint64_t id, struct shared_end *f, bool *finished);
 
 /* ---- rpc takes out ---- */
 

@@ -12,7 +12,7 @@
 #include "lib/log.h"
 #include "server/watch/focus_int.h"
 
-/* ---- The threads focus and focus/abroad ---- */
+/* ---- The threads focus and focus/other ---- */
 
 static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t when_ns)
 {
@@ -31,7 +31,8 @@ static struct focus_watch *first_due(const struct focus_ticker *t)
     struct focus_watch *first = NULL;
     for (size_t i = 0; i < f->n; i++) {
         struct focus_watch *w = f->watches[i];
-        if (w->abroad == t->abroad && w->due_ns != INT64_MAX && (!first || w->due_ns < first->due_ns))
+        if (w->other_netns == t->other_netns && w->due_ns != INT64_MAX &&
+            (!first || w->due_ns < first->due_ns))
             first = w;
     }
     return first;
@@ -105,11 +106,11 @@ static int64_t next_due(int64_t due_ns, int64_t interval_ns, int64_t now, uint64
 static bool hand_over(const struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
 {
     struct focus *f = t->focus;
-    bool abroad = focus_watch_is_abroad(w);
-    if (abroad == t->abroad)
+    bool other_netns = focus_watch_in_other_netns(w);
+    if (other_netns == t->other_netns)
         return false;
     pthread_mutex_lock(&f->lock);
-    w->abroad = abroad;
+    w->other_netns = other_netns;
     if (w->due_ns == INT64_MAX) /* else something new was asked for meanwhile */
         w->due_ns = due_ns;
     pthread_cond_broadcast(&f->tick_changed);
@@ -150,7 +151,7 @@ static void call_up(const struct focus_ticker *t, struct focus_watch *w, int cod
     if (w->call && code)
         hub_abort(f->options.hub, w->call, ERR_LIMIT,
                   "the client reads too slowly: too many ended sockets wait for it");
-    else if (w->call && t->abroad)
+    else if (w->call && t->other_netns)
         hub_kick(f->options.hub, w->call);
     else if (w->call)
         call = rpc_call_ref(w->call);
@@ -186,7 +187,7 @@ static void give_up(struct focus *f)
     log_error("focus", "the thread cannot go back to the daemon's namespace: no sockets can be watched until "
                        "the daemon is started again");
     pthread_mutex_lock(&f->lock);
-    f->stray = true;
+    f->lost = true;
     for (size_t i = 0; i < f->n; i++)
         hub_abort(f->options.hub, f->watches[i]->call, ERR_UNAVAILABLE,
                   "focus is out of order: restart the daemon");
@@ -275,7 +276,7 @@ static void *finder_run(void *arg)
     struct focus_finder *finder = arg;
     struct focus *f = finder->focus;
     struct focus_selection *s;
-    for (struct focus_watch *w; !finder->stray && (w = next_search(f, &s));) {
+    for (struct focus_watch *w; !finder->lost && (w = next_search(f, &s));) {
         const struct config *config = f->options.config(f->options.arg);
         int64_t cpu = clock_thread_cpu_ns();
         struct focus_found *found = focus_search(finder, s, config);
@@ -285,18 +286,18 @@ static void *finder_run(void *arg)
         focus_selection_unref(s);
         focus_watch_unref(w);
     }
-    if (finder->stray)
+    if (finder->lost)
         log_error("focus", "a thread cannot go back to the daemon's namespace and ends");
     return NULL;
 }
 
 /* ---- Life ---- */
 
-static int make_ticker(struct focus *f, struct focus_ticker *t, bool abroad)
+static int make_ticker(struct focus *f, struct focus_ticker *t, bool other_netns)
 {
-    *t = (struct focus_ticker){.focus = f, .abroad = abroad, .row = malloc(RECORD_ROW_MAX)};
+    *t = (struct focus_ticker){.focus = f, .other_netns = other_netns, .row = malloc(RECORD_ROW_MAX)};
     buf_init(&t->rows);
-    return t->row ? exact_new(f->home_fd, &t->exact) : -ENOMEM;
+    return t->row ? lookup_new(f->own_netns_fd, &t->lookup) : -ENOMEM;
 }
 
 static int make_finder(struct focus *f, struct focus_finder *finder)
@@ -322,10 +323,10 @@ int focus_new(const struct focus_options *options, struct focus **out, struct er
     pthread_cond_init(&f->tick_changed, &attr);
     pthread_cond_init(&f->search_changed, &attr);
     pthread_condattr_destroy(&attr);
-    f->home_fd = netns_open_self();
-    int rc = f->home_fd < 0 ? f->home_fd : 0;
+    f->own_netns_fd = netns_open_self();
+    int rc = f->own_netns_fd < 0 ? f->own_netns_fd : 0;
     for (size_t i = 0; i < FOCUS_TICKERS && rc == 0; i++)
-        rc = make_ticker(f, &f->tickers[i], i == FOCUS_ABROAD);
+        rc = make_ticker(f, &f->tickers[i], i == FOCUS_OTHER_NETNS);
     for (size_t i = 0; i < FOCUS_FINDERS && rc == 0; i++)
         rc = make_finder(f, &f->finders[i]);
     if (rc) {
@@ -338,7 +339,7 @@ int focus_new(const struct focus_options *options, struct focus **out, struct er
 
 int focus_start(struct focus *f)
 {
-    static const char *const names[FOCUS_TICKERS] = {"focus", "focus/abroad"};
+    static const char *const names[FOCUS_TICKERS] = {"focus", "focus/other"};
     int rc = 0;
     for (size_t i = 0; i < FOCUS_TICKERS && rc == 0; i++)
         rc = thread_start(&f->tickers[i].thread, names[i], 0, focus_run, &f->tickers[i]);
@@ -376,13 +377,13 @@ void focus_free(struct focus *f)
         u64set_free(&f->finders[i].seen);
     }
     for (size_t i = 0; i < FOCUS_TICKERS; i++) {
-        exact_free(f->tickers[i].exact);
+        lookup_free(f->tickers[i].lookup);
         buf_free(&f->tickers[i].rows);
         free(f->tickers[i].row);
     }
     free(f->watches);
-    if (f->home_fd >= 0)
-        close(f->home_fd);
+    if (f->own_netns_fd >= 0)
+        close(f->own_netns_fd);
     pthread_cond_destroy(&f->tick_changed);
     pthread_cond_destroy(&f->search_changed);
     pthread_mutex_destroy(&f->lock);

@@ -3,7 +3,7 @@
  * A watch looks for the sockets that pass its filter from time to time, by a dump of each namespace, and asks
  * for each of them by itself at every tick. Between ticks nothing of a namespace is held.
  *
- * Two kinds of threads: "focus" and "focus/abroad" make the ticks of all watches, one after the other as they
+ * Two kinds of threads: "focus" and "focus/other" make the ticks of all watches, one after the other as they
  * fall due, and never wait for anything but time. The first serves the watches that are about the daemon's
  * own namespace alone: it never leaves it, so that it may call gRPC. "focus/find" (two of them) make the
  * searches, which may take long. What a tick found waits in the watch's slot until the client takes it; the

@@ -60,7 +60,7 @@ struct focus_about {
 /* The watched sockets of one namespace. */
 struct focus_place {
     struct focus_ns where;
-    struct exact_socket *ids;  /* |n| of them, */
+    struct lookup_socket *ids; /* |n| of them, */
     struct focus_about *about; /* and as many of these */
     size_t n;
     size_t cap;
@@ -71,7 +71,7 @@ struct focus_place {
 /* ---- What a search found ---- */
 
 struct focus_hit {
-    struct exact_socket id;
+    struct lookup_socket id;
     uint8_t state;
 };
 
@@ -106,8 +106,8 @@ struct focus_finder {
     struct thread thread;
     struct u64set seen;
     uint8_t *buffer;
-    int wake;   /* eventfd: the daemon stops */
-    bool stray; /* the thread cannot come home: it must end */
+    int wake;  /* eventfd: the daemon stops */
+    bool lost; /* the thread cannot come home: it must end */
 };
 
 /* Searches for |s|. Returns NULL without memory, or when the daemon stops. Thread focus/find. */
@@ -169,7 +169,7 @@ struct focus_watch {
     bool searching;
     bool waiting; /* for the first search: no tick before it is over */
     bool closed;
-    bool abroad;       /* some of it is in other namespaces: which ticker it is for */
+    bool other_netns;  /* some of it is in other namespaces: which ticker it is for */
     int64_t due_ns;    /* the next tick; INT64_MAX: none */
     int64_t search_ns; /* the next search; INT64_MAX: none */
     int64_t rested_ns; /* no search before, whatever is asked for */
@@ -193,17 +193,17 @@ struct focus_watch {
 
 /* What makes ticks. There are two, and at most one of them is at a watch at a time: the thread "focus", for
  * watches that are about the daemon's own namespace alone, never leaves it and sends by itself;
- * "focus/abroad", for the others, never calls gRPC. */
+ * "focus/other", for the others, never calls gRPC. */
 struct focus_ticker {
     struct focus *focus;
     struct thread thread;
-    bool abroad;
-    struct exact *exact;
+    bool other_netns;
+    struct socket_lookup *lookup;
     struct buf rows;
     uint8_t *row; /* RECORD_ROW_MAX bytes, for rows that are cut afterwards */
 };
 
-enum { FOCUS_HOME, FOCUS_ABROAD, FOCUS_TICKERS };
+enum { FOCUS_OWN_NETNS, FOCUS_OTHER_NETNS, FOCUS_TICKERS };
 
 struct focus_watch *focus_watch_ref(struct focus_watch *w);
 void focus_watch_unref(struct focus_watch *w);
@@ -222,13 +222,13 @@ void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
 void focus_watch_clear(struct focus_watch *w);
 void focus_watch_tidy(struct focus_watch *w);
 /* Whether some of its sockets are in other namespaces than the daemon's own. */
-bool focus_watch_is_abroad(const struct focus_watch *w);
+bool focus_watch_in_other_netns(const struct focus_watch *w);
 
 /* ---- All of it ---- */
 
 struct focus {
     struct focus_options options;
-    int home_fd; /* the daemon's own namespace */
+    int own_netns_fd; /* the daemon's own namespace */
     struct focus_ticker tickers[FOCUS_TICKERS];
     struct focus_finder finders[FOCUS_FINDERS];
     _Atomic bool stopping;
@@ -243,7 +243,7 @@ struct focus {
     struct focus_watch **watches;
     size_t n;
     size_t cap;
-    bool stray; /* the thread focus/abroad could not come home and has ended */
+    bool lost; /* the thread focus/other could not come home and has ended */
 };
 
 /* Makes |size| at least |n| elements of |each| bytes for |*array|. Returns false without memory. */

@@ -31,7 +31,7 @@ struct search {
     size_t n;
     size_t cap;
     bool out_of_memory;
-    bool stray; /* the thread cannot come home */
+    bool lost; /* the thread cannot come home */
     struct filter_kernel kernel;
     /* The one that is being searched. */
     const struct focus_ns *where;
@@ -96,7 +96,7 @@ static int on_socket(void *arg, const struct record_source *source)
         return 0;
     if (!focus_grow((void **)&f->hits, &f->cap_hits, f->n_hits + 1, sizeof(*f->hits)))
         return -ENOMEM;
-    exact_identity(source, &f->hits[f->n_hits].id);
+    lookup_identity(source, &f->hits[f->n_hits].id);
     f->hits[f->n_hits++].state = state;
     return 0;
 }
@@ -129,8 +129,8 @@ static int dump_here(struct search *s, struct err *e)
                                    .code = k->code,
                                    .code_len = k->len};
     s->dump.fd = -1;
-    int rc = netns_inside(s->finder->focus->home_fd, &s->where->ns, open_inside, s, &entry, e);
-    s->stray |= entry.lost;
+    int rc = netns_inside(s->finder->focus->own_netns_fd, &s->where->ns, open_inside, s, &entry, e);
+    s->lost |= entry.lost;
     if (rc == 0)
         rc = dump_filtered(&s->dump, &request, &options, on_socket, s, &counts, &refused, e);
     if (refused)
@@ -215,7 +215,7 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
     filter_kernel(&one, 1, &s->kernel);
     inventory_visit(finder->focus->options.inventory, note_namespace, s);
     const _Atomic bool *stopping = &finder->focus->stopping;
-    for (size_t i = 0; i < s->n && !s->stray && !atomic_load(stopping); i++) {
+    for (size_t i = 0; i < s->n && !s->lost && !atomic_load(stopping); i++) {
         if (clock_mono_ns() - found->began_ns > SEARCH_NS) {
             log_limited(LOG_WARN, "focus", "a search took too long: %zu of %zu namespaces are left out",
                         s->n - i, s->n);
@@ -226,7 +226,7 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
     for (size_t i = 0; i < s->n; i++)
         focus_ns_free(&s->list[i]);
     free(s->list);
-    finder->stray = s->stray;
+    finder->lost = s->lost;
     free(s);
     return found;
 }

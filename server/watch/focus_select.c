@@ -161,7 +161,7 @@ void focus_watch_tidy(struct focus_watch *w)
     w->n_places = kept;
 }
 
-bool focus_watch_is_abroad(const struct focus_watch *w)
+bool focus_watch_in_other_netns(const struct focus_watch *w)
 {
     for (size_t i = 0; i < w->n_places; i++) {
         if (!w->places[i].where.ns.own)
@@ -191,7 +191,7 @@ static struct focus_place *add_place(struct focus_watch *w, struct focus_ns *whe
     return p;
 }
 
-static bool add_socket(struct focus_watch *w, struct focus_place *p, const struct exact_socket *id,
+static bool add_socket(struct focus_watch *w, struct focus_place *p, const struct lookup_socket *id,
                        struct focus_about about)
 {
     size_t cap = p->cap;
@@ -254,7 +254,7 @@ static struct focus_place *place_of(struct focus_watch *w, const struct focus_so
 static void add_named(struct focus_watch *w, const struct focus_socket *s, struct inventory *inventory)
 {
     struct focus_place *p = place_of(w, s, inventory);
-    struct exact_socket id = {.family = (uint8_t)s->family};
+    struct lookup_socket id = {.family = (uint8_t)s->family};
     id.id.idiag_sport = htons(s->source_port);
     id.id.idiag_dport = htons(s->destination_port);
     memcpy(id.id.idiag_src, s->source, sizeof(s->source));
@@ -285,12 +285,12 @@ static bool same_cookie(const uint32_t a[2], const uint32_t b[2])
     return a[0] == b[0] && a[1] == b[1];
 }
 
-static uint64_t cookie_of(const struct exact_socket *id)
+static uint64_t cookie_of(const struct lookup_socket *id)
 {
     return id->id.idiag_cookie[0] | (uint64_t)id->id.idiag_cookie[1] << 32;
 }
 
-static bool is_gone(const struct focus_watch *w, uint64_t ns_id, const struct exact_socket *id)
+static bool is_gone(const struct focus_watch *w, uint64_t ns_id, const struct lookup_socket *id)
 {
     for (size_t i = 0; i < w->n_gone; i++) {
         if (w->gone[i].ns_id == ns_id && same_cookie(w->gone[i].cookie, id->id.idiag_cookie))

@@ -21,7 +21,7 @@ struct asking {
     int code; /* of the last that was not answered */
 };
 
-static bool knows_cookie(const struct exact_socket *id)
+static bool knows_cookie(const struct lookup_socket *id)
 {
     return id->id.idiag_cookie[0] != INET_DIAG_NOCOOKIE || id->id.idiag_cookie[1] != INET_DIAG_NOCOOKIE;
 }
@@ -84,8 +84,8 @@ static void on_answer(void *arg, size_t index, const struct record_source *s, in
         a->code = code;
         return;
     }
-    struct exact_socket id;
-    exact_identity(s, &id);
+    struct lookup_socket id;
+    lookup_identity(s, &id);
     uint8_t state = s->data[PART_MSG][offsetof(struct inet_diag_msg, idiag_state)];
     if (!knows_cookie(&a->place->ids[index]))
         a->place->ids[index] = id;
@@ -112,7 +112,7 @@ static void tell(struct focus_watch *w, struct focus_place *p, const struct err 
         focus_slot_error(&w->slot, p, e);
 }
 
-static int frame_of(struct asking *a, const struct exact *x, const struct config *config, int64_t now)
+static int frame_of(struct asking *a, const struct socket_lookup *x, const struct config *config, int64_t now)
 {
     const struct netns_ref *ns = &a->place->where.ns;
     const struct record_context context = {
@@ -123,15 +123,15 @@ static int frame_of(struct asking *a, const struct exact *x, const struct config
         .label = config->label,
         .tag = config->tag,
         .timestamp_ns = now,
-        .netns_inode = ns->inode ? ns->inode : exact_inode(x),
-        .netns_cookie = exact_cookie(x),
+        .netns_inode = ns->inode ? ns->inode : lookup_inode(x),
+        .netns_cookie = lookup_cookie(x),
         .event = RECORD_EVENT_POLL,
         .groups = config->groups,
     };
     return record_frame_init(&a->frame, &context);
 }
 
-static void ask(struct asking *a, struct exact *x, const struct config *config, int64_t now)
+static void ask(struct asking *a, struct socket_lookup *x, const struct config *config, int64_t now)
 {
     struct focus_place *p = a->place;
     const struct focus_selection *s = a->watch->current;
@@ -139,7 +139,7 @@ static void ask(struct asking *a, struct exact *x, const struct config *config, 
     int rc = frame_of(a, x, config, now);
     groups_t groups = s->masked ? config->groups & s->columns_groups : config->groups;
     if (rc == 0)
-        rc = exact_ask(x, p->ids, p->n, groups, on_answer, a);
+        rc = lookup_ask(x, p->ids, p->n, groups, on_answer, a);
     if (rc)
         err_set(&e, rc, "cannot ask for its sockets: %s", err_name(rc));
     else if (a->unanswered)
@@ -232,14 +232,14 @@ static int visit_place(struct focus_watch *w, struct focus_place *p, struct focu
     struct asking a = {.watch = w, .place = p, .ticker = t, .rows = rows};
     struct err e = {0};
     bool lost = false;
-    int rc = p->where.ns.id ? exact_enter(t->exact, &p->where.ns, &lost, &e)
+    int rc = p->where.ns.id ? lookup_enter(t->lookup, &p->where.ns, &lost, &e)
                             : err_set(&e, ERR_GONE, "there is no such namespace");
     if (lost)
         return ERR_CANCELLED;
     if (rc == 0) {
         p->missing_ns = 0;
-        ask(&a, t->exact, config, now);
-        exact_leave(t->exact);
+        ask(&a, t->lookup, config, now);
+        lookup_leave(t->lookup);
     } else {
         look_for(w, p, inventory, &e);
     }

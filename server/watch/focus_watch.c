@@ -35,7 +35,7 @@ struct focus_watch *focus_watch_ref(struct focus_watch *w)
 /* The lock is held. */
 static int enter(struct focus *f, struct focus_watch *w, const struct quota_bound *bound, struct err *e)
 {
-    if (f->stray)
+    if (f->lost)
         return err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
     if (!w->user || !focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
         return err_set(e, -ENOMEM, "out of memory");

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- What is played ---- */
 
-struct rpc_line {
+struct rpc_many_stream {
     size_t node;
     void *owner;
     bool connected;
@@ -38,7 +38,7 @@ static struct {
     size_t left;
     int64_t now;
     bool over;
-    struct rpc_line *lines[NODES]; /* open or ended, not closed yet */
+    struct rpc_many_stream *lines[NODES]; /* open or ended, not closed yet */
     size_t opened;
 } play;
 
@@ -47,11 +47,11 @@ uint32_t __wrap_arc4random(void);
 int __wrap_rpc_many_new(struct rpc_many **out);
 void __wrap_rpc_many_free(struct rpc_many *m);
 int __wrap_rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_many_event *out);
-int __wrap_rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner,
-                         struct rpc_line **out, struct err *e);
-int __wrap_rpc_line_send(struct rpc_line *l, const void *message, size_t len);
-bool __wrap_rpc_line_connected(const struct rpc_line *l);
-void __wrap_rpc_line_close(struct rpc_line *l);
+int __wrap_rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
+                                struct rpc_many_stream **out, struct err *e);
+int __wrap_rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len);
+bool __wrap_rpc_many_stream_connected(const struct rpc_many_stream *l);
+void __wrap_rpc_many_stream_close(struct rpc_many_stream *l);
 bool __wrap_rpc_client_probe(const char *target, const char *address,
                              const struct rpc_channel_options *options, struct buf *out);
 void __wrap_stop_call(struct stop *s, void (*interrupt)(void *context), void *context);
@@ -82,11 +82,11 @@ void __wrap_rpc_many_free(struct rpc_many *m)
     }
 }
 
-int __wrap_rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, void *owner,
-                         struct rpc_line **out, struct err *e)
+int __wrap_rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
+                                struct rpc_many_stream **out, struct err *e)
 {
     (void)m;
-    struct rpc_line *l = calloc(1, sizeof(*l));
+    struct rpc_many_stream *l = calloc(1, sizeof(*l));
     if (!l || call->request->failed)
         abort();
     if (play.opened++ == LINES_MAX) {
@@ -101,18 +101,18 @@ int __wrap_rpc_line_open(struct rpc_many *m, const struct rpc_line_call *call, v
     return 0;
 }
 
-int __wrap_rpc_line_send(struct rpc_line *l, const void *message, size_t len)
+int __wrap_rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len)
 {
     (void)message, (void)len;
     return l->ended ? ERR_UNAVAILABLE : 0;
 }
 
-bool __wrap_rpc_line_connected(const struct rpc_line *l)
+bool __wrap_rpc_many_stream_connected(const struct rpc_many_stream *l)
 {
     return l->connected;
 }
 
-void __wrap_rpc_line_close(struct rpc_line *l)
+void __wrap_rpc_many_stream_close(struct rpc_many_stream *l)
 {
     if (!l)
         return;
@@ -178,7 +178,7 @@ int __wrap_rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_man
     (void)m;
     while (play.left) {
         unsigned step = take();
-        struct rpc_line *l = play.lines[step % NODES];
+        struct rpc_many_stream *l = play.lines[step % NODES];
         unsigned kind = step / NODES % 4;
         play.now += NS_PER_MS;
         if (kind == TIME && deadline_ns) {

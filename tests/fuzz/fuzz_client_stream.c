@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct options options = {.target = "fuzz"};
     struct output out;
     struct session session = {.options = &options, .out = &out};
-    struct reader reader;
-    struct show show;
+    struct stream_reader reader;
+    struct record_pipeline show;
     options.output = (enum output_format)(OUTPUT_TABLE + data[0] % 32 % (OUTPUT_NULL - OUTPUT_TABLE + 1));
     if (data[0] & 0x80) {
         options.sort_by = "-rtt,netns";
@@ -36,9 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     output_init(&out, nowhere);
     out.notes_fd = nowhere;
-    if (show_open(&show, &options, &out, data[0] & 0x20) != 0)
+    if (record_pipeline_open(&show, &options, &out, data[0] & 0x20) != 0)
         abort();
-    reader_init(&reader, &session, show.records, show.query);
+    stream_reader_init(&reader, &session, show.records, show.query);
     reader.node = data[0] & 0x20 ? "node" : NULL;
     reader.max_records = 100;
     data++;
@@ -54,14 +54,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < n; i++)
             message.data[i] = data[i];
         message.len = n;
-        int rc = reader_message(&reader, &message, &e);
+        int rc = stream_reader_message(&reader, &message, &e);
         free(message.data);
         if (rc == 1)
             break;
         data += n;
         size -= n;
     }
-    show_close(&show);
+    record_pipeline_close(&show);
     output_fini(&out);
     return 0;
 }

@@ -54,7 +54,7 @@ static bool needs_network(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct options o = {0};
-    struct settings s = {0};
+    struct client_yaml s = {0};
     struct nodes nodes;
     struct err e = {0};
     char *text = malloc(size + 1);

@@ -26,28 +26,28 @@ static void use_target(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct settings s;
+    struct client_yaml s;
     struct err e = {0};
     if (size > 65536)
         return 0;
-    if (settings_parse("client.yaml", (const char *)data, size, &s, &e) != 0) {
+    if (client_yaml_parse("client.yaml", (const char *)data, size, &s, &e) != 0) {
         if (!e.code || !*e.text)
             abort();
         return 0;
     }
     struct options o = {0};
-    settings_apply_defaults(&s, &o);
+    client_yaml_apply_defaults(&s, &o);
     for (size_t i = 0; i < s.n_nodes; i++) {
         struct options own = o;
-        settings_apply(&s, &s.nodes[i], &own);
+        client_yaml_apply(&s, &s.nodes[i], &own);
         use_target(s.nodes[i].address);
-        if (settings_node(&s, s.nodes[i].name) != &s.nodes[i])
+        if (client_yaml_node(&s, s.nodes[i].name) != &s.nodes[i])
             abort();
     }
     for (size_t i = 0; i < s.n_targets; i++) {
         use_target(s.targets[i]);
-        (void)settings_like(&s, s.targets[i]);
+        (void)client_yaml_like(&s, s.targets[i]);
     }
-    settings_free(&s);
+    client_yaml_free(&s);
     return 0;
 }

@@ -9,7 +9,7 @@
 
 #define IDS_MAX 4096
 
-enum life { UNTOLD, TOLD_ADDED, TOLD_READY, TOLD_FAILED, ENDED };
+enum attempt { UNTOLD, TOLD_ADDED, TOLD_READY, TOLD_FAILED, ENDED };
 
 static unsigned char lives[IDS_MAX];
 

@@ -32,20 +32,20 @@ static void take(void *arg, size_t index, const struct record_source *s, int cod
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct exact_socket sockets[SOCKETS] = {{0}};
+    struct lookup_socket sockets[SOCKETS] = {{0}};
     uint8_t answered[SOCKETS] = {0};
     struct told told = {0};
     for (uint32_t i = 0; i < SOCKETS; i++)
         sockets[i].id.idiag_cookie[0] = i + 1;
     sockets[3].id.idiag_cookie[0] = sockets[3].id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    const struct exact_asked asked = {.first_seq = FIRST_SEQ,
-                                      .sockets = sockets,
-                                      .n = SOCKETS,
-                                      .base = BASE,
-                                      .answered = answered,
-                                      .fn = take,
-                                      .arg = &told};
-    if (exact_take_answers(data, size, &asked) != told.n)
+    const struct lookup_asked asked = {.first_seq = FIRST_SEQ,
+                                       .sockets = sockets,
+                                       .n = SOCKETS,
+                                       .base = BASE,
+                                       .answered = answered,
+                                       .fn = take,
+                                       .arg = &told};
+    if (lookup_take_answers(data, size, &asked) != told.n)
         abort();
     for (size_t i = 0; i < SOCKETS; i++) {
         if (answered[i] != told.times[i])

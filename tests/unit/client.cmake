@@ -13,6 +13,6 @@ xtcp_unit_test(client_measured_rate_test SOURCES client_measured_rate_test.c LIB
 xtcp_unit_test(client_target_test SOURCES client_target_test.c LIBS xtcp_client)
 xtcp_unit_test(client_yaml_test SOURCES client_yaml_test.c LIBS xtcp_client)
 target_compile_definitions(client_yaml_test PRIVATE SAMPLE="${CMAKE_SOURCE_DIR}/docs/client.yaml")
-xtcp_unit_test(client_both_ends_test SOURCES client_both_ends_test.c LIBS xtcp_client)
+xtcp_unit_test(client_connection_join_test SOURCES client_connection_join_test.c LIBS xtcp_client)
 xtcp_unit_test(client_top_view_test SOURCES client_top_view_test.c LIBS xtcp_client)
 xtcp_unit_test(client_manual_test SOURCES client_manual_test.c LIBS xtcp_client)

@@ -108,7 +108,7 @@ static void put_global_options(struct buf *out)
 static void put_columns(struct buf *out)
 {
     for (size_t i = 0; i < n_sockets_columns; i++) {
-        const struct sockets_column *c = &sockets_columns[i];
+        const struct socket_table_column *c = &socket_table_columns[i];
         buf_printf(out, ".TP\n\\fB%s\\fR", c->name);
         buf_printf(out, " (%s%s)\n", c->look.title, c->wide ? ", in wide tables" : "");
         roff(out, c->doc ? c->doc : record_fields[c->fields[0]].doc);

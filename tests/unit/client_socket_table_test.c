@@ -75,17 +75,17 @@ static void fill(struct sockets *t)
     n_addresses = 0;
     record r = socket_record("default", AF_INET, ESTABLISHED, "192.0.2.1", 40000, "198.51.100.7", 443);
     with_flow(&r);
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r = socket_record("default", AF_INET, CELL_LISTEN, "0.0.0.0", 22, "0.0.0.0", 0);
     r.tcp_info_state = CELL_LISTEN;
     r.tcp_info_rtt = 7; /* means nothing there */
     r.inet_diag_msg_wqueue = 128;
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r = socket_record("default", AF_INET6, CELL_LISTEN, "::", 8080, "::", 0);
     r.tcp_info_state = CELL_LISTEN;
     r.inet_diag_msg_rqueue = 3;
     r.inet_diag_msg_wqueue = 4096;
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r = socket_record("blue", AF_INET6, ESTABLISHED, "::ffff:192.0.2.1", 8080, "::ffff:198.51.100.9", 51000);
     with_flow(&r);
     r.tcp_info_total_retrans = r.tcp_info_retrans = 0;
@@ -93,11 +93,11 @@ static void fill(struct sockets *t)
     r.tcp_info_rwnd_limited = 0;
     r.congestion_algorithm_string = "";
     r.congestion_algorithm_enum = 5;
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r = socket_record("blue", AF_INET, CELL_TIME_WAIT, "192.0.2.1", 8080, "198.51.100.10", 51001);
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r = socket_record("a\x1b[31m-name-that-is-long", AF_INET6, 200, "2001:db8::1", 1, "2001:db8::2", 65535);
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
 }
 
 static char *read_golden(const char *path)
@@ -118,14 +118,14 @@ static void draw(const struct options *o, size_t width, bool nodes, struct buf *
     struct view *v;
     struct err e = {0};
     assert_int_equal(view_new(o, &v, &e), 0);
-    struct sockets *s = sockets_new(v, nodes);
+    struct sockets *s = socket_table_new(v, nodes);
     assert_non_null(s);
     if (o->output == OUTPUT_WIDE)
-        table_keep_whole(sockets_table(s));
-    table_set_size(sockets_table(s), width, 0);
+        table_keep_whole(socket_table_table(s));
+    table_set_size(socket_table_table(s), width, 0);
     fill(s);
-    assert_int_equal(table_flush(sockets_table(s), out), 0);
-    sockets_free(s);
+    assert_int_equal(table_flush(socket_table_table(s), out), 0);
+    socket_table_free(s);
     view_free(v);
 }
 
@@ -300,16 +300,16 @@ static void test_extremes(void **state)
     struct view *v;
     struct err e = {0};
     assert_int_equal(view_new(&o, &v, &e), 0);
-    struct sockets *t = sockets_new(v, false);
+    struct sockets *t = socket_table_new(v, false);
     struct buf out;
     buf_init(&out);
-    sockets_add(t, &r, NULL);
+    socket_table_add(t, &r, NULL);
     r.inet_diag_msg_state = ESTABLISHED;
-    sockets_add(t, &r, NULL);
-    assert_int_equal(table_flush(sockets_table(t), &out), 0);
+    socket_table_add(t, &r, NULL);
+    assert_int_equal(table_flush(socket_table_table(t), &out), 0);
     assert_non_null(strstr(buf_cstr(&out), "ESTABLISHED"));
     buf_free(&out);
-    sockets_free(t);
+    socket_table_free(t);
     view_free(v);
 }
 

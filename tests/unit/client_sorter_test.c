@@ -31,23 +31,23 @@ static void check(const char *keys, const record_message *records, size_t n, con
     struct view *v;
     struct err e = {0};
     assert_int_equal(view_new(&o, &v, &e), 0);
-    struct order *order = order_new(v);
+    struct sorter *sorter = sorter_new(v);
     for (int round = 0; round < 2; round++) { /* the second finds it empty */
         struct given g = {0};
         for (size_t i = 0; i < n; i++) {
             uint8_t row = (uint8_t)('0' + i);
-            assert_int_equal(order_add(order, &row, 1, &records[i], NULL), 0);
+            assert_int_equal(sorter_add(sorter, &row, 1, &records[i], NULL), 0);
         }
-        assert_int_equal(order_give(order, take, &g), 0);
+        assert_int_equal(sorter_give(sorter, take, &g), 0);
         assert_int_equal(g.n, strlen(want));
         assert_memory_equal(g.rows, want, g.n);
     }
     struct given g = {.stop = 1};
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(order_add(order, (const uint8_t *)"x", 1, &records[i], NULL), 0);
-    assert_int_equal(order_give(order, take, &g), 1);
+        assert_int_equal(sorter_add(sorter, (const uint8_t *)"x", 1, &records[i], NULL), 0);
+    assert_int_equal(sorter_give(sorter, take, &g), 1);
     assert_int_equal(g.n, 1);
-    order_free(order);
+    sorter_free(sorter);
     view_free(v);
 }
 
@@ -95,12 +95,12 @@ static void test_empty_rows(void **state)
     size_t found = 0;
     xtcp_flat_record__v1__xtcp_flat_record__init(&r);
     assert_int_equal(view_new(&o, &v, &e), 0);
-    struct order *order = order_new(v);
+    struct sorter *sorter = sorter_new(v);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(order_add(order, (const uint8_t *)"", 0, &r, NULL), 0);
-    assert_int_equal(order_give(order, take_empty, &found), 0);
+        assert_int_equal(sorter_add(sorter, (const uint8_t *)"", 0, &r, NULL), 0);
+    assert_int_equal(sorter_give(sorter, take_empty, &found), 0);
     assert_int_equal(found, 3);
-    order_free(order);
+    sorter_free(sorter);
     view_free(v);
 }
 

@@ -20,8 +20,8 @@ struct bench {
     struct options options;
     struct output out;
     struct session session;
-    struct show show;
-    struct reader reader;
+    struct record_pipeline show;
+    struct stream_reader reader;
     int errors; /* a memory file in the place of standard error */
 };
 
@@ -34,8 +34,8 @@ static struct bench *bench_with(const struct options *options)
     b->session = (struct session){.options = &b->options, .out = &b->out};
     b->errors = memfd_create("err", 0);
     b->out.notes_fd = b->errors;
-    assert_int_equal(show_open(&b->show, &b->options, &b->out, false), 0);
-    reader_init(&b->reader, &b->session, b->show.records, b->show.query);
+    assert_int_equal(record_pipeline_open(&b->show, &b->options, &b->out, false), 0);
+    stream_reader_init(&b->reader, &b->session, b->show.records, b->show.query);
     return b;
 }
 
@@ -53,7 +53,7 @@ static void read_all(int fd, char *text, size_t size)
 /* What went to the output and to standard error; ends the bench. */
 static void bench_end(struct bench *b, char out[4096], char errors[4096])
 {
-    show_close(&b->show);
+    record_pipeline_close(&b->show);
     read_all(b->out.fd, out, 4096);
     read_all(b->errors, errors, 4096);
     close(b->out.fd);
@@ -66,7 +66,7 @@ static int feed(struct bench *b, const struct buf *message)
 {
     struct err e = {0};
     struct rpc_bytes bytes = {.data = (uint8_t *)message->data, .len = message->len};
-    return reader_message(&b->reader, &bytes, &e);
+    return stream_reader_message(&b->reader, &bytes, &e);
 }
 
 /* A response with |n| rows of the poll, in an envelope, or one row on its own. */
@@ -266,7 +266,7 @@ static void test_without_edges(void **state)
     assert_int_equal(b->reader.n_polls, 0);
     assert_int_equal(feed_rows(b, 0, 1700000005000000000, 1, false), 0);
     assert_int_equal(b->reader.n_polls, 1);
-    reader_end(&b->reader);
+    stream_reader_end(&b->reader);
     assert_int_equal(b->reader.n_polls, 2);
     bench_end(b, out, errors);
     assert_int_equal(lines(out), 4);
@@ -283,7 +283,7 @@ static void test_limit(void **state)
     assert_int_equal(feed_rows(b, 1, 1, 3, true), 0);
     assert_int_equal(feed_rows(b, 1, 1, 8, true), 1);
     assert_int_equal(b->reader.n_records, 5);
-    records_flush(b->show.records);
+    record_sink_flush(b->show.records);
     bench_end(b, out, errors);
     assert_int_equal(lines(out), 6);
 }
@@ -333,7 +333,7 @@ static void test_sorted(void **state)
     struct bench *b = bench_with(&o);
     assert_int_equal(feed_begin(b, 1), 0);
     assert_int_equal(feed_rows(b, 1, 5, 1, true), 0);
-    assert_int_equal(records_flush(b->show.records), 0);
+    assert_int_equal(record_sink_flush(b->show.records), 0);
     assert_int_equal(feed_rows(b, 1, 7, 2, true), 0);
     assert_int_equal(feed_rows(b, 1, 6, 1, true), 0);
     assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1}), 0);
@@ -464,7 +464,7 @@ static void test_unknown_names_once(void **state)
     assert_int_equal(stream_encode_info(&info, &(struct stream_info){.warnings = warnings, .n_warnings = 4}),
                      0);
     assert_int_equal(feed(b, &info), 0);
-    reader_again(&b->reader);
+    stream_reader_again(&b->reader);
     assert_int_equal(feed(b, &info), 0);
     assert_int_equal(feed_poll(b, 1, "no dev"), 0);
     bench_end(b, out, errors);
@@ -548,27 +548,27 @@ static void test_refused(void **state)
     const struct rpc_status unimplemented = {.code = 12},
                             older = {.code = 3, .text = "columns: 'x' is no field"},
                             wrong = {.code = 3, .text = "netns: 300 patterns, allowed are 256"};
-    assert_false(reader_refused(&b->reader, &unimplemented)); /* there is nothing to leave out */
-    assert_int_equal(reader_request(&b->reader, &plain), 0);
+    assert_false(stream_reader_refused(&b->reader, &unimplemented)); /* there is nothing to leave out */
+    assert_int_equal(stream_reader_request(&b->reader, &plain), 0);
     bench_end(b, out, errors);
     o.netns = (struct option_list){.items = {"web*"}, .n = 1};
     b = bench_with(&o);
-    assert_int_equal(reader_request(&b->reader, &request), 0);
+    assert_int_equal(stream_reader_request(&b->reader, &request), 0);
     assert_true(request.len > plain.len);
-    assert_false(reader_refused(&b->reader, &wrong)); /* asking for less does not help */
-    assert_true(reader_refused(&b->reader, &unimplemented));
-    assert_int_equal(reader_request(&b->reader, &request), 0);
+    assert_false(stream_reader_refused(&b->reader, &wrong)); /* asking for less does not help */
+    assert_true(stream_reader_refused(&b->reader, &unimplemented));
+    assert_int_equal(stream_reader_request(&b->reader, &request), 0);
     assert_int_equal(request.len, plain.len);
-    assert_false(reader_refused(&b->reader, &unimplemented));
+    assert_false(stream_reader_refused(&b->reader, &unimplemented));
     assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
     bench_end(b, out, errors);
     b = bench_with(&o);
-    assert_true(reader_refused(&b->reader, &older));
+    assert_true(stream_reader_refused(&b->reader, &older));
     bench_end(b, out, errors);
     const struct rpc_status other = {.code = 3, .text = "filter: column 1: unknown field retrans_out"};
     b = bench_with(&o);
-    assert_true(reader_refused(&b->reader, &other));
-    assert_false(reader_refused(&b->reader, &other));
+    assert_true(stream_reader_refused(&b->reader, &other));
+    assert_false(stream_reader_refused(&b->reader, &other));
     bench_end(b, out, errors);
     assert_string_equal(out, "");
     buf_free(&request);

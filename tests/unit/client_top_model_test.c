@@ -19,32 +19,32 @@ typedef XtcpFlatRecord__V1__XtcpFlatRecord record;
 
 static const struct {
     const char *what;
-    struct top_interval i;
-    enum top_limit limit;
+    struct socket_interval i;
+    enum socket_limit limit;
 } limits[] = {
-    {"nothing at all", {.length_us = 1000000, .cwnd = 10}, TOP_LIMIT_IDLE},
-    {"only receives", {.length_us = 1000000, .received = 1, .cwnd = 10}, TOP_LIMIT_RECEIVING},
+    {"nothing at all", {.length_us = 1000000, .cwnd = 10}, SOCKET_LIMIT_IDLE},
+    {"only receives", {.length_us = 1000000, .received = 1, .cwnd = 10}, SOCKET_LIMIT_RECEIVING},
     {"mostly receives",
      {.length_us = 1000000, .busy_us = 100, .acked = 10, .received = 11},
-     TOP_LIMIT_RECEIVING},
+     SOCKET_LIMIT_RECEIVING},
     {"nothing to send for most of the time",
      {.length_us = 1000000, .busy_us = 400000, .acked = 100, .sent = 10, .cwnd = 10},
-     TOP_LIMIT_APPLICATION},
+     SOCKET_LIMIT_APPLICATION},
     {"the same with losses",
      {.length_us = 1000000, .busy_us = 400000, .acked = 100, .sent = 10, .retrans = 5, .cwnd = 10},
-     TOP_LIMIT_APPLICATION},
+     SOCKET_LIMIT_APPLICATION},
     {"little, too quick to be measured",
      {.length_us = 1000000, .acked = 100, .sent = 1, .cwnd = 10},
-     TOP_LIMIT_APPLICATION},
+     SOCKET_LIMIT_APPLICATION},
     {"just begun to send",
      {.length_us = 1000000, .unacked = 1, .sent = 1, .cwnd = 10},
-     TOP_LIMIT_APPLICATION},
+     SOCKET_LIMIT_APPLICATION},
     {"busy, full window",
      {.length_us = 1000000, .busy_us = 1000000, .acked = 1, .sent = 100, .unacked = 10, .cwnd = 10},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"busy, paced below the window",
      {.length_us = 1000000, .busy_us = 1000000, .acked = 1, .sent = 100, .unacked = 5, .cwnd = 10},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"one question at a time over a long path",
      {.length_us = 1000000,
       .busy_us = 990000,
@@ -53,7 +53,7 @@ static const struct {
       .unacked = 1,
       .cwnd = 10,
       .app_limited = true},
-     TOP_LIMIT_APPLICATION},
+     SOCKET_LIMIT_APPLICATION},
     {"app-limited once, but the window is full",
      {.length_us = 1000000,
       .busy_us = 990000,
@@ -62,10 +62,10 @@ static const struct {
       .unacked = 10,
       .cwnd = 10,
       .app_limited = true},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"the peer's window, for most of it",
      {.length_us = 1000000, .busy_us = 1000000, .rwnd_us = 510000, .acked = 1, .sent = 5},
-     TOP_LIMIT_RECEIVE_WINDOW},
+     SOCKET_LIMIT_RECEIVE_WINDOW},
     {"the peer's window, for less than half",
      {.length_us = 1000000,
       .busy_us = 1000000,
@@ -74,10 +74,10 @@ static const struct {
       .sent = 5,
       .unacked = 9,
       .cwnd = 9},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"the peer's window is closed and probed",
      {.length_us = 1000000, .busy_us = 1000000, .rwnd_us = 1000000, .unacked = 0, .cwnd = 10},
-     TOP_LIMIT_RECEIVE_WINDOW},
+     SOCKET_LIMIT_RECEIVE_WINDOW},
     {"the send buffer",
      {.length_us = 1000000,
       .busy_us = 1000000,
@@ -85,7 +85,7 @@ static const struct {
       .sndbuf_us = 600000,
       .acked = 1,
       .sent = 5},
-     TOP_LIMIT_SEND_BUFFER},
+     SOCKET_LIMIT_SEND_BUFFER},
     {"one percent retransmitted",
      {.length_us = 1000000,
       .busy_us = 1000000,
@@ -94,7 +94,7 @@ static const struct {
       .retrans = 1,
       .unacked = 9,
       .cwnd = 9},
-     TOP_LIMIT_RETRANSMISSION},
+     SOCKET_LIMIT_RETRANSMISSION},
     {"less than one percent",
      {.length_us = 1000000,
       .busy_us = 1000000,
@@ -103,7 +103,7 @@ static const struct {
       .retrans = 1,
       .unacked = 9,
       .cwnd = 9},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"less, but recovering right now",
      {.length_us = 1000000,
       .busy_us = 1000000,
@@ -112,51 +112,51 @@ static const struct {
       .unacked = 9,
       .cwnd = 9,
       .ca_state = 3},
-     TOP_LIMIT_RETRANSMISSION},
+     SOCKET_LIMIT_RETRANSMISSION},
     {"silence after a loss",
      {.length_us = 1000000, .busy_us = 1000000, .unacked = 3, .cwnd = 1, .ca_state = 4},
-     TOP_LIMIT_RETRANSMISSION},
+     SOCKET_LIMIT_RETRANSMISSION},
     {"a clock that ran ahead: busy for longer than the interval",
      {.length_us = 1000000, .busy_us = 1004000, .acked = 1, .sent = 100, .unacked = 10, .cwnd = 10},
-     TOP_LIMIT_CONGESTION_WINDOW},
+     SOCKET_LIMIT_CONGESTION_WINDOW},
     {"counters that do not fit together",
      {.length_us = 1000000,
       .busy_us = 10,
       .rwnd_us = UINT64_MAX / 2,
       .sndbuf_us = UINT64_MAX / 2,
       .acked = 1},
-     TOP_LIMIT_RECEIVE_WINDOW},
+     SOCKET_LIMIT_RECEIVE_WINDOW},
 };
 
 static void test_limits(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        enum top_limit got = top_limit_of(&limits[i].i);
+        enum socket_limit got = socket_limit_of(&limits[i].i);
         if (got != limits[i].limit)
-            fail_msg("%s: %s instead of %s", limits[i].what, top_limit_names[got],
-                     top_limit_names[limits[i].limit]);
+            fail_msg("%s: %s instead of %s", limits[i].what, socket_limit_names[got],
+                     socket_limit_names[limits[i].limit]);
     }
 }
 
 /* ---- Rates ---- */
 
-static struct top_sample flow(int64_t seconds)
+static struct socket_sample flow(int64_t seconds)
 {
-    return (struct top_sample){.timestamp_ns = seconds * NS_PER_S, .flow = true, .state = TCP_ESTABLISHED};
+    return (struct socket_sample){.timestamp_ns = seconds * NS_PER_S, .flow = true, .state = TCP_ESTABLISHED};
 }
 
 static void test_rates(void **state)
 {
     (void)state;
-    struct top_sample a = flow(10), b = flow(12);
-    struct top_rates r;
+    struct socket_sample a = flow(10), b = flow(12);
+    struct socket_rates r;
     a.bytes_acked = 1000, b.bytes_acked = 5000;
     b.bytes_received = 100;
     a.total_retrans = UINT32_MAX - 1, b.total_retrans = 4; /* wraps: 6 */
     a.data_segs_out = UINT32_MAX, b.data_segs_out = 23;    /* 24 */
     b.bytes_retrans = 8000;
-    assert_true(top_rates_between(&a, &b, &r));
+    assert_true(socket_rates_between(&a, &b, &r));
     assert_float_equal(r.sent, 2000, 0.01);
     assert_float_equal(r.received, 50, 0.01);
     assert_float_equal(r.retrans, 3, 0.01);
@@ -164,37 +164,37 @@ static void test_rates(void **state)
     assert_float_equal(r.retrans_share, 0.25, 0.001);
     /* The real time between the polls, whatever the schedule. */
     b.timestamp_ns = 10 * NS_PER_S + 10 * NS_PER_MS;
-    assert_true(top_rates_between(&a, &b, &r));
+    assert_true(socket_rates_between(&a, &b, &r));
     assert_float_equal(r.sent, 400000, 1);
 }
 
 static void test_no_rates(void **state)
 {
     (void)state;
-    const struct top_sample zero = flow(12);
-    struct top_rates r;
-    struct top_sample a = flow(10), b = flow(10);
-    assert_false(top_rates_between(&a, &b, &r)); /* no time between them */
+    const struct socket_sample zero = flow(12);
+    struct socket_rates r;
+    struct socket_sample a = flow(10), b = flow(10);
+    assert_false(socket_rates_between(&a, &b, &r)); /* no time between them */
     b.timestamp_ns--;
-    assert_false(top_rates_between(&a, &b, &r));
+    assert_false(socket_rates_between(&a, &b, &r));
     b = flow(12);
-    assert_true(top_rates_between(&a, &b, &r));
+    assert_true(socket_rates_between(&a, &b, &r));
     assert_true(r.retrans_share < 0); /* nothing was sent */
     a.flow = false;
-    assert_false(top_rates_between(&a, &b, &r));
+    assert_false(socket_rates_between(&a, &b, &r));
     a.flow = true, b.flow = false;
-    assert_false(top_rates_between(&a, &b, &r));
+    assert_false(socket_rates_between(&a, &b, &r));
     uint64_t *wide[] = {&a.bytes_acked, &a.bytes_received, &a.bytes_retrans,
                         &a.busy_us,     &a.rwnd_us,        &a.sndbuf_us};
     for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
         a = flow(10), b = zero;
         *wide[i] = 1;
-        assert_false(top_rates_between(&a, &b, &r));
+        assert_false(socket_rates_between(&a, &b, &r));
         assert_true(r.sent == 0 && r.received == 0 && r.retrans == 0);
     }
     a = flow(10), b = zero;
     a.total_retrans = 1; /* one back is not nearly a whole turn */
-    assert_false(top_rates_between(&a, &b, &r));
+    assert_false(socket_rates_between(&a, &b, &r));
 }
 
 /* ---- Polls ---- */
@@ -327,7 +327,7 @@ static void test_no_cookies(void **state)
 static void test_gone_after_two_polls(void **state)
 {
     struct world *w = *state;
-    const struct top_key gone = {.netns = 1, .cookie = 10};
+    const struct socket_key gone = {.netns = 1, .cookie = 10};
     begin(w), add(w, 1, "a", 10, 0), add(w, 1, "a", 11, 0), end(w, TOP_SORT_RTT);
     begin(w), add(w, 1, "a", 11, 0), end(w, TOP_SORT_RTT);
     assert_int_equal(w->model.n_order, 1); /* not shown, but known: its counters still count */
@@ -345,7 +345,7 @@ static void test_gone_after_two_polls(void **state)
 static void test_incomplete_polls_end_nothing(void **state)
 {
     struct world *w = *state;
-    const struct top_key key = {.netns = 1, .cookie = 10};
+    const struct socket_key key = {.netns = 1, .cookie = 10};
     begin(w), add(w, 1, "a", 10, 0), end(w, TOP_SORT_RTT);
     for (int i = 0; i < 10; i++) {
         assert_non_null(top_model_entry(&w->model, &key));
@@ -360,7 +360,7 @@ static void test_incomplete_polls_end_nothing(void **state)
 static void test_pinned(void **state)
 {
     struct world *w = *state;
-    const struct top_key key = {.netns = 1, .cookie = 10};
+    const struct socket_key key = {.netns = 1, .cookie = 10};
     begin(w), add(w, 1, "a", 10, 0), end(w, TOP_SORT_RTT);
     top_model_pin(&w->model, &key);
     for (int i = 0; i < 20; i++)
@@ -393,7 +393,7 @@ static void test_orders(void **state)
     for (enum top_sort by = 0; by < TOP_SORTS; by++) {
         top_model_sort(&w->model, by);
         assert_int_equal(row_cookie(w, 0), first[by]);
-        assert_int_equal(top_model_find(&w->model, &(struct top_key){.netns = 1, .cookie = first[by]}), 0);
+        assert_int_equal(top_model_find(&w->model, &(struct socket_key){.netns = 1, .cookie = first[by]}), 0);
     }
 }
 
@@ -412,7 +412,7 @@ static void test_listeners_have_no_flow(void **state)
         end(w, TOP_SORT_QUEUE);
     }
     assert_int_equal(row_cookie(w, 0), 5);
-    assert_int_equal(top_sample_queue(&top_model_row(&w->model, 0)->now), 3);
+    assert_int_equal(socket_sample_queue(&top_model_row(&w->model, 0)->now), 3);
     assert_false(top_model_row(&w->model, 0)->has_rates);
     assert_false(top_model_row(&w->model, 1)->has_rates);
     assert_int_equal(w->model.total.by_state[TCP_LISTEN], 1);
@@ -450,7 +450,7 @@ static void test_histories_move_on(void **state)
     }
     for (size_t i = 0; i < 800; i++) {
         const struct top_entry *e = top_model_row(&w->model, i);
-        assert_int_not_equal(e->history, TOP_INDEX_NONE);
+        assert_int_not_equal(e->history, SOCKET_INDEX_NONE);
         assert_ptr_equal(top_model_entry(&w->model, &e->now.key),
                          &w->model.items[w->model.histories[e->history].entry]);
     }
@@ -458,7 +458,7 @@ static void test_histories_move_on(void **state)
     begin(w), end(w, TOP_SORT_RTT);
     assert_int_equal(w->model.n_used, 0);
     for (size_t i = 0; i < TOP_HISTORIES; i++)
-        assert_int_equal(w->model.histories[i].entry, TOP_INDEX_NONE);
+        assert_int_equal(w->model.histories[i].entry, SOCKET_INDEX_NONE);
 }
 
 /* Sockets come and go at random; a plain array says what must be known. */
@@ -488,7 +488,7 @@ static void test_churn(void **state)
         assert_int_equal(w->model.n_used, n);
         assert_int_equal(w->model.n_order, there);
         for (uint32_t c = 0; c < SOCKETS; c++) {
-            const struct top_key key = {.netns = c % 7, .cookie = (uint64_t)c << 32 | 1};
+            const struct socket_key key = {.netns = c % 7, .cookie = (uint64_t)c << 32 | 1};
             assert_int_equal(top_model_entry(&w->model, &key) != NULL, known[c]);
         }
     }

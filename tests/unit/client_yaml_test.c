@@ -14,20 +14,20 @@
 #include "client/fleet/nodes.h"
 #include "lib/buf.h"
 
-static struct settings good(const char *text)
+static struct client_yaml good(const char *text)
 {
-    struct settings s;
+    struct client_yaml s;
     struct err e = {0};
-    if (settings_parse("/etc/x/client.yaml", text, strlen(text), &s, &e) != 0)
+    if (client_yaml_parse("/etc/x/client.yaml", text, strlen(text), &s, &e) != 0)
         fail_msg("%s", e.text);
     return s;
 }
 
 static void bad(const char *text, const char *want)
 {
-    struct settings s;
+    struct client_yaml s;
     struct err e = {0};
-    assert_int_not_equal(settings_parse("c.yaml", text, strlen(text), &s, &e), 0);
+    assert_int_not_equal(client_yaml_parse("c.yaml", text, strlen(text), &s, &e), 0);
     assert_string_equal(e.text, want);
     assert_null(s.nodes);
 }
@@ -37,13 +37,13 @@ static void test_empty(void **state)
     (void)state;
     static const char *const texts[] = {"", "# nothing\n", "{}\n", "---\n# x\n"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        struct settings s;
+        struct client_yaml s;
         struct err e = {0};
-        int rc = settings_parse("c", texts[i], strlen(texts[i]), &s, &e);
+        int rc = client_yaml_parse("c", texts[i], strlen(texts[i]), &s, &e);
         /* "---" alone is a null document. */
         if (rc == 0) {
             assert_int_equal(s.n_nodes + s.n_groups + s.n_targets + s.options.n, 0);
-            settings_free(&s);
+            client_yaml_free(&s);
         } else {
             assert_int_equal(i, 3);
         }
@@ -53,60 +53,61 @@ static void test_empty(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    struct settings s = good("target: [web, node3]\n"
-                             "output: csv\n"
-                             "columns: netns,tcp_info_rtt\n"
-                             "connect-timeout: 3s\n"
-                             "token-file: ~/token\n"
-                             "header: [\"a: 1\", \"b: 2\"]\n"
-                             "quiet: true\n"
-                             "nodes:\n"
-                             "  node1: {address: \"192.0.2.1:1\", cacert: ca.pem, insecure: false}\n"
-                             "  node2: node2.example\n"
-                             "groups:\n"
-                             "  web: [node1, node2, \"192.0.2.9\"]\n"
-                             "  one: node1\n");
+    struct client_yaml s = good("target: [web, node3]\n"
+                                "output: csv\n"
+                                "columns: netns,tcp_info_rtt\n"
+                                "connect-timeout: 3s\n"
+                                "token-file: ~/token\n"
+                                "header: [\"a: 1\", \"b: 2\"]\n"
+                                "quiet: true\n"
+                                "nodes:\n"
+                                "  node1: {address: \"192.0.2.1:1\", cacert: ca.pem, insecure: false}\n"
+                                "  node2: node2.example\n"
+                                "groups:\n"
+                                "  web: [node1, node2, \"192.0.2.9\"]\n"
+                                "  one: node1\n");
     struct options o = {0};
     setenv("HOME", "/home/u", 1);
     assert_int_equal(s.n_targets, 2);
-    assert_string_equal(settings_node(&s, "node2")->address, "node2.example");
-    assert_int_equal(settings_group(&s, "web")->n_members, 3);
-    assert_int_equal(settings_group(&s, "one")->n_members, 1);
-    assert_null(settings_node(&s, "web"));
-    assert_string_equal(settings_like(&s, "node11"), "node1");
-    settings_apply_defaults(&s, &o);
+    assert_string_equal(client_yaml_node(&s, "node2")->address, "node2.example");
+    assert_int_equal(client_yaml_group(&s, "web")->n_members, 3);
+    assert_int_equal(client_yaml_group(&s, "one")->n_members, 1);
+    assert_null(client_yaml_node(&s, "web"));
+    assert_string_equal(client_yaml_like(&s, "node11"), "node1");
+    client_yaml_apply_defaults(&s, &o);
     assert_int_equal(o.output, OUTPUT_CSV);
     assert_string_equal(o.columns, "netns,tcp_info_rtt");
     assert_true(o.quiet);
     assert_int_equal(o.connect_timeout_ns, 0); /* each node's */
-    settings_apply(&s, settings_node(&s, "node1"), &o);
+    client_yaml_apply(&s, client_yaml_node(&s, "node1"), &o);
     assert_string_equal(o.ca, "/etc/x/ca.pem");
     assert_int_equal(o.connect_timeout_ns, 3000000000);
     assert_int_equal(o.headers.n, 2);
     assert_false(o.insecure);
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 /* The command line, then the node, then the file. */
 static void test_precedence(void **state)
 {
     (void)state;
-    struct settings s = good("insecure: true\ncacert: /file\nservername: file\noutput: csv\nplaintext: true\n"
-                             "nodes: {n: {address: a, cacert: /node, insecure: false}}\n");
+    struct client_yaml s =
+        good("insecure: true\ncacert: /file\nservername: file\noutput: csv\nplaintext: true\n"
+             "nodes: {n: {address: a, cacert: /node, insecure: false}}\n");
     struct options o = {.server_name = "line", .output = OUTPUT_JSONL};
-    settings_apply_defaults(&s, &o);
-    settings_apply(&s, settings_node(&s, "n"), &o);
+    client_yaml_apply_defaults(&s, &o);
+    client_yaml_apply(&s, client_yaml_node(&s, "n"), &o);
     assert_int_equal(o.output, OUTPUT_JSONL);
     assert_string_equal(o.server_name, "line");
     assert_string_equal(o.ca, "/node");
     assert_false(o.insecure);  /* the node says so */
     assert_false(o.plaintext); /* whoever gives options for TLS means it */
     o = (struct options){0};
-    settings_apply(&s, NULL, &o);
+    client_yaml_apply(&s, NULL, &o);
     assert_string_equal(o.ca, "/file");
     assert_true(o.insecure);
     assert_true(o.plaintext);
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 static void test_errors(void **state)
@@ -139,29 +140,29 @@ static void test_place(void **state)
     bool required;
     setenv("HOME", "/home/u", 1);
     unsetenv("XDG_CONFIG_HOME");
-    unsetenv(SETTINGS_ENV);
-    char *path = settings_find(NULL, &required);
+    unsetenv(CLIENT_YAML_ENV);
+    char *path = client_yaml_find(NULL, &required);
     assert_string_equal(path, "/home/u/.config/xtcp2/client.yaml");
     assert_false(required);
     free(path);
     setenv("XDG_CONFIG_HOME", "/cfg", 1);
-    path = settings_find(NULL, &required);
+    path = client_yaml_find(NULL, &required);
     assert_string_equal(path, "/cfg/xtcp2/client.yaml");
     free(path);
-    setenv(SETTINGS_ENV, "/env.yaml", 1);
-    path = settings_find(NULL, &required);
+    setenv(CLIENT_YAML_ENV, "/env.yaml", 1);
+    path = client_yaml_find(NULL, &required);
     assert_string_equal(path, "/env.yaml");
     assert_true(required);
     free(path);
-    path = settings_find("/given.yaml", &required);
+    path = client_yaml_find("/given.yaml", &required);
     assert_string_equal(path, "/given.yaml");
     free(path);
-    unsetenv(SETTINGS_ENV);
-    struct settings s;
+    unsetenv(CLIENT_YAML_ENV);
+    struct client_yaml s;
     struct err e = {0};
-    assert_int_equal(settings_load("/nonexistent/x.yaml", false, &s, &e), 0);
-    settings_free(&s);
-    assert_true(settings_load("/nonexistent/x.yaml", true, &s, &e) < 0);
+    assert_int_equal(client_yaml_load("/nonexistent/x.yaml", false, &s, &e), 0);
+    client_yaml_free(&s);
+    assert_true(client_yaml_load("/nonexistent/x.yaml", true, &s, &e) < 0);
     assert_string_equal(e.text, "/nonexistent/x.yaml: cannot open: No such file or directory");
 }
 
@@ -169,17 +170,17 @@ static void test_place(void **state)
 static void test_sample(void **state)
 {
     (void)state;
-    struct settings s;
+    struct client_yaml s;
     struct err e = {0};
     struct nodes nodes;
     const struct options o = {0};
-    if (settings_load(SAMPLE, true, &s, &e) != 0)
+    if (client_yaml_load(SAMPLE, true, &s, &e) != 0)
         fail_msg("%s", e.text);
     assert_true(s.n_nodes >= 2 && s.n_groups >= 1);
     unsetenv(OPTIONS_TARGET_ENV);
     assert_int_equal(nodes_resolve(&o, &s, &nodes, &e), 0);
     nodes_free(&nodes);
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 /* ---- nodes ---- */
@@ -194,7 +195,7 @@ static void names_are(const struct nodes *nodes, const char *want)
     buf_free(&all);
 }
 
-static void resolve(const struct options *o, const struct settings *s, const char *want)
+static void resolve(const struct options *o, const struct client_yaml *s, const char *want)
 {
     struct nodes nodes;
     struct err e = {0};
@@ -207,10 +208,10 @@ static void resolve(const struct options *o, const struct settings *s, const cha
 static void test_nodes(void **state)
 {
     (void)state;
-    struct settings s = good("target: web\n"
-                             "nodes: {n1: {address: 192.0.2.1, tls: true}, n2: \"192.0.2.2:7\"}\n"
-                             "groups: {web: [n1, n2, 192.0.2.3], all: [web, n1]}\n");
-    struct settings none = {0};
+    struct client_yaml s = good("target: web\n"
+                                "nodes: {n1: {address: 192.0.2.1, tls: true}, n2: \"192.0.2.2:7\"}\n"
+                                "groups: {web: [n1, n2, 192.0.2.3], all: [web, n1]}\n");
+    struct client_yaml none = {0};
     struct options o = {0};
     unsetenv(OPTIONS_TARGET_ENV);
     resolve(&o, &none, "127.0.0.1:8889");
@@ -226,7 +227,7 @@ static void test_nodes(void **state)
     assert_int_equal(nodes_resolve(&o, &s, &nodes, &e), ERR_USAGE);
     assert_string_equal(e.text, "/dev/null: has no targets");
     unsetenv(OPTIONS_TARGET_ENV);
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 static void test_targets_file(void **state)
@@ -237,7 +238,7 @@ static void test_targets_file(void **state)
     static const char text[] = "# all of them\n\nnode1 # the first\n node2:1 , node3\r\n";
     static const char wrong[] = "node1\nno de\n";
     const struct options o = {.targets_file = path};
-    const struct settings none = {0};
+    const struct client_yaml none = {0};
     struct nodes nodes;
     struct err e = {0};
     assert_true(fd >= 0);
@@ -259,7 +260,7 @@ static void test_targets_file(void **state)
 static void test_slip_of_the_pen(void **state)
 {
     (void)state;
-    struct settings s = good("nodes: {xtcp2-node-one: 192.0.2.1}\n");
+    struct client_yaml s = good("nodes: {xtcp2-node-one: 192.0.2.1}\n");
     const struct options o = {.targets = {.items = {"xtcp2-nod-one"}, .n = 1}};
     struct nodes nodes;
     struct err e = {0};
@@ -267,26 +268,26 @@ static void test_slip_of_the_pen(void **state)
     assert_string_equal(e.text,
                         "target \"xtcp2-nod-one\": neither a host nor a name of /etc/x/client.yaml; did you "
                         "mean xtcp2-node-one?");
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 static void test_groups_in_circles(void **state)
 {
     (void)state;
-    struct settings s = good("groups: {a: [b], b: [a]}\n");
+    struct client_yaml s = good("groups: {a: [b], b: [a]}\n");
     const struct options o = {.targets = {.items = {"a"}, .n = 1}};
     struct nodes nodes;
     struct err e = {0};
     assert_int_equal(nodes_resolve(&o, &s, &nodes, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "groups within groups"));
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 /* Every address is a node; its certificate is for the name. */
 static void test_all_addresses(void **state)
 {
     (void)state;
-    struct settings s = good("nodes: {l: {address: \"dns-all:///localhost:7\", tls: true}}\n");
+    struct client_yaml s = good("nodes: {l: {address: \"dns-all:///localhost:7\", tls: true}}\n");
     const struct options o = {.targets = {.items = {"l"}, .n = 1}};
     struct nodes nodes;
     struct err e = {0};
@@ -301,7 +302,7 @@ static void test_all_addresses(void **state)
         assert_string_equal(n->options.server_name, "localhost");
     }
     nodes_free(&nodes);
-    settings_free(&s);
+    client_yaml_free(&s);
 }
 
 int main(void)

@@ -87,11 +87,11 @@ static void poll_with(struct collector *c, groups_t groups, const char *const *t
                       bool want_all)
 {
     struct filter *filters[COLLECTOR_FILTERS_MAX];
-    struct collector_order *o = collector_order_new();
+    struct poll_request *o = poll_request_new();
     assert_non_null(o);
     for (unsigned i = 0; i < n; i++)
         filters[i] = parsed(texts[i]);
-    assert_int_equal(collector_order_filters(o, filters, n, want_all), 0);
+    assert_int_equal(poll_request_filters(o, filters, n, want_all), 0);
     for (unsigned i = 0; i < n; i++)
         filter_unref(filters[i]); /* the order has its own */
     if (spoil)
@@ -107,7 +107,7 @@ static void poll_with(struct collector *c, groups_t groups, const char *const *t
     while (!sink.done)
         pthread_cond_wait(&sink.changed, &sink.lock);
     pthread_mutex_unlock(&sink.lock);
-    collector_order_unref(o);
+    poll_request_unref(o);
     if (sink.result.err.code)
         fail_msg("%s", sink.result.err.text);
     assert_int_equal(sink.result.rows, sink.rows);
@@ -182,7 +182,7 @@ static void test_want_all(void **state)
     assert_int_equal(sink.matching[0], CONNECTIONS + 1);
     assert_int_equal(sink.matching[1], CONNECTIONS);
     assert_true(sink.result.partial);
-    assert_int_equal(collector_order_filters(NULL, NULL, COLLECTOR_FILTERS_MAX + 1, true), ERR_LIMIT);
+    assert_int_equal(poll_request_filters(NULL, NULL, COLLECTOR_FILTERS_MAX + 1, true), ERR_LIMIT);
 }
 
 /* A field whose group is switched off is asked for, but not sent on. */

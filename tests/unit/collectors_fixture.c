@@ -78,9 +78,9 @@ void fixture_open_with(struct fixture *f, struct collectors_options options)
     assert_int_equal(collectors_new(&options, &f->set, &f->e), 0);
 }
 
-void fixture_open(struct fixture *f, unsigned turnstile)
+void fixture_open(struct fixture *f, unsigned dump_slots)
 {
-    fixture_open_with(f, (struct collectors_options){.turnstile = turnstile});
+    fixture_open_with(f, (struct collectors_options){.dump_slots = dump_slots});
 }
 
 void fixture_close(struct fixture *f)
@@ -93,9 +93,9 @@ void fixture_close(struct fixture *f)
     assert_int_equal(f->sink.wrong, 0);
 }
 
-struct collector_order *order_new(uint64_t poll_id, int64_t patience)
+struct poll_request *order_new(uint64_t poll_id, int64_t patience)
 {
-    struct collector_order *o = collector_order_new();
+    struct poll_request *o = poll_request_new();
     assert_non_null(o);
     o->poll_id = poll_id;
     o->timestamp_ns = clock_wall_ns();
@@ -132,11 +132,11 @@ void end(struct collector *c)
 
 struct collector_result poll_once(struct fixture *f, struct collector *c, int64_t patience)
 {
-    struct collector_order *o = order_new(f->sink.want_poll, patience);
+    struct poll_request *o = order_new(f->sink.want_poll, patience);
     unsigned before = done_count(&f->sink);
     assert_int_equal(collector_poll(c, o), 0);
     struct collector_result r = wait_done(&f->sink, before + 1);
-    collector_order_unref(o);
+    poll_request_unref(o);
     assert_int_equal(r.poll_id, f->sink.want_poll);
     return r;
 }

@@ -35,12 +35,12 @@ struct fixture {
 };
 
 /* A set with as many slots as |turnstile|; a collector's namespace has the id 7. */
-void fixture_open(struct fixture *f, unsigned turnstile);
+void fixture_open(struct fixture *f, unsigned dump_slots);
 /* The same with all |options| but for sink and pool. */
 void fixture_open_with(struct fixture *f, struct collectors_options options);
 void fixture_close(struct fixture *f);
 
-struct collector_order *order_new(uint64_t poll_id, int64_t patience);
+struct poll_request *order_new(uint64_t poll_id, int64_t patience);
 
 #define FIXTURE_ID 7
 struct collector *start(struct fixture *f, const char *name, const char *path, uint64_t cookie, bool is_own);

@@ -205,7 +205,7 @@ static void test_nothing_missed(void **state)
         struct fixture f;
         struct net_sockets s = {0};
         fresh_here();
-        fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 1});
+        fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
         struct collector *c = start_id(&f, 7, here.path);
         assert_false(poll_once(&f, c, PATIENCE).empty);
         struct collector_result r = poll_once(&f, c, PATIENCE);
@@ -231,7 +231,7 @@ static void test_when(void **state)
     unsigned gated = 0;
     NEEDS_NAMESPACE();
     fresh_here();
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 1});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
     struct collector *c = start_id(&f, 3, other.path);
     for (f.sink.want_poll = 1; f.sink.want_poll <= 33; f.sink.want_poll++)
         gated += poll_once(&f, c, PATIENCE).empty;
@@ -248,7 +248,7 @@ static void test_when(void **state)
     fixture_close(&f);
 
     /* Nor is one looked at whose dump is cheap. */
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 3600 * NS_PER_S});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 3600 * NS_PER_S});
     c = start_id(&f, 3, other.path);
     for (unsigned i = 0; i < 3; i++)
         assert_false(poll_once(&f, c, PATIENCE).empty);
@@ -269,7 +269,7 @@ static void test_another_in_its_place(void **state)
     assert_int_equal(netns_cookie(fd, &cookie), 0);
     close(fd);
     assert_int_equal(netns_enter_fd(home), 0);
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 1});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
     struct collector *c = start(&f, "here", here.path, cookie, false);
     poll_once(&f, c, PATIENCE);
     assert_true(poll_once(&f, c, PATIENCE).empty);
@@ -293,14 +293,14 @@ static const char *poll_without_proc(const char *file)
     if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount(other.path, file, NULL, MS_BIND, NULL))
         return "mounts";
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 1});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
     struct collector *c = start_id(&f, 7, file);
     poll_once(&f, c, PATIENCE);
     if (!poll_once(&f, c, PATIENCE).empty)
         return "no gate with /proc";
     end(c);
     fixture_close(&f);
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .gate_ns = 1});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
     if (mount("none", "/proc", "tmpfs", 0, NULL))
         return "tmpfs";
     c = start_id(&f, 7, file);

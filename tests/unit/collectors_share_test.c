@@ -79,18 +79,18 @@ static void test_threads(void **state)
     struct fixture f;
     struct collector *c[COLLECTORS];
     size_t before = count_entries("task");
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 3, .threads_max = 2});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 3, .threads_max = 2});
     for (unsigned i = 0; i < COLLECTORS; i++) {
         assert_int_equal(count_entries("task") - before, i <= 2 ? 1 + i : 1 + 2 + 3);
         c[i] = start_id(&f, i, i % 2 && !privileged ? full.path : NULL);
     }
     size_t descriptors = count_entries("fd");
     for (unsigned poll = 0; poll < POLLS; poll++) {
-        struct collector_order *o = order_new(1, PATIENCE);
+        struct poll_request *o = order_new(1, PATIENCE);
         for (unsigned i = 0; i < COLLECTORS; i++)
             assert_int_equal(collector_poll(c[i], o), 0);
         wait_done(&f.sink, COLLECTORS * (poll + 1));
-        collector_order_unref(o);
+        poll_request_unref(o);
     }
     assert_int_equal(f.sink.failed, 0);
     assert_true(f.sink.rows >= POLLS * (COLLECTORS / 2) * own.count);
@@ -121,12 +121,12 @@ static void many(unsigned threads_max)
     enum { COLLECTORS = 100, POLLS = 20 };
     struct fixture f;
     struct collector *c[COLLECTORS];
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 3, .threads_max = threads_max});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 3, .threads_max = threads_max});
     for (unsigned i = 0; i < COLLECTORS; i++)
         c[i] = start_id(&f, i, i % 2 && !privileged ? i % 4 == 1 ? empty.path : full.path : NULL);
     unsigned accepted = 0;
     for (unsigned poll = 0; poll < POLLS; poll++) {
-        struct collector_order *o = order_new(1, PATIENCE);
+        struct poll_request *o = order_new(1, PATIENCE);
         for (unsigned i = 0; i < COLLECTORS; i++) {
             int rc = collector_poll(c[i], o);
             assert_true(rc == 0 || rc == -EBUSY || rc == ERR_CANCELLED);
@@ -135,10 +135,10 @@ static void many(unsigned threads_max)
                 collector_stop(c[i]);
         }
         if (poll % 3 == 1)
-            collector_order_cancel(o);
+            poll_request_cancel(o);
         else
             wait_done(&f.sink, accepted);
-        collector_order_unref(o);
+        poll_request_unref(o);
     }
     for (unsigned i = 0; i < COLLECTORS; i++)
         collector_stop(c[i]);
@@ -174,12 +174,12 @@ static void hanging(unsigned threads_max)
     struct fixture f;
     struct collector *slow[HANGING], *c[OTHERS];
     fixture_open_with(&f, (struct collectors_options){
-                              .turnstile = 2, .threads_max = threads_max, .overdue_ns = 5 * NS_PER_MS});
+                              .dump_slots = 2, .threads_max = threads_max, .overdue_ns = 5 * NS_PER_MS});
     for (unsigned i = 0; i < HANGING; i++)
         slow[i] = start_id(&f, SLOW_ID, NULL);
     for (unsigned i = 0; i < OTHERS; i++)
         c[i] = start_id(&f, 1, NULL);
-    struct collector_order *first = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *first = order_new(1, 3600 * NS_PER_S);
     hold(&f.sink, SLOW_ID);
     for (unsigned i = 0; i < HANGING; i++)
         assert_int_equal(collector_poll(slow[i], first), 0);
@@ -189,7 +189,7 @@ static void hanging(unsigned threads_max)
     wait_held(&f.sink, HANGING);
 
     /* And again, without those, which are still at it. */
-    struct collector_order *second = order_new(1, PATIENCE);
+    struct poll_request *second = order_new(1, PATIENCE);
     for (unsigned i = 0; i < HANGING; i++)
         assert_int_equal(collector_poll(slow[i], second), -EBUSY);
     for (unsigned i = 0; i < OTHERS; i++)
@@ -206,8 +206,8 @@ static void hanging(unsigned threads_max)
     wait_counter(&f, &f.set->slot_count, 2);
     if (threads_max == 1)
         wait_counter(&f, &f.set->worker_count, 2);
-    collector_order_unref(first);
-    collector_order_unref(second);
+    poll_request_unref(first);
+    poll_request_unref(second);
     for (unsigned i = 0; i < HANGING; i++)
         end(slow[i]);
     for (unsigned i = 0; i < OTHERS; i++)
@@ -233,10 +233,10 @@ static void test_ranks(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .overdue_ns = 3600 * NS_PER_S});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .overdue_ns = 3600 * NS_PER_S});
     struct collector *slow = start_id(&f, SLOW_ID, full.path);
     struct collector *other = start_id(&f, 1, full.path);
-    struct collector_order *o = order_new(1, 50 * NS_PER_MS);
+    struct poll_request *o = order_new(1, 50 * NS_PER_MS);
     hold(&f.sink, SLOW_ID);
     assert_int_equal(collector_poll(slow, o), 0);
     wait_held(&f.sink, 1);
@@ -251,13 +251,13 @@ static void test_ranks(void **state)
     assert_int_equal(r.err.code, ERR_TIMEOUT);
     assert_int_equal(other->rank, RANK_FIRST);
     assert_int_equal(slow->rank, RANK_LAST);
-    collector_order_unref(o);
+    poll_request_unref(o);
 
     /* The slow one asks first and comes second. */
-    struct collector *keeper = start_id(&f, 2, full.path);
+    struct collector *slot_timer = start_id(&f, 2, full.path);
     o = order_new(1, PATIENCE);
     hold(&f.sink, 2);
-    assert_int_equal(collector_poll(keeper, o), 0);
+    assert_int_equal(collector_poll(slot_timer, o), 0);
     wait_held(&f.sink, 2);
     assert_int_equal(collector_poll(slow, o), 0);
     assert_int_equal(collector_poll(other, o), 0);
@@ -268,10 +268,10 @@ static void test_ranks(void **state)
     assert_int_equal(wait_done(&f.sink, 5).netns_id, SLOW_ID);
     assert_int_equal(slow->rank, RANK_USUAL);
     assert_int_equal(other->rank, RANK_USUAL);
-    collector_order_unref(o);
+    poll_request_unref(o);
     end(slow);
     end(other);
-    end(keeper);
+    end(slot_timer);
     fixture_close(&f);
 }
 
@@ -283,13 +283,13 @@ static void test_prompt_end(void **state)
     struct fixture f;
     struct collector *c[WAITING];
     fixture_open_with(
-        &f, (struct collectors_options){.turnstile = 1, .threads_max = 1, .overdue_ns = 3600 * NS_PER_S});
-    struct collector *keeper = start_id(&f, SLOW_ID, NULL);
+        &f, (struct collectors_options){.dump_slots = 1, .threads_max = 1, .overdue_ns = 3600 * NS_PER_S});
+    struct collector *slot_timer = start_id(&f, SLOW_ID, NULL);
     for (unsigned i = 0; i < WAITING; i++)
         c[i] = start_id(&f, 1, NULL);
-    struct collector_order *o = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *o = order_new(1, 3600 * NS_PER_S);
     hold(&f.sink, SLOW_ID);
-    assert_int_equal(collector_poll(keeper, o), 0);
+    assert_int_equal(collector_poll(slot_timer, o), 0);
     wait_held(&f.sink, 1);
     for (unsigned i = 0; i < WAITING; i++)
         assert_int_equal(collector_poll(c[i], o), 0);
@@ -298,15 +298,15 @@ static void test_prompt_end(void **state)
         end(c[i]);
         assert_int_equal(done_count(&f.sink), i + 1); /* told before the end */
     }
-    collector_order_cancel(o);
+    poll_request_cancel(o);
     assert_int_equal(wait_done(&f.sink, WAITING).err.code, ERR_CANCELLED);
     for (unsigned i = WAITING / 2; i < WAITING; i++)
         end(c[i]);
     assert_true(clock_mono_ns() - begin < 10 * NS_PER_S);
     hold(&f.sink, 0);
     wait_done(&f.sink, WAITING + 1);
-    collector_order_unref(o);
-    end(keeper);
+    poll_request_unref(o);
+    end(slot_timer);
     fixture_close(&f);
 }
 
@@ -339,8 +339,8 @@ static void test_no_threads(void **state)
     close(null);
     fixture_close(&f);
 
-    refused = "col-keeper";
-    struct collectors_options options = {.turnstile = 1};
+    refused = "col-timer";
+    struct collectors_options options = {.dump_slots = 1};
     struct collectors *set;
     struct err e = {0};
     assert_int_equal(collectors_new(&options, &set, &e), -EAGAIN);
@@ -354,23 +354,23 @@ static void test_worker_gone_astray(void **state)
     (void)state;
     struct fixture f;
     NEEDS_NAMESPACE();
-    fixture_open_with(&f, (struct collectors_options){.turnstile = 1, .threads_max = 1});
+    fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .threads_max = 1});
     struct collector *with_thread = start_id(&f, 1, NULL);
     struct collector *trap = start_id(&f, 2, full.path);
     struct collector *next = start_id(&f, 3, full.path);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int home = dup(f.set->home_fd);
-    assert_int_equal(dup3(null, f.set->home_fd, O_CLOEXEC), f.set->home_fd);
+    int home = dup(f.set->own_netns_fd);
+    assert_int_equal(dup3(null, f.set->own_netns_fd, O_CLOEXEC), f.set->own_netns_fd);
     log_set_fd(null);
     struct collector_result r = poll_once(&f, trap, PATIENCE);
     assert_int_equal(r.err.code, -EINVAL);
-    assert_int_equal(dup3(home, f.set->home_fd, O_CLOEXEC), f.set->home_fd);
+    assert_int_equal(dup3(home, f.set->own_netns_fd, O_CLOEXEC), f.set->own_netns_fd);
     log_set_fd(STDERR_FILENO);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(poll_once(&f, next, PATIENCE).rows, SOCKETS);
-    struct collector_order *o = order_new(1, PATIENCE);
+    struct poll_request *o = order_new(1, PATIENCE);
     assert_int_equal(collector_poll(trap, o), ERR_CANCELLED);
-    collector_order_unref(o);
+    poll_request_unref(o);
     end(trap);
     end(next);
     end(with_thread);

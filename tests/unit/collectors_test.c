@@ -135,33 +135,33 @@ static void test_rename(void **state)
 
 /* One slot, and a collector that keeps it: whoever waits is told when its time is over, or at once when it is
  * cancelled or stopped. */
-static void test_turnstile(void **state)
+static void test_dump_slots(void **state)
 {
     (void)state;
     struct fixture f;
     fixture_open(&f, 1);
-    struct collector *keeper = start(&f, "keeper", "", 0, true);
+    struct collector *slot_timer = start(&f, "keeper", "", 0, true);
     struct collector *waiters[3];
     for (unsigned i = 0; i < 3; i++)
         waiters[i] = start(&f, "waiter", "", 0, true);
 
-    struct collector_order *kept = order_new(1, PATIENCE);
+    struct poll_request *kept = order_new(1, PATIENCE);
     hold(&f.sink, FIXTURE_ID);
-    assert_int_equal(collector_poll(keeper, kept), 0);
+    assert_int_equal(collector_poll(slot_timer, kept), 0);
     wait_held(&f.sink, 1);
-    assert_int_equal(collector_poll(keeper, kept), -EBUSY);
+    assert_int_equal(collector_poll(slot_timer, kept), -EBUSY);
 
-    struct collector_order *late = order_new(1, 20 * NS_PER_MS);
+    struct poll_request *late = order_new(1, 20 * NS_PER_MS);
     assert_int_equal(collector_poll(waiters[0], late), 0);
     assert_int_equal(wait_done(&f.sink, 1).err.code, ERR_TIMEOUT);
 
     int64_t begin = clock_mono_ns();
-    struct collector_order *cancelled = order_new(1, 3600 * NS_PER_S);
-    struct collector_order *patient = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *cancelled = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *patient = order_new(1, 3600 * NS_PER_S);
     assert_int_equal(collector_poll(waiters[0], patient), 0);
     assert_int_equal(collector_poll(waiters[1], cancelled), 0);
     assert_int_equal(collector_poll(waiters[2], patient), 0);
-    collector_order_cancel(cancelled);
+    poll_request_cancel(cancelled);
     assert_int_equal(wait_done(&f.sink, 2).err.code, ERR_CANCELLED);
     collector_stop(waiters[2]);
     assert_int_equal(wait_done(&f.sink, 3).err.code, ERR_CANCELLED);
@@ -170,13 +170,13 @@ static void test_turnstile(void **state)
 
     hold(&f.sink, 0); /* the keeper leaves, the patient one gets its turn */
     assert_int_equal(wait_done(&f.sink, 5).err.code, 0);
-    collector_order_unref(kept);
-    collector_order_unref(late);
-    collector_order_unref(cancelled);
-    collector_order_unref(patient);
+    poll_request_unref(kept);
+    poll_request_unref(late);
+    poll_request_unref(cancelled);
+    poll_request_unref(patient);
     for (unsigned i = 0; i < 3; i++)
         end(waiters[i]);
-    end(keeper);
+    end(slot_timer);
     fixture_close(&f);
 }
 
@@ -187,11 +187,11 @@ static void test_order_is_void(void **state)
     struct fixture f;
     fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
-    struct collector_order *o = order_new(1, PATIENCE);
-    collector_order_cancel(o);
+    struct poll_request *o = order_new(1, PATIENCE);
+    poll_request_cancel(o);
     assert_int_equal(collector_poll(c, o), 0);
     assert_int_equal(wait_done(&f.sink, 1).err.code, ERR_CANCELLED);
-    collector_order_unref(o);
+    poll_request_unref(o);
     assert_int_equal(poll_once(&f, c, 0).err.code, ERR_TIMEOUT);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, 0);
     assert_int_equal(f.sink.done, 3);
@@ -206,13 +206,13 @@ static void test_texts_too_long(void **state)
     struct fixture f;
     fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
-    struct collector_order *o = order_new(1, PATIENCE);
+    struct poll_request *o = order_new(1, PATIENCE);
     o->label = calloc(1, RECORD_FRAME_HEAD_MAX + 1);
     memset(o->label, 'x', RECORD_FRAME_HEAD_MAX);
     assert_int_equal(collector_poll(c, o), 0);
     assert_int_equal(wait_done(&f.sink, 1).err.code, ERR_LIMIT);
     assert_int_equal(f.sink.rows, 0);
-    collector_order_unref(o);
+    poll_request_unref(o);
     end(c);
     fixture_close(&f);
 }
@@ -232,7 +232,7 @@ static void test_deleted_namespace_dies(void **state)
         print_message("skipped: no ip(8) or no veth\n");
         skip();
     }
-    fixture_open_with(&f, (struct collectors_options){.gate_ns = 1});
+    fixture_open_with(&f, (struct collectors_options){.idle_check_ns = 1});
     struct collector *c = start(&f, netns_name, path, 0, false);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, 0);
     assert_true(poll_once(&f, c, PATIENCE).empty); /* nor does the gate hold anything */
@@ -258,7 +258,7 @@ static void test_dies_during_dump(void **state)
     assert_int_equal(net_process_start(&p, SOCKETS), 0);
     fixture_open(&f, 0);
     struct collector *c = start(&f, "mortal", p.path, 0, false);
-    struct collector_order *o = order_new(1, PATIENCE);
+    struct poll_request *o = order_new(1, PATIENCE);
     hold(&f.sink, FIXTURE_ID);
     assert_int_equal(collector_poll(c, o), 0);
     wait_held(&f.sink, 1);
@@ -268,7 +268,7 @@ static void test_dies_during_dump(void **state)
     assert_int_equal(r.err.code, ERR_GONE);
     assert_true(r.rows > 0);
     assert_int_equal(r.rows, f.sink.rows);
-    collector_order_unref(o);
+    poll_request_unref(o);
     end(c);
     fixture_close(&f);
 }
@@ -282,15 +282,15 @@ static void test_no_way_home(void **state)
     fixture_open(&f, 1);
     struct collector *c = start(&f, "trap", full.path, 0, false);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    assert_int_equal(dup3(null, f.set->home_fd, O_CLOEXEC), f.set->home_fd);
+    assert_int_equal(dup3(null, f.set->own_netns_fd, O_CLOEXEC), f.set->own_netns_fd);
     log_set_fd(null);
     struct collector_result r = poll_once(&f, c, PATIENCE);
     assert_int_equal(r.err.code, -EINVAL);
     assert_non_null(strstr(r.err.text, "cannot go back"));
     assert_int_equal(r.rows, 0);
-    struct collector_order *o = order_new(1, PATIENCE);
+    struct poll_request *o = order_new(1, PATIENCE);
     assert_int_equal(collector_poll(c, o), ERR_CANCELLED);
-    collector_order_unref(o);
+    poll_request_unref(o);
     end(c);
     log_set_fd(STDERR_FILENO);
     close(null);
@@ -337,7 +337,7 @@ int main(void)
         cmocka_unit_test(test_empty_namespace),
         cmocka_unit_test(test_not_there),
         cmocka_unit_test(test_rename),
-        cmocka_unit_test(test_turnstile),
+        cmocka_unit_test(test_dump_slots),
         cmocka_unit_test(test_order_is_void),
         cmocka_unit_test(test_texts_too_long),
         cmocka_unit_test(test_deleted_namespace_dies),

@@ -28,7 +28,7 @@
     } while (0)
 
 static int unshared; /* 0, or why there is no namespace of our own */
-static int home_fd;
+static int own_netns_fd;
 static struct net_sockets sockets;
 static const struct netns_ref own = {.own = true, .name = "default", .path = "/proc/self/ns/net"};
 
@@ -55,9 +55,9 @@ static void collect(void *arg, size_t index, const struct record_source *s, int 
 
 /* ---- The messages ---- */
 
-static struct exact_socket numbered(uint64_t cookie)
+static struct lookup_socket numbered(uint64_t cookie)
 {
-    struct exact_socket s = {.family = AF_INET};
+    struct lookup_socket s = {.family = AF_INET};
     s.id.idiag_cookie[0] = (uint32_t)cookie;
     s.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
     return s;
@@ -71,17 +71,17 @@ static void put_seq(struct message *m, uint32_t seq)
 static void test_request(void **state)
 {
     (void)state;
-    uint8_t bytes[EXACT_REQUEST_SIZE];
-    struct exact_socket s = numbered(0x1122334455667788);
+    uint8_t bytes[LOOKUP_REQUEST_SIZE];
+    struct lookup_socket s = numbered(0x1122334455667788);
     s.id.idiag_sport = htons(443);
     s.id.idiag_if = 7;
-    exact_put_request(bytes, &s, 0xfe, 99);
+    lookup_put_request(bytes, &s, 0xfe, 99);
     struct nlmsghdr h;
     struct inet_diag_req_v2 r;
     memcpy(&h, bytes, sizeof(h));
     memcpy(&r, bytes + sizeof(h), sizeof(r));
-    assert_int_equal(sizeof(h) + sizeof(r), EXACT_REQUEST_SIZE);
-    assert_int_equal(h.nlmsg_len, EXACT_REQUEST_SIZE);
+    assert_int_equal(sizeof(h) + sizeof(r), LOOKUP_REQUEST_SIZE);
+    assert_int_equal(h.nlmsg_len, LOOKUP_REQUEST_SIZE);
     assert_int_equal(h.nlmsg_type, SOCK_DIAG_BY_FAMILY);
     assert_int_equal(h.nlmsg_flags, NLM_F_REQUEST); /* no dump: that would be all sockets */
     assert_int_equal(h.nlmsg_seq, 99);
@@ -94,7 +94,7 @@ static void test_request(void **state)
 /* One datagram with |m|'s messages, for |n| sockets with the cookies 1 to |n|. */
 static size_t take(const struct message *m, size_t len, size_t n, struct answers *a)
 {
-    struct exact_socket wanted[64];
+    struct lookup_socket wanted[64];
     uint8_t answered[64] = {0};
     *a = (struct answers){0};
     for (size_t i = 0; i < n; i++)
@@ -102,14 +102,14 @@ static size_t take(const struct message *m, size_t len, size_t n, struct answers
     /* Exactly as long as it is, so that a sanitizer sees a byte too many. */
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, m->bytes, len);
-    const struct exact_asked asked = {.first_seq = UINT32_MAX - 1,
-                                      .sockets = wanted,
-                                      .n = n,
-                                      .base = 100,
-                                      .answered = answered,
-                                      .fn = collect,
-                                      .arg = a};
-    size_t count = exact_take_answers(copy, len, &asked);
+    const struct lookup_asked asked = {.first_seq = UINT32_MAX - 1,
+                                       .sockets = wanted,
+                                       .n = n,
+                                       .base = 100,
+                                       .answered = answered,
+                                       .fn = collect,
+                                       .arg = a};
+    size_t count = lookup_take_answers(copy, len, &asked);
     free(copy);
     assert_int_equal(count, a->count);
     for (size_t i = 0; i < a->count; i++)
@@ -177,14 +177,14 @@ static void test_hostile_lengths(void **state)
 
 /* ---- At work ---- */
 
-static struct exact_socket ids[256];
+static struct lookup_socket ids[256];
 static size_t n_ids;
 
 static int note(void *arg, const struct record_source *s)
 {
     (void)arg;
     assert_true(n_ids < 256);
-    exact_identity(s, &ids[n_ids++]);
+    lookup_identity(s, &ids[n_ids++]);
     return 0;
 }
 
@@ -210,13 +210,13 @@ static void find_all(void)
     u64set_free(&seen);
 }
 
-static struct exact *open_exact(void)
+static struct socket_lookup *open_lookup(void)
 {
-    struct exact *x;
+    struct socket_lookup *x;
     struct err e = {0};
     bool lost = false;
-    assert_int_equal(exact_new(home_fd, &x), 0);
-    assert_int_equal(exact_enter(x, &own, &lost, &e), 0);
+    assert_int_equal(lookup_new(own_netns_fd, &x), 0);
+    assert_int_equal(lookup_enter(x, &own, &lost, &e), 0);
     return x;
 }
 
@@ -227,8 +227,8 @@ static void test_every_socket_answers(void **state)
     struct answers a = {0};
     find_all();
     assert_int_equal(n_ids, sockets.count);
-    struct exact *x = open_exact();
-    assert_int_equal(exact_ask(x, ids, n_ids, GROUPS_ALL, collect, &a), 0);
+    struct socket_lookup *x = open_lookup();
+    assert_int_equal(lookup_ask(x, ids, n_ids, GROUPS_ALL, collect, &a), 0);
     assert_int_equal(a.count, n_ids);
     bool there[256] = {false};
     for (size_t i = 0; i < a.count; i++) {
@@ -241,12 +241,12 @@ static void test_every_socket_answers(void **state)
     }
     /* Without groups the large part stays away, and the cookie need not be known. */
     a = (struct answers){0};
-    struct exact_socket any = ids[0];
+    struct lookup_socket any = ids[0];
     any.id.idiag_cookie[0] = any.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    assert_int_equal(exact_ask(x, &any, 1, 0, collect, &a), 0);
+    assert_int_equal(lookup_ask(x, &any, 1, 0, collect, &a), 0);
     assert_int_equal(a.code[0], 0);
     assert_false(a.info[0]);
-    exact_free(x);
+    lookup_free(x);
 }
 
 static void test_gone_and_mistaken(void **state)
@@ -256,30 +256,30 @@ static void test_gone_and_mistaken(void **state)
     struct net_sockets few = {0};
     uint16_t port = net_listen(&few, AF_INET);
     find_all();
-    struct exact_socket found = {0};
+    struct lookup_socket found = {0};
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i].id.idiag_sport == htons(port))
             found = ids[i];
     }
     assert_int_equal(found.family, AF_INET);
-    struct exact_socket asked[] = {found, found, found};
+    struct lookup_socket asked[] = {found, found, found};
     asked[1].id.idiag_cookie[0]++;      /* another socket in its place */
     asked[2].id.idiag_sport = htons(1); /* nobody */
-    struct exact *x = open_exact();
-    assert_int_equal(exact_ask(x, asked, 3, GROUPS_ALL, collect, &a), 0);
+    struct socket_lookup *x = open_lookup();
+    assert_int_equal(lookup_ask(x, asked, 3, GROUPS_ALL, collect, &a), 0);
     assert_int_equal(a.count, 3);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(a.code[i], a.index[i] == 0 ? 0 : -ENOENT);
     net_close(&few);
     a = (struct answers){0};
-    assert_int_equal(exact_ask(x, asked, 1, GROUPS_ALL, collect, &a), 0);
+    assert_int_equal(lookup_ask(x, asked, 1, GROUPS_ALL, collect, &a), 0);
     assert_int_equal(a.code[0], -ENOENT);
     /* A closed socket: everybody is told, once. */
-    exact_leave(x);
+    lookup_leave(x);
     a = (struct answers){0};
-    assert_int_equal(exact_ask(x, ids, n_ids, GROUPS_ALL, collect, &a), -EBADF);
+    assert_int_equal(lookup_ask(x, ids, n_ids, GROUPS_ALL, collect, &a), -EBADF);
     assert_int_equal(a.count, n_ids);
-    exact_free(x);
+    lookup_free(x);
 }
 
 static size_t descriptors(void)
@@ -300,56 +300,56 @@ static void test_enters_and_holds_nothing(void **state)
     struct netns_ref ns = {.name = "other", .path = p.path};
     struct err e = {0};
     bool lost = false;
-    struct exact *x;
-    assert_int_equal(exact_new(home_fd, &x), 0);
-    assert_int_equal(exact_enter(x, &ns, &lost, &e), 0);
-    uint64_t cookie = exact_cookie(x);
+    struct socket_lookup *x;
+    assert_int_equal(lookup_new(own_netns_fd, &x), 0);
+    assert_int_equal(lookup_enter(x, &ns, &lost, &e), 0);
+    uint64_t cookie = lookup_cookie(x);
     uint64_t inode;
     assert_int_equal(netns_inode(p.path, &inode), 0);
-    assert_int_equal(exact_inode(x), inode);
-    exact_leave(x);
+    assert_int_equal(lookup_inode(x), inode);
+    lookup_leave(x);
     assert_int_equal(descriptors(), before);
     ns.cookie = cookie;
-    assert_int_equal(exact_enter(x, &ns, &lost, &e), 0);
+    assert_int_equal(lookup_enter(x, &ns, &lost, &e), 0);
     ns.cookie = cookie + 1;
-    assert_int_equal(exact_enter(x, &ns, &lost, &e), ERR_GONE);
+    assert_int_equal(lookup_enter(x, &ns, &lost, &e), ERR_GONE);
     assert_non_null(strstr(e.text, "another namespace"));
     assert_int_equal(descriptors(), before);
     net_process_end(&p);
     before = descriptors();
     ns.cookie = cookie;
-    assert_int_equal(exact_enter(x, &ns, &lost, &e), ERR_GONE);
+    assert_int_equal(lookup_enter(x, &ns, &lost, &e), ERR_GONE);
     ns.path = "/proc/self/status";
-    assert_int_equal(exact_enter(x, &ns, &lost, &e), ERR_GONE);
+    assert_int_equal(lookup_enter(x, &ns, &lost, &e), ERR_GONE);
     assert_non_null(strstr(e.text, "no network namespace"));
     assert_int_equal(descriptors(), before);
     /* And it is at home. */
     uint64_t here, home;
     assert_int_equal(netns_inode("/proc/thread-self/ns/net", &here), 0);
     char path[32];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", home_fd);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", own_netns_fd);
     assert_int_equal(netns_inode(path, &home), 0);
     assert_int_equal(here, home);
-    exact_free(x);
+    lookup_free(x);
 }
 
 static int set_up(void **state)
 {
     (void)state;
     unshared = net_unshare();
-    home_fd = netns_open_self();
+    own_netns_fd = netns_open_self();
     uint16_t four = net_listen(&sockets, AF_INET);
     uint16_t six = net_listen(&sockets, AF_INET6);
     net_connect(&sockets, sockets.fds[0], four, 50);
     net_connect(&sockets, sockets.fds[1], six, 10);
-    return home_fd < 0;
+    return own_netns_fd < 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     net_close(&sockets);
-    close(home_fd);
+    close(own_netns_fd);
     return 0;
 }
 

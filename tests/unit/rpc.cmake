@@ -10,8 +10,8 @@ xtcp_unit_test(rpc_inflate_test SOURCES rpc_inflate_test.c LIBS xtcp_rpc)
 xtcp_unit_test(rpc_client_test SOURCES rpc_client_test.c LIBS xtcp_rpc)
 xtcp_unit_test(rpc_server_test SOURCES rpc_server_test.c LIBS xtcp_rpc)
 target_link_options(rpc_server_test PRIVATE -Wl,--wrap=calloc)
-xtcp_unit_test(rpc_listener_test SOURCES rpc_listener_test.c LIBS xtcp_rpc)
-target_link_options(rpc_listener_test PRIVATE LINKER:--wrap=bind)
+xtcp_unit_test(rpc_listen_socket_test SOURCES rpc_listen_socket_test.c LIBS xtcp_rpc)
+target_link_options(rpc_listen_socket_test PRIVATE LINKER:--wrap=bind)
 
 # Our protojson against that of Debian's python3-protobuf.
 add_executable(rpc_json_pipe rpc_json_pipe.c)

@@ -63,12 +63,12 @@ static struct {
     _Atomic unsigned here; /* of them, taken on the thread |sender| */
     pthread_t sender;
     _Atomic bool called_back; /* the thread rpc/callback saw the request */
-} prompt;
+} inline_send;
 
 static void open_prompt(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
 {
     (void)app, (void)request, (void)len;
-    atomic_store(&prompt.call, rpc_call_ref(call));
+    atomic_store(&inline_send.call, rpc_call_ref(call));
 }
 
 static void prompt_message(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
@@ -77,9 +77,9 @@ static void prompt_message(void *app, struct rpc_call *call, const uint8_t *requ
     assert_int_equal(len, 5);
     char name[16];
     assert_int_equal(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
-    atomic_store(&prompt.called_back, strcmp(name, "rpc/callback") == 0);
-    atomic_store(&prompt.size, 8);
-    atomic_store(&prompt.left, 1);
+    atomic_store(&inline_send.called_back, strcmp(name, "rpc/callback") == 0);
+    atomic_store(&inline_send.size, 8);
+    atomic_store(&inline_send.left, 1);
     rpc_call_kick(call);
 }
 
@@ -93,17 +93,17 @@ static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *ou
 {
     (void)app;
     /* A call that was given up may still ask for a moment: it takes nothing from the next one. */
-    unsigned left = atomic_load(&prompt.left);
-    if (!left || call != atomic_load(&prompt.call) ||
-        !atomic_compare_exchange_strong(&prompt.left, &left, left - 1))
+    unsigned left = atomic_load(&inline_send.left);
+    if (!left || call != atomic_load(&inline_send.call) ||
+        !atomic_compare_exchange_strong(&inline_send.left, &left, left - 1))
         return false;
-    uint8_t *data = calloc(1, prompt.size);
+    uint8_t *data = calloc(1, inline_send.size);
     assert_non_null(data);
     memcpy(data, &left, sizeof(left));
-    *out = rpc_message_copy(data, prompt.size, false);
+    *out = rpc_message_copy(data, inline_send.size, false);
     free(data);
-    if (pthread_equal(pthread_self(), prompt.sender))
-        atomic_fetch_add(&prompt.here, 1);
+    if (pthread_equal(pthread_self(), inline_send.sender))
+        atomic_fetch_add(&inline_send.here, 1);
     return true;
 }
 
@@ -112,7 +112,7 @@ static const struct rpc_stream_ops prompt_stream = {.open = open_prompt,
                                                     .half_closed = prompt_half_closed,
                                                     .next = prompt_next,
                                                     .closed = closed,
-                                                    .prompt = true};
+                                                    .inline_send = true};
 
 static const struct rpc_method methods[] = {
     {.path = "/test.Test/Echo", .kind = RPC_UNARY, .unary = echo},
@@ -122,7 +122,7 @@ static const struct rpc_method methods[] = {
 
 struct fixture {
     struct rpc_server *server;
-    struct rpc_listener *listener;
+    struct listen_socket *listener;
     struct rpc_channel *channel;
 };
 
@@ -134,19 +134,20 @@ static void start(struct fixture *f)
     snprintf(where, sizeof(where), "unix-abstract:xtcp2-rpc-server-test-%d", (int)getpid());
     assert_int_equal(rpc_server_new(&options, &f->server, NULL), 0);
     assert_int_equal(
-        rpc_listener_open(where, &(struct rpc_listener_options){.socket_group = ""}, &f->listener, NULL), 0);
+        listen_socket_open(where, &(struct listen_socket_options){.socket_group = ""}, &f->listener, NULL),
+        0);
     assert_int_equal(rpc_channel_new(where, NULL, &f->channel, NULL), 0);
     rpc_channel_connect(f->channel);
-    struct pollfd wait = {.fd = rpc_listener_fd(f->listener), .events = POLLIN};
+    struct pollfd wait = {.fd = listen_socket_fd(f->listener), .events = POLLIN};
     assert_int_equal(poll(&wait, 1, 10000), 1);
-    rpc_server_adopt(f->server, rpc_listener_accept(f->listener), RPC_ROLE_CONTROL);
+    rpc_server_adopt(f->server, listen_socket_accept(f->listener), RPC_ROLE_CONTROL);
 }
 
 static void stop(struct fixture *f)
 {
     assert_int_equal(rpc_server_stop(f->server, NS_PER_S, 20 * NS_PER_S), 0);
     rpc_channel_free(f->channel);
-    rpc_listener_close(f->listener);
+    listen_socket_close(f->listener);
 }
 
 static int call(const struct fixture *f, int64_t timeout_ns)
@@ -224,48 +225,48 @@ static void read_all(struct rpc_stream *s, unsigned n, size_t size)
     }
 }
 
-static void send_prompt(unsigned n, unsigned size)
+static void send_inline(unsigned n, unsigned size)
 {
-    atomic_store(&prompt.size, size);
-    atomic_store(&prompt.left, n);
-    rpc_call_kick(prompt.call);
+    atomic_store(&inline_send.size, size);
+    atomic_store(&inline_send.left, n);
+    rpc_call_kick(inline_send.call);
 }
 
 static void test_prompt_streams_see_to_their_sends(void **state)
 {
     (void)state;
     struct fixture f;
-    prompt.sender = pthread_self();
+    inline_send.sender = pthread_self();
     start(&f);
     const struct rpc_call_options options = {.timeout_ns = 60 * NS_PER_S};
     struct rpc_stream *s;
     assert_int_equal(rpc_stream_open(f.channel, "/test.Test/Prompt", &options, &s, NULL), 0);
     assert_int_equal(rpc_stream_send(s, "hello", 5), 0);
     read_all(s, 1, 8);
-    assert_true(atomic_load(&prompt.called_back));
+    assert_true(atomic_load(&inline_send.called_back));
     /* Small ones are sent at once: by who kicks, one after the other, but where gRPC was busy with what the
      * client has just sent. */
-    atomic_store(&prompt.here, 0);
+    atomic_store(&inline_send.here, 0);
     for (int i = 0; i < 200; i++) {
-        send_prompt(5, 8);
+        send_inline(5, 8);
         read_all(s, 5, 8);
     }
-    assert_in_range(atomic_load(&prompt.here), 200 + 1, 200 * 5);
+    assert_in_range(atomic_load(&inline_send.here), 200 + 1, 200 * 5);
     /* These do not fit into what the client has room for: the rest follows when it reads. */
-    send_prompt(100, 60000);
+    send_inline(100, 60000);
     read_all(s, 100, 60000);
     /* And what nobody reads ends with the call. */
-    send_prompt(100, 60000);
+    send_inline(100, 60000);
     rpc_stream_free(s);
-    rpc_call_unref(prompt.call);
-    atomic_store(&prompt.left, 0);
+    rpc_call_unref(inline_send.call);
+    atomic_store(&inline_send.left, 0);
     /* A good end. */
     assert_int_equal(rpc_stream_open(f.channel, "/test.Test/Prompt", &options, &s, NULL), 0);
     assert_int_equal(rpc_stream_send(s, "hello", 5), 0);
     read_all(s, 1, 8);
     assert_int_equal(rpc_stream_half_close(s), 0);
     check_end(s, GRPC_STATUS_OK);
-    rpc_call_unref(prompt.call);
+    rpc_call_unref(inline_send.call);
     stop(&f);
 }
 
@@ -289,7 +290,7 @@ static void test_streams_end_as_they_have_said(void **state)
     check_end(other, GRPC_STATUS_UNAVAILABLE);
     thread_join(&thread);
     rpc_channel_free(f.channel);
-    rpc_listener_close(f.listener);
+    listen_socket_close(f.listener);
 }
 
 int main(void)

@@ -39,16 +39,16 @@ static void abstract(char out[64], const char *suffix)
 static void test_own(void **state)
 {
     (void)state;
-    char name[64], holder[HOLDER_TEXT_MAX];
+    char name[64], holder[ADDRESS_OWNER_TEXT_MAX];
     abstract(name, "own");
     const char *const texts[] = {"127.0.0.1:0", "[::1]:0", "[::]:0", name};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct config_listen where;
         int fd = listen_at(texts[i], &where);
-        assert_true(holder_find(&where, holder));
+        assert_true(address_owner_find(&where, holder));
         assert_string_equal(holder, "this process");
         close(fd);
-        assert_false(holder_find(&where, holder));
+        assert_false(address_owner_find(&where, holder));
         assert_string_equal(holder, "");
     }
 }
@@ -68,11 +68,11 @@ static void test_addresses(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct config_listen taken, wanted;
-        char text[64], holder[HOLDER_TEXT_MAX];
+        char text[64], holder[ADDRESS_OWNER_TEXT_MAX];
         int fd = listen_at(cases[i].taken, &taken);
         snprintf(text, sizeof(text), "%s:%u", cases[i].wanted, taken.port);
         assert_int_equal(config_listen_parse(text, &wanted, NULL), 0);
-        assert_int_equal(holder_find(&wanted, holder), cases[i].found);
+        assert_int_equal(address_owner_find(&wanted, holder), cases[i].found);
         close(fd);
     }
 }
@@ -81,7 +81,7 @@ static void test_addresses(void **state)
 static void test_another_process(void **state)
 {
     (void)state;
-    char name[64], holder[HOLDER_TEXT_MAX], expected[HOLDER_TEXT_MAX];
+    char name[64], holder[ADDRESS_OWNER_TEXT_MAX], expected[ADDRESS_OWNER_TEXT_MAX];
     abstract(name, "other");
     const char *const texts[] = {"127.0.0.1:0", name};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -100,7 +100,7 @@ static void test_another_process(void **state)
             _exit(0);
         }
         assert_int_equal(read(ready[0], &where, sizeof(where)), sizeof(where));
-        bool found = holder_find(&where, holder);
+        bool found = address_owner_find(&where, holder);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         close(ready[0]);

@@ -24,9 +24,9 @@ static struct config *labelled(const char *label, uint64_t generation)
 static void test_a_change(void **state)
 {
     (void)state;
-    struct history *h = history_new();
+    struct change_log *h = change_log_new();
     size_t n;
-    struct status_change *list = history_list(h, &n);
+    struct status_change *list = change_log_list(h, &n);
     assert_non_null(list);
     assert_int_equal(n, 0);
     free(list);
@@ -34,8 +34,8 @@ static void test_a_change(void **state)
     struct config *a = labelled("a", 1);
     struct config *b = labelled("b", 2);
     b->poll_frequency *= 2;
-    history_add(h, a, b, 77, "Set", "127.0.0.1:4711");
-    list = history_list(h, &n);
+    change_log_add(h, a, b, 77, "Set", "127.0.0.1:4711");
+    list = change_log_list(h, &n);
     assert_int_equal(n, 1);
     assert_true(list[0].generation == 2 && list[0].timestamp_ns == 77);
     assert_string_equal(list[0].origin, "Set");
@@ -50,40 +50,40 @@ static void test_a_change(void **state)
     free(list);
     config_unref(a);
     config_unref(b);
-    history_free(h);
+    change_log_free(h);
 }
 
 static void test_the_last_hundred(void **state)
 {
     (void)state;
-    struct history *h = history_new();
+    struct change_log *h = change_log_new();
     struct config *last = labelled("0", 1);
-    for (uint64_t i = 1; i <= 3 * HISTORY_CHANGES / 2; i++) {
+    for (uint64_t i = 1; i <= 3 * CHANGE_LOG_CHANGES / 2; i++) {
         char label[16];
         snprintf(label, sizeof(label), "%d", (int)i);
         struct config *c = labelled(label, i + 1);
-        history_add(h, last, c, (int64_t)i, "Set", "");
+        change_log_add(h, last, c, (int64_t)i, "Set", "");
         config_unref(last);
         last = c;
     }
     config_unref(last);
     size_t n;
-    struct status_change *list = history_list(h, &n);
-    assert_int_equal(n, HISTORY_CHANGES);
+    struct status_change *list = change_log_list(h, &n);
+    assert_int_equal(n, CHANGE_LOG_CHANGES);
     for (size_t i = 0; i < n; i++) {
-        assert_int_equal(list[i].timestamp_ns, HISTORY_CHANGES / 2 + i + 1);
-        assert_int_equal(atoi(list[i].options[0].after), HISTORY_CHANGES / 2 + i + 1);
-        assert_int_equal(atoi(list[i].options[0].before), HISTORY_CHANGES / 2 + i);
+        assert_int_equal(list[i].timestamp_ns, CHANGE_LOG_CHANGES / 2 + i + 1);
+        assert_int_equal(atoi(list[i].options[0].after), CHANGE_LOG_CHANGES / 2 + i + 1);
+        assert_int_equal(atoi(list[i].options[0].before), CHANGE_LOG_CHANGES / 2 + i);
     }
     free(list);
-    history_free(h);
+    change_log_free(h);
 }
 
 /* Where a long list changes at its end, that is what is told. */
 static void test_long_values_show_what_differs(void **state)
 {
     (void)state;
-    struct history *h = history_new();
+    struct change_log *h = change_log_new();
     struct config *a = labelled("", 1), *b = labelled("", 2);
     char names[16][64];
     const char *items[16];
@@ -95,38 +95,38 @@ static void test_long_values_show_what_differs(void **state)
     assert_int_equal(config_set_strings(a, &a->netns_dirs, items, 16), 0);
     items[14] = "/new";
     assert_int_equal(config_set_strings(b, &b->netns_dirs, items, 16), 0);
-    history_add(h, a, b, 0, "Set", "");
-    struct status_change *list = history_list(h, &n);
+    change_log_add(h, a, b, 0, "Set", "");
+    struct status_change *list = change_log_list(h, &n);
     assert_string_equal(list[0].options[0].before, ".../var/run/some/long/folder/of/namespaces/14...");
     assert_string_equal(list[0].options[0].after, ".../new...");
     free(list);
     config_unref(a);
     config_unref(b);
-    history_free(h);
+    change_log_free(h);
 }
 
 static void test_long_values_are_cut_between_characters(void **state)
 {
     (void)state;
-    struct history *h = history_new();
+    struct change_log *h = change_log_new();
     struct config *a = labelled("", 1);
-    char location[HISTORY_VALUE + 2];
+    char location[CHANGE_LOG_VALUE + 2];
     size_t n;
-    for (size_t len = HISTORY_VALUE - 6; len <= HISTORY_VALUE + 1; len++) {
+    for (size_t len = CHANGE_LOG_VALUE - 6; len <= CHANGE_LOG_VALUE + 1; len++) {
         struct config *b = labelled("", 2);
         memset(location, 'x', len);
         location[len] = '\0';
         for (size_t at = len % 2; at + 1 < len; at += 2)
             memcpy(location + at, "\xc3\xbc", 2);
         assert_int_equal(config_set_string(b, &b->location, location), 0);
-        history_add(h, a, b, 0, "Set", "");
-        struct status_change *list = history_list(h, &n);
+        change_log_add(h, a, b, 0, "Set", "");
+        struct status_change *list = change_log_list(h, &n);
         const char *after = list[n - 1].options[0].after;
-        if (len <= HISTORY_VALUE) {
+        if (len <= CHANGE_LOG_VALUE) {
             assert_string_equal(after, location);
         } else {
             size_t kept = strlen(after) - 3;
-            assert_true(strlen(after) <= HISTORY_VALUE && kept >= HISTORY_VALUE - 6);
+            assert_true(strlen(after) <= CHANGE_LOG_VALUE && kept >= CHANGE_LOG_VALUE - 6);
             assert_string_equal(after + kept, "...");
             assert_memory_equal(after, location, kept);
             assert_int_equal((kept - len % 2) % 2, 0);
@@ -135,7 +135,7 @@ static void test_long_values_are_cut_between_characters(void **state)
         config_unref(b);
     }
     config_unref(a);
-    history_free(h);
+    change_log_free(h);
 }
 
 int main(void)

@@ -52,9 +52,9 @@ static void put_tick(struct focus_slot *s, uint64_t number, const char *rows, ui
     buf_free(&b);
 }
 
-static struct exact_socket socket_with(uint64_t cookie)
+static struct lookup_socket socket_with(uint64_t cookie)
 {
-    struct exact_socket s = {.family = AF_INET};
+    struct lookup_socket s = {.family = AF_INET};
     s.id.idiag_sport = htons(443);
     s.id.idiag_cookie[0] = (uint32_t)cookie;
     s.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
@@ -107,7 +107,7 @@ static void test_ends_and_errors_are_kept(void **state)
     struct focus_slot s;
     struct focus_event event;
     bool more;
-    struct exact_socket id = socket_with(7);
+    struct lookup_socket id = socket_with(7);
     struct focus_about about = {.state = 1, .ended = FOCUS_END_CLOSED};
     struct focus_place p = {.where = {.ns = {.cookie = 9, .inode = 8}, .name = (char *)"blue"},
                             .ids = &id,
@@ -260,7 +260,7 @@ static void test_another_selection_begins_with_nothing(void **state)
     (void)state;
     struct focus_event event;
     bool more;
-    struct exact_socket id = socket_with(7);
+    struct lookup_socket id = socket_with(7);
     struct focus_about about = {.state = 1, .ended = FOCUS_END_CLOSED};
     struct focus_place p = {.where = {.name = (char *)"blue"}, .ids = &id, .about = &about, .n = 1};
     struct focus_watch *w = watch_new(5);
@@ -308,7 +308,7 @@ static const struct config *same_config(void *arg)
     return config_ref(arg);
 }
 
-static void setup(struct fixture *x)
+static void live_config(struct fixture *x)
 {
     static const char *const names[] = {"uid 1000", "uid 1001"};
     memset(x, 0, sizeof(*x));
@@ -364,7 +364,7 @@ static void test_a_rate_is_given_and_taken(void **state)
     (void)state;
     struct fixture x;
     struct err e = {0};
-    setup(&x);
+    live_config(&x);
     x.config->focus_rate_max = 10000;
     struct focus_watch *a = open_watch(&x, 0);
     struct focus_watch *b = open_watch(&x, 0);
@@ -406,16 +406,16 @@ static void test_a_share_of_the_streams(void **state)
     struct err e = {0};
     struct focus_watch *watches[4];
     struct focus_watch *w;
-    setup(&x);
+    live_config(&x);
     x.config->focus_streams_max = 8;
     for (size_t i = 0; i < 4; i++)
         watches[i] = open_watch(&x, 0);
     assert_int_equal(focus_open(&x.focus, &x.calls[0], &w, &e), ERR_LIMIT);
     assert_non_null(strstr(e.text, "its share is 4 of 8 (focus_streams_max, user_share_percent 50)"));
     focus_close(open_watch(&x, 1));
-    x.focus.stray = true;
+    x.focus.lost = true;
     assert_int_equal(focus_open(&x.focus, &x.calls[1], &w, &e), ERR_UNAVAILABLE);
-    x.focus.stray = false;
+    x.focus.lost = false;
     struct quota_user *user = x.calls[1].quota;
     x.calls[1].quota = NULL; /* there was no memory for one */
     assert_int_equal(focus_open(&x.focus, &x.calls[1], &w, &e), -ENOMEM);
@@ -431,7 +431,7 @@ static void test_requests_do_not_hurry_searches(void **state)
     (void)state;
     struct fixture x;
     struct err e = {0};
-    setup(&x);
+    live_config(&x);
     struct focus_watch *w = open_watch(&x, 0);
     assert_int_equal(ask(w, 1000, &e), 0);
     assert_in_range(w->search_ns, 1,

@@ -112,7 +112,7 @@ static struct bounds bounds_of(uint64_t subscribers)
     return b;
 }
 
-static void setup_with(struct fixture *f, size_t queue_bytes)
+static void live_config_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
@@ -123,9 +123,9 @@ static void setup_with(struct fixture *f, size_t queue_bytes)
     assert_int_equal(selection_new(&(struct stream_request){0}, &f->all, NULL), 0);
 }
 
-static void setup(struct fixture *f)
+static void live_config(struct fixture *f)
 {
-    setup_with(f, 1 << 20);
+    live_config_with(f, 1 << 20);
 }
 
 static struct subscriber *make_subscriber(struct fixture *f, struct subscriber_options options)
@@ -195,7 +195,7 @@ static void test_one_record_per_message_and_nothing_else(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     one_poll(&f, 1, 3, 10);
     run_hub(&f);
@@ -214,7 +214,7 @@ static void test_batches_and_markers(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .batch_rows = 7, .markers = true});
     one_poll(&f, 5, 2, 10);
@@ -236,7 +236,7 @@ static void test_a_full_queue_loses_the_newest_and_says_so(void **state)
     struct fixture f;
     struct received r = {0};
     struct subscriber_stats stats;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 25, .batch_rows = 100, .markers = true});
     one_poll(&f, 1, 4, 10);
@@ -264,7 +264,7 @@ static void test_a_subscriber_begins_with_a_whole_poll(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     one_poll(&f, 1, 1, 10);
     run_hub(&f);
     begin(&f, &(struct stream_begin){.poll_id = 2});
@@ -284,7 +284,7 @@ static void test_on_demand_gets_its_polls_and_is_finished(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     one_poll(&f, 1, 1, 10);
@@ -318,7 +318,7 @@ static void test_held_back_is_told_to_those_it_concerns(void **state)
     const uint64_t told[] = {70, 0, 70};
     struct subscriber *s[3];
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     for (int i = 0; i < 3; i++) {
         s[i] = subscribe(&f, options[i]);
         subscriber_want(s[i], 1);
@@ -343,7 +343,7 @@ static void test_on_demand_while_the_hub_is_behind(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     for (uint64_t id = 1; id <= 5; id++) {
@@ -364,7 +364,7 @@ static void test_on_demand_further_behind_than_it_can_note(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 10000, .on_demand = true, .markers = true});
     for (uint64_t id = 1; id <= 20; id++)
@@ -384,7 +384,7 @@ static void test_a_poll_that_did_not_come_about(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     subscriber_want(s, 3);
@@ -407,7 +407,7 @@ static void test_markers_are_bounded(void **state)
     struct fixture f;
     struct received r = {0};
     struct subscriber_stats stats;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 100000, .markers = true});
     struct rpc_message m;
     one_poll(&f, 1, 0, 0);
@@ -439,7 +439,7 @@ static void test_rows_of_an_ended_poll_are_dropped(void **state)
     struct fixture f;
     struct received r = {0};
     struct hub_stats stats;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     one_poll(&f, 1, 1, 10);
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
@@ -460,7 +460,7 @@ static void test_rows_that_nobody_reads_are_let_go(void **state)
     struct fixture f;
     struct received r = {0};
     struct batch_pool_stats pool;
-    setup(&f);
+    live_config(&f);
     begin(&f, &(struct stream_begin){.poll_id = 1});
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
@@ -480,7 +480,7 @@ static void test_the_hubs_own_queue_is_bounded(void **state)
     struct fixture f;
     struct received r = {0};
     struct hub_stats stats;
-    setup_with(&f, 1); /* nothing fits */
+    live_config_with(&f, 1); /* nothing fits */
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .markers = true});
     one_poll(&f, 1, 2, 10);
     run_hub(&f);
@@ -496,7 +496,7 @@ static void test_limit_of_subscribers(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *a = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
     struct subscriber *b = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
     const struct bounds bounds = bounds_of(1);
@@ -514,7 +514,7 @@ static void test_a_closed_hub_keeps_no_reference(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     hub_kick(f.hub, &f.call);
     assert_int_equal(atomic_load(&f.call.refs), 1);
     hub_close(f.hub);
@@ -531,7 +531,7 @@ static void test_kicks_and_aborts_come_from_the_hub(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     hub_kick(f.hub, &f.call);
     hub_abort(f.hub, &f.call, ERR_LIMIT, "too slow");
     assert_int_equal(atomic_load(&f.call.kicks), 0);
@@ -571,7 +571,7 @@ static void test_reading_while_the_hub_writes(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000000, .batch_rows = 16, .markers = true});
     assert_int_equal(hub_start(f.hub), 0);
@@ -639,7 +639,7 @@ static void test_memory_of_queues(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     const struct quota_bound memory = {.max = 100000, .user_percent = 50};
     const struct subscriber_options options = {
         .queue_rows = 1000000, .batch_rows = 100, .markers = true, .queue_memory = memory};

@@ -37,7 +37,7 @@ int collector_rename(struct collector *c, const char *name, const char *path)
     return 0;
 }
 
-int collector_poll(struct collector *c, struct collector_order *order)
+int collector_poll(struct collector *c, struct poll_request *order)
 {
     (void)c;
     (void)order;
@@ -85,7 +85,7 @@ static void refused(void *arg, const struct collector_result *result)
 
 static void give_order(struct inventory *r, uint64_t poll_id, struct collector_result *no)
 {
-    struct collector_order order = {.refs = 1, .poll_id = poll_id};
+    struct poll_request order = {.refs = 1, .poll_id = poll_id};
     assert_int_equal(inventory_poll(r, &order, NULL, refused, no), 1);
 }
 

@@ -37,7 +37,7 @@ struct fixture {
     size_t n;
 };
 
-static void setup_with(struct fixture *f, size_t queue_bytes)
+static void live_config_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
@@ -56,9 +56,9 @@ static void setup_with(struct fixture *f, size_t queue_bytes)
     config_unref(config);
 }
 
-static void setup(struct fixture *f)
+static void live_config(struct fixture *f)
 {
-    setup_with(f, 1 << 22);
+    live_config_with(f, 1 << 22);
 }
 
 static void unsubscribe(struct fixture *f, struct subscriber *s)
@@ -406,7 +406,7 @@ static void test_what_a_poll_is_to_collect(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct plan *p = hub_plan(f.hub, 1);
     assert_true(p->idle && p->want_all && p->n_filters == 0 && p->n_scope == 0);
     plan_unref(p);
@@ -452,7 +452,7 @@ static void test_the_length_of_all_filters(void **state)
     static char text[FILTER_TEXT_MAX];
     unsigned filters = 0;
     int rc = 0;
-    setup(&f);
+    live_config(&f);
     while (rc == 0 && filters < SELECTION_FILTERS_MAX) {
         int n = snprintf(text, sizeof(text), "rtt > %u", filters);
         for (unsigned i = 0; i < 400; i++)
@@ -481,7 +481,7 @@ static void test_limits(void **state)
     struct subscriber *s;
     struct err e;
     char text[32];
-    setup(&f);
+    live_config(&f);
     for (unsigned i = 1; i <= SELECTION_FILTERS_MAX; i++) {
         snprintf(text, sizeof(text), "sport = %u", i);
         s = subscribe(&f, (struct wish){.filter = text});
@@ -548,7 +548,7 @@ static void test_who_pays_for_what_is_shared(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct rpc_call *a = &f.others[0];
     struct rpc_call *b = &f.others[1];
     const struct wish w = {.filter = "sport = 1", .columns = {"netns"}};
@@ -579,7 +579,7 @@ static void test_shares(void **state)
     struct subscriber *s;
     struct err e;
     char text[32];
-    setup(&f);
+    live_config(&f);
     struct rpc_call *greedy = &f.others[0];
     unsigned filters = 0;
     do {
@@ -615,7 +615,7 @@ static void test_a_refusal_leaves_nothing(void **state)
     struct subscriber *s;
     struct err e;
     static char text[FILTER_TEXT_MAX];
-    setup(&f);
+    live_config(&f);
     struct rpc_call *a = &f.others[0];
     f.bounds.of[QUOTA_COLUMNS].max = 1;
     f.bounds.of[QUOTA_FILTER_BYTES].max = 10000;
@@ -649,7 +649,7 @@ static void test_patterns_are_paid_for(void **state)
     struct subscriber *s;
     struct err e;
     char pattern[1025];
-    setup(&f);
+    live_config(&f);
     struct rpc_call *a = &f.others[0];
     memset(pattern, 'x', sizeof(pattern) - 1);
     pattern[sizeof(pattern) - 1] = '\0';
@@ -673,7 +673,7 @@ static void test_bounds_that_come_down(void **state)
     struct fixture f;
     struct subscriber *s;
     struct err e;
-    setup(&f);
+    live_config(&f);
     struct rpc_call *a = &f.others[0];
     struct subscriber *first = subscribe_as(&f, a, (struct wish){.filter = "sport = 1"});
     subscribe_as(&f, a, (struct wish){.filter = "sport = 2"});
@@ -695,7 +695,7 @@ static void test_everybody_gets_their_rows(void **state)
     (void)state;
     struct fixture f;
     for (unsigned batch_rows = 0; batch_rows <= 100; batch_rows += 50) {
-        setup(&f);
+        live_config(&f);
         /* In this order, since a plan numbers filters as it meets them. */
         struct subscriber *sparse =
             subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = batch_rows});
@@ -752,7 +752,7 @@ static void test_few_rows_keep_no_large_batch(void **state)
     (void)state;
     struct fixture f;
     struct batch_pool_stats stats;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100});
     struct plan *p = begin(&f, 1);
     for (unsigned i = 0; i < 20; i++)
@@ -771,7 +771,7 @@ static void test_namespaces(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *web = subscribe(&f, (struct wish){.netns = {"web*"}, .batch_rows = 10});
     struct subscriber *inode = subscribe(&f, (struct wish){.netns = {"1002"}});
     struct subscriber *both = subscribe(&f, (struct wish){.netns = {"*"}, .filter = "sport = 1"});
@@ -800,7 +800,7 @@ static void test_lost_is_what_was_wanted(void **state)
     (void)state;
     struct fixture f;
     struct hub_stats stats;
-    setup_with(&f, 1); /* nothing finds a place */
+    live_config_with(&f, 1); /* nothing finds a place */
     struct subscriber *sparse = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 10});
     struct subscriber *half = subscribe(&f, (struct wish){.filter = "sport = 2"});
     struct subscriber *elsewhere = subscribe(&f, (struct wish){.netns = {"b"}});
@@ -822,7 +822,7 @@ static void test_a_slow_stream_with_a_filter(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *slow =
         subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100, .queue_rows = 25});
     struct subscriber *other = subscribe(&f, (struct wish){.filter = "sport = 2", .batch_rows = 100});
@@ -847,7 +847,7 @@ static void test_in_the_middle_of_a_poll(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *first = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 10});
     struct subscriber *leaves = subscribe(&f, (struct wish){.filter = "sport = 2", .batch_rows = 10});
     struct plan *p = begin(&f, 1);
@@ -880,7 +880,7 @@ static void test_gone_before_the_poll_begins(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1"});
     struct subscriber *stays = subscribe(&f, (struct wish){.filter = "sport = 2"});
     struct plan *p = hub_plan(f.hub, 1);
@@ -900,7 +900,7 @@ static void test_a_poll_that_never_began(void **state)
 {
     (void)state;
     struct fixture f;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.on_demand = true});
     subscriber_want(s, 1);
     struct plan *p = hub_plan(f.hub, 1);
@@ -922,7 +922,7 @@ static void test_the_first_message(void **state)
     (void)state;
     struct fixture f;
     struct rpc_message m;
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1"});
     assert_true(subscriber_tell(s, "abc", 3));
     struct plan *p = begin(&f, 1);
@@ -975,7 +975,7 @@ static void test_coming_and_going_during_polls(void **state)
     (void)state;
     struct fixture f;
     pthread_t threads[2];
-    setup(&f);
+    live_config(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100});
     assert_int_equal(hub_start(f.hub), 0);
     for (unsigned i = 0; i < 2; i++)

@@ -414,32 +414,32 @@ static void test_loops(void **state)
 static void test_reconcile(void **state)
 {
     (void)state;
-    struct reconcile r = {0};
+    struct resync r = {0};
     bool ask;
     /* by the clock */
-    assert_false(reconcile_step(&r, 1000, false, true, false, 1000, &ask));
+    assert_false(resync_step(&r, 1000, false, true, false, 1000, &ask));
     assert_true(ask);
-    assert_int_equal(reconcile_next(&r, 1000), 2000);
-    assert_false(reconcile_step(&r, 1000, false, true, true, 1999, &ask));
+    assert_int_equal(resync_next(&r, 1000), 2000);
+    assert_false(resync_step(&r, 1000, false, true, true, 1999, &ask));
     assert_false(ask);
-    assert_int_equal(reconcile_next(&r, 0), INT64_MAX);
+    assert_int_equal(resync_next(&r, 0), INT64_MAX);
     /* before a poll: asks once, waits until it is done */
-    assert_false(reconcile_step(&r, 0, true, false, true, 3000, &ask));
+    assert_false(resync_step(&r, 0, true, false, true, 3000, &ask));
     assert_false(ask);
-    assert_true(reconcile_step(&r, 0, true, true, true, 3000, &ask));
+    assert_true(resync_step(&r, 0, true, true, true, 3000, &ask));
     assert_true(ask);
-    assert_int_equal(reconcile_next(&r, 0), 3000 + RECONCILE_WAIT_NS);
-    assert_true(reconcile_step(&r, 1, true, true, false, 4000, &ask));
+    assert_int_equal(resync_next(&r, 0), 3000 + RECONCILE_WAIT_NS);
+    assert_true(resync_step(&r, 1, true, true, false, 4000, &ask));
     assert_false(ask);
-    assert_false(reconcile_step(&r, 1, true, true, true, 4001, &ask));
+    assert_false(resync_step(&r, 1, true, true, true, 4001, &ask));
     assert_false(ask);
-    assert_int_equal(reconcile_next(&r, 0), INT64_MAX);
+    assert_int_equal(resync_next(&r, 0), INT64_MAX);
     /* or for so long */
-    assert_true(reconcile_step(&r, 0, true, true, false, 5000, &ask));
-    assert_false(reconcile_step(&r, 0, true, true, false, 5000 + RECONCILE_WAIT_NS, &ask));
+    assert_true(resync_step(&r, 0, true, true, false, 5000, &ask));
+    assert_false(resync_step(&r, 0, true, true, false, 5000 + RECONCILE_WAIT_NS, &ask));
     /* the option goes while a poll waits */
-    assert_true(reconcile_step(&r, 0, true, true, false, 6000, &ask));
-    assert_false(reconcile_step(&r, 0, false, true, false, 6001, &ask));
+    assert_true(resync_step(&r, 0, true, true, false, 6000, &ask));
+    assert_false(resync_step(&r, 0, false, true, false, 6001, &ask));
     assert_int_equal(r.until_ns, 0);
 }
 

@@ -44,7 +44,7 @@ int collector_rename(struct collector *c, const char *name, const char *path)
     return 0;
 }
 
-int collector_poll(struct collector *c, struct collector_order *order)
+int collector_poll(struct collector *c, struct poll_request *order)
 {
     assert_false(c->stopped);
     (void)order;
@@ -71,7 +71,7 @@ void collector_join(struct collector *c)
 
 /* ---- Helpers ---- */
 
-static int setup(void **state)
+static int live_config(void **state)
 {
     struct inventory *r;
     running = orders = 0;
@@ -122,7 +122,7 @@ static void choose(struct inventory *r, const char *include, const char *exclude
 /* A poll's order to all; returns how many took it. */
 static size_t poll_all(struct inventory *r, uint64_t id)
 {
-    struct collector_order order = {.refs = 1, .poll_id = id};
+    struct poll_request order = {.refs = 1, .poll_id = id};
     unsigned before = orders;
     size_t n = inventory_poll(r, &order, NULL, NULL, NULL);
     assert_int_equal(orders - before, n);
@@ -338,7 +338,7 @@ static void test_many_back_and_forth(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, live_config, teardown)
 
 int main(void)
 {

@@ -25,7 +25,7 @@ int config_burst_reply_decode(const void *reply, size_t len, struct config_msg_b
 {
     ProtobufCMessage *unpacked;
     *out = (struct config_msg_burst){0};
-    int rc = msg_guard_unpack(&xtcp_config__v1__trigger_poll_burst_response__descriptor, reply, len, false,
+    int rc = msg_check_unpack(&xtcp_config__v1__trigger_poll_burst_response__descriptor, reply, len, false,
                               &unpacked, e);
     if (rc < 0)
         return rc;
@@ -42,7 +42,7 @@ int config_cancel_reply_decode(const void *reply, size_t len, uint32_t *cancelle
 {
     ProtobufCMessage *m;
     *cancelled = 0;
-    int rc = msg_guard_unpack(&xtcp_config__v1__cancel_burst_response__descriptor, reply, len, false, &m, e);
+    int rc = msg_check_unpack(&xtcp_config__v1__cancel_burst_response__descriptor, reply, len, false, &m, e);
     if (rc == 0) {
         *cancelled = ((const XtcpConfig__V1__CancelBurstResponse *)m)->cancelled;
         protobuf_c_message_free_unpacked(m, NULL);
@@ -70,7 +70,7 @@ int config_reply_decode(const void *reply, size_t len, struct config_reply **out
 {
     ProtobufCMessage *m;
     *out = NULL;
-    int rc = msg_guard_unpack(&xtcp_config__v1__set_response__descriptor, reply, len, false, &m, e);
+    int rc = msg_check_unpack(&xtcp_config__v1__set_response__descriptor, reply, len, false, &m, e);
     if (rc < 0)
         return rc;
     struct config_reply *r = calloc(1, sizeof(*r));

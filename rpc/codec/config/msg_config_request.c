@@ -41,7 +41,7 @@ int config_msg_decode_burst(const void *request, size_t len, int64_t poll_timeou
     ProtobufCMessage *m;
     *out = (struct config_msg_burst){0};
     int rc =
-        msg_guard_unpack(&xtcp_config__v1__trigger_poll_burst_request__descriptor, request, len, true, &m, e);
+        msg_check_unpack(&xtcp_config__v1__trigger_poll_burst_request__descriptor, request, len, true, &m, e);
     if (rc == 0) {
         rc = check_burst((const XtcpConfig__V1__TriggerPollBurstRequest *)m, poll_timeout_ns, out, e);
         protobuf_c_message_free_unpacked(m, NULL);
@@ -88,7 +88,7 @@ int config_msg_decode_s3(const void *request, size_t len, struct config_msg_s3 *
 {
     ProtobufCMessage *m;
     *out = (struct config_msg_s3){0};
-    int rc = msg_guard_unpack(&xtcp_config__v1__set_s3_upload_request__descriptor, request, len, true, &m, e);
+    int rc = msg_check_unpack(&xtcp_config__v1__set_s3_upload_request__descriptor, request, len, true, &m, e);
     if (rc == 0) {
         rc = check_s3((const XtcpConfig__V1__SetS3UploadRequest *)m, out, e);
         protobuf_c_message_free_unpacked(m, NULL);

@@ -351,7 +351,7 @@ int config_msg_apply_set(const void *request, size_t len, const struct config *i
 {
     ProtobufCMessage *unpacked;
     *out = (struct config_msg_set){0};
-    int rc = msg_guard_unpack(&xtcp_config__v1__set_request__descriptor, request, len, true, &unpacked, e);
+    int rc = msg_check_unpack(&xtcp_config__v1__set_request__descriptor, request, len, true, &unpacked, e);
     if (rc < 0)
         return rc;
     const XtcpConfig__V1__SetRequest *m = (const XtcpConfig__V1__SetRequest *)unpacked;
@@ -389,7 +389,7 @@ int config_msg_apply_poll_frequency(const void *request, size_t len, const struc
 {
     ProtobufCMessage *unpacked;
     *out = (struct config_msg_set){0};
-    int rc = msg_guard_unpack(&xtcp_config__v1__set_poll_frequency_request__descriptor, request, len, true,
+    int rc = msg_check_unpack(&xtcp_config__v1__set_poll_frequency_request__descriptor, request, len, true,
                               &unpacked, e);
     if (rc < 0)
         return rc;

@@ -14,7 +14,7 @@
 #define STEPS_MAX     16 /* deeper than any message of ours */
 
 /* A document that is being read. */
-struct reader {
+struct json_reader {
     const char *name;
     const char *text; /* the document */
     size_t len;
@@ -27,7 +27,7 @@ struct reader {
 
 /* Makes the path one level deeper: |key|, which must live until path_pop, or the text of |index| when it is
  * one of a list. Returns the length before, for path_pop. */
-static size_t path_push(struct reader *r, const char *key, const size_t *index)
+static size_t path_push(struct json_reader *r, const char *key, const size_t *index)
 {
     size_t before = r->path_len;
     if (r->n_steps < STEPS_MAX)
@@ -48,7 +48,7 @@ static size_t path_push(struct reader *r, const char *key, const size_t *index)
     return before;
 }
 
-static void path_pop(struct reader *r, size_t before)
+static void path_pop(struct json_reader *r, size_t before)
 {
     r->path_len = before;
     r->path[before] = '\0';
@@ -56,7 +56,7 @@ static void path_pop(struct reader *r, size_t before)
 }
 
 /* An error at the current path, or at its member |key| (NULL: none). */
-static int fail_at(struct reader *r, int code, const char *key, const char *what)
+static int fail_at(struct json_reader *r, int code, const char *key, const char *what)
 {
     struct msg_json_step steps[STEPS_MAX + 1];
     size_t n = r->n_steps < STEPS_MAX ? r->n_steps : STEPS_MAX;
@@ -68,7 +68,7 @@ static int fail_at(struct reader *r, int code, const char *key, const char *what
                    r->path_len ? ": " : "", what);
 }
 
-static int fail(struct reader *r, int code, const char *what)
+static int fail(struct json_reader *r, int code, const char *what)
 {
     return fail_at(r, code, NULL, what);
 }
@@ -92,7 +92,7 @@ static const char *type_name(const json_t *json)
     }
 }
 
-static int wrong_type(struct reader *r, const json_t *json, const char *wanted)
+static int wrong_type(struct json_reader *r, const json_t *json, const char *wanted)
 {
     char text[128];
     snprintf(text, sizeof(text), "must be %s, not %s", wanted, type_name(json));
@@ -138,7 +138,7 @@ static bool integer_of_json(const json_t *json, struct integer *out)
     return true;
 }
 
-static int read_integer(struct reader *r, ProtobufCType type, const json_t *json, void *at)
+static int read_integer(struct json_reader *r, ProtobufCType type, const json_t *json, void *at)
 {
     bool wide = type == PROTOBUF_C_TYPE_INT64 || type == PROTOBUF_C_TYPE_SINT64 ||
                 type == PROTOBUF_C_TYPE_SFIXED64 || type == PROTOBUF_C_TYPE_UINT64 ||
@@ -199,7 +199,7 @@ static bool duration_of_text(const char *text, Google__Protobuf__Duration *d)
     return true;
 }
 
-static int read_duration(struct reader *r, const json_t *json, Google__Protobuf__Duration *d)
+static int read_duration(struct json_reader *r, const json_t *json, Google__Protobuf__Duration *d)
 {
     if (!json_is_string(json))
         return wrong_type(r, json, "a duration such as \"1.5s\"");
@@ -210,10 +210,10 @@ static int read_duration(struct reader *r, const json_t *json, Google__Protobuf_
 
 /* ---- Values ---- */
 
-static int fill_message(struct reader *r, const json_t *json, ProtobufCMessage *m);
+static int fill_message(struct json_reader *r, const json_t *json, ProtobufCMessage *m);
 
 /* A new message of the type |type| with what |json| holds. */
-static int read_message(struct reader *r, const ProtobufCMessageDescriptor *type, const json_t *json,
+static int read_message(struct json_reader *r, const ProtobufCMessageDescriptor *type, const json_t *json,
                         ProtobufCMessage **out)
 {
     ProtobufCMessage *m = malloc(type->sizeof_message);
@@ -231,7 +231,7 @@ static int read_message(struct reader *r, const ProtobufCMessageDescriptor *type
     return 0;
 }
 
-static int read_value(struct reader *r, const ProtobufCFieldDescriptor *f, const json_t *json, void *at)
+static int read_value(struct json_reader *r, const ProtobufCFieldDescriptor *f, const json_t *json, void *at)
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_BOOL:
@@ -271,7 +271,7 @@ static void **new_list(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, s
     return items;
 }
 
-static int read_list(struct reader *r, const ProtobufCFieldDescriptor *f, const json_t *json,
+static int read_list(struct json_reader *r, const ProtobufCFieldDescriptor *f, const json_t *json,
                      ProtobufCMessage *m)
 {
     if (!json_is_array(json))
@@ -296,7 +296,7 @@ static int read_list(struct reader *r, const ProtobufCFieldDescriptor *f, const 
 }
 
 /* One entry of a map: a message with a key and a value. */
-static int read_entry(struct reader *r, const ProtobufCMessageDescriptor *type, const char *key,
+static int read_entry(struct json_reader *r, const ProtobufCMessageDescriptor *type, const char *key,
                       const json_t *value, void **out)
 {
     ProtobufCMessage *entry = malloc(type->sizeof_message);
@@ -317,7 +317,8 @@ static int read_entry(struct reader *r, const ProtobufCMessageDescriptor *type, 
     return 0;
 }
 
-static int read_map(struct reader *r, const ProtobufCFieldDescriptor *f, json_t *json, ProtobufCMessage *m)
+static int read_map(struct json_reader *r, const ProtobufCFieldDescriptor *f, json_t *json,
+                    ProtobufCMessage *m)
 {
     const ProtobufCMessageDescriptor *type = f->descriptor;
     if (!json_is_object(json))
@@ -370,7 +371,7 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
-static int unknown_field(struct reader *r, const ProtobufCMessageDescriptor *type, const char *key)
+static int unknown_field(struct json_reader *r, const ProtobufCMessageDescriptor *type, const char *key)
 {
     char nearest[MSG_JSON_NAME_MAX] = "", quoted[DISTANCE_NAME_MAX * 3 + 1], text[DISTANCE_NAME_MAX * 5];
     size_t best = strlen(key) / 3 + 1; /* farther than that is another word */
@@ -414,7 +415,8 @@ static bool given_twice(const json_t *json, const ProtobufCFieldDescriptor *f)
            json_object_get(json, name);
 }
 
-static int fill_field(struct reader *r, const ProtobufCFieldDescriptor *f, json_t *value, ProtobufCMessage *m)
+static int fill_field(struct json_reader *r, const ProtobufCFieldDescriptor *f, json_t *value,
+                      ProtobufCMessage *m)
 {
     if (msg_json_is_map(m->descriptor, f))
         return read_map(r, f, value, m);
@@ -423,7 +425,7 @@ static int fill_field(struct reader *r, const ProtobufCFieldDescriptor *f, json_
     return read_value(r, f, value, (char *)m + f->offset);
 }
 
-static int fill_message(struct reader *r, const json_t *json, ProtobufCMessage *m)
+static int fill_message(struct json_reader *r, const json_t *json, ProtobufCMessage *m)
 {
     const char *key;
     json_t *value;
@@ -465,7 +467,7 @@ static int syntax_error(const char *name, json_error_t *error, struct err *e)
 int msg_json_read(const ProtobufCMessageDescriptor *type, const char *text, size_t len, const char *name,
                   ProtobufCMessage **out, struct err *e)
 {
-    struct reader r = {.name = name, .text = text ? text : "", .len = len, .e = e};
+    struct json_reader r = {.name = name, .text = text ? text : "", .len = len, .e = e};
     json_error_t error;
     *out = NULL;
     json_t *json = json_loadb(r.text, len, JSON_REJECT_DUPLICATES, &error);

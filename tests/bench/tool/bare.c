@@ -212,7 +212,7 @@ struct lookups {
     int diag;
     int reader;
     size_t n;
-    uint8_t requests[LOOKUPS_MAX * EXACT_REQUEST_SIZE];
+    uint8_t requests[LOOKUPS_MAX * LOOKUP_REQUEST_SIZE];
     uint8_t answers[LOOKUPS_MAX][ANSWER_MAX];
     struct iovec vectors[LOOKUPS_MAX];
     struct mmsghdr messages[LOOKUPS_MAX];
@@ -234,9 +234,9 @@ static void add_lookup(void *arg, const struct inet_diag_msg *m)
     struct lookups *l = arg;
     if (l->n == LOOKUPS_MAX || !listed(l->ports, ntohs(m->id.idiag_sport)))
         return;
-    exact_put_request(l->requests + l->n * EXACT_REQUEST_SIZE,
-                      &(struct exact_socket){.family = m->idiag_family, .id = m->id},
-                      diag_request_extensions(GROUPS_DEFAULT), (uint32_t)l->n);
+    lookup_put_request(l->requests + l->n * LOOKUP_REQUEST_SIZE,
+                       &(struct lookup_socket){.family = m->idiag_family, .id = m->id},
+                       diag_request_extensions(GROUPS_DEFAULT), (uint32_t)l->n);
     l->vectors[l->n] = (struct iovec){.iov_base = l->answers[l->n], .iov_len = ANSWER_MAX};
     l->messages[l->n].msg_hdr = (struct msghdr){.msg_iov = &l->vectors[l->n], .msg_iovlen = 1};
     l->n++;
@@ -266,7 +266,7 @@ static int start_reader(void)
 static void look_up(struct lookups *l)
 {
     static const uint8_t message[MESSAGE];
-    if (send(l->diag, l->requests, l->n * EXACT_REQUEST_SIZE, 0) < 0)
+    if (send(l->diag, l->requests, l->n * LOOKUP_REQUEST_SIZE, 0) < 0)
         die("cannot ask");
     for (size_t got = 0; got < l->n;) {
         int n = recvmmsg(l->diag, l->messages + got, (unsigned)(l->n - got), 0, NULL);

@@ -74,8 +74,8 @@ static void sink_done(void *arg, const struct collector_result *result)
  * |rows|. */
 static int64_t collect(struct collector *c, struct sink *s, struct filter *f, uint64_t *rows)
 {
-    struct collector_order *o = collector_order_new();
-    if (!o || !(o->hostname = strdup("bench")) || (f && collector_order_filters(o, &f, 1, false)))
+    struct poll_request *o = poll_request_new();
+    if (!o || !(o->hostname = strdup("bench")) || (f && poll_request_filters(o, &f, 1, false)))
         die_text("an order", "out of memory");
     o->poll_id = 1;
     o->timestamp_ns = clock_wall_ns();
@@ -88,7 +88,7 @@ static int64_t collect(struct collector *c, struct sink *s, struct filter *f, ui
     while (!s->done)
         pthread_cond_wait(&s->changed, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    collector_order_unref(o);
+    poll_request_unref(o);
     if (s->result.err.code)
         die_text("a collection", s->result.err.text);
     *rows += s->result.rows;

@@ -81,8 +81,8 @@ static void on_done(void *arg, const struct collector_result *result)
 static void poll_with(struct collector *c, struct filter *f, bool want_all)
 {
     static uint64_t poll_id;
-    struct collector_order *o = collector_order_new();
-    if (!o || collector_order_filters(o, &f, 1, want_all))
+    struct poll_request *o = poll_request_new();
+    if (!o || poll_request_filters(o, &f, 1, want_all))
         die("order", "out of memory");
     o->poll_id = ++poll_id;
     o->groups = 0; /* what the filter needs is asked for all the same */
@@ -95,7 +95,7 @@ static void poll_with(struct collector *c, struct filter *f, bool want_all)
     while (!rows.done)
         pthread_cond_wait(&rows.changed, &rows.lock);
     pthread_mutex_unlock(&rows.lock);
-    collector_order_unref(o);
+    poll_request_unref(o);
     if (rows.result.err.code)
         die("poll", rows.result.err.text);
 }

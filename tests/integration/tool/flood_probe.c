@@ -106,7 +106,7 @@ static bool await_answer(struct probe *p, int64_t deadline)
         ssize_t n = link_read(&p->link, bytes, sizeof(bytes));
         if (n < 0 || (n == 0 && !ready(p, POLLIN, deadline)))
             return false;
-        reader_take(&p->reader, bytes, (size_t)n, frame_came, p);
+        stream_reader_take(&p->reader, bytes, (size_t)n, frame_came, p);
     }
     return p->message; /* who is refused gets none */
 }

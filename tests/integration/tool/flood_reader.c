@@ -28,8 +28,8 @@ static size_t take_rest(struct reader *r, const uint8_t *bytes, size_t len)
     return n;
 }
 
-void reader_take(struct reader *r, const uint8_t *bytes, size_t len,
-                 void (*frame_came)(void *context, const struct frame *f), void *context)
+void stream_reader_take(struct reader *r, const uint8_t *bytes, size_t len,
+                        void (*frame_came)(void *context, const struct frame *f), void *context)
 {
     while (len) {
         size_t n = 1;

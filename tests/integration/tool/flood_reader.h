@@ -34,7 +34,7 @@ struct reader {
 uint32_t get_u32(const uint8_t *at);
 
 /* Calls |frame_came| for each frame that |bytes| complete. */
-void reader_take(struct reader *r, const uint8_t *bytes, size_t len,
-                 void (*frame_came)(void *context, const struct frame *f), void *context);
+void stream_reader_take(struct reader *r, const uint8_t *bytes, size_t len,
+                        void (*frame_came)(void *context, const struct frame *f), void *context);
 
 #endif

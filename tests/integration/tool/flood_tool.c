@@ -264,7 +264,7 @@ static bool read_some(struct tool *t, struct conn *c, size_t room)
         return false;
     }
     t->did.bytes_read += (uint64_t)n;
-    reader_take(&c->reader, bytes, (size_t)n, frame_came, &(struct hearing){&t->did, c});
+    stream_reader_take(&c->reader, bytes, (size_t)n, frame_came, &(struct hearing){&t->did, c});
     return true;
 }
 

@@ -21,10 +21,10 @@
 #include "lib/log.h"
 #include "rpc/server/listen_socket.h"
 
-static int connect_to(const struct rpc_listener *l)
+static int connect_to(const struct listen_socket *l)
 {
     struct sockaddr_in where = {.sin_family = AF_INET,
-                                .sin_port = htons(rpc_listener_port(l)),
+                                .sin_port = htons(listen_socket_port(l)),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -60,31 +60,31 @@ static bool is_closed(int fd)
 static void test_without_descriptors(void **state)
 {
     (void)state;
-    struct rpc_listener *l;
+    struct listen_socket *l;
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(rpc_listener_open("127.0.0.1:0", &(struct rpc_listener_options){0}, &l, NULL), 0);
+    assert_int_equal(listen_socket_open("127.0.0.1:0", &(struct listen_socket_options){0}, &l, NULL), 0);
 
     int turned_away = connect_to(l);
     limit_descriptors((rlim_t)lowest_free());
-    assert_int_equal(rpc_listener_accept(l), -EMFILE);
+    assert_int_equal(listen_socket_accept(l), -EMFILE);
     assert_true(is_closed(turned_away));
 
     /* Not even the reserve can be had again: the caller waits. */
     limit_descriptors(before.rlim_cur);
     int waits = connect_to(l);
-    limit_descriptors((rlim_t)rpc_listener_fd(l));
-    assert_int_equal(rpc_listener_accept(l), -EMFILE);
-    assert_int_equal(rpc_listener_accept(l), -EMFILE);
+    limit_descriptors((rlim_t)listen_socket_fd(l));
+    assert_int_equal(listen_socket_accept(l), -EMFILE);
+    assert_int_equal(listen_socket_accept(l), -EMFILE);
     assert_false(is_closed(waits));
 
     /* With the first one that is let in, there is a reserve again. */
     limit_descriptors(before.rlim_cur);
-    int accepted = rpc_listener_accept(l);
+    int accepted = listen_socket_accept(l);
     assert_true(accepted >= 0);
     int again = connect_to(l);
     limit_descriptors((rlim_t)lowest_free());
-    assert_int_equal(rpc_listener_accept(l), -EMFILE);
+    assert_int_equal(listen_socket_accept(l), -EMFILE);
     assert_true(is_closed(again));
 
     limit_descriptors(before.rlim_cur);
@@ -92,7 +92,7 @@ static void test_without_descriptors(void **state)
     close(accepted);
     close(waits);
     close(turned_away);
-    rpc_listener_close(l);
+    listen_socket_close(l);
 }
 
 /* ---- The file of a unix socket ---- */
@@ -161,20 +161,20 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-static int open_unix(mode_t mode, struct rpc_listener **out, struct err *e)
+static int open_unix(mode_t mode, struct listen_socket **out, struct err *e)
 {
     char text[80];
-    const struct rpc_listener_options options = {.socket_mode = mode, .socket_group = "7"};
+    const struct listen_socket_options options = {.socket_mode = mode, .socket_group = "7"};
     snprintf(text, sizeof(text), "unix:%s", in_folder("s"));
-    return rpc_listener_open(text, &options, out, e);
+    return listen_socket_open(text, &options, out, e);
 }
 
 static void test_what_is_not_the_socket_is_left_alone(void **state)
 {
     (void)state;
     static void (*const attacks[])(const char *path) = {put_a_link, put_a_file, remove_it};
-    const struct rpc_listener_options wider = {.socket_mode = 0666, .socket_group = "7"};
-    struct rpc_listener *l;
+    const struct listen_socket_options wider = {.socket_mode = 0666, .socket_group = "7"};
+    struct listen_socket *l;
     struct err e;
     for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
         after_bind = attacks[i];
@@ -187,9 +187,9 @@ static void test_what_is_not_the_socket_is_left_alone(void **state)
         assert_int_equal(open_unix(0600, &l, &e), 0);
         assert_int_equal(mode_of("s"), 0600);
         attacks[i](in_folder("s"));
-        assert_int_equal(rpc_listener_permit(l, &wider, &e), 0);
+        assert_int_equal(listen_socket_permit(l, &wider, &e), 0);
         assert_int_equal(mode_of("victim"), 0600);
-        rpc_listener_close(l);
+        listen_socket_close(l);
         struct stat st;
         assert_int_equal(lstat(in_folder("s"), &st), attacks[i] == remove_it ? -1 : 0);
         unlink(in_folder("s"));
@@ -199,44 +199,44 @@ static void test_what_is_not_the_socket_is_left_alone(void **state)
 static void test_a_lost_socket(void **state)
 {
     (void)state;
-    const struct rpc_listener_options options = {.socket_mode = 0660, .socket_group = ""};
-    struct rpc_listener *l;
+    const struct listen_socket_options options = {.socket_mode = 0660, .socket_group = ""};
+    struct listen_socket *l;
     struct err e;
     for (int with_lock = 0; with_lock < 2; with_lock++) {
         assert_int_equal(open_unix(0600, &l, &e), 0);
-        assert_true(rpc_listener_is_there(l));
+        assert_true(listen_socket_is_there(l));
         unlink(in_folder("s"));
         if (with_lock)
             unlink(in_folder("s.lock"));
-        assert_false(rpc_listener_is_there(l));
-        assert_int_equal(rpc_listener_restore(l, &options, &e), 0);
-        assert_true(rpc_listener_is_there(l));
+        assert_false(listen_socket_is_there(l));
+        assert_int_equal(listen_socket_restore(l, &options, &e), 0);
+        assert_true(listen_socket_is_there(l));
         assert_int_equal(mode_of("s"), 0660);
         struct sockaddr_un where = {.sun_family = AF_UNIX};
         snprintf(where.sun_path, sizeof(where.sun_path), "%s", in_folder("s"));
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
-        int accepted = rpc_listener_accept(l);
+        int accepted = listen_socket_accept(l);
         assert_true(accepted >= 0);
         close(accepted);
         close(fd);
         /* Somebody else's file at its place is an error, and stays. */
         unlink(in_folder("s"));
         assert_int_equal(link(in_folder("victim"), in_folder("s")), 0);
-        assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
-        assert_int_equal(rpc_listener_restore(l, &options, &e), -EEXIST);
+        assert_int_equal(listen_socket_restore(l, &options, &e), -EEXIST);
+        assert_int_equal(listen_socket_restore(l, &options, &e), -EEXIST);
         unlink(in_folder("s"));
         /* The path is still ours. */
-        struct rpc_listener *other;
+        struct listen_socket *other;
         assert_int_equal(open_unix(0600, &other, &e), -EADDRINUSE);
         /* The folder says no: the same. */
         after_bind = remove_it;
-        assert_int_equal(rpc_listener_restore(l, &options, &e), ERR_GONE);
+        assert_int_equal(listen_socket_restore(l, &options, &e), ERR_GONE);
         after_bind = NULL;
-        assert_false(rpc_listener_is_there(l));
+        assert_false(listen_socket_is_there(l));
         assert_int_equal(open_unix(0600, &other, &e), -EADDRINUSE);
-        assert_int_equal(rpc_listener_restore(l, &options, &e), 0);
-        rpc_listener_close(l);
+        assert_int_equal(listen_socket_restore(l, &options, &e), 0);
+        listen_socket_close(l);
         assert_int_equal(access(in_folder("s"), F_OK), -1);
         assert_int_equal(access(in_folder("s.lock"), F_OK), -1);
     }
@@ -252,7 +252,7 @@ static void take_descriptors(const char *path)
 static void test_what_is_not_finished_goes(void **state)
 {
     (void)state;
-    struct rpc_listener *l;
+    struct listen_socket *l;
     struct rlimit before;
     struct err e;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -269,9 +269,9 @@ static void test_what_is_not_finished_goes(void **state)
 static void test_what_was_never_finished_is_replaced(void **state)
 {
     (void)state;
-    const struct rpc_listener_options options = {.socket_mode = 0600, .socket_group = ""};
+    const struct listen_socket_options options = {.socket_mode = 0600, .socket_group = ""};
     struct sockaddr_un where = {.sun_family = AF_UNIX};
-    struct rpc_listener *l = NULL;
+    struct listen_socket *l = NULL;
     struct err e = {0};
     char text[80];
     uid_t before = geteuid();
@@ -284,8 +284,8 @@ static void test_what_was_never_finished_is_replaced(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int rc = fchmod(fd, 0) == 0 ? bind(fd, (struct sockaddr *)&where, sizeof(where)) : -1;
     if (rc == 0)
-        rc = rpc_listener_open(text, &options, &l, &e);
-    rpc_listener_close(l);
+        rc = listen_socket_open(text, &options, &l, &e);
+    listen_socket_close(l);
     close(fd);
     assert_int_equal(seteuid(before), 0);
     assert_int_equal(chown(folder, before, (gid_t)-1), 0);

@@ -10,8 +10,8 @@
  *    received;
  *  - when more than one candidate is left, counters that are equal on both ends decide, if they are so for
  * one candidate only; otherwise the connection is shown as ambiguous. */
-#ifndef XTCP_CLIENT_FLEET_BOTH_ENDS_H
-#define XTCP_CLIENT_FLEET_BOTH_ENDS_H
+#ifndef XTCP_CLIENT_FLEET_CONNECTION_JOIN_H
+#define XTCP_CLIENT_FLEET_CONNECTION_JOIN_H
 
 #include <stdbool.h>
 #include <stddef.h>

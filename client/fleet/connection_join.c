@@ -1,4 +1,4 @@
-#include "client/fleet/both_ends.h"
+#include "client/fleet/connection_join.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 
-#include "client/fleet/both_ends.h"
+#include "client/fleet/connection_join.h"
 
 /* A socket as a test describes it. */
 struct sock {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/fleet/both_ends.h"
+#include "client/fleet/connection_join.h"
 
 #define SOCKET_SIZE 8
 
