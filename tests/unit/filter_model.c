@@ -84,7 +84,7 @@ void model_socket(struct model_random *r, struct model_socket *s)
     s->tos = (uint8_t)(model_below(r, 2) * 0x10);
     snprintf(s->cong, sizeof(s->cong), "%s", names[model_below(r, COUNT(names))]);
     add_part(&s->source, PART_CGROUP_ID, &s->cgroup, sizeof(s->cgroup));
-    add_part(&s->source, PART_INFO, &s->info, sizeof(s->info));
+    add_part(&s->source, PART_INFO, &s->info, MODEL_INFO_LEN);
     add_part(&s->source, PART_SKMEMINFO, s->skmem, sizeof(s->skmem));
     add_part(&s->source, PART_TOS, &s->tos, sizeof(s->tos));
     if (*s->cong)

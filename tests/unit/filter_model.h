@@ -19,6 +19,9 @@ uint64_t model_next(struct model_random *r);
 /* From 0 to |n| - 1. */
 unsigned model_below(struct model_random *r, unsigned n);
 
+/* Bytes of a tcp_info: what Linux 6.1 sends. That of the headers may be longer. */
+#define MODEL_INFO_LEN 232
+
 struct model_socket {
     struct inet_diag_msg msg;
     struct tcp_info info;
