@@ -91,6 +91,8 @@ struct quota_user *quota_user(struct quota *q, const char *name)
 
 struct quota_user *quota_user_ref(struct quota_user *u)
 {
+    if (!u)
+        return NULL;
     pthread_mutex_lock(&u->quota->lock);
     u->refs++;
     pthread_mutex_unlock(&u->quota->lock);
@@ -167,6 +169,8 @@ static int refuse(const struct quota_user *u, enum quota_kind kind, uint64_t own
 int quota_take(struct quota_user *u, enum quota_rank rank, enum quota_kind kind, uint64_t amount,
                uint64_t anew, const struct quota_bound *bound, struct err *e)
 {
+    if (!u)
+        return 0;
     struct quota *q = u->quota;
     uint64_t all = reach(bound, rank);
     uint64_t own = quota_share(bound, rank);
@@ -185,6 +189,8 @@ int quota_take(struct quota_user *u, enum quota_rank rank, enum quota_kind kind,
 
 void quota_give(struct quota_user *u, enum quota_kind kind, uint64_t amount, uint64_t anew)
 {
+    if (!u)
+        return;
     struct quota *q = u->quota;
     pthread_mutex_lock(&q->lock);
     u->used[kind] -= amount;

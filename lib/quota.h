@@ -58,7 +58,7 @@ const char *quota_user_name(const struct quota_user *u);
 
 /* Takes |amount| of |kind| for |u|. |anew|: so much of it counts for all users together, since the rest is
  * shared with what others have taken already (0 to |amount|). Returns 0; or ERR_LIMIT with |e| naming the
- * share and its option, and nothing has been taken. */
+ * share and its option, and nothing has been taken. Without a user (NULL) there is no bound, and nothing is counted. */
 int quota_take(struct quota_user *u, enum quota_rank rank, enum quota_kind kind, uint64_t amount,
                uint64_t anew, const struct quota_bound *bound, struct err *e);
 

@@ -40,6 +40,12 @@ struct batch {
     struct batch_row *index; /* |rows| entries */
 };
 
+/* Where row |row| of a sealed batch begins; of the number of rows: where the last one ends. */
+static inline uint32_t batch_offset(const struct batch *b, uint32_t row)
+{
+    return row < b->rows ? b->index[row].offset : b->len;
+}
+
 #define BATCH_BYTES 65536 /* room for rows; a batch is full when RECORD_ROW_MAX no longer fits */
 #define BATCH_ROWS  512
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/nearest.h"
-#include "record/wire.h"
+#include "lib/wire.h"
 
 static void add_number(struct record_mask *m, uint32_t number)
 {

@@ -115,7 +115,7 @@ static struct plan *on_plan(void *arg, uint64_t poll_id)
     return hub_plan(((struct app *)arg)->hub, poll_id);
 }
 
-static void on_begin(void *arg, const struct stream_begin *begin, struct plan *plan)
+static void on_begin(void *arg, const struct poll_begin *begin, struct plan *plan)
 {
     hub_begin(((struct app *)arg)->hub, begin, plan);
 }
@@ -125,7 +125,7 @@ static void on_batch(void *arg, struct batch *b)
     hub_batch(((struct app *)arg)->hub, b);
 }
 
-static void on_end(void *arg, const struct stream_end *end)
+static void on_end(void *arg, const struct poll_end *end)
 {
     hub_end(((struct app *)arg)->hub, end);
 }
@@ -215,7 +215,8 @@ static void drop_queues(void *arg)
     struct subscriber **list = hub_subscribers(app->hub, &n);
     for (size_t i = 0; i < n; i++) {
         subscriber_close(list[i]);
-        rpc_call_kick(subscriber_call(list[i]));
+        const struct subscriber_sink *sink = subscriber_sink(list[i]);
+        sink->kick(sink->arg);
         subscriber_unref(list[i]);
     }
     free(list);

@@ -54,7 +54,7 @@ static bool resync(struct app *app, const struct config *config, int64_t now)
 /* Begins a poll if one is due. */
 static void begin_poll(struct app *app, const struct config *config, int64_t now)
 {
-    struct stream_begin begin;
+    struct poll_begin begin;
     if (!poll_clock_begin(app->poll_clock, now, &begin))
         return;
     int rc = poller_start(app->poller, app->inventory, &begin, config);

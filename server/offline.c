@@ -15,6 +15,7 @@
 #include "outputs/format/format.h"
 #include "server/poll/inventory.h"
 #include "server/poll/poller.h"
+#include "server/stream/hub.h"
 
 #define FLUSH_BYTES  65536
 #define SYNC_WAIT_NS (5 * NS_PER_S)
@@ -61,13 +62,20 @@ static void printer_flush(struct printer *p)
     buf_reset(&p->out);
 }
 
-static void printer_batch(struct printer *p, const struct batch *b)
+/* Rows |row| up to |end| of |b|. */
+static void printer_rows(struct printer *p, const struct batch *b, uint32_t row, uint32_t end)
 {
-    int64_t n = format_envelope(p->writer, &p->out, b->bytes, b->len);
+    uint32_t from = batch_offset(b, row);
+    int64_t n = format_envelope(p->writer, &p->out, b->bytes + from, batch_offset(b, end) - from);
     if (p->rc == 0 && (n < 0 || p->out.failed))
         p->rc = n < 0 ? (int)n : -ENOMEM;
     if (p->out.len >= FLUSH_BYTES)
         printer_flush(p);
+}
+
+static void printer_batch(struct printer *p, const struct batch *b)
+{
+    printer_rows(p, b, 0, b->rows);
 }
 
 /* Returns 0, or the first error, which is logged. */
@@ -83,23 +91,35 @@ static int printer_end(struct printer *p)
 
 /* ---- --once ---- */
 
-struct waiting_batch {
-    struct batch *batch;
-    struct waiting_batch *next;
-};
-
-/* Batches come from the collectors; main prints them. */
+/* The daemon's way of a poll with one subscriber, whose sink is main. */
 struct once {
+    struct batch_pool *pool;
+    struct hub *hub;
+    struct poller *poller;
+    struct collectors *collectors;
     struct inventory *inventory;
+    struct nswatch *nswatch;
+    struct subscriber *subscriber;
+    struct printer printer;
     pthread_mutex_t lock; /* guards what follows; a leaf */
     pthread_cond_t changed;
-    struct waiting_batch *first;
-    struct waiting_batch **last;
-    bool synced;
-    bool woken;
-    uint64_t lost;    /* rows lost for want of memory */
-    unsigned missing; /* namespaces that were not polled completely */
+    bool synced;      /* all namespaces that are there are known */
+    bool woken;       /* there is something to print, or to look at */
+    unsigned missing; /* namespaces that were not polled completely; main's */
 };
+
+static void wake(struct once *o)
+{
+    pthread_mutex_lock(&o->lock);
+    o->woken = true;
+    pthread_cond_signal(&o->changed);
+    pthread_mutex_unlock(&o->lock);
+}
+
+static void on_wake(void *arg)
+{
+    wake(arg);
+}
 
 static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
 {
@@ -113,41 +133,54 @@ static void on_namespace(void *arg, enum nswatch_event event, const struct nswat
     pthread_mutex_unlock(&o->lock);
 }
 
+static struct plan *on_plan(void *arg, uint64_t poll_id)
+{
+    return hub_plan(((struct once *)arg)->hub, poll_id);
+}
+
+static void on_begin(void *arg, const struct poll_begin *begin, struct plan *plan)
+{
+    hub_begin(((struct once *)arg)->hub, begin, plan);
+}
+
 static void on_batch(void *arg, struct batch *b)
 {
-    struct once *o = arg;
-    struct waiting_batch *w = malloc(sizeof(*w));
-    pthread_mutex_lock(&o->lock);
-    if (w) {
-        *w = (struct waiting_batch){.batch = b};
-        *o->last = w;
-        o->last = &w->next;
-        pthread_cond_signal(&o->changed);
-    } else {
-        o->lost += b->rows;
-    }
-    pthread_mutex_unlock(&o->lock);
-    if (!w)
-        batch_unref(b);
+    hub_batch(((struct once *)arg)->hub, b);
 }
 
-static void on_wake(void *arg)
+static void on_end(void *arg, const struct poll_end *end)
 {
     struct once *o = arg;
-    pthread_mutex_lock(&o->lock);
-    o->woken = true;
-    pthread_cond_signal(&o->changed);
-    pthread_mutex_unlock(&o->lock);
-}
-
-static void on_end(void *arg, const struct stream_end *end)
-{
-    struct once *o = arg;
+    hub_end(o->hub, end);
     o->missing = end->namespaces_failed + end->namespaces_unseen;
     for (size_t i = 0; i < end->n_errors; i++)
         log_error("once", "ns=%s: %s", end->errors[i].name, end->errors[i].text);
     if (o->missing > end->n_errors)
         log_error("once", "%zu more namespaces were not polled completely", o->missing - end->n_errors);
+}
+
+struct taken_rows {
+    struct shared_batch *batch; /* a reference; NULL: no rows */
+    uint32_t row, end;
+};
+
+static bool take_rows(void *arg, const struct subscriber_item *item, bool more)
+{
+    (void)more;
+    struct taken_rows *t = arg;
+    if (item->kind == SUBSCRIBER_ROWS)
+        *t = (struct taken_rows){shared_batch_ref(item->rows.batch), item->rows.row, item->rows.end};
+    return true;
+}
+
+static void print_waiting(struct once *o)
+{
+    for (struct taken_rows t = {0}; subscriber_next(o->subscriber, take_rows, &t); t.batch = NULL) {
+        if (!t.batch)
+            continue;
+        printer_rows(&o->printer, t.batch->batch, t.row, t.end);
+        shared_batch_unref(t.batch);
+    }
 }
 
 static void wait_until(struct once *o, int64_t deadline_ns)
@@ -156,114 +189,146 @@ static void wait_until(struct once *o, int64_t deadline_ns)
     pthread_cond_timedwait(&o->changed, &o->lock, &at);
 }
 
-static void print_waiting(struct once *o, struct printer *p)
-{
-    for (;;) {
-        pthread_mutex_lock(&o->lock);
-        struct waiting_batch *w = o->first;
-        if (w) {
-            o->first = w->next;
-            if (!o->first)
-                o->last = &o->first;
-        }
-        pthread_mutex_unlock(&o->lock);
-        if (!w)
-            return;
-        printer_batch(p, w->batch);
-        batch_unref(w->batch);
-        free(w);
-    }
-}
-
-static void run_poll(struct once *o, struct poller *poller, const struct config *config, struct printer *p)
+static void run_poll(struct once *o, const struct config *config)
 {
     pthread_mutex_lock(&o->lock);
     int64_t deadline = clock_mono_ns() + SYNC_WAIT_NS;
     while (!o->synced && clock_mono_ns() < deadline)
         wait_until(o, deadline);
     pthread_mutex_unlock(&o->lock);
-    const struct stream_begin begin = {.poll_id = 1, .trigger = STREAM_TRIGGER_START};
-    int rc = poller_start(poller, o->inventory, &begin, config);
+    const struct poll_begin begin = {.poll_id = 1, .trigger = POLL_TRIGGER_START};
+    int rc = poller_start(o->poller, o->inventory, &begin, config);
     if (rc) {
-        p->rc = rc;
+        o->printer.rc = rc;
         return;
     }
-    while (!poller_check(poller, o->inventory)) {
-        print_waiting(o, p);
+    while (!poller_check(o->poller, o->inventory)) {
+        print_waiting(o);
         pthread_mutex_lock(&o->lock);
-        while (!o->first && !o->woken && clock_mono_ns() < poller_deadline(poller))
-            wait_until(o, poller_deadline(poller));
+        while (!o->woken && clock_mono_ns() < poller_deadline(o->poller))
+            wait_until(o, poller_deadline(o->poller));
         o->woken = false;
         pthread_mutex_unlock(&o->lock);
     }
-    print_waiting(o, p);
 }
 
-static void once_init(struct once *o)
+static int subscribe(struct once *o, struct err *e)
+{
+    const struct subscription all = {0};
+    const struct subscriber_sink sink = {.kick = on_wake, .arg = o, .peer = "", .method = "once"};
+    struct subscriber_options options = {.batch_rows = UINT32_MAX, .queue_rows = UINT32_MAX};
+    const struct bounds bounds = {0};
+    int rc = selection_new(&all, &options.selection, e);
+    if (rc)
+        return rc;
+    o->subscriber = subscriber_new(&sink, &options);
+    selection_unref(options.selection);
+    return o->subscriber ? hub_subscribe(o->hub, o->subscriber, &bounds, e)
+                         : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int make_parts(struct once *o, const struct config *config, struct err *e)
+{
+    struct poller_ops ops = {
+        .plan = on_plan, .begin = on_begin, .batch = on_batch, .end = on_end, .wake = on_wake, .arg = o};
+    int rc = hub_new(SIZE_MAX, &o->hub, e);
+    if (rc == 0)
+        rc = poller_new(&ops, &o->poller, e);
+    if (rc == 0) {
+        struct collectors_options options = {
+            .threads_max = config->collector_threads_max, .sink = poller_sink(o->poller), .pool = o->pool};
+        rc = collectors_new(&options, &o->collectors, e);
+    }
+    if (rc == 0)
+        rc = inventory_new(o->collectors, &o->inventory, e);
+    if (rc)
+        return rc;
+    inventory_select(o->inventory, config);
+    struct nswatch_options options = {.dirs = (const char *const *)config->netns_dirs.items,
+                                      .dir_count = config->netns_dirs.n,
+                                      .proc_interval_ns = config->proc_scan_interval};
+    o->nswatch = nswatch_new(&options, on_namespace, o, e);
+    return o->nswatch ? subscribe(o, e) : e->code;
+}
+
+static int once_open(struct once *o, const struct config *config, const char *format, struct err *e)
 {
     pthread_condattr_t monotonic;
-    *o = (struct once){.inventory = NULL};
-    o->last = &o->first;
+    *o = (struct once){.pool = batch_pool_new(POOL_KEEP)};
     pthread_mutex_init(&o->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&o->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    if (printer_init(&o->printer, format) || !o->pool)
+        return err_set(e, -ENOMEM, "out of memory");
+    int rc = make_parts(o, config, e);
+    if (rc == 0)
+        rc = hub_start(o->hub);
+    return rc ? rc : nswatch_start(o->nswatch);
+}
+
+/* Rows that never came to be printed. */
+static uint64_t rows_lost(struct once *o)
+{
+    struct hub_stats hub;
+    struct subscriber_stats own = {0};
+    hub_stats(o->hub, &hub);
+    subscriber_stats(o->subscriber, &own);
+    return hub.rows_dropped + own.lost;
+}
+
+/* Ends all threads and prints what they have left. Returns the rows that are lost. */
+static uint64_t once_end(struct once *o)
+{
+    uint64_t lost = 0;
+    nswatch_free(o->nswatch);
+    bool stopped = !o->inventory || inventory_stop(o->inventory, clock_mono_ns() + STOP_WAIT_NS);
+    if (o->hub)
+        hub_stop(o->hub);
+    if (o->subscriber) {
+        print_waiting(o);
+        lost = rows_lost(o);
+    }
+    if (!stopped) {
+        printer_flush(&o->printer);
+        _exit(1); /* it has been logged as a namespace that did not answer */
+    }
+    return lost;
+}
+
+static void once_free(struct once *o)
+{
+    inventory_free(o->inventory);
+    if (o->collectors)
+        collectors_free(o->collectors);
+    poller_free(o->poller);
+    if (o->subscriber) {
+        hub_unsubscribe(o->hub, o->subscriber);
+        subscriber_unref(o->subscriber);
+    }
+    hub_free(o->hub);
+    batch_pool_free(o->pool);
+    pthread_cond_destroy(&o->changed);
+    pthread_mutex_destroy(&o->lock);
 }
 
 int offline_once(const struct config *config, const char *format)
 {
     struct once o;
-    struct printer printer;
-    struct poller *poller = NULL;
-    struct collectors *collectors = NULL;
-    struct nswatch *nswatch = NULL;
     struct err e = {0};
-    once_init(&o);
-    struct batch_pool *pool = batch_pool_new(POOL_KEEP);
-    struct poller_ops ops = {.batch = on_batch, .end = on_end, .wake = on_wake, .arg = &o};
-    int rc = printer_init(&printer, format);
-    if (rc || !pool)
-        rc = err_set(&e, -ENOMEM, "out of memory");
+    int rc = once_open(&o, config, format, &e);
     if (rc == 0)
-        rc = poller_new(&ops, &poller, &e);
-    if (rc == 0) {
-        struct collectors_options options = {
-            .threads_max = config->collector_threads_max, .sink = poller_sink(poller), .pool = pool};
-        rc = collectors_new(&options, &collectors, &e);
-    }
-    if (rc == 0)
-        rc = inventory_new(collectors, &o.inventory, &e);
-    if (rc == 0) {
-        inventory_select(o.inventory, config);
-        struct nswatch_options options = {.dirs = (const char *const *)config->netns_dirs.items,
-                                          .dir_count = config->netns_dirs.n,
-                                          .proc_interval_ns = config->proc_scan_interval};
-        nswatch = nswatch_new(&options, on_namespace, &o, &e);
-        rc = nswatch ? nswatch_start(nswatch) : e.code;
-    }
-    if (rc == 0)
-        run_poll(&o, poller, config, &printer);
+        run_poll(&o, config);
     else
         log_error("once", "%s", e.text[0] ? e.text : err_name(rc));
-    nswatch_free(nswatch);
-    if (o.inventory && !inventory_stop(o.inventory, clock_mono_ns() + STOP_WAIT_NS)) {
-        print_waiting(&o, &printer);
-        printer_flush(&printer);
-        _exit(1); /* it has been logged as a namespace that did not answer */
-    }
-    inventory_free(o.inventory);
-    if (collectors)
-        collectors_free(collectors);
-    poller_free(poller);
-    print_waiting(&o, &printer); /* what came after the end of the poll */
-    if (o.lost)
-        log_error("once", "out of memory: %llu records are lost", (unsigned long long)o.lost);
-    int print_rc = printer_end(&printer);
-    batch_pool_free(pool);
-    pthread_cond_destroy(&o.changed);
-    pthread_mutex_destroy(&o.lock);
-    return rc || print_rc || o.missing || o.lost ? 1 : 0;
+    uint64_t lost = once_end(&o);
+    if (lost)
+        log_error("once", "out of memory: %llu records are lost", (unsigned long long)lost);
+    int print_rc = printer_end(&o.printer);
+    unsigned missing = o.missing;
+    once_free(&o);
+    return rc || print_rc || missing || lost ? 1 : 0;
 }
 
 /* ---- --replay ---- */

@@ -59,10 +59,10 @@ static void show_progress(struct poll_run *p, int64_t now)
     p->shown_ns = now + NS_PER_S;
 }
 
-enum poll_end { POLL_GOES_ON, POLL_DONE, POLL_FAILED, POLL_REFUSED };
+enum poll_outcome { POLL_GOES_ON, POLL_DONE, POLL_FAILED, POLL_REFUSED };
 
 /* Nothing came until next_deadline. */
-static enum poll_end on_silence(struct poll_run *p)
+static enum poll_outcome on_silence(struct poll_run *p)
 {
     struct session *s = p->session;
     int64_t now = clock_mono_ns();
@@ -87,7 +87,7 @@ static enum poll_end on_silence(struct poll_run *p)
     return POLL_GOES_ON;
 }
 
-static enum poll_end on_ended(struct poll_run *p)
+static enum poll_outcome on_ended(struct poll_run *p)
 {
     struct rpc_status status;
     rpc_stream_status(p->stream, &status);
@@ -102,7 +102,7 @@ static enum poll_end on_ended(struct poll_run *p)
 }
 
 /* Reads until the poll that was asked for is complete. */
-static enum poll_end read_poll(struct poll_run *p)
+static enum poll_outcome read_poll(struct poll_run *p)
 {
     struct session *s = p->session;
     uint64_t polls = p->reader.n_polls;
@@ -130,7 +130,7 @@ static enum poll_end read_poll(struct poll_run *p)
             show_progress(p, p->heard_ns);
             continue;
         }
-        enum poll_end end = on_silence(p);
+        enum poll_outcome end = on_silence(p);
         if (end != POLL_GOES_ON)
             return end;
     }
@@ -138,7 +138,7 @@ static enum poll_end read_poll(struct poll_run *p)
 
 /* Waits until |at| between two polls. What comes meanwhile is shown; false when the stream or the time has
  * ended. */
-static enum poll_end wait_until(struct poll_run *p, int64_t at)
+static enum poll_outcome wait_until(struct poll_run *p, int64_t at)
 {
     struct session *s = p->session;
     int64_t until = s->deadline_ns && s->deadline_ns < at ? s->deadline_ns : at;
@@ -174,12 +174,12 @@ static int open_stream(struct poll_run *p)
 }
 
 /* Asks for one poll and shows it. */
-static enum poll_end one_poll(struct poll_run *p)
+static enum poll_outcome one_poll(struct poll_run *p)
 {
     for (;;) {
         /* When sending fails the call has ended, and receiving tells how. */
         rpc_stream_send(p->stream, p->request.data, p->request.len);
-        enum poll_end end = read_poll(p);
+        enum poll_outcome end = read_poll(p);
         if (end != POLL_REFUSED)
             return end;
         if (open_stream(p) != 0)
@@ -199,7 +199,7 @@ static int run_polls(struct poll_run *p, uint64_t count)
             return EXIT_DONE;
         if (!s->options->every_ns)
             continue;
-        enum poll_end end = wait_until(p, next);
+        enum poll_outcome end = wait_until(p, next);
         if (end == POLL_DONE) {
             if (endless)
                 return EXIT_DONE;

@@ -33,7 +33,7 @@ static void show_found(struct buf *out, const char *title, const struct status_p
     units_time(p->duration_ns, took);
     clock_format(p->timestamp_ns, 3, time);
     name(out, title);
-    buf_printf(out, "number %" PRIu64 " (%s) at %s: ", p->poll_id, stream_trigger_name(p->trigger), time);
+    buf_printf(out, "number %" PRIu64 " (%s) at %s: ", p->poll_id, poll_trigger_name(p->trigger), time);
     count(out, p->sockets, p->partial ? "matching socket" : "socket");
     buf_str(out, " in ");
     count(out, p->namespaces, "namespace");
@@ -283,7 +283,7 @@ static void show_text(struct buf *out, const struct status_msg *m)
     }
 }
 
-static void put_errors(struct json *j, const struct stream_error *errors, size_t n)
+static void put_errors(struct json *j, const struct poll_error *errors, size_t n)
 {
     if (!json_wants_array(j, n))
         return;
@@ -304,7 +304,7 @@ static void put_poll(struct json *j, const char *key, const struct status_poll *
 {
     json_object(j, key);
     json_u64(j, "poll_id", p->poll_id);
-    json_enum(j, "trigger", "POLL_TRIGGER_", stream_trigger_name(p->trigger), p->trigger);
+    json_enum(j, "trigger", "POLL_TRIGGER_", poll_trigger_name(p->trigger), p->trigger);
     json_time(j, "timestamp_ns", p->timestamp_ns);
     json_u64(j, "duration_ns", p->duration_ns);
     json_u32(j, "namespaces", p->namespaces);

@@ -9,6 +9,7 @@
 #include "client/show/units.h"
 #include "client/show/watch_table.h"
 #include "lib/clock.h"
+#include "record/envelope.h"
 #include "rpc/codec/msg_focus.h"
 
 #define METHOD "/xtcp_focus.v1.FocusService/Watch"
@@ -212,16 +213,17 @@ static int show_tick(struct watch *w, const struct focus_tick *t)
 
 static int take_tick(struct watch *w, const struct focus_event *event, struct err *e)
 {
-    const uint8_t *at = event->rows, *row;
-    size_t len = event->rows_len, row_len;
+    struct wire rows = wire_over(event->rows, event->rows_len);
+    const uint8_t *row;
+    size_t row_len;
     int rc;
-    while ((rc = stream_envelope_next(&at, &len, &row, &row_len)) == 1) {
+    while ((rc = envelope_next(&rows, &row, &row_len)) == 1) {
         rc = take_row(w, row, row_len, e);
         if (rc != 0)
             return rc;
     }
     if (rc != 0)
-        return err_set(e, rc, "sent an envelope that is none");
+        return err_set(e, ERR_MALFORMED, "sent an envelope that is none");
     rc = show_tick(w, &event->tick);
     tell_troubles(w, &event->tick);
     w->ticks++;

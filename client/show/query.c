@@ -103,7 +103,7 @@ bool query_asks(const struct query *q)
 
 int query_request(const struct query *q, bool plain, struct buf *request)
 {
-    struct stream_request r = {.batch_rows = BATCH_ROWS, .markers = true};
+    struct subscription r = {.batch_rows = BATCH_ROWS, .markers = true};
     char *netns[OPTION_LIST_MAX];
     if (plain)
         return stream_request_encode(&r, request);

@@ -6,6 +6,7 @@
 
 #include "client/show/units.h"
 #include "lib/clock.h"
+#include "record/envelope.h"
 #include "rpc/codec/msg_stream.h"
 
 #define ERRORS_MAX  10 /* failed namespaces that are told for each poll */
@@ -98,31 +99,32 @@ static int take_row(struct stream_reader *r, const uint8_t *row, size_t len, str
 
 static int take_envelope(struct stream_reader *r, const struct stream_event *event, struct err *e)
 {
-    const uint8_t *at = event->bytes, *row;
-    size_t len = event->len, row_len;
+    struct wire w = wire_over(event->bytes, event->len);
+    const uint8_t *row;
+    size_t row_len;
     int rc;
-    while ((rc = stream_envelope_next(&at, &len, &row, &row_len)) == 1) {
+    while ((rc = envelope_next(&w, &row, &row_len)) == 1) {
         rc = take_row(r, row, row_len, e);
         if (rc != 0)
             return rc;
     }
-    return rc == 0 ? 0 : err_set(e, rc, "sent an envelope that is none");
+    return rc == 0 ? 0 : err_set(e, ERR_MALFORMED, "sent an envelope that is none");
 }
 
 /* The errors of |end| are those of failed namespaces, then those of unseen ones. Returns how many are of
  * failed ones. */
-static size_t failures(const struct stream_end *end)
+static size_t failures(const struct poll_end *end)
 {
     return end->n_errors < end->namespaces_failed ? end->n_errors : end->namespaces_failed;
 }
 
-static void tell_error(const struct stream_reader *r, const struct stream_error *error)
+static void tell_error(const struct stream_reader *r, const struct poll_error *error)
 {
     output_say(r->out, "%s%s namespace %s (inode %" PRIu64 "): %s", r->node ? r->node : "",
                r->node ? ":" : " ", error->name, error->inode, error->text);
 }
 
-static void tell_failures(const struct stream_reader *r, const struct stream_end *end)
+static void tell_failures(const struct stream_reader *r, const struct poll_end *end)
 {
     size_t n = failures(end);
     size_t told = n < ERRORS_MAX ? n : ERRORS_MAX;
@@ -134,13 +136,13 @@ static void tell_failures(const struct stream_reader *r, const struct stream_end
 
 /* ---- Namespaces that are known and that nobody can see into ---- */
 
-static bool unseen_wanted(const struct stream_reader *r, const struct stream_error *error)
+static bool unseen_wanted(const struct stream_reader *r, const struct poll_error *error)
 {
     return query_wants_netns(r->query, error->name, error->inode);
 }
 
 /* How many there are among those that are asked for. Where some are not, only the listed ones are known. */
-static uint32_t count_unseen(const struct stream_reader *r, const struct stream_end *end)
+static uint32_t count_unseen(const struct stream_reader *r, const struct poll_end *end)
 {
     uint32_t n = 0;
     if (!query_chooses_netns(r->query))
@@ -151,7 +153,7 @@ static uint32_t count_unseen(const struct stream_reader *r, const struct stream_
 }
 
 /* The reasons, each once: " (cannot be entered: CAP_SYS_ADMIN is missing)" */
-static void put_reasons(const struct stream_reader *r, const struct stream_end *end, struct buf *line)
+static void put_reasons(const struct stream_reader *r, const struct poll_end *end, struct buf *line)
 {
     const char *reasons[REASONS_MAX];
     size_t n = 0, more = 0;
@@ -171,7 +173,7 @@ static void put_reasons(const struct stream_reader *r, const struct stream_end *
     buf_str(line, more ? "; …)" : n ? ")" : "");
 }
 
-static void put_unseen(const struct stream_reader *r, const struct stream_end *end, uint32_t n,
+static void put_unseen(const struct stream_reader *r, const struct poll_end *end, uint32_t n,
                        struct buf *line)
 {
     if (n == 0)
@@ -181,7 +183,7 @@ static void put_unseen(const struct stream_reader *r, const struct stream_end *e
 }
 
 /* Each by its name. */
-static void tell_unseen(const struct stream_reader *r, const struct stream_end *end, uint32_t n)
+static void tell_unseen(const struct stream_reader *r, const struct poll_end *end, uint32_t n)
 {
     uint32_t told = 0;
     for (size_t i = failures(end); i < end->n_errors; i++) {
@@ -195,7 +197,7 @@ static void tell_unseen(const struct stream_reader *r, const struct stream_end *
 }
 
 /* "42 sockets", or of which only some were asked for: "3 matching sockets" */
-static void put_sockets(const struct stream_reader *r, const struct stream_end *end, struct buf *line)
+static void put_sockets(const struct stream_reader *r, const struct poll_end *end, struct buf *line)
 {
     bool some = query_selects(r->query);
     uint64_t n = some ? r->n_last : end->sockets;
@@ -203,7 +205,7 @@ static void put_sockets(const struct stream_reader *r, const struct stream_end *
 }
 
 /* "poll 7: 42 sockets in 3 namespaces, 3.1ms; 0 lost; held back 180ms by max_cpu_percent" */
-static void tell_end(struct stream_reader *r, const struct stream_end *end)
+static void tell_end(struct stream_reader *r, const struct poll_end *end)
 {
     struct buf line;
     char took[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
@@ -265,7 +267,7 @@ static void note_unknown(struct stream_reader *r, const char *const *warnings, s
 }
 
 /* A poll has given nothing: says what may be the reason, once. */
-static void tell_unknown(struct stream_reader *r, const struct stream_end *end)
+static void tell_unknown(struct stream_reader *r, const struct poll_end *end)
 {
     note_unknown(r, end->warnings, end->n_warnings);
     for (char *at = r->unknown; *at;) {
@@ -277,7 +279,7 @@ static void tell_unknown(struct stream_reader *r, const struct stream_end *end)
     r->unknown[0] = '\0';
 }
 
-static int take_end(struct stream_reader *r, const struct stream_end *end)
+static int take_end(struct stream_reader *r, const struct poll_end *end)
 {
     r->edges = true;
     int rc = record_sink_end(r->records, r->node);
@@ -295,7 +297,7 @@ static int take_end(struct stream_reader *r, const struct stream_end *end)
 }
 
 /* What the daemon makes of the request. */
-static void take_info(struct stream_reader *r, const struct stream_info *info)
+static void take_info(struct stream_reader *r, const struct subscription_info *info)
 {
     static const char *const places[] = {"", "by the kernel", "by the collector", "on the stream"};
     r->informed = true;

@@ -121,7 +121,7 @@ static int publish(void *context, struct top_poll **poll)
 
 static int encode_request(const struct top_feed *f, struct buf *out)
 {
-    struct stream_request request = {.batch_rows = BATCH_ROWS, .markers = true};
+    struct subscription request = {.batch_rows = BATCH_ROWS, .markers = true};
     if (!f->plain) {
         request.filter = f->asked ? (char *)filter_text(f->asked) : NULL;
         request.columns = (char **)socket_sample_fields;

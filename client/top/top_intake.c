@@ -1,6 +1,7 @@
 #include "client/top/top_intake.h"
 
 #include "filter/message.h"
+#include "record/envelope.h"
 
 void top_intake_begin(struct top_intake *t)
 {
@@ -45,25 +46,26 @@ static int take_row(struct top_intake *t, const uint8_t *row, size_t len, struct
 
 static int take_envelope(struct top_intake *t, const struct stream_event *event, struct err *e)
 {
-    const uint8_t *at = event->bytes, *row;
-    size_t len = event->len, row_len;
+    struct wire w = wire_over(event->bytes, event->len);
+    const uint8_t *row;
+    size_t row_len;
     int rc;
-    while ((rc = stream_envelope_next(&at, &len, &row, &row_len)) == 1) {
+    while ((rc = envelope_next(&w, &row, &row_len)) == 1) {
         rc = take_row(t, row, row_len, e);
         if (rc != 0)
             return rc;
     }
-    return rc == 0 ? 0 : err_set(e, rc, "sent an envelope that is none");
+    return rc == 0 ? 0 : err_set(e, ERR_MALFORMED, "sent an envelope that is none");
 }
 
-static void take_begin(struct top_intake *t, const struct stream_begin *begin)
+static void take_begin(struct top_intake *t, const struct poll_begin *begin)
 {
     t->edges = t->open = true;
     t->begin = *begin;
     top_poll_reset(t->poll);
 }
 
-static int take_end(struct top_intake *t, const struct stream_end *end)
+static int take_end(struct top_intake *t, const struct poll_end *end)
 {
     struct top_poll_head *head = &t->poll->head;
     bool whole = t->open;

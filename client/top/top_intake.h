@@ -25,7 +25,7 @@ struct top_intake {
     bool edges;     /* it marks begin and end of polls */
     bool open;      /* a begin came, its end not yet */
     uint64_t polls; /* complete ones, of all streams */
-    struct stream_begin begin;
+    struct poll_begin begin;
     struct record_reader reader;
 };
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "lib/err.h"
-#include "record/wire.h"
+#include "lib/wire.h"
+#include "record/envelope.h"
 
 const struct format *const formats[] = {
     &format_jsonl, &format_json, &format_protojson, &format_csv, &format_tsv, &format_proto, &format_null,

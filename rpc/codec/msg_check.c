@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/utf8.h"
-#include "rpc/codec/msg_wire.h"
+#include "lib/wire.h"
 
 #define TYPE_FIELDS_MAX 128 /* fields of one message type */
 
@@ -35,13 +35,13 @@ static enum wire_type wire_type_of(ProtobufCType type)
     }
 }
 
-static int check_text(const ProtobufCFieldDescriptor *f, const struct msg_field *field, struct err *e)
+static int check_text(const ProtobufCFieldDescriptor *f, const struct wire_field *field, struct err *e)
 {
     for (size_t i = 0, n; i < field->len; i += n) {
-        n = utf8_length(field->bytes + i, field->len - i);
+        n = utf8_length(field->data + i, field->len - i);
         if (n == 0)
             return err_set(e, ERR_MALFORMED, "%s: the text is not UTF-8", f->name);
-        if (field->bytes[i] == '\0')
+        if (field->data[i] == '\0')
             return err_set(e, ERR_MALFORMED, "%s: the text holds a NUL byte", f->name);
     }
     return 0;
@@ -50,7 +50,7 @@ static int check_text(const ProtobufCFieldDescriptor *f, const struct msg_field 
 static int check_message(struct guard *g, const ProtobufCMessageDescriptor *type, const uint8_t *data,
                          size_t len, unsigned depth);
 
-static int check_field(struct guard *g, const ProtobufCFieldDescriptor *f, const struct msg_field *field,
+static int check_field(struct guard *g, const ProtobufCFieldDescriptor *f, const struct wire_field *field,
                        bool *seen, unsigned depth)
 {
     if (field->type != wire_type_of(f->type))
@@ -63,7 +63,7 @@ static int check_field(struct guard *g, const ProtobufCFieldDescriptor *f, const
         return check_text(f, field, g->e);
     if (f->type != PROTOBUF_C_TYPE_MESSAGE)
         return 0;
-    int rc = check_message(g, f->descriptor, field->bytes, field->len, depth + 1);
+    int rc = check_message(g, f->descriptor, field->data, field->len, depth + 1);
     return rc < 0 ? (err_prefix(g->e, "%s", f->name), rc) : 0;
 }
 
@@ -71,11 +71,12 @@ static int check_message(struct guard *g, const ProtobufCMessageDescriptor *type
                          size_t len, unsigned depth)
 {
     bool seen[TYPE_FIELDS_MAX] = {false};
-    struct msg_field field;
+    struct wire w = wire_over(data, len);
+    struct wire_field field;
     int rc;
     if (depth > MSG_CHECK_DEPTH_MAX)
         return err_set(g->e, ERR_RANGE, "nested more than %d levels deep", MSG_CHECK_DEPTH_MAX);
-    while ((rc = msg_next_field(&data, &len, &field)) > 0) {
+    while ((rc = wire_next(&w, &field)) > 0) {
         if (++g->fields > MSG_CHECK_FIELDS_MAX)
             return err_set(g->e, ERR_RANGE, "more than %d fields", MSG_CHECK_FIELDS_MAX);
         const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(type, field.number);
@@ -86,7 +87,7 @@ static int check_message(struct guard *g, const ProtobufCMessageDescriptor *type
         if (rc < 0)
             return rc;
     }
-    return rc < 0 ? err_set(g->e, rc, "not a protobuf message (%s)", type->name) : 0;
+    return rc < 0 ? err_set(g->e, ERR_MALFORMED, "not a protobuf message (%s)", type->name) : 0;
 }
 
 int msg_check_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, bool strict,

@@ -4,7 +4,7 @@
 
 #define ERROR(name) xtcp_flat_record_v1_NamespaceError_##name
 
-void msg_error_put(xtcp_flat_record_v1_NamespaceError *to, const struct stream_error *from, upb_Arena *arena)
+void msg_error_put(xtcp_flat_record_v1_NamespaceError *to, const struct poll_error *from, upb_Arena *arena)
 {
     ERROR(set_name)(to, msg_upb_text(arena, from->name));
     ERROR(set_inode)(to, from->inode);
@@ -13,14 +13,14 @@ void msg_error_put(xtcp_flat_record_v1_NamespaceError *to, const struct stream_e
     ERROR(set_text)(to, msg_upb_text(arena, from->text));
 }
 
-const struct stream_error *msg_error_get(const xtcp_flat_record_v1_NamespaceError *const *from, size_t n,
-                                         upb_Arena *arena)
+const struct poll_error *msg_error_get(const xtcp_flat_record_v1_NamespaceError *const *from, size_t n,
+                                       upb_Arena *arena)
 {
-    struct stream_error *errors = msg_upb_array(arena, n, sizeof(*errors));
+    struct poll_error *errors = msg_upb_array(arena, n, sizeof(*errors));
     if (!errors)
         return NULL;
     for (size_t i = 0; i < n; i++) {
-        errors[i] = (struct stream_error){
+        errors[i] = (struct poll_error){
             .name = msg_upb_string(arena, ERROR(name)(from[i])),
             .inode = ERROR(inode)(from[i]),
             .cookie = ERROR(cookie)(from[i]),

@@ -9,10 +9,10 @@
 #include "rpc/codec/msg_stream.h"
 
 /* Fills |to| with |from|; its texts are |from|'s or in |arena|. */
-void msg_error_put(xtcp_flat_record_v1_NamespaceError *to, const struct stream_error *from, upb_Arena *arena);
+void msg_error_put(xtcp_flat_record_v1_NamespaceError *to, const struct poll_error *from, upb_Arena *arena);
 
 /* The |n| errors |from| as plain structs in |arena|; NULL when out of memory. */
-const struct stream_error *msg_error_get(const xtcp_flat_record_v1_NamespaceError *const *from, size_t n,
-                                         upb_Arena *arena);
+const struct poll_error *msg_error_get(const xtcp_flat_record_v1_NamespaceError *const *from, size_t n,
+                                       upb_Arena *arena);
 
 #endif

@@ -13,16 +13,6 @@
 #define REQUEST(name) xtcp_focus_v1_WatchRequest_##name
 #define SOCKET(name)  xtcp_focus_v1_SocketId_##name
 
-const char *focus_end_name(uint32_t reason)
-{
-    static const char *const names[] = {
-        [FOCUS_END_UNSPECIFIED] = "unspecified", [FOCUS_END_CLOSED] = "closed",
-        [FOCUS_END_TIME_WAIT] = "time-wait",     [FOCUS_END_NAMESPACE] = "namespace gone",
-        [FOCUS_END_NOT_FOUND] = "not found",     [FOCUS_END_UNREACHABLE] = "not reachable",
-    };
-    return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
-}
-
 /* ---- Sockets ---- */
 
 static size_t address_size(uint32_t family)
@@ -93,16 +83,16 @@ int focus_socket_get(const xtcp_focus_v1_SocketId *from, struct focus_socket *to
 static int get_texts(const upb_StringView *texts, size_t n, const char *field, upb_Arena *arena,
                      const char *const **out, struct err *e)
 {
-    if (n > STREAM_NAMES_MAX)
-        return err_set(e, ERR_RANGE, "%s: %zu entries, allowed are %d", field, n, STREAM_NAMES_MAX);
+    if (n > SUBSCRIPTION_NAMES_MAX)
+        return err_set(e, ERR_RANGE, "%s: %zu entries, allowed are %d", field, n, SUBSCRIPTION_NAMES_MAX);
     const char **list = msg_upb_array(arena, n, sizeof(*list));
     *out = list;
     for (size_t i = 0; list && i < n; i++) {
         if (texts[i].size == 0)
             return err_set(e, ERR_RANGE, "%s: entry %zu is empty", field, i + 1);
-        if (texts[i].size > STREAM_NAME_MAX)
+        if (texts[i].size > SUBSCRIPTION_NAME_MAX)
             return err_set(e, ERR_RANGE, "%s: entry %zu is %zu bytes long, allowed are %d", field, i + 1,
-                           texts[i].size, STREAM_NAME_MAX);
+                           texts[i].size, SUBSCRIPTION_NAME_MAX);
         list[i] = msg_upb_string(arena, texts[i]);
         if (!list[i])
             return err_set(e, -ENOMEM, "%s: out of memory", field);
@@ -148,9 +138,9 @@ static int get_request(const xtcp_focus_v1_WatchRequest *m, struct focus_request
                        struct err *e)
 {
     upb_StringView filter = REQUEST(filter)(m);
-    if (filter.size > STREAM_FILTER_MAX)
+    if (filter.size > SUBSCRIPTION_FILTER_MAX)
         return err_set(e, ERR_RANGE, "filter: %zu bytes long, allowed are %d", filter.size,
-                       STREAM_FILTER_MAX);
+                       SUBSCRIPTION_FILTER_MAX);
     if (filter.size && memchr(filter.data, '\0', filter.size))
         return err_set(e, ERR_MALFORMED, "filter: the text holds a NUL byte");
     if (filter.size) {

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "lib/varint.h"
+#include "lib/wire.h"
 #include "rpc/codec/msg_error.h"
 #include "rpc/codec/msg_focus_int.h"
 #include "rpc/codec/msg_upb.h"
-#include "rpc/codec/msg_wire.h"
 
 #define RESPONSE(name) xtcp_focus_v1_WatchResponse_##name
 #define INFO(name)     xtcp_focus_v1_WatchInfo_##name
@@ -127,23 +127,24 @@ void focus_put_rows(struct buf *out, size_t len)
 static int split(const uint8_t *at, size_t len, struct focus_event *out, uint8_t *rest, size_t *rest_len,
                  struct err *e)
 {
-    struct msg_field field;
+    struct wire_field field;
+    struct wire w = wire_over(at, len);
     const uint8_t *begin = at;
     int rc;
     *rest_len = 0;
-    while ((rc = msg_next_field(&at, &len, &field)) > 0) {
+    while ((rc = wire_next(&w, &field)) > 0) {
         if (field.number != FIELD_ROWS) {
-            memcpy(rest + *rest_len, begin, (size_t)(at - begin));
-            *rest_len += (size_t)(at - begin);
+            memcpy(rest + *rest_len, begin, (size_t)(w.at - begin));
+            *rest_len += (size_t)(w.at - begin);
         } else if (field.type != WIRE_LEN || out->rows) {
             return err_set(e, ERR_MALFORMED, "WatchResponse: rows must be there once, as a message");
         } else {
-            out->rows = field.bytes;
+            out->rows = field.data;
             out->rows_len = field.len;
         }
-        begin = at;
+        begin = w.at;
     }
-    return rc < 0 ? err_set(e, rc, "WatchResponse: not a protobuf message") : 0;
+    return rc < 0 ? err_set(e, ERR_MALFORMED, "WatchResponse: not a protobuf message") : 0;
 }
 
 static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_Arena *arena)
@@ -151,7 +152,7 @@ static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_A
     size_t n_parts, n_columns;
     const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
     const upb_StringView *names = INFO(columns)(m, &n_columns);
-    struct stream_filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
+    struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
     const char **columns = msg_upb_array(arena, n_columns, sizeof(*columns));
     struct focus_info *info = msg_upb_array(arena, 1, sizeof(*info));
     const char *filter = msg_upb_string(arena, INFO(filter)(m));

@@ -9,17 +9,6 @@
 #define REQUEST(name) grpc_health_v1_HealthCheckRequest_##name
 #define REPLY(name)   grpc_health_v1_HealthCheckResponse_##name
 
-const char *health_status_name(uint32_t status)
-{
-    static const char *const names[] = {
-        [HEALTH_UNKNOWN] = "UNKNOWN",
-        [HEALTH_SERVING] = "SERVING",
-        [HEALTH_NOT_SERVING] = "NOT_SERVING",
-        [HEALTH_SERVICE_UNKNOWN] = "SERVICE_UNKNOWN",
-    };
-    return status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNRECOGNIZED";
-}
-
 int health_request_decode(const void *data, size_t len, char service[HEALTH_SERVICE_MAX], struct err *e)
 {
     service[0] = '\0';

@@ -7,12 +7,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
-
-/* HealthCheckResponse.ServingStatus. */
-enum health_status { HEALTH_UNKNOWN, HEALTH_SERVING, HEALTH_NOT_SERVING, HEALTH_SERVICE_UNKNOWN };
-
-/* "SERVING", …; "UNRECOGNIZED" for a value that is none. */
-const char *health_status_name(uint32_t status);
+#include "model/health.h"
 
 #define HEALTH_SERVICE_MAX 256 /* bytes of a service's name with its NUL */
 

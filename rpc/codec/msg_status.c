@@ -36,7 +36,7 @@ static int put_poll(xtcp_status_v1_PollSummary *m, const struct status_poll *pol
     POLL(set_sockets)(m, poll->sockets);
     POLL(set_hint)(m, msg_upb_text(arena, poll->hint));
     POLL(set_partial)(m, poll->partial);
-    for (size_t i = 0; i < poll->n_errors && i < STREAM_ERRORS_MAX; i++) {
+    for (size_t i = 0; i < poll->n_errors && i < POLL_ERRORS_MAX; i++) {
         xtcp_flat_record_v1_NamespaceError *error = POLL(add_errors)(m, arena);
         if (!error)
             return -ENOMEM;

@@ -35,21 +35,21 @@ static int copy_text(upb_StringView text, size_t max, const char *field, char **
 }
 
 /* Copies the |n| texts of the repeated |field| into |*out| and |*n_out|, which stay valid for
- * stream_request_free also after an error. */
+ * subscription_free also after an error. */
 static int copy_list(const upb_StringView *list, size_t n, const char *field, char ***out, size_t *n_out,
                      struct err *e)
 {
     if (n == 0)
         return 0;
-    if (n > STREAM_NAMES_MAX)
-        return err_set(e, ERR_RANGE, "%s: %zu entries, allowed are %d", field, n, STREAM_NAMES_MAX);
+    if (n > SUBSCRIPTION_NAMES_MAX)
+        return err_set(e, ERR_RANGE, "%s: %zu entries, allowed are %d", field, n, SUBSCRIPTION_NAMES_MAX);
     *out = calloc(n, sizeof(**out));
     if (!*out)
         return err_set(e, -ENOMEM, "%s: out of memory", field);
     for (size_t i = 0; i < n; i++) {
         if (list[i].size == 0)
             return err_set(e, ERR_RANGE, "%s: entry %zu is empty", field, i + 1);
-        int rc = copy_text(list[i], STREAM_NAME_MAX, field, &(*out)[i], e);
+        int rc = copy_text(list[i], SUBSCRIPTION_NAME_MAX, field, &(*out)[i], e);
         if (rc < 0)
             return rc;
         *n_out = i + 1;
@@ -57,7 +57,7 @@ static int copy_list(const upb_StringView *list, size_t n, const char *field, ch
     return 0;
 }
 
-static int copy_request(const xtcp_flat_record_v1_FlatRecordsRequest *m, struct stream_request *out,
+static int copy_request(const xtcp_flat_record_v1_FlatRecordsRequest *m, struct subscription *out,
                         struct err *e)
 {
     out->batch_rows = REQUEST(batch_rows)(m);
@@ -65,7 +65,7 @@ static int copy_request(const xtcp_flat_record_v1_FlatRecordsRequest *m, struct 
     out->events = REQUEST(events)(m);
     int rc = 0;
     if (REQUEST(filter)(m).size > 0)
-        rc = copy_text(REQUEST(filter)(m), STREAM_FILTER_MAX, "filter", &out->filter, e);
+        rc = copy_text(REQUEST(filter)(m), SUBSCRIPTION_FILTER_MAX, "filter", &out->filter, e);
     size_t n;
     if (rc == 0) {
         const upb_StringView *columns = REQUEST(columns)(m, &n);
@@ -78,9 +78,9 @@ static int copy_request(const xtcp_flat_record_v1_FlatRecordsRequest *m, struct 
     return rc;
 }
 
-int stream_request_decode(const void *data, size_t len, struct stream_request *out, struct err *e)
+int stream_request_decode(const void *data, size_t len, struct subscription *out, struct err *e)
 {
-    *out = (struct stream_request){0};
+    *out = (struct subscription){0};
     if (len == 0)
         return 0; /* every client of the original schema */
     upb_Arena *arena = upb_Arena_New();
@@ -92,26 +92,11 @@ int stream_request_decode(const void *data, size_t len, struct stream_request *o
         rc = copy_request(m, out, e);
     upb_Arena_Free(arena);
     if (rc < 0)
-        stream_request_free(out);
+        subscription_free(out);
     return rc;
 }
 
-static void free_list(char **list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(list[i]);
-    free(list);
-}
-
-void stream_request_free(struct stream_request *r)
-{
-    free(r->filter);
-    free_list(r->columns, r->n_columns);
-    free_list(r->netns, r->n_netns);
-    *r = (struct stream_request){0};
-}
-
-int stream_request_encode(const struct stream_request *r, struct buf *out)
+int stream_request_encode(const struct subscription *r, struct buf *out)
 {
     upb_Arena *arena = upb_Arena_New();
     xtcp_flat_record_v1_FlatRecordsRequest *m = arena ? REQUEST(new)(arena) : NULL;
@@ -151,18 +136,6 @@ size_t stream_put_envelope(uint8_t *out, size_t len)
     return put_prefix(out, STREAM_FIELD_ENVELOPE, len);
 }
 
-const char *stream_trigger_name(uint32_t trigger)
-{
-    static const char *const names[] = {
-        [STREAM_TRIGGER_UNSPECIFIED] = "unspecified",
-        [STREAM_TRIGGER_SCHEDULE] = "schedule",
-        [STREAM_TRIGGER_REQUEST] = "request",
-        [STREAM_TRIGGER_BURST] = "burst",
-        [STREAM_TRIGGER_START] = "start",
-    };
-    return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : "unknown";
-}
-
 /* A response and the arena that all of it lives in. */
 struct response {
     upb_Arena *arena;
@@ -186,7 +159,7 @@ static int response_end(struct response *r, int rc, struct buf *out)
     return rc;
 }
 
-int stream_encode_begin(struct buf *out, const struct stream_begin *begin)
+int stream_encode_begin(struct buf *out, const struct poll_begin *begin)
 {
     struct response r;
     int rc = response_new(&r);
@@ -202,7 +175,7 @@ int stream_encode_begin(struct buf *out, const struct stream_begin *begin)
     return response_end(&r, 0, out);
 }
 
-int stream_encode_end(struct buf *out, const struct stream_end *end)
+int stream_encode_end(struct buf *out, const struct poll_end *end)
 {
     struct response r;
     int rc = response_new(&r);
@@ -221,7 +194,7 @@ int stream_encode_end(struct buf *out, const struct stream_end *end)
     END(set_rows_lost)(m, end->rows_lost);
     END(set_cpu_ns)(m, end->cpu_ns);
     END(set_dumps_interrupted)(m, end->dumps_interrupted);
-    for (size_t i = 0; i < end->n_errors && i < STREAM_ERRORS_MAX && rc == 0; i++) {
+    for (size_t i = 0; i < end->n_errors && i < POLL_ERRORS_MAX && rc == 0; i++) {
         xtcp_flat_record_v1_NamespaceError *error = END(add_errors)(m, r.arena);
         if (error)
             msg_error_put(error, &end->errors[i], r.arena);
@@ -233,7 +206,7 @@ int stream_encode_end(struct buf *out, const struct stream_end *end)
     return response_end(&r, rc, out);
 }
 
-int stream_encode_info(struct buf *out, const struct stream_info *info)
+int stream_encode_info(struct buf *out, const struct subscription_info *info)
 {
     struct response r;
     int rc = response_new(&r);

@@ -2,12 +2,10 @@
 #include <errno.h>
 
 #include "lib/varint.h"
+#include "lib/wire.h"
 #include "rpc/codec/msg_error.h"
 #include "rpc/codec/msg_stream.h"
 #include "rpc/codec/msg_upb.h"
-#include "rpc/codec/msg_wire.h"
-
-#define FIELD_ENVELOPE_ROW 10 /* Envelope.row */
 
 #define BEGIN(name) xtcp_flat_record_v1_PollBegin_##name
 #define END(name)   xtcp_flat_record_v1_PollEnd_##name
@@ -35,9 +33,10 @@ static enum stream_event_kind kind_of_field(uint32_t number)
 /* Finds the one known field of a response: its kind and its bytes. */
 static int find_field(const uint8_t *at, size_t len, struct stream_event *out, struct err *e)
 {
-    struct msg_field field;
+    struct wire w = wire_over(at, len);
+    struct wire_field field;
     int rc;
-    while ((rc = msg_next_field(&at, &len, &field)) > 0) {
+    while ((rc = wire_next(&w, &field)) > 0) {
         enum stream_event_kind kind = kind_of_field(field.number);
         if (kind == STREAM_EVENT_NONE)
             continue;
@@ -47,10 +46,10 @@ static int find_field(const uint8_t *at, size_t len, struct stream_event *out, s
             return err_set(e, ERR_MALFORMED, "FlatRecordsResponse: more than one field, the last is %u",
                            field.number);
         out->kind = kind;
-        out->bytes = field.bytes;
+        out->bytes = field.data;
         out->len = field.len;
     }
-    return rc < 0 ? err_set(e, rc, "FlatRecordsResponse: not a protobuf message") : 0;
+    return rc < 0 ? err_set(e, ERR_MALFORMED, "FlatRecordsResponse: not a protobuf message") : 0;
 }
 
 static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *e)
@@ -59,7 +58,7 @@ static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *
     int rc = msg_upb_decode(event->bytes, event->len, m, &BEGIN(msginit), arena, "PollBegin", e);
     if (rc < 0)
         return rc;
-    event->begin = (struct stream_begin){
+    event->begin = (struct poll_begin){
         .poll_id = BEGIN(poll_id)(m),
         .timestamp_ns = BEGIN(timestamp_ns)(m),
         .trigger = (uint32_t)BEGIN(trigger)(m),
@@ -91,7 +90,7 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
     size_t n, n_warnings;
     const upb_StringView *warnings = END(warnings)(m, &n_warnings);
     const xtcp_flat_record_v1_NamespaceError *const *errors = END(errors)(m, &n);
-    event->end = (struct stream_end){
+    event->end = (struct poll_end){
         .poll_id = END(poll_id)(m),
         .timestamp_ns = END(timestamp_ns)(m),
         .duration_ns = END(duration_ns)(m),
@@ -121,7 +120,7 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
     size_t n_parts, n_columns, n_warnings;
     const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
     const upb_StringView *names = INFO(columns)(m, &n_columns);
-    struct stream_filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
+    struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
     const upb_StringView *said = INFO(warnings)(m, &n_warnings);
     const char **columns = read_texts(names, n_columns, arena);
     const char **warnings = read_texts(said, n_warnings, arena);
@@ -134,13 +133,13 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
         if (!parts[i].expression)
             return -ENOMEM;
     }
-    event->info = (struct stream_info){.filter = filter,
-                                       .parts = parts,
-                                       .n_parts = n_parts,
-                                       .columns = columns,
-                                       .n_columns = n_columns,
-                                       .warnings = warnings,
-                                       .n_warnings = n_warnings};
+    event->info = (struct subscription_info){.filter = filter,
+                                             .parts = parts,
+                                             .n_parts = n_parts,
+                                             .columns = columns,
+                                             .n_columns = n_columns,
+                                             .warnings = warnings,
+                                             .n_warnings = n_warnings};
     return 0;
 }
 
@@ -168,20 +167,4 @@ void stream_event_free(struct stream_event *event)
     if (event->memory)
         upb_Arena_Free(event->memory);
     *event = (struct stream_event){0};
-}
-
-int stream_envelope_next(const uint8_t **data, size_t *len, const uint8_t **row, size_t *row_len)
-{
-    struct msg_field field;
-    int rc;
-    while ((rc = msg_next_field(data, len, &field)) > 0) {
-        if (field.number != FIELD_ENVELOPE_ROW)
-            continue;
-        if (field.type != WIRE_LEN)
-            return ERR_MALFORMED;
-        *row = field.bytes;
-        *row_len = field.len;
-        return 1;
-    }
-    return rc;
 }

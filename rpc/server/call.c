@@ -283,6 +283,36 @@ void rpc_call_abort(struct rpc_call *call, int code, const char *text)
     grpc_call_cancel_with_status(call->call, (grpc_status_code)rpc_status_from_error(code), text, NULL);
 }
 
+void rpc_call_kick_later(void *call, bool run)
+{
+    if (run)
+        rpc_call_kick(call);
+    rpc_call_unref(call);
+}
+
+struct rpc_abort {
+    struct rpc_call *call;
+    int code;
+    const char *text;
+};
+
+struct rpc_abort *rpc_abort_new(struct rpc_call *call, int code, const char *text)
+{
+    struct rpc_abort *a = malloc(sizeof(*a));
+    if (a)
+        *a = (struct rpc_abort){.call = rpc_call_ref(call), .code = code, .text = text};
+    return a;
+}
+
+void rpc_abort_later(void *abort, bool run)
+{
+    struct rpc_abort *a = abort;
+    if (run)
+        rpc_call_abort(a->call, a->code, a->text);
+    rpc_call_unref(a->call);
+    free(a);
+}
+
 /* |slice| in one piece, decompressed if need be: the reference is the caller's. */
 static int read_received(const struct rpc_call *c, grpc_slice *slice, struct err *e)
 {

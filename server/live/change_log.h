@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "rpc/codec/msg_status.h"
+#include "model/status.h"
 
 #define CHANGE_LOG_CHANGES 100
 #define CHANGE_LOG_VALUE   200 /* bytes that are kept of a value: of longer ones what differs, between "..." */

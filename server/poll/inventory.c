@@ -471,10 +471,10 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
 }
 
 /* Why the namespace of |en| is not collected; code 0: it is, or is none. */
-static struct stream_error why_unseen(const struct entry *en)
+static struct poll_error why_unseen(const struct entry *en)
 {
     const struct nswatch_ns *ns = en->info;
-    struct stream_error e = {.name = ns->netns, .inode = ns->inode, .cookie = ns->cookie, .text = en->error};
+    struct poll_error e = {.name = ns->netns, .inode = ns->inode, .cookie = ns->cookie, .text = en->error};
     if (ns->state == NSWATCH_LIVE && !en->collector)
         e.code = ERR_UNAVAILABLE;
     else if (ns->state == NSWATCH_BROKEN && ns->error.code != ERR_TYPE && ns->error.code != ERR_TIMEOUT)
@@ -483,12 +483,12 @@ static struct stream_error why_unseen(const struct entry *en)
 }
 
 void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
-                      void (*fn)(void *arg, const struct stream_error *error), void *arg)
+                      void (*fn)(void *arg, const struct poll_error *error), void *arg)
 {
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < r->n; i++) {
         const struct entry *en = r->entries[i];
-        struct stream_error e = is_in(en, scope) ? why_unseen(en) : (struct stream_error){0};
+        struct poll_error e = is_in(en, scope) ? why_unseen(en) : (struct poll_error){0};
         if (e.code)
             fn(arg, &e);
     }

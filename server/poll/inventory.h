@@ -12,14 +12,15 @@
 #include "collectors/collector.h"
 #include "config/config.h"
 #include "lib/err.h"
+#include "model/namespace.h"
+#include "model/poll.h"
 #include "nswatch/nswatch.h"
-#include "rpc/codec/msg_namespace.h"
-#include "rpc/codec/msg_stream.h"
 
 struct inventory;
 
-/* Told what has changed: an encoded NamespaceEvent. Called with the inventory's lock held, on any thread. */
-typedef void inventory_listener(void *arg, const void *message, size_t len);
+/* Told what has changed. Called with the inventory's lock held, on any thread: it must be quick, call nothing of the
+ * inventory, and keep nothing of |event|. */
+typedef void inventory_listener(void *arg, const struct namespace_event *event);
 
 int inventory_new(struct collectors *collectors, struct inventory **out, struct err *e);
 /* After inventory_stop, if any collector was started. */
@@ -71,10 +72,12 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
  * entered, or there is no collector for it. What has not become a namespace is none. With the inventory's
  * lock held. */
 void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
-                      void (*fn)(void *arg, const struct stream_error *error), void *arg);
+                      void (*fn)(void *arg, const struct poll_error *error), void *arg);
 
-/* A ListResponse of all namespaces, the own one first, then by name. Returns 0 or -ENOMEM. */
-int inventory_list(struct inventory *r, struct buf *out);
+/* Calls |fn| with all namespaces, the own one first, then by name, under the same rules. Returns -ENOMEM or what |fn|
+ * returned. */
+int inventory_list(struct inventory *r, int (*fn)(void *arg, const struct namespace_info *list, size_t n),
+                   void *arg);
 
 /* Sends |listener| a READY, ADDED or FAILED event for each present namespace and then SYNCED, and every
  * change after that, until inventory_unlisten. Returns 0 or -ENOMEM. */

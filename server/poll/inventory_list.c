@@ -54,27 +54,21 @@ static void fill_info(const struct entry *en, bool removed, struct info_storage 
     }
 }
 
-static int encode_event(const struct entry *en, uint32_t type, struct buf *out)
+/* Tells |fn| of an event: of |en|, or of all when that is NULL. */
+static void tell(const struct entry *en, uint32_t type, inventory_listener *fn, void *arg)
 {
     struct info_storage st;
     struct namespace_info info;
     if (en)
         fill_info(en, type == NAMESPACE_EVENT_REMOVED, &st, &info);
     struct namespace_event event = {.type = type, .timestamp_ns = clock_wall_ns(), .ns = en ? &info : NULL};
-    return namespace_event_encode(&event, out);
+    fn(arg, &event);
 }
 
 void inventory_tell(struct inventory *r, const struct entry *en, uint32_t type)
 {
-    if (!r->listeners)
-        return;
-    struct buf b;
-    buf_init(&b);
-    if (encode_event(en, type, &b) == 0) {
-        for (struct listener *l = r->listeners; l; l = l->next)
-            l->fn(l->arg, b.data, b.len);
-    }
-    buf_free(&b);
+    for (struct listener *l = r->listeners; l; l = l->next)
+        tell(en, type, l->fn, l->arg);
 }
 
 uint32_t inventory_present_event(const struct entry *en)
@@ -98,7 +92,8 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->id < y->id ? -1 : 1;
 }
 
-int inventory_list(struct inventory *r, struct buf *out)
+int inventory_list(struct inventory *r, int (*fn)(void *arg, const struct namespace_info *list, size_t n),
+                   void *arg)
 {
     int rc = -ENOMEM;
     pthread_mutex_lock(&r->lock);
@@ -112,7 +107,7 @@ int inventory_list(struct inventory *r, struct buf *out)
         qsort(sorted, r->n, sizeof(*sorted), by_name);
         for (size_t i = 0; i < r->n; i++)
             fill_info(sorted[i], false, &storage[i], &infos[i]);
-        rc = namespace_list_encode(infos, r->n, out);
+        rc = fn(arg, infos, r->n);
     }
     pthread_mutex_unlock(&r->lock);
     free(storage);
@@ -124,28 +119,16 @@ int inventory_list(struct inventory *r, struct buf *out)
 int inventory_listen(struct inventory *r, inventory_listener *listener, void *arg)
 {
     struct listener *l = malloc(sizeof(*l));
-    struct buf b;
     if (!l)
         return -ENOMEM;
-    buf_init(&b);
     pthread_mutex_lock(&r->lock);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i <= r->n; i++) { /* the last one is SYNCED, without a namespace */
-        const struct entry *en = i < r->n ? r->entries[i] : NULL;
-        buf_reset(&b);
-        rc = encode_event(en, en ? inventory_present_event(en) : NAMESPACE_EVENT_SYNCED, &b);
-        if (rc == 0)
-            listener(arg, b.data, b.len);
-    }
-    if (rc == 0) {
-        *l = (struct listener){.fn = listener, .arg = arg, .next = r->listeners};
-        r->listeners = l;
-        l = NULL;
-    }
+    for (size_t i = 0; i < r->n; i++)
+        tell(r->entries[i], inventory_present_event(r->entries[i]), listener, arg);
+    tell(NULL, NAMESPACE_EVENT_SYNCED, listener, arg);
+    *l = (struct listener){.fn = listener, .arg = arg, .next = r->listeners};
+    r->listeners = l;
     pthread_mutex_unlock(&r->lock);
-    free(l);
-    buf_free(&b);
-    return rc;
+    return 0;
 }
 
 void inventory_unlisten(struct inventory *r, void *arg)

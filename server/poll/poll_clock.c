@@ -110,7 +110,7 @@ int64_t poll_clock_next(struct poll_clock *p)
     return next;
 }
 
-bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct stream_begin *begin)
+bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct poll_begin *begin)
 {
     pthread_mutex_lock(&p->schedule_lock);
     bool due = schedule_begin(&p->schedule, now_ns, begin);

@@ -8,8 +8,8 @@
 
 #include "config/config.h"
 #include "lib/err.h"
-#include "rpc/codec/msg_status.h"
-#include "rpc/codec/msg_stream.h"
+#include "model/poll.h"
+#include "model/status.h"
 
 struct poll_clock;
 struct subscriber;
@@ -47,7 +47,7 @@ int64_t poll_clock_next(struct poll_clock *p);
 
 /* Begins a poll if one is due and none is running: returns true and fills |begin|, without the time and the
  * namespaces. */
-bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct stream_begin *begin);
+bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct poll_begin *begin);
 
 /* The poll could not be started after all. */
 void poll_clock_abandon(struct poll_clock *p, int64_t now_ns);

@@ -53,9 +53,9 @@ struct failure {
 };
 
 struct summary {
-    struct stream_begin begin;
-    struct stream_end end;                      /* without errors, rows_sent and rows_lost */
-    struct failure failures[STREAM_ERRORS_MAX]; /* from the end of it on: the unseen, last one first */
+    struct poll_begin begin;
+    struct poll_end end;                      /* without errors, rows_sent and rows_lost */
+    struct failure failures[POLL_ERRORS_MAX]; /* from the end of it on: the unseen, last one first */
     size_t n_failures;
     size_t n_unseen;    /* of the failures; those that failed come first and may take their place */
     uint32_t timeouts;  /* of the failed ones */
@@ -137,7 +137,7 @@ static enum count kind_of(int code)
     }
 }
 
-static void fill_failure(struct failure *f, const struct stream_error *e)
+static void fill_failure(struct failure *f, const struct poll_error *e)
 {
     *f = (struct failure){.inode = e->inode, .cookie = e->cookie, .code = e->code};
     strncpy(f->name, e->name, sizeof(f->name) - 1);
@@ -152,36 +152,36 @@ static void note_failure(struct poller *p, const char *name, uint64_t inode, uin
     s->end.namespaces_failed++;
     p->counts[kind_of(code)]++;
     s->partial |= s->filtered; /* it was not to tell of all its sockets */
-    if (s->n_failures == STREAM_ERRORS_MAX)
+    if (s->n_failures == POLL_ERRORS_MAX)
         return;
-    if (s->n_failures + s->n_unseen == STREAM_ERRORS_MAX)
+    if (s->n_failures + s->n_unseen == POLL_ERRORS_MAX)
         s->n_unseen--;
     fill_failure(
         &s->failures[s->n_failures++],
-        &(struct stream_error){.name = name, .inode = inode, .cookie = cookie, .code = code, .text = text});
+        &(struct poll_error){.name = name, .inode = inode, .cookie = cookie, .code = code, .text = text});
 }
 
 /* A namespace that ought to be part of the poll that has begun. */
-static void note_unseen(void *arg, const struct stream_error *error)
+static void note_unseen(void *arg, const struct poll_error *error)
 {
     struct poller *p = arg;
     pthread_mutex_lock(&p->lock);
     struct summary *s = p->now;
     s->end.namespaces_unseen++;
-    if (s->n_failures + s->n_unseen < STREAM_ERRORS_MAX)
-        fill_failure(&s->failures[STREAM_ERRORS_MAX - ++s->n_unseen], error);
+    if (s->n_failures + s->n_unseen < POLL_ERRORS_MAX)
+        fill_failure(&s->failures[POLL_ERRORS_MAX - ++s->n_unseen], error);
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Lists in |errors| (STREAM_ERRORS_MAX of room) what |s| has noted, whose texts it refers to. Returns how
+/* Lists in |errors| (POLL_ERRORS_MAX of room) what |s| has noted, whose texts it refers to. Returns how
  * many. */
-static size_t list_errors(const struct summary *s, struct stream_error *errors)
+static size_t list_errors(const struct summary *s, struct poll_error *errors)
 {
     size_t n = s->n_failures + s->n_unseen;
     for (size_t i = 0; i < n; i++) {
         const struct failure *f =
-            &s->failures[i < s->n_failures ? i : STREAM_ERRORS_MAX - 1 - (i - s->n_failures)];
-        errors[i] = (struct stream_error){
+            &s->failures[i < s->n_failures ? i : POLL_ERRORS_MAX - 1 - (i - s->n_failures)];
+        errors[i] = (struct poll_error){
             .name = f->name, .inode = f->inode, .cookie = f->cookie, .code = f->code, .text = f->text};
     }
     return n;
@@ -333,7 +333,7 @@ static bool plan_has(const void *plan, const char *name, uint64_t inode)
     return plan_wants_netns(plan, name, inode);
 }
 
-int poller_start(struct poller *p, struct inventory *r, const struct stream_begin *begin,
+int poller_start(struct poller *p, struct inventory *r, const struct poll_begin *begin,
                  const struct config *config)
 {
     struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, begin->poll_id) : NULL;
@@ -423,11 +423,11 @@ static void advise(struct summary *s)
 
 static void tell_end(struct poller *p)
 {
-    struct stream_error errors[STREAM_ERRORS_MAX];
+    struct poll_error errors[POLL_ERRORS_MAX];
     const struct summary *s = p->last;
     if (*s->hint)
         log_limited(LOG_INFO, "poll", "%s", s->hint);
-    struct stream_end end = s->end;
+    struct poll_end end = s->end;
     end.errors = errors;
     end.n_errors = list_errors(s, errors);
     if (p->ops.end)
@@ -504,7 +504,7 @@ int poller_stats(struct poller *p, struct poller_stats *out)
 {
     struct memory {
         struct summary summary;
-        struct stream_error errors[STREAM_ERRORS_MAX];
+        struct poll_error errors[POLL_ERRORS_MAX];
         struct status_error_count counts[COUNTS];
     } *m = malloc(sizeof(*m));
     *out = (struct poller_stats){0};

@@ -11,7 +11,7 @@
 
 #include "collectors/collector.h"
 #include "config/config.h"
-#include "rpc/codec/msg_status.h"
+#include "model/status.h"
 #include "server/poll/inventory.h"
 #include "server/stream/plan.h"
 
@@ -22,10 +22,10 @@ struct poller_ops {
     /* Who takes part in a poll that is about to start; NULL without memory, then there is none. Main. */
     struct plan *(*plan)(void *arg, uint64_t poll_id);
     /* Takes the plan's reference. Main. */
-    void (*begin)(void *arg, const struct stream_begin *begin, struct plan *plan);
-    void (*batch)(void *arg, struct batch *b);            /* collectors; takes the reference */
-    void (*end)(void *arg, const struct stream_end *end); /* main */
-    void (*wake)(void *arg);                              /* any thread: poller_check has something to do */
+    void (*begin)(void *arg, const struct poll_begin *begin, struct plan *plan);
+    void (*batch)(void *arg, struct batch *b);          /* collectors; takes the reference */
+    void (*end)(void *arg, const struct poll_end *end); /* main */
+    void (*wake)(void *arg);                            /* any thread: poller_check has something to do */
     void (*gone)(void *arg); /* collectors: a namespace is not what nswatch took it for any more */
     void *arg;
 };
@@ -43,7 +43,7 @@ void poller_capture(struct poller *p, uint32_t polls);
 /* Begins the poll |begin|, whose time and number of namespaces are filled in here, of the namespaces in |r|:
  * of all of them, unless everybody who takes part wants some only. None may be running. Main thread. Returns
  * 0 or -ENOMEM (no poll then). */
-int poller_start(struct poller *p, struct inventory *r, const struct stream_begin *begin,
+int poller_start(struct poller *p, struct inventory *r, const struct poll_begin *begin,
                  const struct config *config);
 
 /* Ends the running poll if all have reported, or if the time is up and somebody is stuck. Returns true when

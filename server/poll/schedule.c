@@ -149,16 +149,16 @@ static void advance(struct schedule *s, int64_t now)
 
 /* Why the poll that begins is made, whose part of a burst it is if |burst| is set. It serves everything that
  * waits; the most specific reason is told. */
-static enum stream_trigger reason(const struct schedule *s, bool burst)
+static enum poll_trigger reason(const struct schedule *s, bool burst)
 {
     if (s->requested || s->held)
-        return STREAM_TRIGGER_REQUEST;
+        return POLL_TRIGGER_REQUEST;
     if (burst)
-        return STREAM_TRIGGER_BURST;
-    return s->last_id == 0 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE;
+        return POLL_TRIGGER_BURST;
+    return s->last_id == 0 ? POLL_TRIGGER_START : POLL_TRIGGER_SCHEDULE;
 }
 
-bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *begin)
+bool schedule_begin(struct schedule *s, int64_t now_ns, struct poll_begin *begin)
 {
     if (s->running || !s->opened)
         return false;
@@ -168,7 +168,7 @@ bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *beg
         s->deferred = s->held && s->stretch_ns > s->readers_ns;
         return false;
     }
-    *begin = (struct stream_begin){.poll_id = s->last_id + 1, .trigger = reason(s, burst)};
+    *begin = (struct poll_begin){.poll_id = s->last_id + 1, .trigger = reason(s, burst)};
     if (regular)
         advance(s, now_ns);
     if (burst) {

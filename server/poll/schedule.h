@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rpc/codec/msg_stream.h"
+#include "model/poll.h"
 
 struct schedule {
     int64_t frequency_ns;
@@ -86,7 +86,7 @@ uint32_t schedule_cancel_burst(struct schedule *s);
 /* Begins a poll if one is due and none is running: returns true and fills |begin|, without the time and the
  * namespaces. Its deferred_ns tells how long the oldest request that was held back has waited since the poll
  * could have begun without the governor. */
-bool schedule_begin(struct schedule *s, int64_t now_ns, struct stream_begin *begin);
+bool schedule_begin(struct schedule *s, int64_t now_ns, struct poll_begin *begin);
 
 /* The running poll is over. */
 void schedule_end(struct schedule *s, int64_t now_ns);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "lib/err.h"
-#include "rpc/codec/msg_status.h"
+#include "model/status.h"
 
 #define PRIVILEGE_GAPS_MAX 4
 

@@ -4,7 +4,7 @@
 #define XTCP_SERVER_SERVICES_HEALTH_H
 
 #include "lib/err.h"
-#include "rpc/codec/msg_health.h"
+#include "model/health.h"
 
 struct health;
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "rpc/codec/config/msg_config.h"
-#include "rpc/codec/msg_wire.h"
+#include "rpc/codec/msg_empty.h"
 #include "server/app.h"
 #include "server/services/services.h"
 

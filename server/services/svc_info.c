@@ -7,9 +7,10 @@
 
 #include "lib/clock.h"
 #include "nswatch/nswatch.h"
+#include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_namespace.h"
 #include "rpc/codec/msg_status.h"
-#include "rpc/codec/msg_wire.h"
 #include "rpc/server/guard.h"
 #include "server/app.h"
 #include "server/listen/listeners.h"
@@ -18,10 +19,15 @@
 #include "server/services/services.h"
 #include "server/watch/focus.h"
 
+static int encode_list(void *reply, const struct namespace_info *list, size_t n)
+{
+    return namespace_list_encode(list, n, reply);
+}
+
 int svc_namespace_list(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
 {
     int rc = msg_empty_check(request->data, request->len, "ListRequest", e);
-    return rc ? rc : inventory_list(app_inventory(arg), reply);
+    return rc ? rc : inventory_list(app_inventory(arg), encode_list, reply);
 }
 
 int svc_health_check(void *arg, const struct rpc_request *request, struct buf *reply, struct err *e)
@@ -42,10 +48,10 @@ static void list_subscribers(struct subscriber *const *refs, size_t n, struct st
     for (size_t i = 0; i < n; i++) {
         struct subscriber_stats stats;
         subscriber_stats(refs[i], &stats);
-        const struct rpc_call *call = subscriber_call(refs[i]);
+        const struct subscriber_sink *sink = subscriber_sink(refs[i]);
         list[i] = (struct status_subscriber){.id = subscriber_options(refs[i])->id,
-                                             .peer = rpc_call_peer(call),
-                                             .method = rpc_call_method(call),
+                                             .peer = sink->peer,
+                                             .method = sink->method,
                                              .since_ns = stats.since_ns,
                                              .rows_delivered = stats.delivered,
                                              .rows_lost = stats.lost,

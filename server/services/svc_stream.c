@@ -1,10 +1,11 @@
-/* XTCPFlatRecordService: turns a stream into a subscriber of the hub. */
+/* XTCPFlatRecordService: a stream is the sink of a subscriber of the hub. */
 #include <errno.h>
 
 #include "lib/log.h"
 #include "rpc/codec/msg_stream.h"
 #include "rpc/server/guard.h"
 #include "server/app.h"
+#include "server/services/record_message.h"
 #include "server/services/services.h"
 #include "server/services/unknown_names.h"
 
@@ -19,7 +20,7 @@ struct wish {
  * does not do is refused rather than ignored: the client would take everything for what it has asked for. */
 static int read_request(const uint8_t *data, size_t len, struct wish *out, struct err *e)
 {
-    struct stream_request request;
+    struct subscription request;
     int rc = stream_request_decode(data, len, &request, e);
     if (rc)
         return rc;
@@ -28,7 +29,7 @@ static int read_request(const uint8_t *data, size_t len, struct wish *out, struc
         rc = err_set(e, ERR_UNSUPPORTED, "events: this daemon does not send close events");
     else
         rc = selection_new(&request, &out->selection, e);
-    stream_request_free(&request);
+    subscription_free(&request);
     return rc;
 }
 
@@ -42,7 +43,11 @@ static int tell_selection(struct app *app, struct subscriber *s, struct err *e)
     struct unknown_names unknown;
     buf_init(&info);
     unknown_names_find(app_inventory(app), selection, &unknown);
-    int rc = selection_encode_info(selection, (const char *const *)unknown.texts, unknown.n, &info);
+    struct selection_description description;
+    selection_describe(selection, &description);
+    description.info.warnings = (const char *const *)unknown.texts;
+    description.info.n_warnings = unknown.n;
+    int rc = stream_encode_info(&info, &description.info);
     unknown_names_free(&unknown);
     if (rc == 0 && !subscriber_tell(s, info.data, info.len))
         rc = -ENOMEM;
@@ -77,13 +82,13 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
     options.queue_memory = bounds.of[QUOTA_QUEUE_BYTES];
     config_unref(config);
     struct err e = {0};
-    struct subscriber *s = subscriber_new(call, &options);
+    struct subscriber *s = record_message_subscriber(call, &options, &e);
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
     /* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told
      * to come back. */
     if (!wish->batch_rows && !wish->markers)
         rpc_call_set_goodbye(call, 0, "");
-    int rc = s ? tell_selection(app, s, &e) : err_set(&e, -ENOMEM, "out of memory");
+    int rc = s ? tell_selection(app, s, &e) : e.code;
     if (rc == 0)
         rc = hub_subscribe(app_hub(app), s, &bounds, &e);
     if (rc == 0) {
@@ -116,7 +121,7 @@ static bool stream_next(void *arg, struct rpc_call *call, struct rpc_message *ou
 {
     (void)arg;
     struct subscriber *s = rpc_call_user(call);
-    return s && subscriber_next(s, out);
+    return s && record_message_next(s, out);
 }
 
 static void stream_closed(void *arg, struct rpc_call *call)

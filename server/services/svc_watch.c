@@ -2,9 +2,10 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_namespace.h"
 #include "rpc/codec/msg_reflection.h"
-#include "rpc/codec/msg_wire.h"
 #include "server/app.h"
 #include "server/services/health.h"
 #include "server/services/outbox.h"
@@ -47,12 +48,15 @@ static void watch_free(struct watch *w)
 /* Queues a message and has the hub send it: the caller may be a thread that must not call gRPC. */
 static void watch_send(struct watch *w, const void *data, size_t len)
 {
-    int rc = outbox_push(&w->outbox, data, len);
-    if (rc == 0)
-        hub_kick(app_hub(w->app), w->call);
-    else
-        hub_abort(app_hub(w->app), w->call, ERR_LIMIT,
-                  "the client reads too slowly: too many messages wait for it");
+    struct hub *hub = app_hub(w->app);
+    if (outbox_push(&w->outbox, data, len) == 0) {
+        hub_run(hub, rpc_call_kick_later, rpc_call_ref(w->call));
+        return;
+    }
+    struct rpc_abort *abort =
+        rpc_abort_new(w->call, ERR_LIMIT, "the client reads too slowly: too many messages wait for it");
+    if (abort)
+        hub_run(hub, rpc_abort_later, abort);
 }
 
 static bool watch_next(void *arg, struct rpc_call *call, struct rpc_message *out)
@@ -64,9 +68,13 @@ static bool watch_next(void *arg, struct rpc_call *call, struct rpc_message *out
 
 /* ---- NamespaceService.Watch ---- */
 
-static void on_namespace(void *arg, const void *message, size_t len)
+static void on_namespace(void *arg, const struct namespace_event *event)
 {
-    watch_send(arg, message, len);
+    struct buf b;
+    buf_init(&b);
+    if (namespace_event_encode(event, &b) == 0)
+        watch_send(arg, b.data, b.len);
+    buf_free(&b);
 }
 
 static void namespace_open(void *arg, struct rpc_call *call, const uint8_t *request, size_t len)

@@ -8,26 +8,24 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 
-enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_LEAVE, INPUT_KICK, INPUT_ABORT };
+enum input_kind { INPUT_BEGIN, INPUT_BATCH, INPUT_LOST, INPUT_END, INPUT_LEAVE, INPUT_RUN };
 
 struct input {
     struct input *next;
     enum input_kind kind;
     union {
         struct {
-            struct stream_begin begin;
+            struct poll_begin begin;
             struct plan *plan;
         } begin;
         struct batch *batch;
         struct shared_lost *lost;
         struct shared_end *end;
         struct subscriber *leave;
-        struct rpc_call *call;
         struct {
-            struct rpc_call *call;
-            int code;
-            const char *text;
-        } abort;
+            void (*fn)(void *arg, bool run);
+            void *arg;
+        } run;
     };
 };
 
@@ -89,11 +87,9 @@ static void release(const struct input *in)
     case INPUT_LEAVE:
         subscriber_unref(in->leave);
         break;
-    case INPUT_KICK:
-        rpc_call_unref(in->call);
-        break;
-    case INPUT_ABORT:
-        rpc_call_unref(in->abort.call);
+    case INPUT_RUN:
+        if (in->run.fn)
+            in->run.fn(in->run.arg, false);
         break;
     }
 }
@@ -135,7 +131,7 @@ static bool put(struct hub *h, const struct input *in)
     return true;
 }
 
-void hub_begin(struct hub *h, const struct stream_begin *begin, struct plan *plan)
+void hub_begin(struct hub *h, const struct poll_begin *begin, struct plan *plan)
 {
     if (plan->idle)
         atomic_store_explicit(&h->unread, begin->poll_id, memory_order_relaxed);
@@ -183,22 +179,16 @@ void hub_batch(struct hub *h, struct batch *b)
     }
 }
 
-void hub_end(struct hub *h, const struct stream_end *end)
+void hub_end(struct hub *h, const struct poll_end *end)
 {
     struct shared_end *f = shared_end_new(end);
     if (f)
         put(h, &(struct input){.kind = INPUT_END, .end = f});
 }
 
-void hub_kick(struct hub *h, struct rpc_call *call)
+void hub_run(struct hub *h, void (*fn)(void *arg, bool run), void *arg)
 {
-    put(h, &(struct input){.kind = INPUT_KICK, .call = rpc_call_ref(call)});
-}
-
-void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text)
-{
-    put(h, &(struct input){.kind = INPUT_ABORT,
-                           .abort = {.call = rpc_call_ref(call), .code = code, .text = text}});
+    put(h, &(struct input){.kind = INPUT_RUN, .run = {.fn = fn, .arg = arg}});
 }
 
 /* The next input; NULL when the queue is empty and the hub is to stop. */
@@ -252,17 +242,15 @@ static int enter(struct hub *h, struct subscriber *s, const struct selection_own
 
 static void leave(struct hub *h, struct subscriber *s)
 {
-    struct quota_user *user = rpc_call_quota(subscriber_call(s), NULL);
+    struct quota_user *user = subscriber_sink(s)->user;
     selection_leave(&h->table, subscriber_options(s)->selection, user);
     quota_give(user, QUOTA_SUBSCRIBERS, 1, 1);
 }
 
 int hub_subscribe(struct hub *h, struct subscriber *s, const struct bounds *bounds, struct err *e)
 {
-    struct selection_owner owner = {.bounds = bounds};
-    owner.user = rpc_call_quota(subscriber_call(s), &owner.rank);
-    if (!owner.user)
-        return err_set(e, -ENOMEM, "out of memory");
+    const struct subscriber_sink *sink = subscriber_sink(s);
+    const struct selection_owner owner = {.user = sink->user, .rank = sink->rank, .bounds = bounds};
     pthread_mutex_lock(&h->list_lock);
     int rc = enter(h, s, &owner, e);
     struct subscriber **place = rc == 0 ? list_push(h) : NULL;
@@ -372,16 +360,14 @@ static void pass_on(struct hub *h, struct input *in)
         if (h->plan)
             plan_drop(h->plan, in->leave);
         break;
-    case INPUT_KICK:
-        rpc_call_kick(in->call);
-        break;
-    case INPUT_ABORT:
-        rpc_call_abort(in->abort.call, in->abort.code, in->abort.text);
+    case INPUT_RUN:
+        in->run.fn(in->run.arg, true);
+        in->run.fn = NULL; /* it has given back what it held */
         break;
     }
 }
 
-static void *hub_run(void *arg)
+static void *hub_main(void *arg)
 {
     struct hub *h = arg;
     for (struct input *in; (in = take(h));) {
@@ -394,7 +380,7 @@ static void *hub_run(void *arg)
 int hub_start(struct hub *h)
 {
     h->stopping = false;
-    return thread_start(&h->thread, "hub", 0, hub_run, h);
+    return thread_start(&h->thread, "hub", 0, hub_main, h);
 }
 
 void hub_stop(struct hub *h)

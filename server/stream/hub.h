@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "model/poll.h"
 #include "record/batch.h"
-#include "rpc/codec/msg_stream.h"
-#include "rpc/server/server.h"
 #include "server/live/bounds.h"
 #include "server/stream/plan.h"
 #include "server/stream/subscriber.h"
@@ -29,7 +28,7 @@ int hub_start(struct hub *h);
 void hub_stop(struct hub *h);
 
 /* After hub_stop: empties the queue, and whatever is put in from now on is dropped at once, so that no
- * reference to a call outlives the server that the call belongs to. */
+ * subscriber outlives what its sink belongs to. */
 void hub_close(struct hub *h);
 void hub_free(struct hub *h);
 
@@ -40,24 +39,22 @@ void hub_free(struct hub *h);
 struct plan *hub_plan(struct hub *h, uint64_t poll_id);
 
 /* The poll of |plan| begins: it is the current one until its end. The reference becomes the hub's. */
-void hub_begin(struct hub *h, const struct stream_begin *begin, struct plan *plan);
+void hub_begin(struct hub *h, const struct poll_begin *begin, struct plan *plan);
 
 /* Rows of the current poll; the reference becomes the hub's. Batches of a poll that has ended are dropped. */
 void hub_batch(struct hub *h, struct batch *b);
 
 /* The current poll is over; |end| is copied. */
-void hub_end(struct hub *h, const struct stream_end *end);
+void hub_end(struct hub *h, const struct poll_end *end);
 
-/* Kicks |call| (a reference is taken) from the hub's thread: for threads that must not call gRPC themselves. */
-void hub_kick(struct hub *h, struct rpc_call *call);
-
-/* The same for rpc_call_abort; |text| is a constant. */
-void hub_abort(struct hub *h, struct rpc_call *call, int code, const char *text);
+/* Calls |fn| with |run| true on the hub's thread, after what is in the queue: for threads that have been in other namespaces,
+ * and must not call gRPC. With |run| false, on any thread, when that will not come about: |fn| gives back what |arg| holds. */
+void hub_run(struct hub *h, void (*fn)(void *arg, bool run), void *arg);
 
 /* ---- Subscribers: any thread ---- */
 
 /* Adds |s| (a reference is taken) from the next poll on. The stream, its filter and its columns are accounted
- * to the user of its call until hub_unsubscribe. Returns 0; ERR_LIMIT when that user gets no more of them
+ * to the user of its sink until hub_unsubscribe. Returns 0; ERR_LIMIT when that user gets no more of them
  * within |bounds|, which |e| names, or -ENOMEM, with |e|. */
 int hub_subscribe(struct hub *h, struct subscriber *s, const struct bounds *bounds, struct err *e);
 void hub_unsubscribe(struct hub *h, struct subscriber *s);

@@ -23,7 +23,7 @@ struct plan_cut {
     int filter; /* bit of the filter, or NO_FILTER */
     int mask_place;
     const struct record_mask *mask; /* NULL: whole records */
-    bool single;                    /* somebody wants one record per message */
+    bool copied;                    /* a sink makes a copy of it */
 
     /* Of the batch that is being passed on. */
     bool made;
@@ -32,6 +32,19 @@ struct plan_cut {
     uint32_t row_end;
     uint32_t rows; /* that should be in it */
 };
+
+static void kick(const struct subscriber *s)
+{
+    const struct subscriber_sink *sink = subscriber_sink(s);
+    sink->kick(sink->arg);
+}
+
+static void finish(const struct subscriber *s)
+{
+    const struct subscriber_sink *sink = subscriber_sink(s);
+    if (sink->finish)
+        sink->finish(sink->arg);
+}
 
 /* ---- Who takes part ---- */
 
@@ -65,7 +78,7 @@ static void add_member(struct plan *p, const struct plan_candidate *c, int8_t *b
     int filter = filter_bit(p, c, bits);
     size_t cut = find_cut(p, filter, c->mask_place, selection->has_columns ? &selection->columns : NULL);
     p->want_all |= filter == NO_FILTER;
-    p->cuts[cut].single |= o->batch_rows == 0;
+    p->cuts[cut].copied |= o->batch_rows == 0;
     p->members[p->n++] =
         (struct plan_member){.subscriber = subscriber_ref(c->subscriber), .selection = selection, .cut = cut};
 }
@@ -205,7 +218,7 @@ static void choose(const struct batch *b, int filter, struct choice *c)
  * large batch in memory. */
 static bool is_slice(const struct batch *b, const struct choice *c)
 {
-    uint32_t end = c->last + 1 < b->rows ? b->index[c->last + 1].offset : b->len;
+    uint32_t end = batch_offset(b, c->last + 1);
     return c->last - c->first + 1 == c->count && (end - b->index[c->first].offset) >= b->len / 4;
 }
 
@@ -232,8 +245,8 @@ static void make_cut(struct plan_cut *cut, struct passing *at)
         struct batch *less = batch_cut(b, c.count < b->rows ? c.rows : NULL, cut->mask);
         cut->shared = less ? shared_batch_new(less) : NULL;
     }
-    if (cut->shared && cut->single)
-        shared_batch_want_single(cut->shared);
+    if (cut->shared)
+        cut->shared->copied |= cut->copied;
     if (!cut->shared)
         log_limited(LOG_ERROR, "hub", "out of memory: rows are lost");
 }
@@ -260,7 +273,7 @@ void plan_rows(struct plan *p, struct batch *b)
         if (!cut->shared)
             subscriber_lost(m->subscriber, cut->rows);
         else if (subscriber_rows(m->subscriber, cut->shared, cut->row, cut->row_end))
-            rpc_call_kick(subscriber_call(m->subscriber));
+            kick(m->subscriber);
     }
     release_cuts(p);
     if (at.whole)
@@ -279,7 +292,7 @@ void plan_lost(struct plan *p, const struct shared_lost *lost)
 
 /* ---- Edges ---- */
 
-void plan_begin(struct plan *p, const struct stream_begin *begin)
+void plan_begin(struct plan *p, const struct poll_begin *begin)
 {
     for (size_t i = 0; i < p->n;) {
         struct subscriber *s = p->members[i].subscriber;
@@ -289,7 +302,7 @@ void plan_begin(struct plan *p, const struct stream_begin *begin)
             continue;
         }
         if (news)
-            rpc_call_kick(subscriber_call(s));
+            kick(s);
         i++;
     }
 }
@@ -300,8 +313,8 @@ void plan_end(struct plan *p, struct shared_end *end)
         struct subscriber *s = p->members[i].subscriber;
         bool finished;
         if (subscriber_end(s, p->poll_id, end, &finished))
-            rpc_call_kick(subscriber_call(s));
+            kick(s);
         if (finished)
-            rpc_call_finish(subscriber_call(s), 0, "");
+            finish(s);
     }
 }

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/poll.h"
 #include "record/batch.h"
-#include "rpc/codec/msg_stream.h"
 #include "server/stream/selection.h"
 #include "server/stream/shared_batch.h"
 #include "server/stream/subscriber.h"
@@ -61,7 +61,7 @@ void plan_revoke(struct plan *p);
 
 /* ---- Hub thread: each passes on to everybody that takes part, and starts the sending ---- */
 
-void plan_begin(struct plan *p, const struct stream_begin *begin);
+void plan_begin(struct plan *p, const struct poll_begin *begin);
 void plan_rows(struct plan *p, struct batch *b);
 void plan_lost(struct plan *p, const struct shared_lost *lost);
 /* |end| NULL: it was lost on the way. */

@@ -10,7 +10,7 @@
 
 /* ---- From a request ---- */
 
-static int read_filter(struct selection *s, const struct stream_request *r, struct err *e)
+static int read_filter(struct selection *s, const struct subscription *r, struct err *e)
 {
     struct filter_error error;
     int rc = r->filter ? filter_parse(r->filter, &s->filter, &error) : 0;
@@ -26,7 +26,7 @@ static int read_filter(struct selection *s, const struct stream_request *r, stru
     return 0;
 }
 
-static int read_columns(struct selection *s, const struct stream_request *r, struct err *e)
+static int read_columns(struct selection *s, const struct subscription *r, struct err *e)
 {
     for (size_t i = 0; i < r->n_columns; i++) {
         int rc = record_mask_add(&s->columns, r->columns[i], e);
@@ -39,7 +39,7 @@ static int read_columns(struct selection *s, const struct stream_request *r, str
     return 0;
 }
 
-static int read_netns(struct selection *s, const struct stream_request *r, struct err *e)
+static int read_netns(struct selection *s, const struct subscription *r, struct err *e)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < r->n_netns; i++)
@@ -60,7 +60,7 @@ static int read_netns(struct selection *s, const struct stream_request *r, struc
     return s->n_netns == r->n_netns ? 0 : err_set(e, -ENOMEM, "netns: out of memory");
 }
 
-int selection_new(const struct stream_request *r, struct selection **out, struct err *e)
+int selection_new(const struct subscription *r, struct selection **out, struct err *e)
 {
     struct selection *s = calloc(1, sizeof(*s));
     if (!s)
@@ -150,27 +150,21 @@ size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_
     return n;
 }
 
-int selection_encode_info(const struct selection *s, const char *const *warnings, size_t n_warnings,
-                          struct buf *out)
+void selection_describe(const struct selection *s, struct selection_description *out)
 {
-    const char *columns[FIELD_COUNT];
-    struct stream_filter_part parts[FILTER_TERMS_MAX];
-    struct stream_info info = {.filter = text_of(s->filter),
-                               .parts = parts,
-                               .columns = columns,
-                               .warnings = warnings,
-                               .n_warnings = n_warnings};
+    *out = (struct selection_description){
+        .info = {.filter = text_of(s->filter), .parts = out->parts, .columns = out->columns}};
+    struct subscription_info *info = &out->info;
     for (size_t i = 0; s->has_columns && i < FIELD_COUNT; i++) {
         if (record_mask_has(&s->columns, record_fields[i].number))
-            columns[info.n_columns++] = record_fields[i].name;
+            out->columns[info->n_columns++] = record_fields[i].name;
     }
     size_t n_parts = s->filter ? filter_part_count(s->filter) : 0;
     for (size_t i = 0; i < n_parts && i < FILTER_TERMS_MAX; i++) {
-        parts[info.n_parts++] = (struct stream_filter_part){
+        out->parts[info->n_parts++] = (struct filter_part){
             .expression = filter_part_text(s->filter, i),
-            .place = filter_part_in_kernel(s->filter, i) ? STREAM_PLACE_KERNEL : STREAM_PLACE_COLLECTOR};
+            .place = filter_part_in_kernel(s->filter, i) ? FILTER_PLACE_KERNEL : FILTER_PLACE_COLLECTOR};
     }
-    return stream_encode_info(out, &info);
 }
 
 /* ---- What is in force ---- */

@@ -15,8 +15,8 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/quota.h"
+#include "model/subscription.h"
 #include "record/mask.h"
-#include "rpc/codec/msg_stream.h"
 #include "server/live/bounds.h"
 
 #define SELECTION_NO_PLACE (-1)
@@ -39,7 +39,7 @@ struct selection {
 
 /* Reads |r|. Returns 0 and the selection in |out|, one reference, the caller's; ERR_UNKNOWN, ERR_RANGE or
  * -ENOMEM with |e| naming the field. */
-int selection_new(const struct stream_request *r, struct selection **out, struct err *e);
+int selection_new(const struct subscription *r, struct selection **out, struct err *e);
 struct selection *selection_ref(struct selection *s);
 /* NULL is allowed. */
 void selection_unref(struct selection *s);
@@ -50,9 +50,13 @@ bool selection_equal(const struct selection *a, const struct selection *b);
 /* Whether |s| wants the namespace that records call |name|. Any thread. */
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode);
 
-/* Appends the response that tells what was made of the request, with |warnings|. Returns 0 or -ENOMEM. */
-int selection_encode_info(const struct selection *s, const char *const *warnings, size_t n_warnings,
-                          struct buf *out);
+/* What was made of the request. Its strings belong to the selection; |info| has no warnings yet. */
+struct selection_description {
+    struct subscription_info info;
+    struct filter_part parts[FILTER_TERMS_MAX];
+    const char *columns[FIELD_COUNT];
+};
+void selection_describe(const struct selection *s, struct selection_description *out);
 
 #define SELECTION_WARNINGS_MAX 4
 

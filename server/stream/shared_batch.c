@@ -3,18 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/tsan.h"
-#include "record/wire.h"
-#include "rpc/codec/msg_stream.h"
+#include "lib/wire.h"
+#include "record/envelope.h"
 
 /* ---- Rows ---- */
-
-/* gRPC has dropped its last reference, on whatever thread. */
-static void release_batch(void *arg)
-{
-    tsan_acquire(arg);
-    batch_unref(arg);
-}
 
 struct shared_batch *shared_batch_new(struct batch *b)
 {
@@ -25,27 +17,26 @@ struct shared_batch *shared_batch_new(struct batch *b)
     }
     f->refs = 1;
     f->batch = b;
-    tsan_release(b);
-    f->envelope = grpc_slice_new_with_user_data(b->bytes, b->len, release_batch, batch_ref(b));
     return f;
-}
-
-/* A row of an Envelope and the record of a response differ in one byte, the tag before the length. */
-void shared_batch_want_single(struct shared_batch *f)
-{
-    if (f->has_single)
-        return;
-    f->single = grpc_slice_from_copied_buffer((const char *)f->batch->bytes, f->batch->len);
-    uint8_t *bytes = GRPC_SLICE_START_PTR(f->single);
-    for (uint32_t i = 0; i < f->batch->rows; i++)
-        bytes[f->batch->index[i].offset] = WIRE_TAG(STREAM_FIELD_RECORD, WIRE_LEN);
-    f->has_single = true;
 }
 
 struct shared_batch *shared_batch_ref(struct shared_batch *f)
 {
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
+}
+
+struct shared_view *shared_batch_view(struct shared_batch *f, enum shared_view_kind kind,
+                                      struct shared_view *(*make)(struct batch *b))
+{
+    struct shared_view *view = atomic_load_explicit(&f->views[kind], memory_order_acquire);
+    if (view)
+        return view;
+    struct shared_view *made = make(f->batch);
+    if (!made || atomic_compare_exchange_strong(&f->views[kind], &view, made))
+        return made;
+    made->free(made); /* another thread was faster: |view| is its */
+    return view;
 }
 
 /* ---- Users that pay for it ---- */
@@ -58,7 +49,7 @@ struct shared_holder {
 static uint64_t size_of(const struct shared_batch *f)
 {
     const struct batch *b = f->batch;
-    return sizeof(*f) + sizeof(*b) + (uint64_t)b->len * (f->has_single ? 2 : 1) + b->rows * sizeof(*b->index);
+    return sizeof(*f) + sizeof(*b) + (uint64_t)b->len * (f->copied ? 2 : 1) + b->rows * sizeof(*b->index);
 }
 
 bool shared_batch_hold(struct shared_batch *f, struct quota_user *user, enum quota_rank rank,
@@ -98,27 +89,29 @@ void shared_batch_unref(struct shared_batch *f)
     if (atomic_fetch_sub(&f->refs, 1) != 1)
         return;
     let_go(f);
-    grpc_slice_unref(f->envelope);
-    if (f->has_single)
-        grpc_slice_unref(f->single);
+    for (size_t i = 0; i < SHARED_VIEWS; i++) {
+        struct shared_view *view = atomic_load_explicit(&f->views[i], memory_order_acquire);
+        if (view)
+            view->free(view);
+    }
     batch_unref(f->batch);
     free(f);
 }
 
 /* ---- The end of a poll ---- */
 
-struct shared_end *shared_end_new(const struct stream_end *end)
+struct shared_end *shared_end_new(const struct poll_end *end)
 {
-    size_t n = end->n_errors < STREAM_ERRORS_MAX ? end->n_errors : STREAM_ERRORS_MAX;
+    size_t n = end->n_errors < POLL_ERRORS_MAX ? end->n_errors : POLL_ERRORS_MAX;
     size_t text = 0;
     for (size_t i = 0; i < n; i++)
         text += strlen(end->errors[i].name) + strlen(end->errors[i].text) + 2;
-    struct shared_end *f = calloc(1, sizeof(*f) + n * sizeof(struct stream_error) + text);
+    struct shared_end *f = calloc(1, sizeof(*f) + n * sizeof(struct poll_error) + text);
     if (!f)
         return NULL;
     f->refs = 1;
     f->end = *end;
-    struct stream_error *errors = (struct stream_error *)(f + 1);
+    struct poll_error *errors = (struct poll_error *)(f + 1);
     char *at = (char *)(errors + n);
     for (size_t i = 0; i < n; i++) {
         errors[i] = end->errors[i];

@@ -1,38 +1,49 @@
-/* What the subscribers of a poll share: its rows, as slices that messages are cut from without copying, its
- * end, and what never came through. */
+/* What the subscribers of a poll share: its rows, its end, and what never came through. */
 #ifndef XTCP_SERVER_STREAM_SHARED_BATCH_H
 #define XTCP_SERVER_STREAM_SHARED_BATCH_H
 
-#include <grpc/slice.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/quota.h"
+#include "model/poll.h"
 #include "record/batch.h"
 #include "record/fields.h"
-#include "rpc/codec/msg_stream.h"
 
 /* ---- Rows ---- */
+
+/* What one kind of sink has made of a batch, for all subscribers with such a sink: made when the first of them sends it, freed
+ * with the batch. Stands at the head of the sink's own struct. */
+struct shared_view {
+    void (*free)(struct shared_view *v);
+};
+
+/* One for each kind that there is. */
+enum shared_view_kind {
+    SHARED_VIEW_ENVELOPE, /* gRPC: the bytes as they are */
+    SHARED_VIEW_SINGLE,   /* gRPC: a copy, for one record per message */
+    SHARED_VIEWS
+};
 
 /* A batch on its way to subscribers. */
 struct shared_batch {
     _Atomic uint32_t refs;
     struct batch *batch;
-    grpc_slice envelope; /* the batch itself: rows of an Envelope */
-    grpc_slice
-        single; /* the same rows, each tagged as the record of a response; empty until somebody wants it */
-    bool has_single;
+    struct shared_view *_Atomic views[SHARED_VIEWS];
+    bool copied;                   /* a sink makes a copy of it: so it takes twice the memory */
     struct shared_holder *holders; /* users that pay for it; the hub thread's until the last reference goes */
     uint64_t bytes;                /* that each of them pays for */
 };
 
 /* Takes over |b|'s reference. Returns NULL without memory (|b| is released then). Hub thread. */
 struct shared_batch *shared_batch_new(struct batch *b);
-/* Makes |single|. Hub thread, before the batch is offered. */
-void shared_batch_want_single(struct shared_batch *f);
 struct shared_batch *shared_batch_ref(struct shared_batch *f);
 void shared_batch_unref(struct shared_batch *f);
+
+/* The view of |kind|, which |make| makes if there is none yet; NULL when that returns NULL: no memory. Any thread. */
+struct shared_view *shared_batch_view(struct shared_batch *f, enum shared_view_kind kind,
+                                      struct shared_view *(*make)(struct batch *b));
 
 /* The namespace of a batch, as its records tell it. */
 struct shared_netns {
@@ -51,10 +62,10 @@ bool shared_batch_hold(struct shared_batch *f, struct quota_user *user, enum quo
 /* As all subscribers share it; the two figures that are a subscriber's own are added when it is sent. */
 struct shared_end {
     _Atomic uint32_t refs;
-    struct stream_end end; /* names and texts of the errors belong to this object */
+    struct poll_end end; /* names and texts of the errors belong to this object */
 };
 
-struct shared_end *shared_end_new(const struct stream_end *end);
+struct shared_end *shared_end_new(const struct poll_end *end);
 struct shared_end *shared_end_ref(struct shared_end *f);
 void shared_end_unref(struct shared_end *f);
 

@@ -14,15 +14,16 @@
  * whole. */
 #define MARKS_MAX 1024
 
-enum item_kind { ITEM_INFO, ITEM_BEGIN, ITEM_ROWS, ITEM_END };
-
 struct item {
-    enum item_kind kind;
-    uint32_t row;     /* ITEM_ROWS: the next row to send */
-    uint32_t row_end; /* ITEM_ROWS: behind the last one */
+    enum subscriber_item_kind kind;
+    uint32_t row;     /* SUBSCRIBER_ROWS: the next row to take */
+    uint32_t row_end; /* SUBSCRIBER_ROWS: behind the last one */
     union {
-        grpc_slice info;
-        struct stream_begin begin;
+        struct {
+            void *data;
+            size_t len;
+        } message;
+        struct poll_begin begin;
         struct shared_batch *shared;
         struct {
             struct shared_end *shared;
@@ -34,14 +35,13 @@ struct item {
 
 struct subscriber {
     _Atomic uint32_t refs;
-    struct rpc_call *call;
+    struct subscriber_sink sink;
     struct subscriber_options options;
     int64_t since_ns;
 
     pthread_mutex_t lock;    /* a leaf: nothing else is locked under it */
-    struct quota_user *user; /* the call's, that pays for what waits; NULL: nobody does */
-    enum quota_rank rank;
-    struct item *ring; /* a power of two of them */
+    struct quota_user *user; /* the sink's, that pays for what waits; NULL: nobody does */
+    struct item *ring;       /* a power of two of them */
     size_t ring_size;
     size_t first;
     size_t count;
@@ -63,14 +63,15 @@ struct subscriber {
 
 /* ---- Life ---- */
 
-struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber_options *options)
+struct subscriber *subscriber_new(const struct subscriber_sink *sink,
+                                  const struct subscriber_options *options)
 {
     struct subscriber *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
     s->refs = 1;
-    s->call = rpc_call_ref(call);
-    s->user = options->queue_memory.max ? rpc_call_quota(call, &s->rank) : NULL;
+    s->sink = *sink;
+    s->user = options->queue_memory.max ? sink->user : NULL;
     s->options = *options;
     selection_ref(s->options.selection);
     s->since_ns = clock_wall_ns();
@@ -89,15 +90,16 @@ void subscriber_unref(struct subscriber *s)
     if (atomic_fetch_sub(&s->refs, 1) != 1)
         return;
     subscriber_close(s);
-    rpc_call_unref(s->call);
+    if (s->sink.unref)
+        s->sink.unref(s->sink.arg);
     selection_unref(s->options.selection);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-struct rpc_call *subscriber_call(const struct subscriber *s)
+const struct subscriber_sink *subscriber_sink(const struct subscriber *s)
 {
-    return s->call;
+    return &s->sink;
 }
 
 const struct subscriber_options *subscriber_options(const struct subscriber *s)
@@ -116,8 +118,8 @@ static struct item *ring_at(struct subscriber *s, size_t i)
 static bool pay_ring(struct subscriber *s, size_t more)
 {
     uint64_t bytes = more * sizeof(struct item);
-    return !s->user ||
-           quota_take(s->user, s->rank, QUOTA_QUEUE_BYTES, bytes, bytes, &s->options.queue_memory, NULL) == 0;
+    return !s->user || quota_take(s->user, s->sink.rank, QUOTA_QUEUE_BYTES, bytes, bytes,
+                                  &s->options.queue_memory, NULL) == 0;
 }
 
 static void unpay_ring(struct subscriber *s, size_t places)
@@ -158,14 +160,14 @@ static struct item *ring_push(struct subscriber *s)
 static void ring_pop(struct subscriber *s)
 {
     struct item *item = ring_at(s, 0);
-    if (item->kind == ITEM_ROWS)
+    if (item->kind == SUBSCRIBER_ROWS)
         shared_batch_unref(item->shared);
     else
         s->marks--;
-    if (item->kind == ITEM_END)
+    if (item->kind == SUBSCRIBER_END)
         shared_end_unref(item->end.shared);
-    if (item->kind == ITEM_INFO)
-        grpc_slice_unref(item->info);
+    if (item->kind == SUBSCRIBER_MESSAGE)
+        free(item->message.data);
     s->first = (s->first + 1) & (s->ring_size - 1);
     s->count--;
 }
@@ -244,7 +246,7 @@ bool subscriber_half_closed(struct subscriber *s)
 
 /* ---- The hub puts in ---- */
 
-bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news)
+bool subscriber_begin(struct subscriber *s, const struct poll_begin *begin, bool *news)
 {
     *news = false;
     pthread_mutex_lock(&s->lock);
@@ -256,7 +258,7 @@ bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bo
         struct item *item = s->marks + 2 <= MARKS_MAX ? ring_push(s) : NULL; /* its end needs one as well */
         s->left_out = !item;
         if (item) {
-            *item = (struct item){.kind = ITEM_BEGIN, .begin = *begin};
+            *item = (struct item){.kind = SUBSCRIBER_BEGIN, .begin = *begin};
             if (s->options.on_demand && !s->options.held)
                 item->begin.deferred_ns = 0;
             s->marks++;
@@ -275,11 +277,11 @@ bool subscriber_rows(struct subscriber *s, struct shared_batch *f, uint32_t row,
         uint32_t rows = row_end - row;
         uint64_t room = s->left_out ? 0 : s->options.queue_rows - s->queued;
         take = rows < room ? rows : (uint32_t)room;
-        bool paid = !s->user || shared_batch_hold(f, s->user, s->rank, &s->options.queue_memory);
+        bool paid = !s->user || shared_batch_hold(f, s->user, s->sink.rank, &s->options.queue_memory);
         struct item *item = take && paid ? ring_push(s) : NULL;
         if (item)
             *item = (struct item){
-                .kind = ITEM_ROWS, .row = row, .row_end = row + take, .shared = shared_batch_ref(f)};
+                .kind = SUBSCRIBER_ROWS, .row = row, .row_end = row + take, .shared = shared_batch_ref(f)};
         else
             take = 0;
         s->queued += take;
@@ -309,7 +311,7 @@ bool subscriber_end(struct subscriber *s, uint64_t id, struct shared_end *f, boo
     if (s->active && !s->closed) {
         struct item *item = f && s->options.markers && !s->left_out ? ring_push(s) : NULL;
         if (item) {
-            *item = (struct item){.kind = ITEM_END,
+            *item = (struct item){.kind = SUBSCRIBER_END,
                                   .end = {.shared = shared_end_ref(f),
                                           .rows_sent = s->poll_rows,
                                           .rows_lost = s->lost_since_end}};
@@ -327,88 +329,89 @@ bool subscriber_end(struct subscriber *s, uint64_t id, struct shared_end *f, boo
 
 bool subscriber_tell(struct subscriber *s, const void *message, size_t len)
 {
+    void *copy = malloc(len ? len : 1);
+    if (!copy)
+        return false;
+    memcpy(copy, message, len);
     pthread_mutex_lock(&s->lock);
     struct item *item = s->closed ? NULL : ring_push(s);
     if (item) {
-        *item = (struct item){.kind = ITEM_INFO, .info = grpc_slice_from_copied_buffer(message, len)};
+        *item = (struct item){.kind = SUBSCRIBER_MESSAGE, .message = {.data = copy, .len = len}};
         s->marks++;
     }
     pthread_mutex_unlock(&s->lock);
+    if (!item)
+        free(copy);
     return item != NULL;
 }
 
-/* ---- rpc takes out ---- */
+/* ---- The sink takes out; the lock is held ---- */
 
-static struct rpc_message marker_message(const struct item *item, const struct selection *selection)
+static bool take_rows(struct subscriber *s, struct item *item, uint32_t n, subscriber_take_fn *fn, void *arg,
+                      bool more)
 {
-    if (item->kind == ITEM_INFO)
-        return (struct rpc_message){.slices = {grpc_slice_ref(item->info)}, .n = 1};
-    struct buf b;
-    buf_init(&b);
-    if (item->kind == ITEM_BEGIN) {
-        stream_encode_begin(&b, &item->begin);
-    } else {
-        struct stream_end end = item->end.shared->end;
-        end.rows_sent = item->end.rows_sent;
-        end.rows_lost = item->end.rows_lost;
-        char texts[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX];
-        const char *warnings[SELECTION_WARNINGS_MAX];
-        end.warnings = warnings;
-        end.n_warnings = selection_unfound(selection, texts);
-        for (size_t i = 0; i < end.n_warnings; i++)
-            warnings[i] = texts[i];
-        stream_encode_end(&b, &end);
-    }
-    struct rpc_message m = rpc_message_copy(b.data, b.len, false);
-    buf_free(&b);
-    return m;
-}
-
-static uint32_t row_offset(const struct batch *b, uint32_t row)
-{
-    return row < b->rows ? b->index[row].offset : b->len;
-}
-
-/* The next row or rows of |item|, which moves behind them. Returns how many. */
-static uint32_t rows_message(const struct subscriber *s, struct item *item, struct rpc_message *m)
-{
-    const struct shared_batch *f = item->shared;
-    uint32_t left = item->row_end - item->row;
-    uint32_t n = s->options.batch_rows == 0 ? 1 : left < s->options.batch_rows ? left : s->options.batch_rows;
-    uint32_t from = row_offset(f->batch, item->row);
-    uint32_t to = row_offset(f->batch, item->row + n);
-    if (s->options.batch_rows == 0) {
-        *m = (struct rpc_message){.slices = {grpc_slice_sub(f->single, from, to)}, .n = 1};
-    } else {
-        uint8_t prefix[STREAM_PREFIX_MAX];
-        size_t len = stream_put_envelope(prefix, to - from);
-        *m = (struct rpc_message){.slices = {grpc_slice_from_copied_buffer((const char *)prefix, len),
-                                             grpc_slice_sub(f->envelope, from, to)},
-                                  .n = 2};
-    }
+    struct subscriber_item rows = {.kind = SUBSCRIBER_ROWS,
+                                   .rows = {.batch = item->shared, .row = item->row, .end = item->row + n}};
+    bool taken = fn(arg, &rows, more);
     item->row += n;
-    return n;
+    s->queued -= n;
+    *(taken ? &s->delivered : &s->lost) += n;
+    if (!taken)
+        s->lost_since_end += n;
+    return taken;
 }
 
-bool subscriber_next(struct subscriber *s, struct rpc_message *out)
+static bool take_end(const struct subscriber *s, const struct item *item, subscriber_take_fn *fn, void *arg,
+                     bool more)
 {
+    char texts[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX];
+    const char *warnings[SELECTION_WARNINGS_MAX];
+    struct poll_end end = item->end.shared->end;
+    end.rows_sent = item->end.rows_sent;
+    end.rows_lost = item->end.rows_lost;
+    end.warnings = warnings;
+    end.n_warnings = selection_unfound(s->options.selection, texts);
+    for (size_t i = 0; i < end.n_warnings; i++)
+        warnings[i] = texts[i];
+    return fn(arg, &(struct subscriber_item){.kind = SUBSCRIBER_END, .end = &end}, more);
+}
+
+static bool take(struct subscriber *s, struct item *item, uint32_t rows, subscriber_take_fn *fn, void *arg,
+                 bool more)
+{
+    struct subscriber_item out = {.kind = item->kind};
+    switch (item->kind) {
+    case SUBSCRIBER_ROWS:
+        return take_rows(s, item, rows, fn, arg, more);
+    case SUBSCRIBER_END:
+        return take_end(s, item, fn, arg, more);
+    case SUBSCRIBER_BEGIN:
+        out.begin = &item->begin;
+        break;
+    case SUBSCRIBER_MESSAGE:
+        out.message.data = item->message.data;
+        out.message.len = item->message.len;
+        break;
+    }
+    return fn(arg, &out, more);
+}
+
+bool subscriber_next(struct subscriber *s, subscriber_take_fn *fn, void *arg)
+{
+    uint32_t rows_max = s->options.batch_rows ? s->options.batch_rows : 1;
+    bool taken = false;
     pthread_mutex_lock(&s->lock);
-    bool any = s->count > 0;
-    if (any) {
+    while (s->count > 0 && !taken) {
         struct item *item = ring_at(s, 0);
-        if (item->kind == ITEM_ROWS) {
-            uint32_t n = rows_message(s, item, out);
-            s->queued -= n;
-            s->delivered += n;
-        } else {
-            *out = marker_message(item, s->options.selection);
-        }
-        if (item->kind != ITEM_ROWS || item->row == item->row_end)
+        uint32_t left = item->kind == SUBSCRIBER_ROWS ? item->row_end - item->row : 0;
+        uint32_t rows = left < rows_max ? left : rows_max;
+        bool done = rows == left;
+        taken = take(s, item, rows, fn, arg, s->count > 1 || !done);
+        if (done)
             ring_pop(s);
-        out->more = s->count > 0;
     }
     pthread_mutex_unlock(&s->lock);
-    return any;
+    return taken;
 }
 
 void subscriber_stats(struct subscriber *s, struct subscriber_stats *stats)

@@ -1,7 +1,7 @@
-/* A subscriber: one FlatRecords or PollFlatRecords stream and its bounded queue.
+/* A subscriber: somebody who gets polls, through a bounded queue, and its sink, which takes them out.
  *
- * The hub puts shared batches and markers in; rpc takes messages out as fast as the client reads (`next`).
- * Rows that do not fit are left out and counted: nobody waits for a reader. */
+ * The hub puts shared batches and markers in and tells the sink; the sink takes out as fast as it can
+ * (subscriber_next). Rows that do not fit are left out and counted: nobody waits for a sink. */
 #ifndef XTCP_SERVER_STREAM_SUBSCRIBER_H
 #define XTCP_SERVER_STREAM_SUBSCRIBER_H
 
@@ -9,16 +9,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rpc/codec/msg_stream.h"
-#include "rpc/server/server.h"
+#include "model/poll.h"
 #include "server/stream/selection.h"
 #include "server/stream/shared_batch.h"
 
 struct subscriber;
 
+/* Where the polls of a subscriber go. A gRPC stream is one, standard output (--once) another. */
+struct subscriber_sink {
+    /* There is something to take. Must not take it at once when that may block. Hub thread. */
+    void (*kick)(void *arg);
+    /* Nothing more will come: an on-demand subscriber has got all that it asked for. May be NULL. Hub thread. */
+    void (*finish)(void *arg);
+    /* The subscriber is gone. May be NULL. Any thread. */
+    void (*unref)(void *arg);
+    void *arg;
+    struct quota_user
+        *user; /* that pays for what waits and what is asked for; lives as long as |arg|. NULL: nobody
+                                does, and there is no bound but that of the queue */
+    enum quota_rank rank; /* of that user */
+    const char *peer;     /* for people: who gets the polls, and how; both live as long as |arg| */
+    const char *method;
+};
+
 struct subscriber_options {
     uint64_t id;
-    uint32_t batch_rows; /* 0: one record per message */
+    uint32_t
+        batch_rows; /* rows that its sink takes at a time; 0: one, in a copy: what waits takes twice the memory */
     bool markers;
     bool on_demand;                  /* gets only the polls that it asked for (subscriber_want) */
     bool held;                       /* these wait while max_cpu_percent is used up */
@@ -27,12 +44,14 @@ struct subscriber_options {
     struct selection *selection;
 };
 
-/* One reference, the caller's. |call| and the selection are referenced. NULL without memory. */
-struct subscriber *subscriber_new(struct rpc_call *call, const struct subscriber_options *options);
+/* One reference, the caller's. The selection is referenced; |sink->arg| is the subscriber's from now on. NULL without
+ * memory, and then |arg| is still the caller's. */
+struct subscriber *subscriber_new(const struct subscriber_sink *sink,
+                                  const struct subscriber_options *options);
 struct subscriber *subscriber_ref(struct subscriber *s);
 void subscriber_unref(struct subscriber *s);
 
-struct rpc_call *subscriber_call(const struct subscriber *s);
+const struct subscriber_sink *subscriber_sink(const struct subscriber *s);
 const struct subscriber_options *subscriber_options(const struct subscriber *s);
 
 /* ---- Which polls; any thread ---- */
@@ -49,14 +68,15 @@ void subscriber_revoke(struct subscriber *s, uint64_t id);
 /* It will want no further polls. Returns true when it waits for none either: the stream can be finished. */
 bool subscriber_half_closed(struct subscriber *s);
 
-/* Puts a response in, for the client to see before all that comes later. Returns false without memory. */
+/* Puts |message| in, for the sink alone to understand, before all that comes later; it is copied. Returns false without
+ * memory. */
 bool subscriber_tell(struct subscriber *s, const void *message, size_t len);
 
 /* ---- The hub puts in, from polls that |s| has joined. Hub thread. ---- */
 
 /* Returns false when the stream is over. |news|: there is something to send. To an on-demand subscriber whose
  * requests are not held back, |begin| tells no deferred_ns: that is of somebody else's request. */
-bool subscriber_begin(struct subscriber *s, const struct stream_begin *begin, bool *news);
+bool subscriber_begin(struct subscriber *s, const struct poll_begin *begin, bool *news);
 /* Rows |row| up to |row_end| of |f|. Returns whether there is something to send, as subscriber_end does. */
 bool subscriber_rows(struct subscriber *s, struct shared_batch *f, uint32_t row, uint32_t row_end);
 /* Rows of the poll that it should have got: they never reached the hub's queue. */
@@ -65,16 +85,45 @@ void subscriber_lost(struct subscriber *s, uint64_t rows);
  * more. */
 bool subscriber_end(struct subscriber *s, uint64_t id, struct shared_end *f, bool *finished);
 
-/* ---- rpc takes out ---- */
+/* ---- The sink takes out; any thread ---- */
 
-/* For rpc_stream_ops.next. */
-bool subscriber_next(struct subscriber *s, struct rpc_message *out);
+enum subscriber_item_kind {
+    SUBSCRIBER_MESSAGE, /* of subscriber_tell */
+    SUBSCRIBER_BEGIN,
+    SUBSCRIBER_ROWS,
+    SUBSCRIBER_END,
+};
+
+/* What the sink gets, in the order in which it happened. Valid during the call of subscriber_take_fn. */
+struct subscriber_item {
+    enum subscriber_item_kind kind;
+    union {
+        struct {
+            const void *data;
+            size_t len;
+        } message;
+        const struct poll_begin *begin;
+        const struct poll_end *end; /* with the rows of this subscriber, and its warnings */
+        struct {
+            struct shared_batch *batch;
+            uint32_t row; /* the first */
+            uint32_t end; /* behind the last */
+        } rows;
+    };
+};
+
+/* Takes |item|; |more|: another one stands behind it. Returns false when it cannot, for want of memory: rows are counted as
+ * lost then. Must not call subscriber_*. */
+typedef bool subscriber_take_fn(void *arg, const struct subscriber_item *item, bool more);
+
+/* Gives the next item to |fn|. Returns false when there is none. */
+bool subscriber_next(struct subscriber *s, subscriber_take_fn *fn, void *arg);
 
 /* The stream is over: the queue is emptied and stays empty. */
 void subscriber_close(struct subscriber *s);
 
 struct subscriber_stats {
-    uint64_t delivered; /* rows handed to the connection */
+    uint64_t delivered; /* rows that the sink has taken */
     uint64_t lost;      /* rows left out */
     uint64_t queued;    /* rows in the queue */
     int64_t since_ns;   /* wall clock when it came */

@@ -142,6 +142,14 @@ static int tick(struct focus_ticker *t, struct focus_watch *w, int64_t due_ns)
     return rc;
 }
 
+/* Ends the call of |w| on the hub's thread. */
+static void abort_call(struct focus *f, const struct focus_watch *w, int code, const char *text)
+{
+    struct rpc_abort *abort = rpc_abort_new(w->call, code, text);
+    if (abort)
+        hub_run(f->options.hub, rpc_abort_later, abort);
+}
+
 /* Has the call of |w|, if it is still there, take what waits in the slot; or ends it, for |code|. */
 static void call_up(const struct focus_ticker *t, struct focus_watch *w, int code)
 {
@@ -149,10 +157,9 @@ static void call_up(const struct focus_ticker *t, struct focus_watch *w, int cod
     struct rpc_call *call = NULL;
     pthread_mutex_lock(&f->lock);
     if (w->call && code)
-        hub_abort(f->options.hub, w->call, ERR_LIMIT,
-                  "the client reads too slowly: too many ended sockets wait for it");
+        abort_call(f, w, ERR_LIMIT, "the client reads too slowly: too many ended sockets wait for it");
     else if (w->call && t->other_netns)
-        hub_kick(f->options.hub, w->call);
+        hub_run(f->options.hub, rpc_call_kick_later, rpc_call_ref(w->call));
     else if (w->call)
         call = rpc_call_ref(w->call);
     pthread_mutex_unlock(&f->lock);
@@ -189,8 +196,7 @@ static void give_up(struct focus *f)
     pthread_mutex_lock(&f->lock);
     f->lost = true;
     for (size_t i = 0; i < f->n; i++)
-        hub_abort(f->options.hub, f->watches[i]->call, ERR_UNAVAILABLE,
-                  "focus is out of order: restart the daemon");
+        abort_call(f, f->watches[i], ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
     pthread_mutex_unlock(&f->lock);
 }
 

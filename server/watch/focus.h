@@ -16,7 +16,7 @@
 
 #include "config/config.h"
 #include "lib/err.h"
-#include "rpc/codec/msg_focus.h"
+#include "model/watch.h"
 #include "rpc/server/server.h"
 #include "server/poll/inventory.h"
 #include "server/stream/hub.h"

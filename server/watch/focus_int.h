@@ -91,7 +91,7 @@ struct focus_found {
     struct focus_hit *hits;
     size_t n_hits;
     size_t cap_hits;
-    struct stream_error errors[STREAM_ERRORS_MAX]; /* texts are owned */
+    struct poll_error errors[POLL_ERRORS_MAX]; /* texts are owned */
     size_t n_errors;
 };
 void focus_found_free(struct focus_found *f);
@@ -127,7 +127,7 @@ struct focus_slot {
     struct focus_ended *ended; /* since the last response; names are owned */
     size_t n_ended;
     size_t cap_ended;
-    struct stream_error *errors; /* the same; texts are owned */
+    struct poll_error *errors; /* the same; texts are owned */
     size_t n_errors;
 };
 

@@ -142,13 +142,13 @@ static int dump_here(struct search *s, struct err *e)
 static void note_error(struct search *s, const struct err *e)
 {
     struct focus_found *f = s->found;
-    if (f->n_errors == STREAM_ERRORS_MAX)
+    if (f->n_errors == POLL_ERRORS_MAX)
         return;
-    struct stream_error error = {.name = strdup(s->where->name),
-                                 .inode = s->where->ns.inode,
-                                 .cookie = s->where->ns.cookie,
-                                 .code = e->code,
-                                 .text = strdup(e->text)};
+    struct poll_error error = {.name = strdup(s->where->name),
+                               .inode = s->where->ns.inode,
+                               .cookie = s->where->ns.cookie,
+                               .code = e->code,
+                               .text = strdup(e->text)};
     if (error.name && error.text) {
         f->errors[f->n_errors++] = error;
         return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
 
 bool focus_grow(void **array, size_t *cap, size_t n, size_t each)
@@ -341,7 +342,7 @@ static void tell_errors(struct focus_watch *w, const struct focus_found *found)
     bool news = sum != w->errors;
     w->errors = sum;
     for (size_t i = 0; news && i < found->n_errors; i++) {
-        const struct stream_error *error = &found->errors[i];
+        const struct poll_error *error = &found->errors[i];
         struct focus_place p = {
             .where = {.ns = {.inode = error->inode, .cookie = error->cookie}, .name = (char *)error->name}};
         struct err e;
@@ -365,7 +366,7 @@ void focus_watch_merge(struct focus_watch *w, struct focus_found *found)
 void focus_watch_start(struct focus_watch *w, const struct focus_found *found)
 {
     const struct focus_selection *s = w->current;
-    struct stream_filter_part parts[FILTER_TERMS_MAX];
+    struct filter_part parts[FILTER_TERMS_MAX];
     struct focus_info info = {
         .filter = s->filter ? filter_text(s->filter) : NULL,
         .parts = parts,
@@ -380,9 +381,9 @@ void focus_watch_start(struct focus_watch *w, const struct focus_found *found)
     };
     size_t n = s->filter ? filter_part_count(s->filter) : 0;
     for (size_t i = 0; i < n && i < FILTER_TERMS_MAX; i++)
-        parts[info.n_parts++] = (struct stream_filter_part){
+        parts[info.n_parts++] = (struct filter_part){
             .expression = filter_part_text(s->filter, i),
-            .place = filter_part_in_kernel(s->filter, i) ? STREAM_PLACE_KERNEL : STREAM_PLACE_COLLECTOR};
+            .place = filter_part_in_kernel(s->filter, i) ? FILTER_PLACE_KERNEL : FILTER_PLACE_COLLECTOR};
     focus_slot_info(&w->slot, &info);
     w->started = true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
 
 /* Ended sockets that wait for a client. Each was a socket that was watched, and no more than max_sockets are
@@ -116,11 +117,11 @@ int focus_slot_ended(struct focus_slot *s, const struct focus_place *p, size_t i
 
 int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const struct err *e)
 {
-    struct stream_error error = {.name = strdup(p->where.name),
-                                 .inode = p->where.ns.inode,
-                                 .cookie = p->where.ns.cookie,
-                                 .code = e->code,
-                                 .text = strdup(e->text)};
+    struct poll_error error = {.name = strdup(p->where.name),
+                               .inode = p->where.ns.inode,
+                               .cookie = p->where.ns.cookie,
+                               .code = e->code,
+                               .text = strdup(e->text)};
     int rc = error.name && error.text ? 0 : -ENOMEM;
     pthread_mutex_lock(&s->lock);
     if (rc == 0 && !s->errors)

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/wire.h"
 #include "outputs/format/format.h"
+#include "record/envelope.h"
 #include "record/text.h"
-#include "record/wire.h"
 
 /* Appends the envelope in the form |f|; what it returns for it. */
 static int64_t write_form(const struct format *f, struct buf *out, const uint8_t *data, size_t size)

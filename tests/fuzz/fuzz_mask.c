@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/wire.h"
 #include "record/mask.h"
-#include "record/wire.h"
 
 /* The row that begins with |tag| and holds the fields of the message that stay, one after the other. */
 static size_t expect(const struct record_mask *m, uint8_t tag, const uint8_t *record, size_t len,

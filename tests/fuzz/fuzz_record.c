@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/record.h"
 #include "record/unpack.h"
-#include "record/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

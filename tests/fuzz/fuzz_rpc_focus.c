@@ -13,9 +13,10 @@ static void fuzz_request(const uint8_t *data, size_t size)
     check_error(rc, &e);
     if (rc < 0)
         return;
-    if (r.n_columns > STREAM_NAMES_MAX || r.n_netns > STREAM_NAMES_MAX || r.n_sockets > r.max_sockets ||
-        r.interval_ns < FOCUS_INTERVAL_MIN_NS || r.interval_ns > FOCUS_INTERVAL_MAX_NS ||
-        (!r.filter && !r.n_sockets) || (r.filter && strlen(r.filter) > STREAM_FILTER_MAX))
+    if (r.n_columns > SUBSCRIPTION_NAMES_MAX || r.n_netns > SUBSCRIPTION_NAMES_MAX ||
+        r.n_sockets > r.max_sockets || r.interval_ns < FOCUS_INTERVAL_MIN_NS ||
+        r.interval_ns > FOCUS_INTERVAL_MAX_NS || (!r.filter && !r.n_sockets) ||
+        (r.filter && strlen(r.filter) > SUBSCRIPTION_FILTER_MAX))
         abort();
     struct buf b;
     buf_init(&b);

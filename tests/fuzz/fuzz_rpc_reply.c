@@ -1,6 +1,7 @@
 /* All that a server can send to the client: the first byte says which message. */
 #include "fuzz_rpc.h"
 
+#include "record/envelope.h"
 #include "rpc/codec/msg_health.h"
 #include "rpc/codec/msg_namespace.h"
 #include "rpc/codec/msg_status.h"
@@ -13,7 +14,7 @@ static void read_text(const char *text)
     seen += strlen(text);
 }
 
-static void read_errors(const struct stream_error *errors, size_t n)
+static void read_errors(const struct poll_error *errors, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         read_text(errors[i].name);
@@ -23,9 +24,10 @@ static void read_errors(const struct stream_error *errors, size_t n)
 
 static void read_rows(const uint8_t *data, size_t size)
 {
+    struct wire w = wire_over(data, size);
     const uint8_t *row;
     size_t len;
-    while (stream_envelope_next(&data, &size, &row, &len) > 0) {
+    while (envelope_next(&w, &row, &len) > 0) {
         for (size_t i = 0; i < len; i++)
             seen += row[i];
     }

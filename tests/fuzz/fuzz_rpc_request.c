@@ -2,21 +2,21 @@
  * bounds. */
 #include "fuzz_rpc.h"
 
+#include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_health.h"
 #include "rpc/codec/msg_reflection.h"
 #include "rpc/codec/msg_stream.h"
-#include "rpc/codec/msg_wire.h"
 
 static void fuzz_stream(const uint8_t *data, size_t size)
 {
-    struct stream_request r, again;
+    struct subscription r, again;
     struct err e = {0};
     int rc = stream_request_decode(data, size, &r, &e);
     check_error(rc, &e);
     if (rc < 0)
         return;
-    if (r.n_columns > STREAM_NAMES_MAX || r.n_netns > STREAM_NAMES_MAX ||
-        (r.filter && strlen(r.filter) > STREAM_FILTER_MAX))
+    if (r.n_columns > SUBSCRIPTION_NAMES_MAX || r.n_netns > SUBSCRIPTION_NAMES_MAX ||
+        (r.filter && strlen(r.filter) > SUBSCRIPTION_FILTER_MAX))
         abort();
     struct buf b;
     buf_init(&b);
@@ -24,8 +24,8 @@ static void fuzz_stream(const uint8_t *data, size_t size)
         abort();
     if (again.batch_rows != r.batch_rows || again.n_columns != r.n_columns || again.n_netns != r.n_netns)
         abort();
-    stream_request_free(&again);
-    stream_request_free(&r);
+    subscription_free(&again);
+    subscription_free(&r);
     buf_free(&b);
 }
 

@@ -12,7 +12,9 @@ static void check_info(const struct selection *s)
     struct stream_event event;
     struct err e;
     buf_init(&b);
-    if (selection_encode_info(s, NULL, 0, &b) < 0)
+    struct selection_description description;
+    selection_describe(s, &description);
+    if (stream_encode_info(&b, &description.info) < 0)
         abort();
     if (stream_event_decode(b.data, b.len, &event, &e) < 0 || event.kind != STREAM_EVENT_INFO)
         abort();
@@ -52,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct stream_request r;
+    struct subscription r;
     struct selection *a;
     struct selection *b;
     struct err e = {0};
@@ -72,6 +74,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         selection_unref(a);
         selection_unref(b);
     }
-    stream_request_free(&r);
+    subscription_free(&r);
     return 0;
 }

@@ -1,5 +1,5 @@
 foreach(part set request reply focus json draft)
-    xtcp_fuzz_target(fuzz_rpc_${part} SOURCES fuzz_rpc_${part}.c LIBS xtcp_rpc_codec_client)
+    xtcp_fuzz_target(fuzz_rpc_${part} SOURCES fuzz_rpc_${part}.c LIBS xtcp_rpc_codec_client xtcp_record)
 endforeach()
 xtcp_fuzz_target(fuzz_rpc_guard SOURCES fuzz_rpc_guard.c LIBS xtcp_rpc)
 xtcp_fuzz_target(fuzz_rpc_tls SOURCES fuzz_rpc_tls.c LIBS xtcp_rpc)

@@ -495,7 +495,7 @@ def test_a_hundred_watches(host, daemon):
             for _ in range(3):
                 assert by_port(w.next()).keys() == {pairs[i % 10].near_port}
     threads = daemon.own_threads()
-    assert [n for n in threads if n.startswith("focus")] == ["focus", "focus/other", "focus/find", "focus/find"]
+    assert [n for n in threads if n.startswith("focus")] == ["focus", "focus/find", "focus/find", "focus/other"]
 
 
 def test_the_daemon_stops(host, pair):

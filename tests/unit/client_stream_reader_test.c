@@ -98,7 +98,7 @@ static int feed_rows(struct bench *b, uint64_t poll_id, int64_t timestamp, size_
 
 static int feed_deferred(struct bench *b, uint64_t poll_id, uint64_t deferred_ns)
 {
-    struct stream_begin begin = {.poll_id = poll_id, .namespaces = 2, .deferred_ns = deferred_ns};
+    struct poll_begin begin = {.poll_id = poll_id, .namespaces = 2, .deferred_ns = deferred_ns};
     struct buf message;
     buf_init(&message);
     assert_int_equal(stream_encode_begin(&message, &begin), 0);
@@ -112,7 +112,7 @@ static int feed_begin(struct bench *b, uint64_t poll_id)
     return feed_deferred(b, poll_id, 0);
 }
 
-static int feed_end(struct bench *b, const struct stream_end *end)
+static int feed_end(struct bench *b, const struct poll_end *end)
 {
     struct buf message;
     buf_init(&message);
@@ -137,14 +137,13 @@ static void test_edges(void **state)
     struct bench *b = bench_new(OUTPUT_TABLE);
     /* The rest of a poll that was under way does not count as one. */
     assert_int_equal(feed_rows(b, 6, 60, 2, true), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 6}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 6}), 0);
     assert_int_equal(b->reader.n_polls, 0);
     assert_int_equal(feed_begin(b, 7), 0);
     assert_int_equal(feed_rows(b, 7, 70, 3, true), 0);
     assert_int_equal(b->reader.n_polls, 0);
     assert_int_equal(
-        feed_end(b,
-                 &(struct stream_end){.poll_id = 7, .sockets = 3, .namespaces = 2, .duration_ns = 3100000}),
+        feed_end(b, &(struct poll_end){.poll_id = 7, .sockets = 3, .namespaces = 2, .duration_ns = 3100000}),
         0);
     assert_int_equal(b->reader.n_polls, 1);
     assert_int_equal(b->reader.n_records, 5);
@@ -159,9 +158,9 @@ static void test_held_back(void **state)
     char out[4096], errors[4096];
     struct bench *b = bench_new(OUTPUT_JSONL);
     assert_int_equal(feed_deferred(b, 1, 180000000), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .duration_ns = 1000000}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 1, .duration_ns = 1000000}), 0);
     assert_int_equal(feed_begin(b, 2), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 2, .duration_ns = 1000000}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 2, .duration_ns = 1000000}), 0);
     bench_end(b, out, errors);
     assert_string_equal(errors, "poll 1: 0 sockets in 0 namespaces, 1ms; 0 lost; held back 180ms by "
                                 "max_cpu_percent\n"
@@ -173,18 +172,18 @@ static void test_trouble(void **state)
     (void)state;
     char out[4096], errors[4096];
     struct bench *b = bench_new(OUTPUT_JSONL);
-    const struct stream_error failed[] = {{.name = "bl\x1bue", .inode = 5, .code = -1, .text = "timed out"}};
+    const struct poll_error failed[] = {{.name = "bl\x1bue", .inode = 5, .code = -1, .text = "timed out"}};
     b->reader.quiet = true;
     assert_int_equal(feed_begin(b, 1), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .sockets = 1, .namespaces = 1}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 1, .sockets = 1, .namespaces = 1}), 0);
     assert_int_equal(feed_begin(b, 2), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 2,
-                                                      .namespaces = 1,
-                                                      .namespaces_failed = 2,
-                                                      .rows_lost = 9,
-                                                      .dumps_interrupted = 1,
-                                                      .errors = failed,
-                                                      .n_errors = 1}),
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 2,
+                                                    .namespaces = 1,
+                                                    .namespaces_failed = 2,
+                                                    .rows_lost = 9,
+                                                    .dumps_interrupted = 1,
+                                                    .errors = failed,
+                                                    .n_errors = 1}),
                      0);
     assert_int_equal(b->reader.n_polls, 2);
     bench_end(b, out, errors);
@@ -202,21 +201,20 @@ static void test_trouble(void **state)
 static void test_unseen(void **state)
 {
     (void)state;
-    static const struct stream_error list[] = {
-        {.name = "late", .inode = 1, .text = "timed out"},
-        {.name = "blue", .inode = 2, .text = "CAP_SYS_ADMIN is missing"},
-        {.name = "gr\x1b"
-                 "een",
-         .inode = 3,
-         .text = "CAP_SYS_ADMIN is missing"},
-        {.name = "red", .inode = 4, .text = "no such device"}};
-    const struct stream_end first = {.poll_id = 1,
-                                     .namespaces = 1,
-                                     .namespaces_failed = 1,
-                                     .namespaces_unseen = 4, /* one of them is not listed */
-                                     .errors = list,
-                                     .n_errors = 4};
-    const struct stream_end one = {
+    static const struct poll_error list[] = {{.name = "late", .inode = 1, .text = "timed out"},
+                                             {.name = "blue", .inode = 2, .text = "CAP_SYS_ADMIN is missing"},
+                                             {.name = "gr\x1b"
+                                                      "een",
+                                              .inode = 3,
+                                              .text = "CAP_SYS_ADMIN is missing"},
+                                             {.name = "red", .inode = 4, .text = "no such device"}};
+    const struct poll_end first = {.poll_id = 1,
+                                   .namespaces = 1,
+                                   .namespaces_failed = 1,
+                                   .namespaces_unseen = 4, /* one of them is not listed */
+                                   .errors = list,
+                                   .n_errors = 4};
+    const struct poll_end one = {
         .poll_id = 1, .namespaces = 1, .namespaces_unseen = 1, .errors = list + 1, .n_errors = 1};
     const char *const told[] = {
         /* as it is */
@@ -336,7 +334,7 @@ static void test_sorted(void **state)
     assert_int_equal(record_sink_flush(b->show.records), 0);
     assert_int_equal(feed_rows(b, 1, 7, 2, true), 0);
     assert_int_equal(feed_rows(b, 1, 6, 1, true), 0);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 1}), 0);
     assert_int_equal(feed_rows(b, 2, 1, 1, true), 0);
     bench_end(b, out, errors); /* what waits is not lost */
     assert_string_equal(out, "1,7\n1,7\n1,6\n1,5\n2,1\n");
@@ -367,7 +365,7 @@ static void test_choice(void **state)
     assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
     assert_int_equal(feed_rows(b, 1, 7, 1, true), 0);
     assert_int_equal(b->reader.n_records, 1);
-    assert_int_equal(feed_end(b, &(struct stream_end){.poll_id = 1, .sockets = 3, .namespaces = 1}), 0);
+    assert_int_equal(feed_end(b, &(struct poll_end){.poll_id = 1, .sockets = 3, .namespaces = 1}), 0);
     bench_end(b, out, errors);
     assert_string_equal(out, "7\n");
     assert_string_equal(errors,
@@ -386,7 +384,7 @@ static void test_no_choice(void **state)
     struct bench *b = bench_with(&o);
     struct buf message;
     buf_init(&message);
-    assert_int_equal(stream_encode_info(&message, &(struct stream_info){.filter = ""}), 0);
+    assert_int_equal(stream_encode_info(&message, &(struct subscription_info){.filter = ""}), 0);
     assert_int_equal(feed(b, &message), 0);
     buf_free(&message);
     assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
@@ -396,10 +394,10 @@ static void test_no_choice(void **state)
 
 static int feed_poll(struct bench *b, uint64_t poll_id, const char *warning)
 {
-    const struct stream_end end = {.poll_id = poll_id, .warnings = &warning, .n_warnings = warning ? 1 : 0};
+    const struct poll_end end = {.poll_id = poll_id, .warnings = &warning, .n_warnings = warning ? 1 : 0};
     struct buf message;
     buf_init(&message);
-    assert_int_equal(stream_encode_begin(&message, &(struct stream_begin){.poll_id = poll_id}), 0);
+    assert_int_equal(stream_encode_begin(&message, &(struct poll_begin){.poll_id = poll_id}), 0);
     int rc = feed(b, &message);
     buf_reset(&message);
     assert_int_equal(stream_encode_end(&message, &end), 0);
@@ -422,16 +420,16 @@ static void test_unknown_names(void **state)
         struct bench *b = bench_with(&o);
         buf_init(&info);
         assert_int_equal(
-            stream_encode_info(&info, &(struct stream_info){.warnings = warnings, .n_warnings = 4}), 0);
+            stream_encode_info(&info, &(struct subscription_info){.warnings = warnings, .n_warnings = 4}), 0);
         assert_int_equal(feed(b, &info), 0);
         if (rows) {
             struct buf begin;
             buf_init(&begin);
-            assert_int_equal(stream_encode_begin(&begin, &(struct stream_begin){.poll_id = 1}), 0);
+            assert_int_equal(stream_encode_begin(&begin, &(struct poll_begin){.poll_id = 1}), 0);
             assert_int_equal(feed(b, &begin), 0);
             assert_int_equal(feed_rows(b, 1, 6, 2, true), 0);
             buf_reset(&begin);
-            assert_int_equal(stream_encode_end(&begin, &(struct stream_end){.poll_id = 1}), 0);
+            assert_int_equal(stream_encode_end(&begin, &(struct poll_end){.poll_id = 1}), 0);
             assert_int_equal(feed(b, &begin), 0);
             buf_free(&begin);
         } else {
@@ -461,8 +459,8 @@ static void test_unknown_names_once(void **state)
     const char *const warnings[] = {"no device", "", "no device", "no dev"};
     struct bench *b = bench_with(&o);
     buf_init(&info);
-    assert_int_equal(stream_encode_info(&info, &(struct stream_info){.warnings = warnings, .n_warnings = 4}),
-                     0);
+    assert_int_equal(
+        stream_encode_info(&info, &(struct subscription_info){.warnings = warnings, .n_warnings = 4}), 0);
     assert_int_equal(feed(b, &info), 0);
     stream_reader_again(&b->reader);
     assert_int_equal(feed(b, &info), 0);
@@ -476,8 +474,8 @@ static void test_unknown_names_once(void **state)
 static void test_unseen_chosen(void **state)
 {
     (void)state;
-    static const struct stream_error list[] = {{.name = "web1", .inode = 1, .text = "timed out"}};
-    static const struct stream_end ends[] = {
+    static const struct poll_error list[] = {{.name = "web1", .inode = 1, .text = "timed out"}};
+    static const struct poll_end ends[] = {
         {.poll_id = 1, .namespaces = 1, .namespaces_unseen = 5},
         {.poll_id = 2, .namespaces = 1, .namespaces_unseen = 5, .errors = list, .n_errors = 1}};
     char out[4096], errors[4096];

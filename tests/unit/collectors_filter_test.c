@@ -15,7 +15,6 @@
 #include "collectors/set.h"
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
-#include "record/wire.h"
 #include "tests/unit/test_net.h"
 
 #define CONNECTIONS 100

@@ -140,16 +140,16 @@ static void test_dump_slots(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, 1);
-    struct collector *slot_timer = start(&f, "keeper", "", 0, true);
+    struct collector *kept_one = start(&f, "keeper", "", 0, true);
     struct collector *waiters[3];
     for (unsigned i = 0; i < 3; i++)
         waiters[i] = start(&f, "waiter", "", 0, true);
 
     struct poll_request *kept = order_new(1, PATIENCE);
     hold(&f.sink, FIXTURE_ID);
-    assert_int_equal(collector_poll(slot_timer, kept), 0);
+    assert_int_equal(collector_poll(kept_one, kept), 0);
     wait_held(&f.sink, 1);
-    assert_int_equal(collector_poll(slot_timer, kept), -EBUSY);
+    assert_int_equal(collector_poll(kept_one, kept), -EBUSY);
 
     struct poll_request *late = order_new(1, 20 * NS_PER_MS);
     assert_int_equal(collector_poll(waiters[0], late), 0);
@@ -176,7 +176,7 @@ static void test_dump_slots(void **state)
     poll_request_unref(patient);
     for (unsigned i = 0; i < 3; i++)
         end(waiters[i]);
-    end(slot_timer);
+    end(kept_one);
     fixture_close(&f);
 }
 

@@ -14,9 +14,10 @@
 
 #include "filter/filter.h"
 #include "filter/message.h"
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/record.h"
 #include "record/unpack.h"
-#include "record/wire.h"
 #include "tests/unit/filter_model.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -10,9 +10,10 @@
 #include <cmocka.h>
 
 #include "lib/err.h"
+#include "lib/wire.h"
 #include "outputs/format/format.h"
+#include "record/envelope.h"
 #include "record/record.h"
-#include "record/wire.h"
 
 #define GOLDEN      XTCP_SOURCE_DIR "/tests/data/golden/"
 #define GOLDEN_ROWS 7

@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
+#include "lib/wire.h"
 #include "record/batch.h"
-#include "record/wire.h"
+#include "record/envelope.h"
 
 static struct record_frame frame;
 

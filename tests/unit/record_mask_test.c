@@ -12,8 +12,9 @@
 
 #include <cmocka.h>
 
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/mask.h"
-#include "record/wire.h"
 
 #define ROWS 200
 

@@ -11,9 +11,10 @@
 
 #include <cmocka.h>
 
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/fields.h"
 #include "record/record.h"
-#include "record/wire.h"
 
 static struct record_frame frame;
 static uint8_t row[RECORD_ROW_MAX];

@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/text.h"
 #include "record/unpack.h"
-#include "record/wire.h"
 
 static void rows_of_an_envelope(void **state)
 {

@@ -22,3 +22,4 @@ add_test(NAME rpc_json_python
             $<TARGET_FILE:rpc_json_pipe>)
 set_tests_properties(rpc_json_python PROPERTIES LABELS unit TIMEOUT 120)
 xtcp_unit_test(rpc_draft_test SOURCES rpc_draft_test.c LIBS xtcp_rpc_codec_client)
+xtcp_unit_test(rpc_prctl_test SOURCES rpc_prctl_test.c LIBS xtcp_rpc_prctl)

@@ -112,10 +112,10 @@ static void test_names_of_unknown_values(void **state)
 
 /* ---- Status ---- */
 
-static const struct stream_error failed[] = {
+static const struct poll_error failed[] = {
     {.name = "blue", .inode = 1, .cookie = 2, .code = -1009, .text = "timed out"}};
 static const struct status_poll poll = {.poll_id = 1,
-                                        .trigger = STREAM_TRIGGER_START,
+                                        .trigger = POLL_TRIGGER_START,
                                         .timestamp_ns = 2,
                                         .duration_ns = 3,
                                         .namespaces = 4,
@@ -261,7 +261,7 @@ static void test_status(void **state)
     assert_string_equal(out.hostname, "h");
     assert_true(out.start_time_ns == 10 && out.uptime_ns == 11 && out.polls == 12 && out.namespaces == 13 &&
                 out.sockets == 14);
-    assert_true(out.last_poll->poll_id == 1 && out.last_poll->trigger == STREAM_TRIGGER_START &&
+    assert_true(out.last_poll->poll_id == 1 && out.last_poll->trigger == POLL_TRIGGER_START &&
                 out.last_poll->timestamp_ns == 2 && out.last_poll->duration_ns == 3 &&
                 out.last_poll->namespaces == 4 && out.last_poll->namespaces_empty == 5 &&
                 out.last_poll->namespaces_failed == 6 && out.last_poll->namespaces_unseen == 9 &&

@@ -134,9 +134,9 @@ static void test_bounds(void **state)
     assert_refused(&named, ERR_RANGE, "sockets: 4097 entries, allowed are 4096");
     named = (struct focus_request){.sockets = many, .n_sockets = 3, .max_sockets = 2};
     assert_refused(&named, ERR_RANGE, "sockets: 3 entries, more than max_sockets (2)");
-    char *text = malloc(STREAM_FILTER_MAX + 2);
-    memset(text, 'x', STREAM_FILTER_MAX + 1);
-    text[STREAM_FILTER_MAX + 1] = '\0';
+    char *text = malloc(SUBSCRIPTION_FILTER_MAX + 2);
+    memset(text, 'x', SUBSCRIPTION_FILTER_MAX + 1);
+    text[SUBSCRIPTION_FILTER_MAX + 1] = '\0';
     assert_refused(&(struct focus_request){.filter = text}, ERR_RANGE, "filter: 16385 bytes long");
     const char *one = text;
     in = (struct focus_request){.filter = "x", .columns = &one, .n_columns = 1};
@@ -162,8 +162,8 @@ static void test_addresses(void **state)
 static void test_info_round_trip(void **state)
 {
     (void)state;
-    const struct stream_filter_part parts[] = {{"dport = 1", STREAM_PLACE_KERNEL},
-                                               {"rtt > 1", STREAM_PLACE_COLLECTOR}};
+    const struct filter_part parts[] = {{"dport = 1", FILTER_PLACE_KERNEL},
+                                        {"rtt > 1", FILTER_PLACE_COLLECTOR}};
     const char *columns[] = {"netns"};
     const struct focus_info in = {.filter = "dport = 1 and rtt > 1",
                                   .parts = parts,
@@ -185,7 +185,7 @@ static void test_info_round_trip(void **state)
     assert_string_equal(out.info->filter, in.filter);
     assert_int_equal(out.info->n_parts, 2);
     assert_string_equal(out.info->parts[1].expression, "rtt > 1");
-    assert_int_equal(out.info->parts[1].place, STREAM_PLACE_COLLECTOR);
+    assert_int_equal(out.info->parts[1].place, FILTER_PLACE_COLLECTOR);
     assert_string_equal(out.info->columns[0], "netns");
     assert_int_equal(out.info->interval_ns, 10);
     assert_int_equal(out.info->lookup_interval_ns, 20);
@@ -201,7 +201,7 @@ static void test_info_round_trip(void **state)
 static void put_tick(struct buf *b)
 {
     const struct focus_ended ended[] = {{four, FOCUS_END_CLOSED, 11, 1}, {six, FOCUS_END_NOT_FOUND, 12, 0}};
-    const struct stream_error error = {.name = "red", .inode = 1, .cookie = 2, .code = -13, .text = "why"};
+    const struct poll_error error = {.name = "red", .inode = 1, .cookie = 2, .code = -13, .text = "why"};
     const struct focus_tick in = {.tick = 1,
                                   .timestamp_ns = 2,
                                   .late_ns = 3,

@@ -6,22 +6,22 @@
 #include <xtcp_flat_record/v1/xtcp_flat_record.upb.h>
 #include <xtcp_flat_record/v1/xtcp_flat_record.upbdefs.h>
 
+#include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_stream.h"
-#include "rpc/codec/msg_wire.h"
 
 /* ---- Requests ---- */
 
 static void test_empty_request(void **state)
 {
     (void)state;
-    struct stream_request r;
+    struct subscription r;
     assert_int_equal(stream_request_decode(NULL, 0, &r, NULL), 0);
     assert_int_equal(r.batch_rows, 0);
     assert_false(r.markers || r.events);
     assert_null(r.filter);
     assert_null(r.columns);
     assert_null(r.netns);
-    stream_request_free(&r);
+    subscription_free(&r);
 }
 
 static void test_request_round_trip(void **state)
@@ -29,18 +29,18 @@ static void test_request_round_trip(void **state)
     (void)state;
     char *columns[] = {(char *)"tcp_info_rtt", (char *)"netns"};
     char *netns[] = {(char *)"blue*", (char *)"4026531840", (char *)"gr\xc3\xbcn"};
-    struct stream_request in = {.batch_rows = UINT32_MAX,
-                                .markers = true,
-                                .events = true,
-                                .filter = (char *)"dport = 443",
-                                .columns = columns,
-                                .n_columns = 2,
-                                .netns = netns,
-                                .n_netns = 3};
+    struct subscription in = {.batch_rows = UINT32_MAX,
+                              .markers = true,
+                              .events = true,
+                              .filter = (char *)"dport = 443",
+                              .columns = columns,
+                              .n_columns = 2,
+                              .netns = netns,
+                              .n_netns = 3};
     struct buf b;
     buf_init(&b);
     assert_int_equal(stream_request_encode(&in, &b), 0);
-    struct stream_request out;
+    struct subscription out;
     assert_int_equal(stream_request_decode(b.data, b.len, &out, NULL), 0);
     assert_int_equal(out.batch_rows, UINT32_MAX);
     assert_true(out.markers && out.events);
@@ -49,14 +49,14 @@ static void test_request_round_trip(void **state)
     assert_string_equal(out.columns[1], "netns");
     assert_int_equal(out.n_netns, 3);
     assert_string_equal(out.netns[2], "gr\xc3\xbcn");
-    stream_request_free(&out);
+    subscription_free(&out);
     buf_free(&b);
 }
 
 static void test_nothing_asked_for_is_no_bytes(void **state)
 {
     (void)state;
-    struct stream_request in = {0};
+    struct subscription in = {0};
     struct buf b;
     buf_init(&b);
     assert_int_equal(stream_request_encode(&in, &b), 0);
@@ -67,7 +67,7 @@ static void test_nothing_asked_for_is_no_bytes(void **state)
 /* Decodes what |b| holds, which must fail with |code| and a text with |part|; empties |b|. */
 static void refuse(struct buf *b, int code, const char *part)
 {
-    struct stream_request r;
+    struct subscription r;
     struct err e;
     assert_int_equal(stream_request_decode(b->data, b->len, &r, &e), code);
     assert_says(e, part);
@@ -81,21 +81,21 @@ static void test_bad_requests(void **state)
 {
     (void)state;
     struct buf b;
-    char *large = malloc(STREAM_FILTER_MAX + 2);
+    char *large = malloc(SUBSCRIPTION_FILTER_MAX + 2);
     assert_non_null(large);
-    memset(large, 'x', STREAM_FILTER_MAX + 1);
-    large[STREAM_FILTER_MAX + 1] = '\0';
+    memset(large, 'x', SUBSCRIPTION_FILTER_MAX + 1);
+    large[SUBSCRIPTION_FILTER_MAX + 1] = '\0';
     buf_init(&b);
     put_text(&b, 102, large);
     refuse(&b, ERR_RANGE, "filter: 16385 bytes long, allowed are 16384");
     put_text(&b, 104, "fine");
-    put_bytes(&b, 104, large, STREAM_NAME_MAX + 1);
+    put_bytes(&b, 104, large, SUBSCRIPTION_NAME_MAX + 1);
     refuse(&b, ERR_RANGE, "netns: 256 bytes long, allowed are 255");
     put_bytes(&b, 103, "a\0b", 3);
     refuse(&b, ERR_MALFORMED, "columns: the text holds a NUL byte");
     put_text(&b, 103, "");
     refuse(&b, ERR_RANGE, "columns: entry 1 is empty");
-    for (int i = 0; i <= STREAM_NAMES_MAX; i++)
+    for (int i = 0; i <= SUBSCRIPTION_NAMES_MAX; i++)
         put_text(&b, 103, "a");
     refuse(&b, ERR_RANGE, "columns: 257 entries, allowed are 256");
     put_text(&b, 102, "\xff");
@@ -109,16 +109,16 @@ static void test_limits_are_reached(void **state)
 {
     (void)state;
     struct buf b;
-    struct stream_request r;
-    char text[STREAM_NAME_MAX + 1];
-    memset(text, 'x', STREAM_NAME_MAX);
+    struct subscription r;
+    char text[SUBSCRIPTION_NAME_MAX + 1];
+    memset(text, 'x', SUBSCRIPTION_NAME_MAX);
     buf_init(&b);
-    for (int i = 0; i < STREAM_NAMES_MAX; i++)
-        put_bytes(&b, 104, text, STREAM_NAME_MAX);
+    for (int i = 0; i < SUBSCRIPTION_NAMES_MAX; i++)
+        put_bytes(&b, 104, text, SUBSCRIPTION_NAME_MAX);
     assert_int_equal(stream_request_decode(b.data, b.len, &r, NULL), 0);
-    assert_int_equal(r.n_netns, STREAM_NAMES_MAX);
-    assert_int_equal(strlen(r.netns[255]), STREAM_NAME_MAX);
-    stream_request_free(&r);
+    assert_int_equal(r.n_netns, SUBSCRIPTION_NAMES_MAX);
+    assert_int_equal(strlen(r.netns[255]), SUBSCRIPTION_NAME_MAX);
+    subscription_free(&r);
     buf_free(&b);
 }
 
@@ -126,13 +126,13 @@ static void test_fields_of_newer_clients_are_passed_over(void **state)
 {
     (void)state;
     struct buf b;
-    struct stream_request r;
+    struct subscription r;
     buf_init(&b);
     put_number(&b, 199, 7);
     put_number(&b, 101, 1);
     assert_int_equal(stream_request_decode(b.data, b.len, &r, NULL), 0);
     assert_true(r.markers);
-    stream_request_free(&r);
+    subscription_free(&r);
     buf_free(&b);
 }
 
@@ -219,45 +219,17 @@ static void test_record_event(void **state)
     assert_int_equal(stream_put_envelope(longest, SIZE_MAX), STREAM_PREFIX_MAX);
 }
 
-static void test_envelope_rows(void **state)
-{
-    (void)state;
-    struct buf b;
-    buf_init(&b);
-    put_text(&b, 10, "one");
-    put_number(&b, 9, 5); /* not a row */
-    put_text(&b, 10, "");
-    put_text(&b, 10, "three");
-    const uint8_t *at = (const uint8_t *)b.data, *row;
-    size_t left = b.len, len;
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), 1);
-    assert_memory_equal(row, "one", len);
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), 1);
-    assert_int_equal(len, 0);
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), 1);
-    assert_memory_equal(row, "three", len);
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), 0);
-    buf_free(&b);
-    put_number(&b, 10, 5);
-    at = (const uint8_t *)b.data;
-    left = b.len;
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), ERR_MALFORMED);
-    left = 1;
-    assert_int_equal(stream_envelope_next(&at, &left, &row, &len), ERR_MALFORMED);
-    buf_free(&b);
-}
-
 /* ---- Markers ---- */
 
 static void test_begin(void **state)
 {
     (void)state;
-    struct stream_begin in = {.poll_id = UINT64_MAX,
-                              .timestamp_ns = -1,
-                              .trigger = STREAM_TRIGGER_BURST,
-                              .namespaces = 7,
-                              .interval_ns = 8,
-                              .deferred_ns = 9};
+    struct poll_begin in = {.poll_id = UINT64_MAX,
+                            .timestamp_ns = -1,
+                            .trigger = POLL_TRIGGER_BURST,
+                            .namespaces = 7,
+                            .interval_ns = 8,
+                            .deferred_ns = 9};
     struct buf b;
     struct stream_event event;
     buf_init(&b);
@@ -265,11 +237,11 @@ static void test_begin(void **state)
     assert_int_equal(stream_event_decode(b.data, b.len, &event, NULL), 0);
     assert_int_equal(event.kind, STREAM_EVENT_BEGIN);
     assert_true(event.begin.poll_id == UINT64_MAX && event.begin.timestamp_ns == -1);
-    assert_int_equal(event.begin.trigger, STREAM_TRIGGER_BURST);
+    assert_int_equal(event.begin.trigger, POLL_TRIGGER_BURST);
     assert_int_equal(event.begin.namespaces, 7);
     assert_true(event.begin.interval_ns == 8 && event.begin.deferred_ns == 9);
-    assert_string_equal(stream_trigger_name(event.begin.trigger), "burst");
-    assert_string_equal(stream_trigger_name(99), "unknown");
+    assert_string_equal(poll_trigger_name(event.begin.trigger), "burst");
+    assert_string_equal(poll_trigger_name(99), "unknown");
     stream_event_free(&event);
     buf_free(&b);
 }
@@ -277,38 +249,38 @@ static void test_begin(void **state)
 static void test_end(void **state)
 {
     (void)state;
-    struct stream_error errors[STREAM_ERRORS_MAX + 5];
-    for (size_t i = 0; i < STREAM_ERRORS_MAX + 5; i++)
+    struct poll_error errors[POLL_ERRORS_MAX + 5];
+    for (size_t i = 0; i < POLL_ERRORS_MAX + 5; i++)
         errors[i] =
-            (struct stream_error){.name = "blue", .inode = i, .cookie = i + 1, .code = -3, .text = NULL};
+            (struct poll_error){.name = "blue", .inode = i, .cookie = i + 1, .code = -3, .text = NULL};
     errors[0].name = "bl\xff\xc3\xbcue";
     errors[0].text = "timed out";
-    struct stream_end in = {.poll_id = 1,
-                            .timestamp_ns = 2,
-                            .duration_ns = 3,
-                            .namespaces = 4,
-                            .namespaces_empty = 5,
-                            .namespaces_failed = 6,
-                            .namespaces_unseen = 11,
-                            .dumps_interrupted = 7,
-                            .sockets = 8,
-                            .rows_sent = 9,
-                            .rows_lost = 10,
-                            .errors = errors,
-                            .n_errors = STREAM_ERRORS_MAX + 5};
+    struct poll_end in = {.poll_id = 1,
+                          .timestamp_ns = 2,
+                          .duration_ns = 3,
+                          .namespaces = 4,
+                          .namespaces_empty = 5,
+                          .namespaces_failed = 6,
+                          .namespaces_unseen = 11,
+                          .dumps_interrupted = 7,
+                          .sockets = 8,
+                          .rows_sent = 9,
+                          .rows_lost = 10,
+                          .errors = errors,
+                          .n_errors = POLL_ERRORS_MAX + 5};
     struct buf b;
     struct stream_event event;
     buf_init(&b);
     assert_int_equal(stream_encode_end(&b, &in), 0);
     assert_int_equal(stream_event_decode(b.data, b.len, &event, NULL), 0);
     assert_int_equal(event.kind, STREAM_EVENT_END);
-    const struct stream_end *out = &event.end;
+    const struct poll_end *out = &event.end;
     assert_true(out->poll_id == 1 && out->timestamp_ns == 2 && out->duration_ns == 3);
     assert_true(out->namespaces == 4 && out->namespaces_empty == 5 && out->namespaces_failed == 6 &&
                 out->namespaces_unseen == 11);
     assert_true(out->dumps_interrupted == 7 && out->sockets == 8 && out->rows_sent == 9 &&
                 out->rows_lost == 10);
-    assert_int_equal(out->n_errors, STREAM_ERRORS_MAX);
+    assert_int_equal(out->n_errors, POLL_ERRORS_MAX);
     assert_string_equal(out->errors[0].name, "bl\xef\xbf\xbd\xc3\xbcue");
     assert_string_equal(out->errors[0].text, "timed out");
     assert_string_equal(out->errors[1].text, "");
@@ -323,14 +295,14 @@ static void test_end(void **state)
 static void test_info(void **state)
 {
     (void)state;
-    const struct stream_filter_part parts[] = {{"dport = 443", STREAM_PLACE_KERNEL},
-                                               {"rtt > 5ms", STREAM_PLACE_STREAM}};
+    const struct filter_part parts[] = {{"dport = 443", FILTER_PLACE_KERNEL},
+                                        {"rtt > 5ms", FILTER_PLACE_STREAM}};
     const char *const columns[] = {"netns", "tcp_info_rtt"};
-    struct stream_info in = {.filter = "dport = 443 and rtt > 5ms",
-                             .parts = parts,
-                             .n_parts = 2,
-                             .columns = columns,
-                             .n_columns = 2};
+    struct subscription_info in = {.filter = "dport = 443 and rtt > 5ms",
+                                   .parts = parts,
+                                   .n_parts = 2,
+                                   .columns = columns,
+                                   .n_columns = 2};
     struct buf b;
     struct stream_event event;
     buf_init(&b);
@@ -340,7 +312,7 @@ static void test_info(void **state)
     assert_string_equal(event.info.filter, in.filter);
     assert_int_equal(event.info.n_parts, 2);
     assert_string_equal(event.info.parts[1].expression, "rtt > 5ms");
-    assert_int_equal(event.info.parts[1].place, STREAM_PLACE_STREAM);
+    assert_int_equal(event.info.parts[1].place, FILTER_PLACE_STREAM);
     assert_int_equal(event.info.n_columns, 2);
     assert_string_equal(event.info.columns[1], "tcp_info_rtt");
     stream_event_free(&event);
@@ -423,7 +395,6 @@ int main(void)
         cmocka_unit_test(test_both_methods_speak_the_same),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_record_event),
-        cmocka_unit_test(test_envelope_rows),
         cmocka_unit_test(test_begin),
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_info),

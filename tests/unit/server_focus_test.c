@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/clock.h"
+#include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
 #include "server_fake_rpc.h"
 
@@ -308,7 +309,7 @@ static const struct config *same_config(void *arg)
     return config_ref(arg);
 }
 
-static void live_config(struct fixture *x)
+static void setup(struct fixture *x)
 {
     static const char *const names[] = {"uid 1000", "uid 1001"};
     memset(x, 0, sizeof(*x));
@@ -364,7 +365,7 @@ static void test_a_rate_is_given_and_taken(void **state)
     (void)state;
     struct fixture x;
     struct err e = {0};
-    live_config(&x);
+    setup(&x);
     x.config->focus_rate_max = 10000;
     struct focus_watch *a = open_watch(&x, 0);
     struct focus_watch *b = open_watch(&x, 0);
@@ -406,7 +407,7 @@ static void test_a_share_of_the_streams(void **state)
     struct err e = {0};
     struct focus_watch *watches[4];
     struct focus_watch *w;
-    live_config(&x);
+    setup(&x);
     x.config->focus_streams_max = 8;
     for (size_t i = 0; i < 4; i++)
         watches[i] = open_watch(&x, 0);
@@ -431,7 +432,7 @@ static void test_requests_do_not_hurry_searches(void **state)
     (void)state;
     struct fixture x;
     struct err e = {0};
-    live_config(&x);
+    setup(&x);
     struct focus_watch *w = open_watch(&x, 0);
     assert_int_equal(ask(w, 1000, &e), 0);
     assert_in_range(w->search_ns, 1,

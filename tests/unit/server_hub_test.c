@@ -10,9 +10,11 @@
 
 #include "lib/clock.h"
 #include "record/batch.h"
+#include "record/envelope.h"
 #include "rpc/codec/msg_stream.h"
 #include "server/services/health.h"
 #include "server/services/outbox.h"
+#include "server/services/record_message.h"
 #include "server/stream/hub.h"
 #include "server_fake_rpc.h"
 
@@ -52,7 +54,7 @@ struct received {
 static void take_all(struct subscriber *s, struct received *r, unsigned max)
 {
     struct rpc_message m;
-    while (max-- && subscriber_next(s, &m)) {
+    while (max-- && record_message_next(s, &m)) {
         uint8_t bytes[200000];
         size_t n = 0;
         for (size_t i = 0; i < m.n; i++) {
@@ -62,8 +64,7 @@ static void take_all(struct subscriber *s, struct received *r, unsigned max)
         }
         struct stream_event event;
         assert_int_equal(stream_event_decode(bytes, n, &event, NULL), 0);
-        const uint8_t *at = event.bytes;
-        size_t left = event.len;
+        struct wire w = wire_over(event.bytes, event.len);
         const uint8_t *row;
         size_t row_len;
         switch (event.kind) {
@@ -83,7 +84,7 @@ static void take_all(struct subscriber *s, struct received *r, unsigned max)
             break;
         case STREAM_EVENT_ENVELOPE:
             r->envelopes++;
-            while (stream_envelope_next(&at, &left, &row, &row_len) == 1)
+            while (envelope_next(&w, &row, &row_len) == 1)
                 r->rows++;
             break;
         default:
@@ -112,7 +113,7 @@ static struct bounds bounds_of(uint64_t subscribers)
     return b;
 }
 
-static void live_config_with(struct fixture *f, size_t queue_bytes)
+static void setup_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
@@ -120,19 +121,19 @@ static void live_config_with(struct fixture *f, size_t queue_bytes)
     f->quota = quota_new();
     assert_non_null(f->quota);
     f->call.quota = quota_user(f->quota, "uid 1000");
-    assert_int_equal(selection_new(&(struct stream_request){0}, &f->all, NULL), 0);
+    assert_int_equal(selection_new(&(struct subscription){0}, &f->all, NULL), 0);
 }
 
-static void live_config(struct fixture *f)
+static void setup(struct fixture *f)
 {
-    live_config_with(f, 1 << 20);
+    setup_with(f, 1 << 20);
 }
 
 static struct subscriber *make_subscriber(struct fixture *f, struct subscriber_options options)
 {
     if (!options.selection)
         options.selection = f->all;
-    struct subscriber *s = subscriber_new(&f->call, &options);
+    struct subscriber *s = record_message_subscriber(&f->call, &options, NULL);
     assert_non_null(s);
     return s;
 }
@@ -145,7 +146,7 @@ static struct subscriber *subscribe(struct fixture *f, struct subscriber_options
     return s;
 }
 
-static void begin(struct fixture *f, const struct stream_begin *marker)
+static void begin(struct fixture *f, const struct poll_begin *marker)
 {
     struct plan *plan = hub_plan(f->hub, marker->poll_id);
     assert_non_null(plan);
@@ -154,10 +155,10 @@ static void begin(struct fixture *f, const struct stream_begin *marker)
 
 static void one_poll(struct fixture *f, uint64_t id, unsigned batches, unsigned rows)
 {
-    begin(f, &(struct stream_begin){.poll_id = id, .namespaces = 1});
+    begin(f, &(struct poll_begin){.poll_id = id, .namespaces = 1});
     for (unsigned i = 0; i < batches; i++)
         hub_batch(f->hub, make_batch(f->pool, id, rows, (uint16_t)(i * rows)));
-    hub_end(f->hub, &(struct stream_end){.poll_id = id, .sockets = (uint64_t)batches * rows});
+    hub_end(f->hub, &(struct poll_end){.poll_id = id, .sockets = (uint64_t)batches * rows});
 }
 
 /* Runs the hub's thread until its queue is empty. */
@@ -195,7 +196,7 @@ static void test_one_record_per_message_and_nothing_else(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     one_poll(&f, 1, 3, 10);
     run_hub(&f);
@@ -214,7 +215,7 @@ static void test_batches_and_markers(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .batch_rows = 7, .markers = true});
     one_poll(&f, 5, 2, 10);
@@ -236,7 +237,7 @@ static void test_a_full_queue_loses_the_newest_and_says_so(void **state)
     struct fixture f;
     struct received r = {0};
     struct subscriber_stats stats;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 25, .batch_rows = 100, .markers = true});
     one_poll(&f, 1, 4, 10);
@@ -264,14 +265,14 @@ static void test_a_subscriber_begins_with_a_whole_poll(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     one_poll(&f, 1, 1, 10);
     run_hub(&f);
-    begin(&f, &(struct stream_begin){.poll_id = 2});
+    begin(&f, &(struct poll_begin){.poll_id = 2});
     run_hub(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     hub_batch(f.hub, make_batch(f.pool, 2, 10, 1));
-    hub_end(f.hub, &(struct stream_end){.poll_id = 2});
+    hub_end(f.hub, &(struct poll_end){.poll_id = 2});
     one_poll(&f, 3, 1, 10);
     run_hub(&f);
     take_all(s, &r, UINT32_MAX);
@@ -284,7 +285,7 @@ static void test_on_demand_gets_its_polls_and_is_finished(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     one_poll(&f, 1, 1, 10);
@@ -318,13 +319,13 @@ static void test_held_back_is_told_to_those_it_concerns(void **state)
     const uint64_t told[] = {70, 0, 70};
     struct subscriber *s[3];
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     for (int i = 0; i < 3; i++) {
         s[i] = subscribe(&f, options[i]);
         subscriber_want(s[i], 1);
     }
-    begin(&f, &(struct stream_begin){.poll_id = 1, .deferred_ns = 70});
-    hub_end(f.hub, &(struct stream_end){.poll_id = 1});
+    begin(&f, &(struct poll_begin){.poll_id = 1, .deferred_ns = 70});
+    hub_end(f.hub, &(struct poll_end){.poll_id = 1});
     run_hub(&f);
     for (int i = 0; i < 3; i++) {
         struct received r = {0};
@@ -343,7 +344,7 @@ static void test_on_demand_while_the_hub_is_behind(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     for (uint64_t id = 1; id <= 5; id++) {
@@ -364,7 +365,7 @@ static void test_on_demand_further_behind_than_it_can_note(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 10000, .on_demand = true, .markers = true});
     for (uint64_t id = 1; id <= 20; id++)
@@ -384,7 +385,7 @@ static void test_a_poll_that_did_not_come_about(void **state)
     (void)state;
     struct fixture f;
     struct received r = {0};
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .on_demand = true, .markers = true});
     subscriber_want(s, 3);
@@ -407,12 +408,12 @@ static void test_markers_are_bounded(void **state)
     struct fixture f;
     struct received r = {0};
     struct subscriber_stats stats;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 100000, .markers = true});
     struct rpc_message m;
     one_poll(&f, 1, 0, 0);
     run_hub(&f);
-    assert_true(subscriber_next(s, &m)); /* an odd number of markers stays */
+    assert_true(record_message_next(s, &m)); /* an odd number of markers stays */
     grpc_slice_unref(m.slices[0]);
     for (uint64_t id = 2; id <= POLLS; id++)
         one_poll(&f, id, 1, 1);
@@ -439,11 +440,11 @@ static void test_rows_of_an_ended_poll_are_dropped(void **state)
     struct fixture f;
     struct received r = {0};
     struct hub_stats stats;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     one_poll(&f, 1, 1, 10);
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
-    begin(&f, &(struct stream_begin){.poll_id = 2});
+    begin(&f, &(struct poll_begin){.poll_id = 2});
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
     run_hub(&f);
     take_all(s, &r, UINT32_MAX);
@@ -460,13 +461,13 @@ static void test_rows_that_nobody_reads_are_let_go(void **state)
     struct fixture f;
     struct received r = {0};
     struct batch_pool_stats pool;
-    live_config(&f);
-    begin(&f, &(struct stream_begin){.poll_id = 1});
+    setup(&f);
+    begin(&f, &(struct poll_begin){.poll_id = 1});
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000});
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
     batch_pool_stats(f.pool, &pool);
     assert_int_equal(pool.out, 0);
-    hub_end(f.hub, &(struct stream_end){.poll_id = 1, .sockets = 20});
+    hub_end(f.hub, &(struct poll_end){.poll_id = 1, .sockets = 20});
     one_poll(&f, 2, 1, 10);
     run_hub(&f);
     take_all(s, &r, UINT32_MAX);
@@ -480,7 +481,7 @@ static void test_the_hubs_own_queue_is_bounded(void **state)
     struct fixture f;
     struct received r = {0};
     struct hub_stats stats;
-    live_config_with(&f, 1); /* nothing fits */
+    setup_with(&f, 1); /* nothing fits */
     struct subscriber *s = subscribe(&f, (struct subscriber_options){.queue_rows = 1000, .markers = true});
     one_poll(&f, 1, 2, 10);
     run_hub(&f);
@@ -496,7 +497,7 @@ static void test_limit_of_subscribers(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *a = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
     struct subscriber *b = make_subscriber(&f, (struct subscriber_options){.queue_rows = 1});
     const struct bounds bounds = bounds_of(1);
@@ -510,36 +511,116 @@ static void test_limit_of_subscribers(void **state)
     teardown(&f, b);
 }
 
+/* What hub_run is given: counts how it ended. */
+struct work {
+    unsigned run, dropped;
+};
+
+static void note_work(void *arg, bool run)
+{
+    struct work *w = arg;
+    *(run ? &w->run : &w->dropped) += 1;
+}
+
 static void test_a_closed_hub_keeps_no_reference(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
-    hub_kick(f.hub, &f.call);
+    struct work work = {0};
+    setup(&f);
+    hub_run(f.hub, rpc_call_kick_later, rpc_call_ref(&f.call));
+    hub_run(f.hub, note_work, &work);
     assert_int_equal(atomic_load(&f.call.refs), 1);
+    assert_int_equal(work.dropped, 0);
     hub_close(f.hub);
     assert_int_equal(atomic_load(&f.call.refs), 0);
-    hub_kick(f.hub, &f.call);
-    hub_abort(f.hub, &f.call, ERR_LIMIT, "too slow");
+    assert_int_equal(work.dropped, 1);
+    hub_run(f.hub, rpc_call_kick_later, rpc_call_ref(&f.call));
+    hub_run(f.hub, note_work, &work);
     hub_batch(f.hub, make_batch(f.pool, 1, 10, 1));
     assert_int_equal(atomic_load(&f.call.refs), 0);
     assert_int_equal(atomic_load(&f.call.kicks), 0);
+    assert_int_equal(work.dropped, 2);
+    assert_int_equal(work.run, 0);
     teardown(&f, NULL);
 }
 
-static void test_kicks_and_aborts_come_from_the_hub(void **state)
+static void test_work_is_done_by_the_hub(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
-    hub_kick(f.hub, &f.call);
-    hub_abort(f.hub, &f.call, ERR_LIMIT, "too slow");
+    struct work work = {0};
+    setup(&f);
+    hub_run(f.hub, rpc_call_kick_later, rpc_call_ref(&f.call));
+    hub_run(f.hub, note_work, &work);
     assert_int_equal(atomic_load(&f.call.kicks), 0);
+    assert_int_equal(work.run, 0);
     run_hub(&f);
     assert_int_equal(atomic_load(&f.call.kicks), 1);
-    assert_true(atomic_load(&f.call.aborted));
-    assert_int_equal(atomic_load(&f.call.code), ERR_LIMIT);
+    assert_int_equal(atomic_load(&f.call.refs), 0);
+    assert_int_equal(work.run, 1);
+    assert_int_equal(work.dropped, 0);
     teardown(&f, NULL);
+}
+
+/* ---- A sink that is no stream ---- */
+
+/* The whole of it: counts what it is given, on the hub's thread. */
+struct counter {
+    struct subscriber *subscriber;
+    unsigned kicks, begins, rows, ends, unrefs;
+    uint64_t rows_told;
+};
+
+static bool count_item(void *arg, const struct subscriber_item *item, bool more)
+{
+    struct counter *c = arg;
+    (void)more;
+    c->begins += item->kind == SUBSCRIBER_BEGIN;
+    c->ends += item->kind == SUBSCRIBER_END;
+    if (item->kind == SUBSCRIBER_ROWS)
+        c->rows += item->rows.end - item->rows.row;
+    if (item->kind == SUBSCRIBER_END)
+        c->rows_told = item->end->rows_sent;
+    return true;
+}
+
+static void count_kick(void *arg)
+{
+    struct counter *c = arg;
+    c->kicks++;
+    while (subscriber_next(c->subscriber, count_item, c)) {
+    }
+}
+
+static void count_unref(void *arg)
+{
+    struct counter *c = arg;
+    c->unrefs++;
+}
+
+static void test_a_third_sink(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct counter c = {0};
+    const struct subscriber_sink sink = {.kick = count_kick, .unref = count_unref, .arg = &c};
+    setup(&f);
+    c.subscriber = subscriber_new(
+        &sink, &(struct subscriber_options){
+                   .batch_rows = 100, .markers = true, .queue_rows = 1000, .selection = f.all});
+    assert_non_null(c.subscriber);
+    assert_int_equal(hub_subscribe(f.hub, c.subscriber, &(struct bounds){0}, NULL),
+                     0); /* nobody pays, nothing is bounded */
+    one_poll(&f, 1, 3, 50);
+    run_hub(&f);
+    assert_int_equal(c.begins, 1);
+    assert_int_equal(c.rows, 150);
+    assert_int_equal(c.ends, 1);
+    assert_int_equal(c.rows_told, 150);
+    assert_int_equal(c.kicks, 5);
+    teardown(&f, c.subscriber);
+    assert_int_equal(c.unrefs, 1);
 }
 
 static void *reader(void *arg)
@@ -549,7 +630,7 @@ static void *reader(void *arg)
     uint64_t end = 0;
     int64_t deadline = clock_mono_ns() + 20 * NS_PER_S;
     while (!end && clock_mono_ns() < deadline) {
-        if (!subscriber_next(s, &m)) {
+        if (!record_message_next(s, &m)) {
             sched_yield();
             continue;
         }
@@ -571,7 +652,7 @@ static void test_reading_while_the_hub_writes(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s =
         subscribe(&f, (struct subscriber_options){.queue_rows = 1000000, .batch_rows = 16, .markers = true});
     assert_int_equal(hub_start(f.hub), 0);
@@ -639,7 +720,7 @@ static void test_memory_of_queues(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     const struct quota_bound memory = {.max = 100000, .user_percent = 50};
     const struct subscriber_options options = {
         .queue_rows = 1000000, .batch_rows = 100, .markers = true, .queue_memory = memory};
@@ -697,7 +778,8 @@ int main(void)
         cmocka_unit_test(test_the_hubs_own_queue_is_bounded),
         cmocka_unit_test(test_limit_of_subscribers),
         cmocka_unit_test(test_a_closed_hub_keeps_no_reference),
-        cmocka_unit_test(test_kicks_and_aborts_come_from_the_hub),
+        cmocka_unit_test(test_work_is_done_by_the_hub),
+        cmocka_unit_test(test_a_third_sink),
         cmocka_unit_test(test_reading_while_the_hub_writes),
         cmocka_unit_test(test_outbox_is_bounded),
         cmocka_unit_test(test_health),

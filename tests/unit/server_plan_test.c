@@ -14,8 +14,10 @@
 
 #include <cmocka.h>
 
-#include "record/wire.h"
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "rpc/codec/msg_stream.h"
+#include "server/services/record_message.h"
 #include "server/stream/hub.h"
 #include "server/stream/plan.h"
 #include "server/stream/selection.h"
@@ -37,7 +39,7 @@ struct fixture {
     size_t n;
 };
 
-static void live_config_with(struct fixture *f, size_t queue_bytes)
+static void setup_with(struct fixture *f, size_t queue_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = batch_pool_new(4);
@@ -56,9 +58,9 @@ static void live_config_with(struct fixture *f, size_t queue_bytes)
     config_unref(config);
 }
 
-static void live_config(struct fixture *f)
+static void setup(struct fixture *f)
 {
-    live_config_with(f, 1 << 22);
+    setup_with(f, 1 << 22);
 }
 
 static void unsubscribe(struct fixture *f, struct subscriber *s)
@@ -121,11 +123,11 @@ static size_t count_of(const char *const *list)
 
 static int make_selection(const struct wish *w, struct selection **out, struct err *e)
 {
-    const struct stream_request r = {.filter = (char *)w->filter,
-                                     .columns = (char **)w->columns,
-                                     .n_columns = count_of(w->columns),
-                                     .netns = (char **)w->netns,
-                                     .n_netns = count_of(w->netns)};
+    const struct subscription r = {.filter = (char *)w->filter,
+                                   .columns = (char **)w->columns,
+                                   .n_columns = count_of(w->columns),
+                                   .netns = (char **)w->netns,
+                                   .n_netns = count_of(w->netns)};
     return selection_new(&r, out, e);
 }
 
@@ -134,13 +136,17 @@ static int try_subscribe_as(struct fixture *f, struct rpc_call *call, const stru
 {
     struct selection *selection;
     assert_int_equal(make_selection(w, &selection, e), 0);
-    struct subscriber *s = subscriber_new(
-        call, &(struct subscriber_options){.batch_rows = w->batch_rows,
-                                           .markers = true,
-                                           .on_demand = w->on_demand,
-                                           .queue_rows = w->queue_rows ? w->queue_rows : 100000,
-                                           .selection = selection});
+    struct subscriber *s = record_message_subscriber(
+        call,
+        &(struct subscriber_options){.batch_rows = w->batch_rows,
+                                     .markers = true,
+                                     .on_demand = w->on_demand,
+                                     .queue_rows = w->queue_rows ? w->queue_rows : 100000,
+                                     .selection = selection},
+        e);
     selection_unref(selection);
+    if (!s)
+        return e->code;
     int rc = hub_subscribe(f->hub, s, &f->bounds, e);
     if (rc) {
         subscriber_unref(s);
@@ -191,13 +197,13 @@ static struct plan *begin(struct fixture *f, uint64_t poll)
 {
     struct plan *plan = hub_plan(f->hub, poll);
     assert_non_null(plan);
-    hub_begin(f->hub, &(struct stream_begin){.poll_id = poll}, plan_ref(plan));
+    hub_begin(f->hub, &(struct poll_begin){.poll_id = poll}, plan_ref(plan));
     return plan;
 }
 
 static void end(struct fixture *f, struct plan *plan)
 {
-    hub_end(f->hub, &(struct stream_end){.poll_id = plan->poll_id});
+    hub_end(f->hub, &(struct poll_end){.poll_id = plan->poll_id});
     plan_unref(plan);
 }
 
@@ -229,14 +235,13 @@ static void note_row(struct received *r, const uint8_t *row, size_t len)
 
 static void note_event(struct received *r, const struct stream_event *event)
 {
-    const uint8_t *at = event->bytes;
-    size_t left = event->len;
+    struct wire w = wire_over(event->bytes, event->len);
     const uint8_t *row;
     size_t row_len;
     r->messages += event->kind == STREAM_EVENT_RECORD || event->kind == STREAM_EVENT_ENVELOPE;
     if (event->kind == STREAM_EVENT_RECORD)
-        note_row(r, at, left);
-    while (event->kind == STREAM_EVENT_ENVELOPE && stream_envelope_next(&at, &left, &row, &row_len) == 1)
+        note_row(r, event->bytes, event->len);
+    while (event->kind == STREAM_EVENT_ENVELOPE && envelope_next(&w, &row, &row_len) == 1)
         note_row(r, row, row_len);
     if (event->kind == STREAM_EVENT_END) {
         r->polls++;
@@ -250,7 +255,7 @@ static struct received take_all(struct subscriber *s)
     struct received r = {0};
     struct rpc_message m;
     static uint8_t bytes[200000];
-    while (subscriber_next(s, &m)) {
+    while (record_message_next(s, &m)) {
         size_t n = 0;
         for (size_t i = 0; i < m.n; i++) {
             memcpy(bytes + n, GRPC_SLICE_START_PTR(m.slices[i]), GRPC_SLICE_LENGTH(m.slices[i]));
@@ -303,22 +308,22 @@ static void test_what_a_selection_refuses(void **state)
 static void test_patterns_are_bounded(void **state)
 {
     (void)state;
-    char pattern[STREAM_NAME_MAX + 1];
-    char *netns[STREAM_NAMES_MAX];
+    char pattern[SUBSCRIPTION_NAME_MAX + 1];
+    char *netns[SUBSCRIPTION_NAMES_MAX];
     struct selection *s = NULL;
     struct err e;
     memset(pattern, '*', sizeof(pattern) - 1);
     pattern[sizeof(pattern) - 1] = '\0';
-    for (size_t i = 0; i < STREAM_NAMES_MAX; i++)
+    for (size_t i = 0; i < SUBSCRIPTION_NAMES_MAX; i++)
         netns[i] = pattern;
-    struct stream_request r = {.netns = netns, .n_netns = SELECTION_NETNS_MAX / STREAM_NAME_MAX};
+    struct subscription r = {.netns = netns, .n_netns = SELECTION_NETNS_MAX / SUBSCRIPTION_NAME_MAX};
     assert_int_equal(selection_new(&r, &s, &e), 0);
     selection_unref(s);
     r.n_netns++;
     assert_int_equal(selection_new(&r, &s, &e), ERR_RANGE);
     assert_non_null(strstr(e.text, "netns: 4335 bytes"));
     pattern[12] = '\0';
-    r.n_netns = STREAM_NAMES_MAX;
+    r.n_netns = SUBSCRIPTION_NAMES_MAX;
     assert_int_equal(selection_new(&r, &s, &e), 0);
     selection_unref(s);
 }
@@ -383,13 +388,17 @@ static void test_stream_info(void **state)
     const struct wish wish = {.filter = "(sport = 1) and rtt > 5ms", .columns = {"tcp_info_rtt", "netns"}};
     assert_int_equal(make_selection(&wish, &s, NULL), 0);
     assert_true(s->told);
-    assert_int_equal(selection_encode_info(s, (const char *const[]){"nothing is called x"}, 1, &b), 0);
+    struct selection_description description;
+    selection_describe(s, &description);
+    description.info.warnings = (const char *const[]){"nothing is called x"};
+    description.info.n_warnings = 1;
+    assert_int_equal(stream_encode_info(&b, &description.info), 0);
     assert_int_equal(stream_event_decode(b.data, b.len, &event, NULL), 0);
     assert_int_equal(event.kind, STREAM_EVENT_INFO);
     assert_string_equal(event.info.filter, filter_text(s->filter));
     assert_int_equal(event.info.n_parts, 2);
-    assert_int_equal(event.info.parts[0].place, STREAM_PLACE_KERNEL);
-    assert_int_equal(event.info.parts[1].place, STREAM_PLACE_COLLECTOR);
+    assert_int_equal(event.info.parts[0].place, FILTER_PLACE_KERNEL);
+    assert_int_equal(event.info.parts[1].place, FILTER_PLACE_COLLECTOR);
     assert_int_equal(event.info.n_columns, 2);
     assert_string_equal(event.info.columns[0], "netns"); /* in the order of the schema */
     assert_string_equal(event.info.columns[1], "tcp_info_rtt");
@@ -406,7 +415,7 @@ static void test_what_a_poll_is_to_collect(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct plan *p = hub_plan(f.hub, 1);
     assert_true(p->idle && p->want_all && p->n_filters == 0 && p->n_scope == 0);
     plan_unref(p);
@@ -452,7 +461,7 @@ static void test_the_length_of_all_filters(void **state)
     static char text[FILTER_TEXT_MAX];
     unsigned filters = 0;
     int rc = 0;
-    live_config(&f);
+    setup(&f);
     while (rc == 0 && filters < SELECTION_FILTERS_MAX) {
         int n = snprintf(text, sizeof(text), "rtt > %u", filters);
         for (unsigned i = 0; i < 400; i++)
@@ -481,7 +490,7 @@ static void test_limits(void **state)
     struct subscriber *s;
     struct err e;
     char text[32];
-    live_config(&f);
+    setup(&f);
     for (unsigned i = 1; i <= SELECTION_FILTERS_MAX; i++) {
         snprintf(text, sizeof(text), "sport = %u", i);
         s = subscribe(&f, (struct wish){.filter = text});
@@ -548,7 +557,7 @@ static void test_who_pays_for_what_is_shared(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct rpc_call *a = &f.others[0];
     struct rpc_call *b = &f.others[1];
     const struct wish w = {.filter = "sport = 1", .columns = {"netns"}};
@@ -579,7 +588,7 @@ static void test_shares(void **state)
     struct subscriber *s;
     struct err e;
     char text[32];
-    live_config(&f);
+    setup(&f);
     struct rpc_call *greedy = &f.others[0];
     unsigned filters = 0;
     do {
@@ -615,7 +624,7 @@ static void test_a_refusal_leaves_nothing(void **state)
     struct subscriber *s;
     struct err e;
     static char text[FILTER_TEXT_MAX];
-    live_config(&f);
+    setup(&f);
     struct rpc_call *a = &f.others[0];
     f.bounds.of[QUOTA_COLUMNS].max = 1;
     f.bounds.of[QUOTA_FILTER_BYTES].max = 10000;
@@ -649,7 +658,7 @@ static void test_patterns_are_paid_for(void **state)
     struct subscriber *s;
     struct err e;
     char pattern[1025];
-    live_config(&f);
+    setup(&f);
     struct rpc_call *a = &f.others[0];
     memset(pattern, 'x', sizeof(pattern) - 1);
     pattern[sizeof(pattern) - 1] = '\0';
@@ -673,7 +682,7 @@ static void test_bounds_that_come_down(void **state)
     struct fixture f;
     struct subscriber *s;
     struct err e;
-    live_config(&f);
+    setup(&f);
     struct rpc_call *a = &f.others[0];
     struct subscriber *first = subscribe_as(&f, a, (struct wish){.filter = "sport = 1"});
     subscribe_as(&f, a, (struct wish){.filter = "sport = 2"});
@@ -695,7 +704,7 @@ static void test_everybody_gets_their_rows(void **state)
     (void)state;
     struct fixture f;
     for (unsigned batch_rows = 0; batch_rows <= 100; batch_rows += 50) {
-        live_config(&f);
+        setup(&f);
         /* In this order, since a plan numbers filters as it meets them. */
         struct subscriber *sparse =
             subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = batch_rows});
@@ -752,7 +761,7 @@ static void test_few_rows_keep_no_large_batch(void **state)
     (void)state;
     struct fixture f;
     struct batch_pool_stats stats;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100});
     struct plan *p = begin(&f, 1);
     for (unsigned i = 0; i < 20; i++)
@@ -771,7 +780,7 @@ static void test_namespaces(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *web = subscribe(&f, (struct wish){.netns = {"web*"}, .batch_rows = 10});
     struct subscriber *inode = subscribe(&f, (struct wish){.netns = {"1002"}});
     struct subscriber *both = subscribe(&f, (struct wish){.netns = {"*"}, .filter = "sport = 1"});
@@ -800,7 +809,7 @@ static void test_lost_is_what_was_wanted(void **state)
     (void)state;
     struct fixture f;
     struct hub_stats stats;
-    live_config_with(&f, 1); /* nothing finds a place */
+    setup_with(&f, 1); /* nothing finds a place */
     struct subscriber *sparse = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 10});
     struct subscriber *half = subscribe(&f, (struct wish){.filter = "sport = 2"});
     struct subscriber *elsewhere = subscribe(&f, (struct wish){.netns = {"b"}});
@@ -822,7 +831,7 @@ static void test_a_slow_stream_with_a_filter(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *slow =
         subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100, .queue_rows = 25});
     struct subscriber *other = subscribe(&f, (struct wish){.filter = "sport = 2", .batch_rows = 100});
@@ -847,7 +856,7 @@ static void test_in_the_middle_of_a_poll(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *first = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 10});
     struct subscriber *leaves = subscribe(&f, (struct wish){.filter = "sport = 2", .batch_rows = 10});
     struct plan *p = begin(&f, 1);
@@ -880,13 +889,13 @@ static void test_gone_before_the_poll_begins(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1"});
     struct subscriber *stays = subscribe(&f, (struct wish){.filter = "sport = 2"});
     struct plan *p = hub_plan(f.hub, 1);
     int refs = atomic_load(&f.call.refs);
     unsubscribe(&f, s);
-    hub_begin(f.hub, &(struct stream_begin){.poll_id = 1}, plan_ref(p));
+    hub_begin(f.hub, &(struct poll_begin){.poll_id = 1}, plan_ref(p));
     run_hub(&f);
     assert_int_equal(atomic_load(&f.call.refs), refs - 1);
     hub_batch(f.hub, make_batch(&f, 1, 1, "a", 60, 1, thirds));
@@ -900,7 +909,7 @@ static void test_a_poll_that_never_began(void **state)
 {
     (void)state;
     struct fixture f;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.on_demand = true});
     subscriber_want(s, 1);
     struct plan *p = hub_plan(f.hub, 1);
@@ -922,13 +931,13 @@ static void test_the_first_message(void **state)
     (void)state;
     struct fixture f;
     struct rpc_message m;
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1"});
     assert_true(subscriber_tell(s, "abc", 3));
     struct plan *p = begin(&f, 1);
     end(&f, p);
     run_hub(&f);
-    assert_true(subscriber_next(s, &m));
+    assert_true(record_message_next(s, &m));
     assert_int_equal(m.n, 1);
     assert_true(m.more);
     assert_int_equal(GRPC_SLICE_LENGTH(m.slices[0]), 3);
@@ -951,15 +960,17 @@ static void *come_and_go(void *arg)
         if (make_selection(&w, &selection, NULL) != 0)
             return "selection";
         struct rpc_call *call = &f->others[i % USERS];
-        struct subscriber *s = subscriber_new(
-            call, &(struct subscriber_options){
-                      .batch_rows = i % 2 * 10, .markers = true, .queue_rows = 100, .selection = selection});
+        struct subscriber *s = record_message_subscriber(
+            call,
+            &(struct subscriber_options){
+                .batch_rows = i % 2 * 10, .markers = true, .queue_rows = 100, .selection = selection},
+            NULL);
         selection_unref(selection);
         struct err e;
         if (!s || hub_subscribe(f->hub, s, &f->bounds, &e) != 0)
             return "subscribe";
         struct rpc_message m;
-        for (unsigned k = 0; k < i % 5 && subscriber_next(s, &m); k++) {
+        for (unsigned k = 0; k < i % 5 && record_message_next(s, &m); k++) {
             for (size_t j = 0; j < m.n; j++)
                 grpc_slice_unref(m.slices[j]);
         }
@@ -975,7 +986,7 @@ static void test_coming_and_going_during_polls(void **state)
     (void)state;
     struct fixture f;
     pthread_t threads[2];
-    live_config(&f);
+    setup(&f);
     struct subscriber *s = subscribe(&f, (struct wish){.filter = "sport = 1", .batch_rows = 100});
     assert_int_equal(hub_start(f.hub), 0);
     for (unsigned i = 0; i < 2; i++)

@@ -10,10 +10,10 @@
 #include "server/poll/resync.h"
 #include "server/poll/schedule.h"
 
-static void expect_deferred(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger,
+static void expect_deferred(struct schedule *s, int64_t now, uint64_t id, enum poll_trigger trigger,
                             uint64_t deferred)
 {
-    struct stream_begin begin;
+    struct poll_begin begin;
     assert_true(schedule_begin(s, now, &begin));
     assert_int_equal(begin.poll_id, id);
     assert_int_equal(begin.trigger, trigger);
@@ -21,14 +21,14 @@ static void expect_deferred(struct schedule *s, int64_t now, uint64_t id, enum s
     assert_int_equal(begin.deferred_ns, deferred);
 }
 
-static void expect_begin(struct schedule *s, int64_t now, uint64_t id, enum stream_trigger trigger)
+static void expect_begin(struct schedule *s, int64_t now, uint64_t id, enum poll_trigger trigger)
 {
     expect_deferred(s, now, id, trigger, 0);
 }
 
 static void expect_none(struct schedule *s, int64_t now)
 {
-    struct stream_begin begin;
+    struct poll_begin begin;
     assert_false(schedule_begin(s, now, &begin));
 }
 
@@ -41,7 +41,7 @@ static void test_first_poll_waits_until_opened(void **state)
     expect_none(&s, 1000);
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_REQUEST);
 }
 
 static void test_regular_polls_do_not_drift(void **state)
@@ -50,11 +50,11 @@ static void test_regular_polls_do_not_drift(void **state)
     struct schedule s;
     schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1003, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 1003, 1, POLL_TRIGGER_START);
     schedule_end(&s, s.begun_ns + 1);
     expect_none(&s, 1099);
     assert_int_equal(schedule_next(&s), 1100);
-    expect_begin(&s, 1117, 2, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 1117, 2, POLL_TRIGGER_SCHEDULE);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 1200);
     assert_int_equal(s.late, 0);
@@ -66,11 +66,11 @@ static void test_a_long_poll_delays_the_next_and_is_counted(void **state)
     struct schedule s;
     schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_START);
     expect_none(&s, 1350); /* never two at once */
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_end(&s, s.begun_ns + 1);
-    expect_begin(&s, 1350, 2, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 1350, 2, POLL_TRIGGER_SCHEDULE);
     assert_int_equal(s.late, 2);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 1400);
@@ -82,13 +82,13 @@ static void test_requests_during_a_poll_become_one(void **state)
     struct schedule s;
     schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_START);
     assert_int_equal(schedule_request(&s), 2);
     assert_int_equal(schedule_request(&s), 2);
     expect_none(&s, 1010);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 0);
-    expect_begin(&s, 1020, 2, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1020, 2, POLL_TRIGGER_REQUEST);
     schedule_end(&s, s.begun_ns + 1);
     expect_none(&s, 1030);
     assert_int_equal(schedule_next(&s), 1100); /* the rhythm is the old one */
@@ -100,20 +100,20 @@ static void test_burst(void **state)
     struct schedule s;
     schedule_init(&s, 1000, 1);
     schedule_open(&s, 0);
-    expect_begin(&s, 0, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 0, 1, POLL_TRIGGER_START);
     schedule_end(&s, s.begun_ns + 1);
     assert_true(schedule_burst(&s, 3, 10, false, 100));
     assert_false(schedule_burst(&s, 5, 10, false, 100));
     assert_true(s.burst_polls == 3 && s.burst_left == 3);
-    expect_begin(&s, 100, 2, STREAM_TRIGGER_BURST);
+    expect_begin(&s, 100, 2, POLL_TRIGGER_BURST);
     assert_true(s.burst_polls == 3 && s.burst_left == 2);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 110);
-    expect_begin(&s, 110, 3, STREAM_TRIGGER_BURST);
+    expect_begin(&s, 110, 3, POLL_TRIGGER_BURST);
     schedule_end(&s, s.begun_ns + 1);
     assert_true(schedule_burst(&s, 2, 20, true, 115)); /* takes the place of the last one */
     assert_int_equal(s.burst_polls, 2);
-    expect_begin(&s, 115, 4, STREAM_TRIGGER_BURST);
+    expect_begin(&s, 115, 4, POLL_TRIGGER_BURST);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_cancel_burst(&s), 1);
     assert_int_equal(schedule_cancel_burst(&s), 0);
@@ -129,7 +129,7 @@ static void test_frequency_change(void **state)
     schedule_set_frequency(&s, 2000, 5); /* not open yet: nothing is due */
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_open(&s, 10);
-    expect_begin(&s, 10, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 10, 1, POLL_TRIGGER_START);
     schedule_end(&s, s.begun_ns + 1);
     schedule_set_frequency(&s, 100, 50);
     assert_int_equal(schedule_next(&s), 110);
@@ -145,7 +145,7 @@ static void test_frequency_under_a_stretch(void **state)
     struct schedule s;
     schedule_init(&s, 100, 1);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_START);
     schedule_end(&s, s.begun_ns + 1);
     schedule_stretch(&s, 400);
     schedule_set_frequency(&s, 50, 1010); /* the governor's interval stays in force */
@@ -167,7 +167,7 @@ static void test_governor(void **state)
     assert_true(schedule_stretch(&s, 400)); /* before the first poll: nothing is due to be moved */
     assert_true(schedule_stretch(&s, 0));
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_START);
     assert_false(schedule_stretch(&s, 90)); /* the frequency is slower than that */
     assert_int_equal(schedule_interval(&s), 100);
     assert_true(schedule_stretch(&s, 300));
@@ -175,13 +175,13 @@ static void test_governor(void **state)
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 1300);
     schedule_request(&s); /* asked for: not held back */
-    expect_begin(&s, 1100, 2, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1100, 2, POLL_TRIGGER_REQUEST);
     schedule_end(&s, s.begun_ns + 1);
-    expect_begin(&s, 1300, 3, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 1300, 3, POLL_TRIGGER_SCHEDULE);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 1600);
     assert_true(schedule_stretch(&s, 0)); /* the old rhythm from the next poll on */
-    expect_begin(&s, 1600, 4, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 1600, 4, POLL_TRIGGER_SCHEDULE);
     schedule_end(&s, s.begun_ns + 1);
     assert_int_equal(schedule_next(&s), 1700);
     assert_int_equal(s.late, 0);
@@ -193,7 +193,7 @@ static void start_limited(struct schedule *s)
 {
     schedule_init(s, 1000, 1);
     schedule_open(s, 1000);
-    expect_begin(s, 1000, 1, STREAM_TRIGGER_START);
+    expect_begin(s, 1000, 1, POLL_TRIGGER_START);
     schedule_end(s, 1001);
     assert_false(schedule_stretch(s, 300));
 }
@@ -209,13 +209,13 @@ static void test_requests_are_held_back_and_become_one(void **state)
     assert_int_equal(schedule_next(&s), 1300);
     assert_int_equal(schedule_request_held(&s, 1200), 2);
     expect_none(&s, 1299);
-    expect_deferred(&s, 1300, 2, STREAM_TRIGGER_REQUEST, 200); /* since the first of them */
-    assert_int_equal(schedule_request_held(&s, 1310), 3);      /* during that poll */
+    expect_deferred(&s, 1300, 2, POLL_TRIGGER_REQUEST, 200); /* since the first of them */
+    assert_int_equal(schedule_request_held(&s, 1310), 3);    /* during that poll */
     expect_none(&s, 1311);
     schedule_end(&s, 1320);
     expect_none(&s, 1320);
     assert_int_equal(schedule_next(&s), 1600);
-    expect_deferred(&s, 1604, 3, STREAM_TRIGGER_REQUEST, 284); /* since the end of that poll */
+    expect_deferred(&s, 1604, 3, POLL_TRIGGER_REQUEST, 284); /* since the end of that poll */
     schedule_end(&s, 1605);
     assert_int_equal(s.deferred_polls, 2);
     assert_int_equal(schedule_next(&s), 2000); /* the rhythm is the old one */
@@ -230,18 +230,18 @@ static void test_a_request_within_the_limit_is_not_held_back(void **state)
     expect_none(&s, 950); /* not open yet: that is not the limit's doing */
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_open(&s, 1000);
-    expect_begin(&s, 1000, 1, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1000, 1, POLL_TRIGGER_REQUEST);
     schedule_request_held(&s, 1005);
     schedule_end(&s, 1010);
-    expect_begin(&s, 1010, 2, STREAM_TRIGGER_REQUEST); /* no limit */
+    expect_begin(&s, 1010, 2, POLL_TRIGGER_REQUEST); /* no limit */
     schedule_end(&s, 1020);
     schedule_stretch(&s, 300);
     schedule_request_held(&s, 1305); /* the last poll is long enough ago */
     assert_true(schedule_next(&s) <= 1310);
-    expect_begin(&s, 1312, 3, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1312, 3, POLL_TRIGGER_REQUEST);
     schedule_request_held(&s, 1320);
     schedule_end(&s, 1700); /* a long poll: the interval is over when it ends */
-    expect_begin(&s, 1700, 4, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1700, 4, POLL_TRIGGER_REQUEST);
     assert_int_equal(s.deferred_polls, 0);
 }
 
@@ -254,24 +254,24 @@ static void test_held_requests_are_served_by_earlier_polls(void **state)
     expect_none(&s, 1100);
     assert_int_equal(schedule_request(&s), 2); /* of a caller that nothing holds back */
     assert_int_equal(schedule_next(&s), 0);
-    expect_deferred(&s, 1150, 2, STREAM_TRIGGER_REQUEST, 50);
+    expect_deferred(&s, 1150, 2, POLL_TRIGGER_REQUEST, 50);
     schedule_end(&s, 1151);
     schedule_request_held(&s, 1200);
     expect_none(&s, 1200);
     assert_true(schedule_burst(&s, 2, 100, false, 1220));
     assert_int_equal(schedule_next(&s), 1220);
-    expect_deferred(&s, 1220, 3, STREAM_TRIGGER_REQUEST, 20);
+    expect_deferred(&s, 1220, 3, POLL_TRIGGER_REQUEST, 20);
     schedule_end(&s, 1221);
-    expect_begin(&s, 1320, 4, STREAM_TRIGGER_BURST); /* the burst is not held back */
+    expect_begin(&s, 1320, 4, POLL_TRIGGER_BURST); /* the burst is not held back */
     schedule_end(&s, 1321);
     expect_none(&s, 1800); /* nothing of the requests is left */
     schedule_request(&s);
-    expect_begin(&s, 1900, 5, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1900, 5, POLL_TRIGGER_REQUEST);
     schedule_end(&s, 1901);
     schedule_request_held(&s, 1950);
     expect_none(&s, 1950);
     assert_int_equal(schedule_next(&s), 2000);
-    expect_deferred(&s, 2000, 6, STREAM_TRIGGER_REQUEST, 50); /* the regular one */
+    expect_deferred(&s, 2000, 6, POLL_TRIGGER_REQUEST, 50); /* the regular one */
     schedule_end(&s, 2001);
     assert_int_equal(schedule_next(&s), 3000);
     assert_int_equal(s.deferred_polls, 3);
@@ -291,7 +291,7 @@ static void test_another_limit_counts_for_held_requests(void **state)
     expect_none(&s, 1110);
     schedule_stretch(&s, 0); /* switched off: the request is released, and knows that it has waited */
     assert_true(schedule_next(&s) <= 1120);
-    expect_deferred(&s, 1120, 2, STREAM_TRIGGER_REQUEST, 20);
+    expect_deferred(&s, 1120, 2, POLL_TRIGGER_REQUEST, 20);
 }
 
 /* What clients make the daemon do is beyond the limit by itself: polls have a fifth of it, and go on. */
@@ -350,7 +350,7 @@ static void test_jitter_delays_and_does_not_drift(void **state)
     bool differ = false;
     for (int64_t i = 0; i < 1000; i++) {
         int64_t delay = schedule_next(&s) - 1000 * i;
-        struct stream_begin begin;
+        struct poll_begin begin;
         assert_in_range(delay, 0, 499);
         least = delay < least ? delay : least;
         most = delay > most ? delay : most;
@@ -376,7 +376,7 @@ static void test_full_jitter_skips_no_poll(void **state)
     schedule_set_jitter(&s, 100);
     schedule_open(&s, 0);
     for (uint64_t i = 1; i <= 1000; i++) {
-        expect_begin(&s, schedule_next(&s) + 20, i, i == 1 ? STREAM_TRIGGER_START : STREAM_TRIGGER_SCHEDULE);
+        expect_begin(&s, schedule_next(&s) + 20, i, i == 1 ? POLL_TRIGGER_START : POLL_TRIGGER_SCHEDULE);
         schedule_end(&s, s.begun_ns + 1);
         assert_int_equal(s.due_ns, 1000 * (int64_t)i);
     }
@@ -390,25 +390,25 @@ static void test_loops(void **state)
     schedule_init(&s, 100, 1);
     schedule_set_loops(&s, 2);
     schedule_open(&s, 0);
-    expect_begin(&s, 0, 1, STREAM_TRIGGER_START);
+    expect_begin(&s, 0, 1, POLL_TRIGGER_START);
     schedule_end(&s, s.begun_ns + 1);
     schedule_request(&s); /* does not count */
-    expect_begin(&s, 50, 2, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 50, 2, POLL_TRIGGER_REQUEST);
     schedule_end(&s, s.begun_ns + 1);
-    expect_begin(&s, 100, 3, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 100, 3, POLL_TRIGGER_SCHEDULE);
     schedule_end(&s, s.begun_ns + 1);
     expect_none(&s, 200);
     assert_int_equal(schedule_next(&s), INT64_MAX);
     schedule_request(&s);
-    expect_begin(&s, 1000, 4, STREAM_TRIGGER_REQUEST);
+    expect_begin(&s, 1000, 4, POLL_TRIGGER_REQUEST);
     schedule_end(&s, s.begun_ns + 1);
     expect_none(&s, 2000);
     schedule_set_loops(&s, 1);
-    expect_begin(&s, 2000, 5, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 2000, 5, POLL_TRIGGER_SCHEDULE);
     schedule_end(&s, s.begun_ns + 1);
     expect_none(&s, 3000);
     schedule_set_loops(&s, 0);
-    expect_begin(&s, 3000, 6, STREAM_TRIGGER_SCHEDULE);
+    expect_begin(&s, 3000, 6, POLL_TRIGGER_SCHEDULE);
 }
 
 static void test_reconcile(void **state)

@@ -71,7 +71,7 @@ void collector_join(struct collector *c)
 
 /* ---- Helpers ---- */
 
-static int live_config(void **state)
+static int setup(void **state)
 {
     struct inventory *r;
     running = orders = 0;
@@ -151,19 +151,15 @@ struct told {
     uint32_t types[16];
 };
 
-static void note(void *arg, const void *message, size_t len)
+static void note(void *arg, const struct namespace_event *event)
 {
     struct told *t = arg;
-    struct namespace_event event;
-    void *memory;
-    assert_int_equal(namespace_event_decode(message, len, &event, &memory, NULL), 0);
     assert_true(t->n < 16);
-    t->types[t->n++] = event.type;
-    if (event.type == NAMESPACE_EVENT_EXCLUDED)
-        assert_int_equal(event.ns->state, NAMESPACE_STATE_EXCLUDED);
-    if (event.type == NAMESPACE_EVENT_READY)
-        assert_int_equal(event.ns->state, NAMESPACE_STATE_READY);
-    namespace_event_free(memory);
+    t->types[t->n++] = event->type;
+    if (event->type == NAMESPACE_EVENT_EXCLUDED)
+        assert_int_equal(event->ns->state, NAMESPACE_STATE_EXCLUDED);
+    if (event->type == NAMESPACE_EVENT_READY)
+        assert_int_equal(event->ns->state, NAMESPACE_STATE_READY);
 }
 
 /* ---- Selection ---- */
@@ -338,7 +334,7 @@ static void test_many_back_and_forth(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, live_config, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

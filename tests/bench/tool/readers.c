@@ -9,6 +9,7 @@
 
 #include "lib/buf.h"
 #include "lib/thread.h"
+#include "record/envelope.h"
 #include "rpc/client/client.h"
 #include "rpc/codec/msg_stream.h"
 #include "tests/bench/tool/tool.h"
@@ -34,10 +35,11 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 static void count_envelope(const uint8_t *data, size_t len, struct count *count)
 {
+    struct wire w = wire_over(data, len);
     const uint8_t *row;
     size_t row_len;
     int rc;
-    while ((rc = stream_envelope_next(&data, &len, &row, &row_len)) > 0)
+    while ((rc = envelope_next(&w, &row, &row_len)) > 0)
         count->rows++;
     if (rc < 0)
         die_text(METHOD, "a malformed envelope");
@@ -144,7 +146,7 @@ int job_readers(int argc, char **argv)
     (void)argc;
     size_t n = number(argv[1], 1);
     bool plain = !strcmp(argv[2], "-");
-    struct stream_request request = {.markers = true};
+    struct subscription request = {.markers = true};
     struct buf encoded;
     sigset_t all;
     char line[32];

@@ -7,6 +7,7 @@
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
+#include "record/envelope.h"
 #include "rpc/client/client.h"
 #include "rpc/codec/msg_focus.h"
 #include "tests/bench/tool/tool.h"
@@ -29,11 +30,12 @@ struct watch {
 
 static uint64_t count_rows(const struct focus_event *event)
 {
-    const uint8_t *at = event->rows, *row;
-    size_t len = event->rows_len, row_len;
+    struct wire w = wire_over(event->rows, event->rows_len);
+    const uint8_t *row;
+    size_t row_len;
     uint64_t n = 0;
     int rc;
-    while ((rc = stream_envelope_next(&at, &len, &row, &row_len)) > 0)
+    while ((rc = envelope_next(&w, &row, &row_len)) > 0)
         n++;
     if (rc < 0)
         die_text(METHOD, "a malformed envelope");

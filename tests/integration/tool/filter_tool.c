@@ -17,8 +17,9 @@
 
 #include "collectors/collector.h"
 #include "lib/clock.h"
+#include "lib/wire.h"
+#include "record/envelope.h"
 #include "record/fields.h"
-#include "record/wire.h"
 
 #define PATIENCE (60 * NS_PER_S)
 #define ROWS_MAX 65536

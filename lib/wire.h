@@ -1,7 +1,7 @@
 /* A bounded walk over the fields of a serialized protobuf message, without decoding what they hold. Pure; any
  * thread. */
-#ifndef XTCP_RECORD_WIRE_H
-#define XTCP_RECORD_WIRE_H
+#ifndef XTCP_LIB_WIRE_H
+#define XTCP_LIB_WIRE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,12 +32,5 @@ static inline struct wire wire_over(const void *message, size_t n)
 /* The next field in |f|. Returns 1, 0 at the end of the message, ERR_TRUNCATED when it ends inside of a
  * field, or ERR_MALFORMED for a tag that does not exist (field 0, a group, a varint of more than 64 bits). */
 int wire_next(struct wire *w, struct wire_field *f);
-
-/* The next row of a serialized Envelope: its record, in place. Begin with wire_over(envelope). Returns 1, 0
- * at the end, or as wire_next does; unknown fields are skipped. */
-int envelope_next(struct wire *w, const uint8_t **record, size_t *n);
-
-/* Rows in the serialized Envelope |bytes|, or a negative code when it cannot be walked to its end. */
-int64_t envelope_count(const uint8_t *bytes, size_t n);
 
 #endif

@@ -1,0 +1,15 @@
+#include "model/poll.h"
+
+#include "model/names.h"
+
+const char *poll_trigger_name(uint32_t trigger)
+{
+    static const char *const names[] = {
+        [POLL_TRIGGER_UNSPECIFIED] = "unspecified",
+        [POLL_TRIGGER_SCHEDULE] = "schedule",
+        [POLL_TRIGGER_REQUEST] = "request",
+        [POLL_TRIGGER_BURST] = "burst",
+        [POLL_TRIGGER_START] = "start",
+    };
+    return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : "unknown";
+}

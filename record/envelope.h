@@ -1,0 +1,17 @@
+/* Envelopes: the messages that carry rows, each of them a record. Pure; any thread. */
+#ifndef XTCP_RECORD_ENVELOPE_H
+#define XTCP_RECORD_ENVELOPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/wire.h"
+
+/* The next row of a serialized Envelope: its record, in place. Begin with wire_over(envelope). Returns 1, 0
+ * at the end, or as wire_next does; unknown fields are skipped. */
+int envelope_next(struct wire *w, const uint8_t **record, size_t *n);
+
+/* Rows in the serialized Envelope |bytes|, or a negative code when it cannot be walked to its end. */
+int64_t envelope_count(const uint8_t *bytes, size_t n);
+
+#endif
