@@ -9,6 +9,8 @@
 #   make asan, tsan, format, lint, clean
 
 PRESET ?= default
+# Tests at the same time: most of them wait more than they work. Those that measure time run alone.
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
 FUZZ_SECONDS ?= 30
 
 # The system's own tools, whatever else is on PATH: packages were installed for these.
@@ -20,6 +22,8 @@ ctest := $(shell setarch -R true 2>/dev/null && echo setarch -R) ctest
 else
 ctest := ctest
 endif
+
+build_dir := build$(if $(filter asan tsan fuzz,$(PRESET)),-$(PRESET))
 
 .PHONY: help all build build-tests deps deps-build run test soak bench bench-full asan tsan fuzz format lint clean
 
@@ -48,7 +52,8 @@ run: build
 	@tools/run.sh
 
 test: build-tests
-	$(ctest) --preset $(PRESET)
+	$(ctest) --preset $(PRESET) -j $(JOBS) --output-junit tests.xml --test-output-size-passed 1000000
+	@tests/skips.py $(build_dir)/tests.xml tests/allowed_skips.txt
 
 soak: export XTCP2_SOAK = 1
 soak: build-tests

@@ -55,9 +55,9 @@ const char *rpc_call_method(const struct rpc_call *call)
     return "/test";
 }
 
-void rpc_call_kick_later(void *arg, bool run)
+void rpc_call_kick_later(void *call, bool run)
 {
     if (run)
-        rpc_call_kick(arg);
-    rpc_call_unref(arg);
+        rpc_call_kick(call);
+    rpc_call_unref(call);
 }

@@ -37,10 +37,10 @@ int collector_rename(struct collector *c, const char *name, const char *path)
     return 0;
 }
 
-int collector_poll(struct collector *c, struct poll_request *order)
+int collector_poll(struct collector *c, struct poll_request *request)
 {
     (void)c;
-    (void)order;
+    (void)request;
     return 0;
 }
 
