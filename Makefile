@@ -6,6 +6,9 @@
 #   make bench    build, then measure what collecting costs, in under three minutes; bench-full: more of everything.
 #                 XTCP2_BENCH_RELAX=2 doubles the bounds, XTCP2_BENCH_ARGS="--help" tells what else there is
 #   make fuzz     build with clang, then fuzz all that reads bytes from outside, each part for FUZZ_SECONDS (30)
+#   make generated
+#                 write anew what is made from tables: manual pages, the sample configuration, the documented contract,
+#                 golden files of tests. git diff then shows what a change means for others
 #   make asan, tsan, format, lint, clean
 
 PRESET ?= default
@@ -25,7 +28,7 @@ endif
 
 build_dir := build$(if $(filter asan tsan fuzz,$(PRESET)),-$(PRESET))
 
-.PHONY: help all build build-tests deps deps-build run test soak bench bench-full asan tsan fuzz format lint clean
+.PHONY: help all build build-tests deps deps-build run test soak bench bench-full asan tsan fuzz generated format lint clean
 
 all: build
 
@@ -73,6 +76,11 @@ asan tsan:
 fuzz:
 	$(MAKE) test PRESET=fuzz
 	tools/fuzz.sh $(FUZZ_SECONDS)
+
+# Tests that compare a committed file with what is made from a table write it instead.
+generated: export XTCP_UPDATE = 1
+generated: build-tests
+	$(ctest) --preset $(PRESET) --tests-regex '^(.*_manual_test|config_sample_test|wire_contract|client_socket_table_test|outputs_test)$$'
 
 format: deps
 	tools/format.sh

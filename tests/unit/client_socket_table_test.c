@@ -1,4 +1,4 @@
-/* The table of sockets against golden files (tests/data/golden/client_sockets_WIDTH.txt). XTCP_GOLDEN_WRITE=1
+/* The table of sockets against golden files (tests/data/golden/client_sockets_WIDTH.txt). XTCP_UPDATE=1
  * writes them anew. */
 #include <arpa/inet.h>
 #include <locale.h>
@@ -136,7 +136,7 @@ static void golden(const char *name, const struct options *o, size_t width)
     buf_init(&out);
     draw(o, width, false, &out);
     snprintf(path, sizeof(path), "%s/tests/data/golden/client_sockets_%s.txt", XTCP_SOURCE_DIR, name);
-    if (getenv("XTCP_GOLDEN_WRITE")) {
+    if (getenv("XTCP_UPDATE")) {
         FILE *f = fopen(path, "w");
         assert_non_null(f);
         fputs(buf_cstr(&out), f);

@@ -5,7 +5,11 @@ usage: wire_contract.py PROTOSET DIRECTORY DOCUMENT
 
 Both ways: what the tables say must be in the descriptors exactly so, and what the descriptors have must be in a table.
 DOCUMENT, docs/api.md, has to list each field of additions.tsv with its number.
+
+With XTCP_UPDATE in the environment, what the descriptors have anew is added to additions.tsv, and its fields to DOCUMENT. What is
+there is never changed: somebody has built upon it.
 """
+import os
 import pathlib
 import sys
 
@@ -84,7 +88,35 @@ def documented_fields(directory):
     return [f"| `{message}` | {', '.join(fields)} |" for message, fields in messages.items()]
 
 
+def put_beside(lines, line, related):
+    """Puts |line| behind the last of |lines| of which |related| is true, else at the end."""
+    places = [i for i, other in enumerate(lines) if related(other)]
+    lines.insert(places[-1] + 1 if places else len(lines), line)
+
+
+def update(protoset, directory, document):
+    """Adds what is new to the table of additions and to the document."""
+    table = directory / "additions.tsv"
+    lines = table.read_text().splitlines()
+    recorded = set(table_rows(directory))
+    for row in descriptor_rows(protoset):
+        if row not in recorded:
+            put_beside(lines, "\t".join(row).rstrip("\t"), lambda other, row=row: other.split("\t")[:2] == list(row[:2]))
+    table.write_text("\n".join(lines) + "\n")
+    text = document.read_text(encoding="utf-8").splitlines()
+    for row in documented_fields(directory):
+        message = row.split(" | ")[0] + " | "
+        old = [i for i, line in enumerate(text) if line.startswith(message) and line[len(message):].count("` ")]
+        if row not in text and len(old) == 1:
+            text[old[0]] = row
+        elif row not in text:
+            put_beside(text, row, lambda other: other.startswith("| `XtcpFlatRecord` | `netns_cookie` 3000"))
+    document.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
 def main():
+    if os.environ.get("XTCP_UPDATE"):
+        update(*map(pathlib.Path, sys.argv[1:]))
     compiled = set(descriptor_rows(pathlib.Path(sys.argv[1])))
     recorded = set(table_rows(pathlib.Path(sys.argv[2])))
     if not compiled or not recorded:
