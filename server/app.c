@@ -310,7 +310,7 @@ static int start(struct app *app, struct err *e)
     app->poll_clock = poll_clock_new(app->config, app->start_mono_ns);
     int rc = app->quota && app->poll_clock ? app_loop_open(app, e) : err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
-        rc = reload_new(app->config_file, app->epoll, &app->reload, e);
+        rc = reload_new(app->config_file, app->epoll, &app->on_files, &app->reload, e);
     if (rc == 0)
         reload_follow(app->reload, app->config); /* as soon as may be after they were read */
     if (rc == 0)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/linux/event_source.h"
 #include "nswatch/nswatch.h"
 #include "rpc/server/server.h"
 #include "server/app.h"
@@ -23,6 +24,7 @@ struct app {
     int signals; /* signalfd */
     int timer;   /* timerfd: schedule and poll timeout */
     int wake;    /* eventfd: something for the loop to look at */
+    struct event_source on_signals, on_timer, on_wake, on_files;
     int64_t timer_ns;
     bool stop;
     bool stuck; /* a thread of gRPC cannot be ended: leave without cleaning up */

@@ -110,16 +110,20 @@ static void read_again(struct app *app, bool config_file, bool secrets, bool any
 }
 
 /* Files may have changed. */
-static void on_files(struct app *app)
+static void on_files(void *arg, uint32_t events)
 {
+    (void)events;
+    struct app *app = arg;
     struct reload_due due = reload_read(app->reload);
     read_again(app, due.config, due.secrets, false);
     if (due.sockets)
         listeners_look(app->listeners);
 }
 
-static void on_signal(struct app *app)
+static void on_signals(void *arg, uint32_t events)
 {
+    (void)events;
+    struct app *app = arg;
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
@@ -140,42 +144,26 @@ static void drain(int fd)
     (void)n;
 }
 
-/* Somebody waits at |source|. */
-static void on_visitors(struct app *app, void *source)
+static void on_timer(void *arg, uint32_t events)
 {
-    const struct config *config = app_config(app);
-    listeners_serve(app->listeners, source, config);
-    config_unref(config);
+    (void)events;
+    struct app *app = arg;
+    drain(app->timer);
+    app->timer_ns = 0; /* it has fired: to be set again */
+}
+
+static void on_wake(void *arg, uint32_t events)
+{
+    (void)events;
+    drain(((struct app *)arg)->wake);
 }
 
 void app_loop(struct app *app)
 {
     while (!app->stop) {
         run_schedule(app);
-        struct epoll_event events[16];
-        int n = epoll_wait(app->epoll, events, 16, -1);
-        for (int i = 0; i < n; i++) {
-            const void *what = events[i].data.ptr;
-            if (what == &app->signals) {
-                on_signal(app);
-            } else if (what == &app->timer) {
-                drain(app->timer);
-                app->timer_ns = 0; /* it has fired: to be set again */
-            } else if (what == &app->wake) {
-                drain(app->wake);
-            } else if (what == app->reload) {
-                on_files(app);
-            } else {
-                on_visitors(app, events[i].data.ptr);
-            }
-        }
+        event_source_wait(app->epoll);
     }
-}
-
-static int watch_fd(struct app *app, int fd, void *what)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
-    return epoll_ctl(app->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
 int app_loop_open(struct app *app, struct err *e)
@@ -191,11 +179,15 @@ int app_loop_open(struct app *app, struct err *e)
     app->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (app->epoll < 0 || app->signals < 0 || app->timer < 0 || app->wake < 0)
         return err_set(e, -errno, "event loop: %s", err_name(-errno));
-    int rc = watch_fd(app, app->signals, &app->signals);
+    app->on_signals = (struct event_source){on_signals, app};
+    app->on_timer = (struct event_source){on_timer, app};
+    app->on_wake = (struct event_source){on_wake, app};
+    app->on_files = (struct event_source){on_files, app}; /* added by reload_new */
+    int rc = event_source_add(app->epoll, app->signals, EPOLLIN, &app->on_signals);
     if (rc == 0)
-        rc = watch_fd(app, app->timer, &app->timer);
+        rc = event_source_add(app->epoll, app->timer, EPOLLIN, &app->on_timer);
     if (rc == 0)
-        rc = watch_fd(app, app->wake, &app->wake);
+        rc = event_source_add(app->epoll, app->wake, EPOLLIN, &app->on_wake);
     return rc ? err_set(e, rc, "event loop: %s", err_name(rc)) : 0;
 }
 

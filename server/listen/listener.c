@@ -65,6 +65,8 @@ void listener_close(struct listener *d)
 {
     if (!d)
         return;
+    if (d->source)
+        d->source->listener = NULL;
     listen_socket_close(d->plain);
     rpc_tls_listener_close(d->tls);
     free(d);

@@ -1,4 +1,4 @@
-/* One listener of the daemon: plaintext, where we accept, or TLS, where gRPC does. Under the gate's lock. */
+/* One listener of the daemon: plaintext, where we accept, or TLS, where gRPC does. Under the lock of the listeners. */
 #ifndef XTCP_SERVER_LISTEN_LISTENER_H
 #define XTCP_SERVER_LISTEN_LISTENER_H
 
@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "lib/err.h"
+#include "lib/linux/event_source.h"
 #include "rpc/server/listen_socket.h"
 #include "rpc/server/server.h"
 #include "rpc/server/tls_listener.h"
@@ -17,15 +18,27 @@ enum listener_kind {
     LISTENER_TLS,
 };
 
+struct listener;
+struct listeners;
+
+/* Where epoll finds a plaintext listener. It outlives the listener, so an event that comes late does no harm. */
+struct listener_source {
+    struct event_source event; /* its |arg| is this struct */
+    struct listeners *set;
+    struct listener *listener; /* NULL: none, or it has been closed */
+};
+
 struct listener {
     enum listener_kind kind;
-    struct config_listen where;   /* as configured: port 0 stays 0 */
-    struct listen_socket *plain;  /* of the two, the one that |kind| says */
-    struct rpc_tls_listener *tls; /* owned by the door, as is that one */
-    bool asks_clients;            /* TLS: they have to show a certificate */
-    bool down;                    /* TLS: it has stopped accepting */
-    bool lost;                    /* its file is gone, and that has been said */
-    bool deaf;                    /* nothing tells when somebody wants to come in: epoll has refused it */
+    struct config_listen where;     /* as configured: port 0 stays 0 */
+    struct listen_socket *plain;    /* of the two, the one that |kind| says */
+    struct rpc_tls_listener *tls;   /* owned by the listener, as is that one */
+    struct listener_source *source; /* NULL: none; emptied when the listener is closed */
+    bool open;                      /* plaintext: connections are accepted */
+    bool asks_clients;              /* TLS: they have to show a certificate */
+    bool down;                      /* TLS: it has stopped accepting */
+    bool lost;                      /* its file is gone, and that has been said */
+    bool deaf;                      /* nothing tells when somebody wants to come in: epoll has refused it */
 };
 
 /* A listener that a configuration asks for. */
@@ -39,20 +52,20 @@ struct listener_plan {
 /* What opening one takes. */
 struct listener_means {
     struct rpc_server *server;
-    struct rpc_tls *tls; /* NULL where there is no door with TLS */
+    struct rpc_tls *tls; /* NULL where there is no listener with TLS */
     mode_t socket_mode;  /* as listen_socket_options has them */
     const char *socket_group;
 };
 
-/* Opens what |plan| says without letting anybody in; |beside|: doors for which listener_share was called may have
- * the same port. Returns 0 and the door in |out|, or a code with |e| naming the address. */
+/* Opens what |plan| says without letting anybody in; |beside|: listeners for which listener_share was called may
+ * have the same port. Returns 0 and the listener in |out|, or a code with |e| naming the address. */
 int listener_open(const struct listener_plan *plan, const struct listener_means *means, bool beside,
                   struct listener **out, struct err *e);
 
 /* Whether |d| serves |plan| as it is, but for being a probe's or not. */
 bool listener_serves(const struct listener *d, const struct listener_plan *plan);
 
-/* Whether another door can be opened beside it. */
+/* Whether another listener can be opened beside it. */
 void listener_share(struct listener *d, bool on);
 
 /* Logs what has become of it: "listening on" it. */

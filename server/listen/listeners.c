@@ -15,7 +15,7 @@
 /* Connections taken before the loop looks at other things. */
 #define BUDGET 64
 
-/* ---- Life ---- */
+/* ---- What a configuration names ---- */
 
 struct rpc_tls_files listeners_tls_files(const struct config *c)
 {
@@ -50,7 +50,7 @@ static int check_tokens(const struct config *c, struct err *e)
     return rc;
 }
 
-/* Nobody asks for the group without a unix socket. */
+/* The group is needed for unix sockets alone. */
 static int check_group(const struct config *c, struct err *e)
 {
     gid_t group;
@@ -81,6 +81,51 @@ int listeners_check(const struct config *c, config_error_fn *told, void *arg)
     return wrong;
 }
 
+/* ---- Event sources ---- */
+
+/* Connections wait at the listener of a source, if they have not been accepted and it has not been closed meanwhile. A
+ * source may have another listener by now, which is not open yet or has nobody waiting. */
+static void serve_plain(void *arg, uint32_t events)
+{
+    (void)events;
+    const struct listener_source *source = arg;
+    struct listeners *g = source->set;
+    pthread_mutex_lock(&g->lock);
+    if (source->listener && source->listener->open)
+        listeners_let_in(g, source->listener, g->config, BUDGET);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void serve_tls(void *arg, uint32_t events)
+{
+    (void)events;
+    struct listeners *g = arg;
+    pthread_mutex_lock(&g->lock);
+    tls_restart_serve(g->tls_restart, g->list, g->n);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* The loop may read a source at any time from now on, so what it reads is written once. */
+static void init_sources(struct listeners *g)
+{
+    g->on_restart = (struct event_source){serve_tls, g};
+    for (size_t i = 0; i < sizeof(g->sources) / sizeof(g->sources[0]); i++) {
+        struct listener_source *source = &g->sources[i];
+        *source = (struct listener_source){.event = {serve_plain, source}, .set = g};
+    }
+}
+
+void listeners_give_source(struct listeners *g, struct listener *d)
+{
+    struct listener_source *source = g->sources;
+    while (source->listener) /* there is a free one */
+        source++;
+    source->listener = d;
+    d->source = source;
+}
+
+/* ---- Life ---- */
+
 int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e)
 {
     struct listeners *g = calloc(1, sizeof(*g));
@@ -88,6 +133,7 @@ int listeners_new(const struct config *c, int epoll, struct listeners **out, str
         return err_set(e, -ENOMEM, "out of memory");
     g->epoll = epoll;
     g->own = geteuid();
+    init_sources(g);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
     int rc = peer_rate_new(&g->rate);
@@ -96,7 +142,7 @@ int listeners_new(const struct config *c, int epoll, struct listeners **out, str
     if (rc)
         err_set(e, rc, "gate: %s", err_name(rc));
     if (rc == 0)
-        rc = tls_restart_new(epoll, &g->tls_restart, e);
+        rc = tls_restart_new(epoll, &g->on_restart, &g->tls_restart, e);
     if (rc == 0)
         rc = tokens_new(c->token_file, &g->tokens, e);
     if (rc) {
@@ -159,7 +205,7 @@ void listeners_free(struct listeners *g)
     free(g);
 }
 
-/* ---- Those who come ---- */
+/* ---- Connections ---- */
 
 static enum quota_rank rank_of(const struct rpc_peer *peer, enum rpc_role role)
 {
@@ -201,27 +247,6 @@ void listeners_let_in(struct listeners *g, const struct listener *d, const struc
     }
 }
 
-/* The door that |source| is; NULL when it has been closed since epoll spoke of it. */
-static const struct listener *find_listener(const struct listeners *g, const void *source)
-{
-    for (size_t i = 0; i < g->n; i++) {
-        if (g->list[i] == source)
-            return g->list[i];
-    }
-    return NULL;
-}
-
-void listeners_serve(struct listeners *g, const void *source, const struct config *c)
-{
-    pthread_mutex_lock(&g->lock);
-    const struct listener *listener = find_listener(g, source);
-    if (source == g->tls_restart)
-        tls_restart_serve(g->tls_restart, g->list, g->n);
-    else if (listener)
-        listeners_let_in(g, listener, c, BUDGET);
-    pthread_mutex_unlock(&g->lock);
-}
-
 /* Whether the file of |d| is gone. */
 static bool is_lost(const struct listener *d)
 {
@@ -247,18 +272,19 @@ void listeners_look(struct listeners *g)
 /* The socket of |d| at its place again, and noticed. The lock is held. */
 static int restore(struct listeners *g, struct listener *d, struct err *e)
 {
+    int rc;
     const struct listen_socket_options options = {.socket_mode = listeners_socket_mode(g->config),
                                                   .socket_group = g->config->unix_socket_group};
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
     if (is_lost(d)) {
         listeners_let_in(g, d, g->config, LISTENERS_LAST_BUDGET);
-        int rc = listen_socket_restore(d->plain, &options, e);
+        rc = listen_socket_restore(d->plain, &options, e);
         if (rc)
             return rc;
         d->deaf = true; /* epoll knew the socket from before */
     }
-    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, listen_socket_fd(d->plain), &event) != 0)
-        return err_set(e, -errno, "listener %s: %s", listen_socket_text(d->plain), err_name(-errno));
+    rc = event_source_add(g->epoll, listen_socket_fd(d->plain), EPOLLIN, &d->source->event);
+    if (rc)
+        return err_set(e, rc, "listener %s: %s", listen_socket_text(d->plain), err_name(rc));
     d->deaf = false;
     return 0;
 }

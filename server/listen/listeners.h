@@ -1,6 +1,5 @@
-/* The gate: all listeners of the daemon. Whoever comes in is looked at, counted, and handed to the gRPC
- * server with a role. The listeners follow the configuration while the daemon runs. Any thread, where nothing
- * else is said. */
+/* All listeners of the daemon. A connection that comes is looked at, counted, and handed to the gRPC server with a
+ * role. The listeners follow the configuration while the daemon runs. Any thread, where nothing else is said. */
 #ifndef XTCP_SERVER_LISTEN_LISTENERS_H
 #define XTCP_SERVER_LISTEN_LISTENERS_H
 
@@ -14,22 +13,23 @@
 struct listeners;
 struct listeners_change;
 
-/* Whether what |c| names for the gate is there and good: certificates, tokens, the group of sockets. Calls
+/* Whether what |c| names for listeners is there and good: certificates, tokens, the group of sockets. Calls
  * |told| for each thing that is not. Returns 0, or the code of the last. */
 int listeners_check(const struct config *c, config_error_fn *told, void *arg);
 
-/* A gate without listeners, which will let people in to |server|; it must be there before the first call
- * comes, and the server ends before the gate is freed. Has |epoll| tell when there is something to do, with
- * the gate's own pointers as data. Returns 0 and it in |out|, or a code with |e|. */
+/* A set without listeners. It must be there before the first call comes. |epoll| is the one of main's loop, to which
+ * the listeners add sources of their own: they accept connections on main. The loop has to end before the set is
+ * freed. Returns 0 and the set in |out|, or a code with |e|. */
 int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e);
 
-/* Opens the listeners of |c| and lets people in. Those of the default configuration may fail, with a warning,
- * as long as one of them does not; any other must not. Returns 0, or a code with |e|. */
+/* Opens the listeners of |c| and accepts connections for |server|, which ends before the set is freed. Those of the
+ * default configuration may fail, with a warning, as long as one of them does not; any other must not. Returns 0, or
+ * a code with |e|. */
 int listeners_start(struct listeners *g, const struct config *c, struct rpc_server *server, struct err *e);
 
 /* ---- Changes: one at a time ---- */
 
-/* Makes all ready for |c|: opens the listeners that it has and the gate has not, without letting anybody in,
+/* Makes all ready for |c|: opens the listeners that it has and the set has not, without letting anybody in,
  * and reads certificates and tokens. Listeners that stay are not touched, but for mode and group of a unix
  * socket's file. Returns 0 and the change in |out|, which is then either committed or aborted, or a code with
  * |e|, and everything is as before. */
@@ -47,11 +47,7 @@ void listeners_commit(struct listeners *g, struct listeners_change *change);
 /* Everything is as it was before listeners_prepare. NULL is allowed. */
 void listeners_abort(struct listeners *g, struct listeners_change *change);
 
-/* ---- Visitors ---- */
-
-/* Does what is to be done where epoll said so; |source| is the pointer that it gave, which may have become
- * stale. |c| is in force. Main thread. */
-void listeners_serve(struct listeners *g, const void *source, const struct config *c);
+/* ---- Looking after them ---- */
 
 /* Looks whether certificates and tokens have changed, without waiting for somebody to connect, or reads them
  * |anyway|; |c| is in force. */

@@ -100,7 +100,7 @@ static int prepare_tls(const struct listeners *g, struct listeners_change *ch, s
     return in_use ? 0 : listeners_read_tls(ch->config, &ch->tls, e);
 }
 
-/* Finds the doors that stay. |plan| i gets ch->next[i], NULL when it is to be opened. */
+/* Finds the listeners that stay. |plan| i gets ch->next[i], NULL when it is to be opened. */
 static void match(const struct listeners *g, const struct listener_plan *plans, size_t n,
                   struct listeners_change *ch)
 {
@@ -120,7 +120,7 @@ static void match(const struct listeners *g, const struct listener_plan *plans, 
     }
 }
 
-/* A door that leaves may have a port that another one wants. Returns whether there is such a one. */
+/* A listener that leaves may have a port that another one wants. Returns whether there is such a one. */
 static bool share(const struct listeners_change *ch, uint16_t port, bool on)
 {
     bool any = false;
@@ -144,8 +144,8 @@ static int check_guard(const struct listener_plan *plan, struct err *e)
                    rpc_guard_failure());
 }
 
-static int open_listener(const struct listeners *g, struct listeners_change *ch,
-                         const struct listener_plan *plan, struct listener **out, struct err *e)
+static int open_listener(struct listeners *g, struct listeners_change *ch, const struct listener_plan *plan,
+                         struct listener **out, struct err *e)
 {
     const struct listener_means means = {.server = g->server,
                                          .tls = g->tls ? g->tls : ch->tls,
@@ -162,10 +162,11 @@ static int open_listener(const struct listeners *g, struct listeners_change *ch,
         return rc;
     listen_socket_set_hops((*out)->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
     /* Nothing is told yet, but that it will be told is certain. */
-    struct epoll_event event = {.data.ptr = *out};
-    if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, listen_socket_fd((*out)->plain), &event) == 0)
+    listeners_give_source(g, *out);
+    rc = event_source_add(g->epoll, listen_socket_fd((*out)->plain), 0, &(*out)->source->event);
+    if (rc == 0)
         return 0;
-    rc = err_set(e, -errno, "listener %s: %s", listen_socket_text((*out)->plain), err_name(-errno));
+    err_set(e, rc, "listener %s: %s", listen_socket_text((*out)->plain), err_name(rc));
     listener_close(*out);
     return rc;
 }
@@ -177,9 +178,9 @@ static int note_refused(struct listeners_change *ch, const struct listener_plan 
     return why->code;
 }
 
-/* Opens what is not there. |ch| then has the doors that there are, without gaps. The defaults need not be
+/* Opens what is not there. |ch| then has the listeners that there are, without gaps. The defaults need not be
  * there all. */
-static int open_listeners(const struct listeners *g, const struct listener_plan *plans, size_t n,
+static int open_listeners(struct listeners *g, const struct listener_plan *plans, size_t n,
                           struct listeners_change *ch, struct err *e)
 {
     bool optional = is_default(ch->config);
@@ -229,7 +230,7 @@ static bool same_permission(const struct config *a, const struct config *b)
            strcmp(a->unix_socket_group, b->unix_socket_group) == 0;
 }
 
-static int prepare_listeners(const struct listeners *g, struct listeners_change *ch, struct err *e)
+static int prepare_listeners(struct listeners *g, struct listeners_change *ch, struct err *e)
 {
     struct listener_plan plans[LISTENERS_MAX];
     size_t n = plan_listeners(ch->config, plans);
@@ -254,7 +255,7 @@ static int check_tokens(const struct listeners *g, const struct config *c, struc
     return rc;
 }
 
-/* Reads what may take its time, without the lock: main needs it. What is read of the gate changes with a
+/* Reads what may take its time, without the lock: main needs it. What is read of |g| changes with a
  * change only. */
 static int read_all(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
@@ -266,7 +267,7 @@ static int read_all(const struct listeners *g, struct listeners_change *ch, stru
     return rc;
 }
 
-/* Undoes what has been done for |ch|, whose doors are those in |ch->next|, and which the caller frees. The
+/* Undoes what has been done for |ch|, whose listeners are those in |ch->next|, and which the caller frees. The
  * lock is held. */
 static void undo(struct listeners *g, struct listeners_change *ch)
 {
@@ -402,15 +403,18 @@ static void show_certificates(struct listeners *g, struct rpc_tls *tls)
 
 static void open_up(const struct listeners *g, struct listener *d)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = d};
+    int rc = 0;
+    d->open = !d->tls;
     if (d->tls)
         rpc_tls_listener_start(d->tls);
-    else if (epoll_ctl(g->epoll, EPOLL_CTL_MOD, listen_socket_fd(d->plain), &event) != 0)
-        log_error("gate", "listener %s: %s", listen_socket_text(d->plain), err_name(-errno));
+    else
+        rc = event_source_change(g->epoll, listen_socket_fd(d->plain), EPOLLIN, &d->source->event);
+    if (rc)
+        log_error("gate", "listener %s: %s", listen_socket_text(d->plain), err_name(rc));
     listener_log(d, "listening on");
 }
 
-/* What others are told about the doors. */
+/* The port that others are told. */
 static void note_port(struct listeners *g)
 {
     uint16_t first = 0;

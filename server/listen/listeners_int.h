@@ -1,4 +1,5 @@
-/* Inside the gate: what gate.c, which lets people in, and listeners_change.c, which moves the doors, share. */
+/* What listeners.c, which accepts connections, and listeners_change.c, which opens and closes listeners, share. Private
+ * to them. */
 #ifndef XTCP_SERVER_LISTEN_LISTENERS_INT_H
 #define XTCP_SERVER_LISTEN_LISTENERS_INT_H
 
@@ -16,11 +17,12 @@
 
 #define LISTENERS_MAX (3 * CONFIG_LISTEN_MAX)
 
-/* Those who wait at a listener that is closed are let in first, at most so many. */
+/* Connections that wait at a listener that is closed are accepted before, at most so many. */
 #define LISTENERS_LAST_BUDGET 1024
 
 struct listeners {
     int epoll;
+    struct event_source on_restart; /* for |tls_restart| */
     struct rpc_server *server;
     struct peer_rate *rate;
     struct tokens *tokens;
@@ -28,12 +30,14 @@ struct listeners {
     _Atomic uint16_t port; /* of the first TCP listener of grpc_listen */
     _Atomic uint64_t control_refused, tokens_refused;
 
-    pthread_mutex_t lock; /* guards what follows, and serialises what is done to faces of the server */
+    pthread_mutex_t lock; /* guards what follows, and serialises what is done to the core servers */
     struct listener *list[LISTENERS_MAX];
     size_t n;
-    const struct config *config; /* what the doors follow; NULL before the first */
-    struct access_users users;   /* that it lists */
-    struct rpc_tls *tls;         /* NULL until there is a door with TLS, then to the end */
+    struct listener_source
+        sources[2 * LISTENERS_MAX]; /* a change opens listeners beside those that there are */
+    const struct config *config;    /* what the listeners follow; NULL before the first */
+    struct access_users users;      /* that it lists */
+    struct rpc_tls *tls;            /* NULL until there is a listener with TLS, then to the end */
     struct tls_restart *tls_restart;
     struct rpc_peer_finder *finder;
     uint64_t no_descriptor;
@@ -42,7 +46,10 @@ struct listeners {
     pthread_cond_t changed;
 };
 
-/* Lets in who waits at |d|, at most |budget|. The lock is held. */
+/* Gives |d|, which is plaintext, a source, by which epoll can find it. The lock is held. */
+void listeners_give_source(struct listeners *g, struct listener *d);
+
+/* Accepts the connections that wait at |d|, at most |budget|. The lock is held. */
 void listeners_let_in(struct listeners *g, const struct listener *d, const struct config *c, int budget);
 
 /* The mode that |c| wants of unix sockets' files. */

@@ -36,15 +36,15 @@ static void on_loss(void *arg)
     serve_in(g, REBUILD_NS);
 }
 
-int tls_restart_new(int epoll, struct tls_restart **out, struct err *e)
+int tls_restart_new(int epoll, const struct event_source *source, struct tls_restart **out, struct err *e)
 {
     struct tls_restart *g = calloc(1, sizeof(*g));
     if (!g)
         return err_set(e, -ENOMEM, "out of memory");
     g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = g};
-    if (g->timer < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, g->timer, &event) != 0) {
-        int rc = err_set(e, -errno, "gate: %s", err_name(-errno));
+    int rc = g->timer < 0 ? -errno : event_source_add(epoll, g->timer, EPOLLIN, source);
+    if (rc) {
+        err_set(e, rc, "gate: %s", err_name(rc));
         tls_restart_free(g);
         return rc;
     }

@@ -29,7 +29,8 @@ struct reload {
     bool late;           /* changes are noticed by time, and that has been said */
 };
 
-int reload_new(const char *config_file, int epoll, struct reload **out, struct err *e)
+int reload_new(const char *config_file, int epoll, const struct event_source *source, struct reload **out,
+               struct err *e)
 {
     struct reload *r = calloc(1, sizeof(*r));
     if (!r)
@@ -37,9 +38,8 @@ int reload_new(const char *config_file, int epoll, struct reload **out, struct e
     /* Descriptors are no files that somebody replaces. */
     r->config_file = strdup(config_file && !file_is_input(config_file) ? config_file : "");
     int rc = r->config_file ? file_watch_new(&r->watch) : -ENOMEM;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = r};
-    if (rc == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, file_watch_fd(r->watch), &event) != 0)
-        rc = -errno;
+    if (rc == 0)
+        rc = event_source_add(epoll, file_watch_fd(r->watch), EPOLLIN, source);
     if (rc) {
         reload_free(r);
         return err_set(e, rc, "cannot watch files: %s", err_name(rc));

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "lib/err.h"
+#include "lib/linux/event_source.h"
 
 struct reload;
 
@@ -16,14 +17,15 @@ struct reload_due {
     bool sockets; /* the files of unix sockets are to be looked at */
 };
 
-/* |config_file| may be NULL or empty: there is none. |epoll| tells with the object as data when there is
- * something to read. Returns 0 and it in |out|, or a code with |e|. */
-int reload_new(const char *config_file, int epoll, struct reload **out, struct err *e);
+/* |config_file| may be NULL or empty: there is none. |epoll| calls |source|, the caller's, when reload_read has
+ * something to do. Returns 0 and it in |out|, or a code with |e|. */
+int reload_new(const char *config_file, int epoll, const struct event_source *source, struct reload **out,
+               struct err *e);
 
 /* Follows the files that |c|, which is in force, names; cheap when it has been called for it before. */
 void reload_follow(struct reload *r, const struct config *c);
 
-/* epoll has told: what has changed. */
+/* What has changed since the last call. To be called when the source is ready. */
 struct reload_due reload_read(struct reload *r);
 
 /* NULL is allowed. */
