@@ -15,7 +15,6 @@
 #include "server/live/bounds.h"
 #include "server/live/live_config.h"
 #include "server/poll/inventory.h"
-#include "server/poll/poller.h"
 #include "server/stream/hub.h"
 #include "server/stream/subscriber.h"
 #include "server/watch/focus.h"
@@ -55,27 +54,10 @@ int app_burst(struct app *app, uint32_t count, int64_t interval_ns, bool replace
 uint32_t app_cancel_burst(struct app *app);
 
 struct focus *app_focus(struct app *app);
-struct quota *app_quota(struct app *app); /* the shares of users; see app_bounds */
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
-struct poller *app_poller(struct app *app);
 struct health *app_health(struct app *app);
 const struct reflection *app_reflection(struct app *app);
-
-/* What the daemon uses, as of the end of the last poll; without memory and threads. */
-void app_cost(struct app *app, struct status_cost *cost);
-
-/* When polls happen. */
-void app_schedule(struct app *app, struct status_schedule *schedule);
-
-struct listeners *app_listeners(struct app *app);
-struct rpc_server *app_server(struct app *app);
-
-/* Memory of the rows that are on their way. */
-void app_batches(struct app *app, struct batch_pool_stats *stats);
-
-/* Wall clock and monotonic time of the start. */
-void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns);
 
 /* A number for the next subscriber, from 1. */
 uint64_t app_next_subscriber(struct app *app);

@@ -1,4 +1,4 @@
-/* The running daemon's insides, which app.c, app_loop.c and app_services.c share. Private to them. */
+/* The running daemon's insides, which app.c, app_loop.c, app_services.c and stats.c share. Private to them. */
 #ifndef XTCP_SERVER_APP_INT_H
 #define XTCP_SERVER_APP_INT_H
 
@@ -10,6 +10,7 @@
 #include "nswatch/nswatch.h"
 #include "rpc/server/server.h"
 #include "server/app.h"
+#include "server/poll/poller.h"
 #include "server/poll/resync.h"
 
 struct listeners_change;

@@ -27,11 +27,6 @@ void app_config_extra(struct app *app, struct config_msg_extra *extra)
                                        .grpc_port = listeners_port(app->listeners)};
 }
 
-struct quota *app_quota(struct app *app)
-{
-    return app->quota;
-}
-
 struct focus *app_focus(struct app *app)
 {
     return app->focus;
@@ -47,11 +42,6 @@ struct inventory *app_inventory(struct app *app)
     return app->inventory;
 }
 
-struct poller *app_poller(struct app *app)
-{
-    return app->poller;
-}
-
 struct health *app_health(struct app *app)
 {
     return app->health;
@@ -60,37 +50,6 @@ struct health *app_health(struct app *app)
 const struct reflection *app_reflection(struct app *app)
 {
     return app->reflection;
-}
-
-void app_cost(struct app *app, struct status_cost *cost)
-{
-    poll_clock_cost(app->poll_clock, cost);
-}
-
-void app_schedule(struct app *app, struct status_schedule *schedule)
-{
-    poll_clock_schedule(app->poll_clock, schedule);
-}
-
-struct listeners *app_listeners(struct app *app)
-{
-    return app->listeners;
-}
-
-struct rpc_server *app_server(struct app *app)
-{
-    return app->server;
-}
-
-void app_batches(struct app *app, struct batch_pool_stats *stats)
-{
-    batch_pool_stats(app->pool, stats);
-}
-
-void app_started(struct app *app, int64_t *wall_ns, int64_t *mono_ns)
-{
-    *wall_ns = app->start_wall_ns;
-    *mono_ns = app->start_mono_ns;
 }
 
 uint64_t app_next_subscriber(struct app *app)
