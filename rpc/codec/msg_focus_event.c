@@ -71,10 +71,8 @@ static int put_lists(xtcp_focus_v1_WatchResponse *m, const struct focus_tick *t,
         ENDED(set_state)(to, t->ended[i].state);
     }
     for (size_t i = 0; i < t->n_errors; i++) {
-        xtcp_flat_record_v1_NamespaceError *to = RESPONSE(add_errors)(m, arena);
-        if (!to)
+        if (!msg_error_put(RESPONSE(add_errors)(m, arena), &t->errors[i], arena))
             return -ENOMEM;
-        msg_error_put(to, &t->errors[i], arena);
     }
     return 0;
 }
@@ -223,7 +221,7 @@ static int get_tick(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, 
         .ticks_skipped = RESPONSE(ticks_skipped)(m),
         .ticks_dropped = RESPONSE(ticks_dropped)(m),
         .rows_dropped = RESPONSE(rows_dropped)(m),
-        .errors = msg_error_get(errors, n_errors, arena),
+        .errors = msg_error_list(errors, n_errors, arena),
         .n_errors = n_errors,
     };
     if (!t->errors)

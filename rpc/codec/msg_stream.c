@@ -194,13 +194,8 @@ int stream_encode_end(struct buf *out, const struct poll_end *end)
     END(set_rows_lost)(m, end->rows_lost);
     END(set_cpu_ns)(m, end->cpu_ns);
     END(set_dumps_interrupted)(m, end->dumps_interrupted);
-    for (size_t i = 0; i < end->n_errors && i < POLL_ERRORS_MAX && rc == 0; i++) {
-        xtcp_flat_record_v1_NamespaceError *error = END(add_errors)(m, r.arena);
-        if (error)
-            msg_error_put(error, &end->errors[i], r.arena);
-        else
-            rc = -ENOMEM;
-    }
+    for (size_t i = 0; i < end->n_errors && i < POLL_ERRORS_MAX && rc == 0; i++)
+        rc = msg_error_put(END(add_errors)(m, r.arena), &end->errors[i], r.arena) ? 0 : -ENOMEM;
     for (size_t i = 0; i < end->n_warnings && rc == 0; i++)
         rc = END(add_warnings)(m, msg_upb_text(r.arena, end->warnings[i]), r.arena) ? 0 : -ENOMEM;
     return response_end(&r, rc, out);

@@ -103,7 +103,7 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
         .rows_sent = END(rows_sent)(m),
         .rows_lost = END(rows_lost)(m),
         .cpu_ns = END(cpu_ns)(m),
-        .errors = msg_error_get(errors, n, arena),
+        .errors = msg_error_list(errors, n, arena),
         .n_errors = n,
         .warnings = read_texts(warnings, n_warnings, arena),
         .n_warnings = n_warnings,

@@ -91,3 +91,25 @@ void *msg_upb_array(upb_Arena *arena, size_t n, size_t size)
         memset(array, 0, bytes);
     return array;
 }
+
+const char *const *msg_upb_strings(upb_Arena *arena, const upb_StringView *texts, size_t n)
+{
+    const char **out = msg_upb_array(arena, n, sizeof(*out));
+    for (size_t i = 0; out && i < n; i++) {
+        out[i] = msg_upb_string(arena, texts[i]);
+        if (!out[i])
+            return NULL;
+    }
+    return (const char *const *)out;
+}
+
+void *msg_upb_list(upb_Arena *arena, const void *messages, size_t n, size_t size, msg_upb_get *get)
+{
+    const void *const *from = messages;
+    char *out = msg_upb_array(arena, n, size);
+    for (size_t i = 0; out && i < n; i++) {
+        if (!get(from[i], out + i * size, arena))
+            return NULL;
+    }
+    return out;
+}

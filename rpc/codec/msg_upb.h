@@ -3,6 +3,7 @@
 #ifndef XTCP_RPC_CODEC_MSG_UPB_H
 #define XTCP_RPC_CODEC_MSG_UPB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <upb/decode.h>
 #include <upb/encode.h>
@@ -30,5 +31,15 @@ char *msg_upb_string(upb_Arena *arena, upb_StringView text);
 
 /* |n| zeroed elements of |size| bytes in |arena|. NULL when out of memory; not NULL when |n| is 0. */
 void *msg_upb_array(upb_Arena *arena, size_t n, size_t size);
+
+/* The |n| values |texts| of a repeated field as strings in |arena|. NULL when out of memory. */
+const char *const *msg_upb_strings(upb_Arena *arena, const upb_StringView *texts, size_t n);
+
+/* Fills the struct |to|, which is all zero, with |message|. Returns false when out of memory. */
+typedef bool msg_upb_get(const void *message, void *to, upb_Arena *arena);
+
+/* An array in |arena| of |n| structs of |size| bytes, each filled by |get| from one of the |n| pointers to messages
+ * that |messages| points to. NULL when out of memory. */
+void *msg_upb_list(upb_Arena *arena, const void *messages, size_t n, size_t size, msg_upb_get *get);
 
 #endif
