@@ -18,14 +18,14 @@
  * the number of sockets does. */
 #define KEEP_SLOTS (32 * 1024)
 
-/* A visit under way. */
+/* A collect under way. */
 struct work {
     struct collect *collect;
     struct collector_result *result;
     struct err *e; /* result->err */
     struct record_context context;
     struct record_frame frame;
-    struct filter_env *envs; /* of the order's filters; NULL: none of them needs one */
+    struct filter_env *envs; /* of the request's filters; NULL: none of them needs one */
     struct batch *batch;     /* being filled; NULL: none yet */
     struct dump dump;        /* closed unless dump_once is at work */
     uint64_t inode;          /* of the namespace that was entered */
@@ -130,7 +130,7 @@ static int frame_init(struct work *w)
               : 0;
 }
 
-/* The gate, inside the namespace: whether it is the right one and has no sockets. */
+/* The idle check, inside the namespace: whether it is the right one and has no sockets. */
 static bool nothing_there(struct work *w)
 {
     uint64_t sockets;
@@ -147,7 +147,7 @@ static bool nothing_there(struct work *w)
     return want == 0 || rc == -ENOPROTOOPT || (rc == 0 && cookie == want);
 }
 
-/* What the order's filters want to know of the namespace that the thread is in. */
+/* What the request's filters want to know of the namespace that the thread is in. */
 static int read_envs(struct work *w)
 {
     const struct poll_request *o = w->collect->request;

@@ -1,4 +1,4 @@
-/* A visit: one poll of one namespace, from entering it to the last row. Private to this folder. */
+/* Collecting: one poll of one namespace, from entering it to the last row. Private to this folder. */
 #ifndef XTCP_COLLECTORS_COLLECT_H
 #define XTCP_COLLECTORS_COLLECT_H
 
@@ -18,9 +18,9 @@ struct collect {
                    else */
 };
 
-/* Opens a socket in the namespace, comes home, receives all sockets through it and passes them to the sink in
- * batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread
- * is at home before and after, unless |stray| is set; no descriptor is left. */
+/* Opens a socket in the namespace, returns to the daemon's own, receives all sockets through it and passes them to the
+ * sink in batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread is
+ * in the daemon's own namespace before and after, unless |lost| is set; no descriptor is left. */
 void collect_run(struct collect *v, struct collector_result *result);
 
 #endif

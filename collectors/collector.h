@@ -1,85 +1,44 @@
 /* Collectors: what TCP sockets a namespace has.
  *
- * A collector belongs to one namespace. For a poll it waits for its turn (a turnstile lets only a few dump at
- * a time), enters the namespace, opens a netlink socket there, checks by its cookie that it is still the same
- * namespace, and comes home at once: the answer is about the socket's namespace, wherever the thread is. Then
- * it asks for all TCP sockets, encodes the answers into batches and closes the socket. Between polls it holds
+ * A collector belongs to one namespace. For a poll it waits for a dump slot (there are few, so that only some
+ * namespaces are dumped at a time), enters the namespace, opens a netlink socket there, checks by its cookie that it
+ * is still the same namespace, and leaves at once: the answer is about the socket's namespace, wherever the thread is.
+ * Then it asks for all TCP sockets, encodes the answers into batches and closes the socket. Between polls it holds
  * nothing: no descriptor, no socket, no buffer.
  *
- * It does so on a thread of its own, "col/NAME", parked at home between polls, or, when there are more
- * collectors than threads_max, on one of a few threads "col-worker" that those beyond it share. A collector
- * stays what it was when it was started; when one with a thread ends, the next one to be started gets a
- * thread. The thread "col-timer" watches over the turnstile during polls.
+ * It does so on a thread of its own, "col/NAME", parked in the daemon's own namespace between polls, or, when there are
+ * more collectors than threads_max, on one of a few threads "col-worker" that those beyond it share. A collector stays
+ * what it was when it was started; when one with a thread ends, the next one to be started gets a thread. The thread
+ * "col-timer" watches over the slots during polls.
  *
- * Who takes long delays nobody else: after a part of its time others go ahead as if it were not there, and
- * at its deadline it gives up. Whose turn did not come in time is first at the next poll; who used up its
- * time is last.
+ * A collector that takes long delays no other one: after a part of its time others go ahead as if it were not there,
+ * and at its deadline it gives up. A collector whose turn did not come in time is first at the next poll; one that
+ * used up its time is last.
  *
  * A namespace that had no sockets at its last poll is not dumped as long as the kernel's count of its sockets
- * (/proc/thread-self/net/sockstat) says that there are none, but for every 16th poll: connections that are
- * still in their handshake are not in that count.
+ * (/proc/thread-self/net/sockstat) says that there are none, but for every 16th poll: connections that are still in
+ * their handshake are not in that count.
  *
- * No function here calls gRPC. The sink's functions are called on these threads, at home (but for the done()
- * of a thread that cannot come home, see the log): they must only hand over. */
+ * No function here calls gRPC. The sink's functions are called on these threads, in the daemon's own namespace (but for
+ * the done() of a thread that cannot return there, see the log): they must only hand over. */
 #ifndef XTCP_COLLECTORS_COLLECTOR_H
 #define XTCP_COLLECTORS_COLLECTOR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "filter/filter.h"
+#include "collectors/poll_request.h"
 #include "inet_diag/enter.h"
 #include "lib/err.h"
-#include "model/groups.h"
 #include "record/batch.h"
 
 struct collector;
-struct collectors; /* what all collectors of a daemon share: turnstile, scratch memory, batch pool */
+struct
+    collectors; /* what all collectors of a daemon share: dump slots and their memory, workers, batch pool */
 
-#define COLLECTOR_FILTERS_MAX 64
-
-/* A poll's order, the same for every namespace. Reference counted; immutable once given out. */
-struct poll_request {
-    _Atomic uint32_t refs;
-    uint64_t poll_id;
-    int64_t timestamp_ns; /* wall clock at the start, for the records */
-    int64_t deadline_ns;  /* monotonic; a namespace that is not finished by then has timed out */
-    groups_t groups;      /* that are encoded */
-    uint32_t modulus;     /* of the sockets of a namespace, each so many-th is reported; 0 and 1: all */
-    uint32_t packet_size; /* bytes that are received at once; 0: as many as the kernel sends */
-    int64_t silence_ns;   /* a namespace that sends nothing for so long has timed out; 0: no limit */
-    bool populate_nsid;   /* look up the ids of namespaces */
-    char *capture_path;   /* a folder: what is received is recorded there; NULL: it is not */
-    char *daemon_version; /* own copies, freed with the order */
-    char *hostname;
-    char *location;
-    char *label;
-    char *tag;
-    bool want_all; /* every socket gets a row; else those that pass a filter do. Set by poll_request_new */
-    unsigned n_filters;
-    struct filter *filters[COLLECTOR_FILTERS_MAX]; /* see poll_request_filters */
-    groups_t filter_groups;           /* that they need beside |groups|: asked for, not encoded */
-    struct filter_kernel *kernel;     /* what the kernel can do of it; NULL: nothing */
-    _Atomic bool cancelled;           /* set by poll_request_cancel: whoever is still at it stops */
-    _Atomic(struct collectors *) set; /* whose collectors are at it; set by collector_poll */
-};
-
-/* An empty order with one reference, the caller's, who fills it in; NULL without memory. */
-struct poll_request *poll_request_new(void);
-struct poll_request *poll_request_ref(struct poll_request *o);
-
-/* Has the order look at |n| filters (references are taken): bit i of a row's match (struct batch_row) tells
- * that the socket passes filters[i]. Without |want_all| a socket that passes none of them gets no row, and
- * what the kernel can find out itself goes into the request: then results are partial. Once, before the order
- * is given out. Returns 0, ERR_LIMIT for more than COLLECTOR_FILTERS_MAX filters, or -ENOMEM. */
-int poll_request_filters(struct poll_request *o, struct filter *const *filters, unsigned n, bool want_all);
-
-/* NULL is allowed. */
-void poll_request_unref(struct poll_request *o);
-
-/* Whoever waits for its turn or dumps for |o| stops now and reports ERR_CANCELLED. Not after collectors_free.
- * Any thread. */
-void poll_request_cancel(struct poll_request *o);
+/* Collectors that wait for their turn or dump for |request| stop now and report ERR_CANCELLED. Not after
+ * collectors_free. Any thread. */
+void poll_request_cancel(struct poll_request *request);
 
 /* How the dump of one namespace went. */
 struct collector_result {
@@ -95,9 +54,9 @@ struct collector_result {
     uint32_t retries;    /* dumps repeated because of EBUSY, ENOBUFS or an interruption: the repetition adds
                             what was not passed on yet */
     bool interrupted;    /* NLM_F_DUMP_INTR was seen */
-    bool partial;        /* the kernel was asked for a part of the sockets only, for the order's filters */
+    bool partial;        /* the kernel was asked for a part of the sockets only, for the request's filters */
     bool empty;          /* not dumped: the kernel's count of sockets said that there are none */
-    int64_t duration_ns; /* from the order to the end, waiting included */
+    int64_t duration_ns; /* from the request to the end, waiting included */
     int64_t dump_ns;     /* of it: from entering the namespace to the last row */
     int64_t cpu_ns;      /* CPU time of the thread */
     int64_t kernel_ns;   /* of it, in the kernel: sampled, right on average only */
@@ -107,7 +66,7 @@ struct collector_result {
 struct collector_sink {
     /* A sealed batch; the reference becomes the sink's. */
     void (*batch)(void *arg, struct batch *b);
-    /* The namespace is finished for this poll. Exactly once for each accepted order. */
+    /* The namespace is finished for this poll. Exactly once for each accepted request. */
     void (*done)(void *arg, const struct collector_result *result);
     void *arg;
 };
@@ -124,6 +83,8 @@ struct collectors_options {
 
 #define COLLECTORS_THREADS_MAX 512
 
+/* A set without collectors; its thread "col-timer" is started. Returns 0 and the set in |out|, or a negative code with
+ * |e|. From a thread that is in the daemon's own namespace. */
 int collectors_new(const struct collectors_options *options, struct collectors **out, struct err *e);
 
 /* Another threads_max, for collectors that are started from now on. Any thread. */
@@ -132,17 +93,17 @@ void collectors_set_threads_max(struct collectors *set, unsigned threads_max);
 /* After every collector is freed. */
 void collectors_free(struct collectors *set);
 
-/* Starts a collector of |ns|, whose texts are copied. Returns 0 and the collector in |out|, or a negative code. From a thread that is at
- * home. */
+/* Starts a collector of |ns|, whose texts are copied. Returns 0 and the collector in |out|, or a negative code with
+ * |e|. From a thread that is in the daemon's own namespace. */
 int collector_start(struct collectors *set, const struct netns_ref *ns, struct collector **out,
                     struct err *e);
 
-/* New display name and path of the same namespace; valid from the next order on. Any thread. */
+/* New display name and path of the same namespace; valid from the next request on. Returns 0 or -ENOMEM. Any
+ * thread. */
 int collector_rename(struct collector *c, const char *name, const char *path);
 
-/* Gives the collector |order| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it
- * is still at an earlier order, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any
- * thread. */
+/* Gives the collector |request| (a reference is taken). Returns 0: the sink's done() will be called; -EBUSY: it is
+ * still at an earlier request, done() will not be called for this one; ERR_CANCELLED: it is stopping. Any thread. */
 int collector_poll(struct collector *c, struct poll_request *request);
 
 /* Asks the collector to end: a running dump is given up (its done() is still called). Does not wait. Any

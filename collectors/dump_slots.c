@@ -1,8 +1,8 @@
-/* The turnstile: as many collectors dump at a time as there are slots, the others queue. Dumps are CPU work
- * in the kernel, and more of them than CPUs only fight over its tables.
+/* The dump slots: as many collectors dump at a time as there are slots, the others queue. Dumps are CPU work in the
+ * kernel, and more of them than CPUs only fight over its tables.
  *
- * A slot goes from hand to hand: a collector is woken once for a poll, when it is its turn. Who stays long in
- * a slot is overdue: others do not wait for it any longer, a spare slot takes the place of its slot until it
+ * A slot goes from collector to collector: each is woken once for a poll, when it is its turn. A collector that stays
+ * long in its slot is overdue: others do not wait for it any longer, a spare slot takes the place of its slot until it
  * comes back. So a few namespaces that hang, wherever in the kernel, take nothing from the others. */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,16 @@
 #define OVERDUE_PART   8
 #define OVERDUE_MIN_NS (10 * NS_PER_MS)
 #define OVERDUE_MAX_NS (250 * NS_PER_MS)
+
+void dump_slots_expect(struct collectors *set, int64_t at_ns)
+{
+    if (at_ns >= set->slot_timer_ns)
+        return;
+    set->slot_timer_ns = at_ns;
+    pthread_cond_signal(&set->slot_timer_wake);
+}
+
+/* ---- Slots ---- */
 
 static void slot_free(struct slot *slot)
 {
@@ -49,7 +59,7 @@ static int slot_add(struct collectors *set)
     slot->next = set->free;
     set->free = slot;
     set->slot_count++;
-    slot_timer_expect(set, 0); /* another slot, another worker */
+    dump_slots_expect(set, 0); /* another slot, another worker */
     return 0;
 }
 
@@ -119,11 +129,11 @@ static void take_slot(struct collector *c, struct slot *slot)
         pthread_cond_signal(&c->wake);
     } else {
         queue_append(&set->ready, c);
-        workers_wake(set);
+        pthread_cond_signal(&set->ready_changed);
     }
 }
 
-/* Lets in who waits, as long as there is room. */
+/* Gives slots to the collectors that wait, as long as there are any. */
 static void admit(struct collectors *set)
 {
     struct collector *c;
@@ -136,7 +146,7 @@ static void admit(struct collectors *set)
     }
 }
 
-/* Whoever is overdue does not count any more. */
+/* Collectors that are overdue do not count any more. */
 static void pass_overdue(struct collectors *set, int64_t now_ns)
 {
     for (struct slot *slot = set->busy; slot; slot = slot->next) {
@@ -149,7 +159,7 @@ static void pass_overdue(struct collectors *set, int64_t now_ns)
     admit(set);
 }
 
-/* When the first one becomes overdue; INT64_MAX: all are, or nobody is busy. */
+/* When the first one becomes overdue; INT64_MAX: all are, or none is busy. */
 static int64_t first_overdue(const struct collectors *set)
 {
     int64_t first = INT64_MAX;
@@ -160,11 +170,20 @@ static int64_t first_overdue(const struct collectors *set)
     return first;
 }
 
+/* Takes |c|, which is in no queue and has no slot, to the slot timer, to be reported with |code|. */
+static void drop(struct collector *c, int code)
+{
+    c->drop_code = code;
+    c->users++;
+    queue_append(&c->set->dropped, c);
+    dump_slots_expect(c->set, 0);
+}
+
 void dump_slots_ask(struct collector *c)
 {
     struct collectors *set = c->set;
     if (atomic_load(&c->request->cancelled)) {
-        slot_timer_drop(c, ERR_CANCELLED);
+        drop(c, ERR_CANCELLED);
         return;
     }
     queue_append(&set->waiting[c->rank], c);
@@ -172,7 +191,7 @@ void dump_slots_ask(struct collector *c)
     if (!is_waiting(c))
         return;
     int64_t overdue = first_overdue(set);
-    slot_timer_expect(set, overdue < c->request->deadline_ns ? overdue : c->request->deadline_ns);
+    dump_slots_expect(set, overdue < c->request->deadline_ns ? overdue : c->request->deadline_ns);
 }
 
 void dump_slots_leave(struct collector *c)
@@ -193,7 +212,7 @@ void dump_slots_leave(struct collector *c)
     if (set->slot_count - set->overdue > set->slot_limit) { /* there is one to spare */
         set->slot_count--;
         slot_free(slot);
-        workers_wake(set); /* one less */
+        pthread_cond_signal(&set->ready_changed); /* a worker too many */
     } else {
         slot->next = set->free;
         set->free = slot;
@@ -207,14 +226,15 @@ void dump_slots_wake(struct collector *c)
 {
     if (is_waiting(c)) {
         queue_remove(c);
-        slot_timer_drop(c, ERR_CANCELLED);
+        drop(c, ERR_CANCELLED);
     } else if (c->slot) {
         c->slot->woken = true;
         eventfd_write(c->slot->wake_fd, 1);
     }
 }
 
-void dump_slots_cancel(struct collectors *set, const struct poll_request *request)
+/* Has all collectors give up that are at |request|. */
+static void give_up(struct collectors *set, const struct poll_request *request)
 {
     pthread_mutex_lock(&set->lock);
     for (unsigned i = 0; i < RANKS; i++) {
@@ -231,6 +251,15 @@ void dump_slots_cancel(struct collectors *set, const struct poll_request *reques
     pthread_mutex_unlock(&set->lock);
 }
 
+void poll_request_cancel(struct poll_request *request)
+{
+    /* Either collector_poll has said before whose collectors are at it, or they find the flag before they wait. */
+    atomic_store(&request->cancelled, true);
+    struct collectors *set = atomic_load(&request->set);
+    if (set)
+        give_up(set, request);
+}
+
 int64_t dump_slots_keep(struct collectors *set, int64_t now_ns)
 {
     pass_overdue(set, now_ns);
@@ -240,7 +269,7 @@ int64_t dump_slots_keep(struct collectors *set, int64_t now_ns)
             next = c->next;
             if (now_ns >= c->request->deadline_ns) {
                 queue_remove(c);
-                slot_timer_drop(c, ERR_TIMEOUT);
+                drop(c, ERR_TIMEOUT);
             } else if (c->request->deadline_ns < first) {
                 first = c->request->deadline_ns;
             }

@@ -1,8 +1,9 @@
+#include "collectors/poll_request.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collectors/collector.h"
-#include "collectors/set.h"
+#include "lib/err.h"
 
 struct poll_request *poll_request_new(void)
 {
@@ -20,7 +21,7 @@ static bool leaves_out(const struct filter_kernel *k)
     return k->len > 0 || k->states != FILTER_STATES_ALL || k->sport || k->dport;
 }
 
-/* What goes into the requests. */
+/* What goes into the requests to the kernel. */
 static int push_down(struct poll_request *o)
 {
     struct filter_kernel *k = malloc(sizeof(*k));
@@ -66,13 +67,4 @@ void poll_request_unref(struct poll_request *o)
         filter_unref(o->filters[i]);
     free(o->kernel);
     free(o);
-}
-
-void poll_request_cancel(struct poll_request *o)
-{
-    /* Either collector_poll has said before who is at it, or its collector finds the flag before it waits. */
-    atomic_store(&o->cancelled, true);
-    struct collectors *set = atomic_load(&o->set);
-    if (set)
-        dump_slots_cancel(set, o);
 }

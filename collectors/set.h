@@ -1,15 +1,19 @@
 /* What the collectors of a daemon share, and what a collector is. Private to this folder.
  *
- * The life of an order:
+ * The life of a request, and the files that it goes through; each uses those below it only:
  *
- *     collector_poll   the collector waits for a slot of the turnstile           turnstile.c
- *                      it has one: its own thread, or a worker for those
- *                      that share, carries the order out and reports             collector.c, workers.c
- *                      it gets none in time, or the order is cancelled before:
- *                      the keeper reports that                                   keeper.c
+ *     collector.c      collector_poll gives it to the collector; the collector's own thread waits here for a slot
+ *     slot_timer.c     the collector gets no slot in time, or the request is cancelled before: that is reported
+ *     workers.c        the threads that wait for slots of collectors without a thread of their own
+ *     work.c           the collector has a slot: carries the request out, gives the slot back, reports
+ *     dump_slots.c     the slots, and the collectors that wait for one
+ *     collect.c        the poll of one namespace, from entering it to the last row
+ *     poll_request.c   the request itself: data
  *
- * One lock, |lock| of struct collectors, guards everything here that is not said to be somebody's; it is the
- * innermost one: nobody calls out of this folder while holding it. */
+ * set.c makes and frees what they share.
+ *
+ * One lock, |lock| of struct collectors, guards everything here that is not said to be of one thread; it is the
+ * innermost one: no function of another folder is called with it. */
 #ifndef XTCP_COLLECTORS_SET_H
 #define XTCP_COLLECTORS_SET_H
 
@@ -21,15 +25,15 @@
 #include "lib/thread.h"
 #include "lib/u64set.h"
 
-/* A place in the turnstile and the memory that a dump needs, which is its user's thread's alone. */
+/* The right to dump, and the memory that a dump needs, which is of the user's thread alone. */
 struct slot {
     struct slot *next;
     struct collector *user;
-    int64_t overdue_ns; /* monotonic: from then on others do not wait for the user any more */
-    bool overdue;       /* it is not, and another slot goes in place of this one */
-    bool woken;         /* something was written to |wake_fd| */
-    int wake_fd;        /* eventfd, to wake the user out of a wait */
-    uint8_t *buffer;    /* DUMP_BUFFER_SIZE bytes */
+    int64_t overdue_ns; /* monotonic: when the user becomes overdue */
+    bool overdue;    /* others do not wait for the user any more: a spare slot takes the place of this one */
+    bool woken;      /* something was written to |wake_fd| */
+    int wake_fd;     /* eventfd, to wake the user out of a wait */
+    uint8_t *buffer; /* DUMP_BUFFER_SIZE bytes */
     struct u64set seen;
 };
 
@@ -39,7 +43,7 @@ struct queue {
     struct collector *last;
 };
 
-/* Who comes first at the turnstile, by how the last poll went. */
+/* Which collector gets a slot first, by how its last poll went. */
 enum rank {
     RANK_FIRST, /* its turn never came */
     RANK_USUAL,
@@ -55,28 +59,28 @@ struct collectors {
     _Atomic bool no_code;            /* the kernel takes no bytecode */
     _Atomic bool no_privileged_code; /* nor such as needs CAP_NET_ADMIN */
 
-    /* turnstile.c */
+    /* dump_slots.c */
     struct queue waiting[RANKS]; /* for a slot */
     struct slot *free;
     struct slot *busy;
-    unsigned slot_limit; /* how many may be busy without being overdue */
-    unsigned slot_count; /* all that there are */
-    unsigned at_work;    /* busy and not overdue */
-    unsigned overdue;    /* busy and overdue */
+    unsigned slot_limit;          /* how many may be busy without being overdue */
+    unsigned slot_count;          /* all that there are */
+    unsigned at_work;             /* busy and not overdue */
+    unsigned overdue;             /* busy and overdue */
+    struct queue dropped;         /* collectors whose request was given up before they had a slot */
+    struct queue ready;           /* collectors that share, with a slot and without a thread */
+    pthread_cond_t ready_changed; /* for workers: there is one more, or there is a slot less */
 
     /* workers.c: threads for the collectors that share */
-    struct queue ready; /* collectors that have a slot and want a thread */
-    pthread_cond_t work;
     struct worker *workers;
     unsigned worker_count; /* that have not ended */
     unsigned own_count;    /* collectors with a thread of their own */
     unsigned shared_count; /* and without */
 
-    /* keeper.c */
+    /* slot_timer.c */
     struct thread slot_timer;
     pthread_cond_t slot_timer_wake;
     int64_t slot_timer_ns; /* when it looks next by itself, monotonic */
-    struct queue dropped;  /* collectors whose order was given up before they had a slot */
 };
 
 struct collector {
@@ -88,11 +92,11 @@ struct collector {
 
     pthread_cond_t wake; /* its own thread has something to do, or its end has come nearer */
     struct poll_request *request;
-    int64_t accepted_ns; /* when the order came */
-    char *new_name;      /* replace those in |ns| at the next order; both or none */
+    int64_t accepted_ns; /* when the request came */
+    char *new_name;      /* replace those in |ns| at the next request; both or none */
     char *new_path;
     struct slot *slot;
-    unsigned users; /* threads that are at an order of it, or report one */
+    unsigned users; /* threads that are at a request of it, or report one */
     int drop_code;  /* in the queue |dropped|: why */
     struct queue *queue;
     struct collector *next;
@@ -124,9 +128,9 @@ static inline void queue_remove(struct collector *c)
     c->queue = NULL;
 }
 
-/* ---- collector.c ---- */
+/* ---- work.c ---- */
 
-/* A visit's frame and error texts and a log line fit several times; untouched stack costs nothing. Sanitizers
+/* The frame of a collect, error texts and a log line fit several times; untouched stack costs nothing. Sanitizers
  * blow frames up. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -139,46 +143,42 @@ static inline void queue_remove(struct collector *c)
 #define COLLECTOR_STACK (64 * 1024)
 #endif
 
-/* Carries the order of |c| out, which has a slot, gives the slot back and reports. With the lock, which it
- * gives up meanwhile; |c| may be freed by the time that the lock is. Returns whether the calling thread is
- * where it belongs: otherwise it must end. */
-bool collector_carry_out(struct collector *c);
+/* Carries the request of |c| out, which has a slot, gives the slot back and reports. With the lock, which it gives up
+ * meanwhile; |c| may be freed by the time that the lock is. Returns whether the calling thread is where it belongs:
+ * otherwise it must end. */
+bool work_carry_out(struct collector *c);
 
-/* Reports |result|, of an order of |c| that is no longer c->order: |c| has been counted in |users| for it,
- * and is not any more on return. With the lock, which it gives up meanwhile. */
-void collector_report(struct collector *c, const struct collector_result *result);
+/* Reports |result|, of a request of |c| that is no longer c->request: |c| has been counted in |users| for it, and is
+ * not any more on return. With the lock, which it gives up meanwhile. */
+void work_report(struct collector *c, const struct collector_result *result);
 
-/* ---- turnstile.c ---- */
+/* ---- dump_slots.c ---- */
 
 /* Makes the slots. Returns 0, -ENOMEM or -errno. */
 int dump_slots_init(struct collectors *set);
 void dump_slots_fini(struct collectors *set);
 
-/* |c| has an order: gives it a slot or puts it into the queue. With the lock. */
+/* |c| has a request: gives it a slot or puts it into the queue. With the lock. */
 void dump_slots_ask(struct collector *c);
 
 /* Gives the slot of |c| to the next in the queue. On the thread that used it, with the lock. */
 void dump_slots_leave(struct collector *c);
 
-/* The order of |c| is given up: takes it out of the queue, or wakes its thread out of the dump. With the
- * lock. */
+/* The request of |c| is given up: takes it out of the queue, or wakes its thread out of the dump. With the lock. */
 void dump_slots_wake(struct collector *c);
 
-/* dump_slots_wake for everybody who is at |order|. Any thread, without the lock. */
-void dump_slots_cancel(struct collectors *set, const struct poll_request *request);
-
-/* Drops the orders whose time is up before their turn has come, and no longer waits for who is overdue.
- * With the lock. Returns when to look again, INT64_MAX when nobody waits. */
+/* Drops the requests whose time is up before their turn has come, and no longer waits for collectors that are overdue.
+ * With the lock. Returns when to look again, INT64_MAX when none waits. */
 int64_t dump_slots_keep(struct collectors *set, int64_t now_ns);
+
+/* Has the slot timer look at everything at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
+void dump_slots_expect(struct collectors *set, int64_t at_ns);
 
 /* ---- workers.c ---- */
 
-/* Starts workers until there are as many as the collectors that share need, and takes leave of those that
- * have ended. At home, with the lock. Returns 0, or -errno when not even one is there. */
+/* Starts workers until there are as many as the collectors that share need, and joins those that have ended. In the
+ * daemon's own namespace, with the lock. Returns 0, or -errno when not even one is there. */
 int workers_adjust(struct collectors *set);
-
-/* Wakes one that has nothing to do: there is a collector in |ready|, or a slot less. With the lock. */
-void workers_wake(struct collectors *set);
 
 /* One collector less shares. With the lock. */
 void workers_release(struct collectors *set);
@@ -186,19 +186,12 @@ void workers_release(struct collectors *set);
 /* Joins all of them. |ending| is set; without the lock. */
 void workers_fini(struct collectors *set);
 
-/* ---- keeper.c ---- */
+/* ---- slot_timer.c ---- */
 
 /* Starts the thread. Returns 0 or -errno. */
 int slot_timer_start(struct collectors *set);
 
 /* Ends it: |ending| is set; without the lock. */
 void slot_timer_join(struct collectors *set);
-
-/* Sees to it that it looks at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
-void slot_timer_expect(struct collectors *set, int64_t at_ns);
-
-/* Takes |c|, which is in no queue and has no slot, to the keeper, to be reported with |code|. With the
- * lock. */
-void slot_timer_drop(struct collector *c, int code);
 
 #endif

@@ -1,6 +1,6 @@
-/* The keeper: the thread that has time when all others are at work or parked. It watches over the turnstile
- * while somebody waits there, reports for those who never came to work, and replaces workers. It sleeps
- * between polls. */
+/* The slot timer: the thread that has time when all others are at work or parked. It watches over the dump slots while
+ * collectors wait for them, reports for collectors that never got one, and replaces workers. It sleeps between
+ * polls. */
 #include <time.h>
 
 #include "collectors/set.h"
@@ -24,7 +24,7 @@ static void report_dropped(struct collectors *set)
             c->rank = RANK_FIRST;
         c->request = NULL;
         poll_request_unref(request);
-        collector_report(c, &result);
+        work_report(c, &result);
     }
 }
 
@@ -64,20 +64,4 @@ void slot_timer_join(struct collectors *set)
 {
     pthread_cond_signal(&set->slot_timer_wake);
     thread_join(&set->slot_timer);
-}
-
-void slot_timer_expect(struct collectors *set, int64_t at_ns)
-{
-    if (at_ns >= set->slot_timer_ns)
-        return;
-    set->slot_timer_ns = at_ns;
-    pthread_cond_signal(&set->slot_timer_wake);
-}
-
-void slot_timer_drop(struct collector *c, int code)
-{
-    c->drop_code = code;
-    c->users++;
-    queue_append(&c->set->dropped, c);
-    slot_timer_expect(c->set, 0);
 }

@@ -1,5 +1,5 @@
-/* Workers: the threads of the collectors that have none of their own. There are as many as slots, so whoever
- * has a slot finds a thread; one that hangs in a namespace is replaced as its slot is. */
+/* Workers: the threads of the collectors that have none of their own. There are as many as slots, so a collector with a
+ * slot finds a thread; a worker that hangs in a namespace is replaced as its slot is. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -27,14 +27,14 @@ static void *worker_main(void *arg)
         struct collector *c = set->ready.first;
         if (c) {
             queue_remove(c);
-            in_own_netns = collector_carry_out(c);
+            in_own_netns = work_carry_out(c);
         } else {
-            pthread_cond_wait(&set->work, &set->lock);
+            pthread_cond_wait(&set->ready_changed, &set->lock);
         }
     }
     w->ended = true;
     set->worker_count--;
-    slot_timer_expect(set, 0);
+    dump_slots_expect(set, 0);
     pthread_mutex_unlock(&set->lock);
     return NULL;
 }
@@ -74,21 +74,16 @@ int workers_adjust(struct collectors *set)
     return set->worker_count ? 0 : rc;
 }
 
-void workers_wake(struct collectors *set)
-{
-    pthread_cond_signal(&set->work);
-}
-
 void workers_release(struct collectors *set)
 {
     if (--set->shared_count == 0)
-        pthread_cond_broadcast(&set->work);
+        pthread_cond_broadcast(&set->ready_changed);
 }
 
 void workers_fini(struct collectors *set)
 {
     struct worker *w;
-    pthread_cond_broadcast(&set->work);
+    pthread_cond_broadcast(&set->ready_changed);
     while ((w = set->workers)) {
         set->workers = w->next;
         thread_join(&w->thread);
