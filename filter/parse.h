@@ -1,4 +1,5 @@
-/* The parser's state. Private to this folder. */
+/* The parser: its state (parser.c), and what parse.c (the grammar) and term.c (a comparison) make of it. Private to
+ * this folder. */
 #ifndef XTCP_FILTER_PARSE_H
 #define XTCP_FILTER_PARSE_H
 
@@ -15,6 +16,8 @@ struct parser {
     unsigned terms;
     int rc; /* the first error */
 };
+
+/* ---- parser.c ---- */
 
 /* On to the next token. */
 void parser_advance(struct parser *p);
@@ -37,6 +40,8 @@ uint16_t parser_not(struct parser *p, uint16_t a);
 
 /* |a| and |b|, or |a| or |b|: |kind| is NODE_AND or NODE_OR. What is of that kind itself is taken apart. */
 uint16_t parser_join(struct parser *p, enum node_kind kind, uint16_t a, uint16_t b);
+
+/* ---- term.c ---- */
 
 /* One comparison; the token is a word. */
 uint16_t parse_term(struct parser *p);
