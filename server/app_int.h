@@ -57,14 +57,14 @@ struct app {
     _Atomic bool resynced; /* what it asked for has been done */
 };
 
-/* Descriptors and the event loop. Return 0 or a code with |e|. Main. */
+/* Has the loop look at what is due. |arg| is the struct app. Any thread. */
+void app_wake(void *arg);
+
+/* Descriptors and the event loop, in app_loop.c. Return 0 or a code with |e|. Main. */
 int app_loop_open(struct app *app, struct err *e);
 /* Until app->stop. Main. */
 void app_loop(struct app *app);
 /* Closes what there is. Main. */
 void app_loop_close(struct app *app);
-
-/* Has the loop look at what is due. |arg| is the struct app. Any thread. */
-void app_wake(void *arg);
 
 #endif

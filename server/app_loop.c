@@ -19,14 +19,6 @@
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
 
-void app_wake(void *arg)
-{
-    struct app *app = arg;
-    uint64_t one = 1;
-    ssize_t n = write(app->wake, &one, sizeof(one));
-    (void)n; /* full: the loop is about to wake anyway */
-}
-
 /* ---- Polls ---- */
 
 static void end_poll(struct app *app)

@@ -1,8 +1,18 @@
-/* What the services ask of the running daemon. */
+/* What other threads than main, the services above all, ask of the running daemon. */
 #include "server/app_int.h"
+
+#include <unistd.h>
 
 #include "server/listen/listeners.h"
 #include "server/poll/poll_clock.h"
+
+void app_wake(void *arg)
+{
+    struct app *app = arg;
+    uint64_t one = 1;
+    ssize_t n = write(app->wake, &one, sizeof(one));
+    (void)n; /* full: the loop is about to wake anyway */
+}
 
 const struct config *app_config(struct app *app)
 {

@@ -7,32 +7,11 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "rpc/server/guard.h"
 #include "rpc/server/socket_file.h"
 #include "server/listen/access.h"
 #include "server/listen/listeners_int.h"
 
-/* Connections taken before the loop looks at other things. */
-#define BUDGET 64
-
-/* ---- What a configuration names ---- */
-
-struct rpc_tls_files listeners_tls_files(const struct config *c)
-{
-    return (struct rpc_tls_files){
-        .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
-}
-
-int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
-{
-    const struct rpc_tls_files files = listeners_tls_files(c);
-    *out = NULL;
-    if (c->grpc_tls_listen.n == 0)
-        return 0;
-    if (!*files.cert || !*files.key)
-        return err_set(e, ERR_RANGE, "grpc_tls_listen needs tls_cert_file and tls_key_file");
-    return rpc_tls_new(&files, out, e);
-}
+/* ---- What a configuration names is there and good ---- */
 
 static int check_tls(const struct config *c, struct err *e)
 {
@@ -81,49 +60,6 @@ int listeners_check(const struct config *c, config_error_fn *told, void *arg)
     return wrong;
 }
 
-/* ---- Event sources ---- */
-
-/* Connections wait at the listener of a source, if they have not been accepted and it has not been closed meanwhile. A
- * source may have another listener by now, which is not open yet or has nobody waiting. */
-static void serve_plain(void *arg, uint32_t events)
-{
-    (void)events;
-    const struct listener_source *source = arg;
-    struct listeners *g = source->set;
-    pthread_mutex_lock(&g->lock);
-    if (source->listener && source->listener->open)
-        listeners_let_in(g, source->listener, g->config, BUDGET);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void serve_tls(void *arg, uint32_t events)
-{
-    (void)events;
-    struct listeners *g = arg;
-    pthread_mutex_lock(&g->lock);
-    tls_restart_serve(g->tls_restart, g->list, g->n);
-    pthread_mutex_unlock(&g->lock);
-}
-
-/* The loop may read a source at any time from now on, so what it reads is written once. */
-static void init_sources(struct listeners *g)
-{
-    g->on_restart = (struct event_source){serve_tls, g};
-    for (size_t i = 0; i < sizeof(g->sources) / sizeof(g->sources[0]); i++) {
-        struct listener_source *source = &g->sources[i];
-        *source = (struct listener_source){.event = {serve_plain, source}, .set = g};
-    }
-}
-
-void listeners_give_source(struct listeners *g, struct listener *d)
-{
-    struct listener_source *source = g->sources;
-    while (source->listener) /* there is a free one */
-        source++;
-    source->listener = d;
-    d->source = source;
-}
-
 /* ---- Life ---- */
 
 int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e)
@@ -133,7 +69,7 @@ int listeners_new(const struct config *c, int epoll, struct listeners **out, str
         return err_set(e, -ENOMEM, "out of memory");
     g->epoll = epoll;
     g->own = geteuid();
-    init_sources(g);
+    listeners_init_sources(g);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
     int rc = peer_rate_new(&g->rate);
@@ -205,47 +141,7 @@ void listeners_free(struct listeners *g)
     free(g);
 }
 
-/* ---- Connections ---- */
-
-static enum quota_rank rank_of(const struct rpc_peer *peer, enum rpc_role role)
-{
-    if (role == RPC_ROLE_CONTROL)
-        return QUOTA_CONTROL;
-    return peer->local ? QUOTA_LOCAL : QUOTA_REMOTE;
-}
-
-/* Lets the connection |fd| in, or shows it out. */
-static void let_in(struct listeners *g, const struct listener *listener, int fd, const struct config *c)
-{
-    struct rpc_peer peer;
-    struct err e;
-    rpc_peer_find(g->finder, fd, &peer);
-    bool probe = listener->kind == LISTENER_PROBE;
-    enum rpc_role role = probe ? RPC_ROLE_HEALTH : access_peer_role(c, &g->users, &peer, g->own);
-    if (rpc_guard_open(fd, &peer, rank_of(&peer, role), &e)) {
-        log_limited(LOG_WARN, "gate", "listener %s: a connection is turned away: %s",
-                    listen_socket_text(listener->plain), e.text);
-        close(fd);
-        return;
-    }
-    log_debug("gate", "%s: connection from %s: role %s", listen_socket_text(listener->plain), peer.text,
-              rpc_role_names[role]);
-    if (probe)
-        rpc_server_adopt_probe(g->server, fd);
-    else
-        rpc_server_adopt(g->server, fd, role);
-}
-
-void listeners_let_in(struct listeners *g, const struct listener *d, const struct config *c, int budget)
-{
-    for (; budget > 0; budget--) {
-        int fd = listen_socket_accept(d->plain);
-        g->no_descriptor += fd == -EMFILE || fd == -ENFILE;
-        if (fd < 0)
-            return;
-        let_in(g, d, fd, c);
-    }
-}
+/* ---- Looking after them ---- */
 
 /* Whether the file of |d| is gone. */
 static bool is_lost(const struct listener *d)

@@ -31,6 +31,30 @@ struct listeners_change {
 
 /* ---- What is wanted ---- */
 
+mode_t listeners_socket_mode(const struct config *c)
+{
+    static const mode_t modes[] = {
+        [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
+    return modes[c->unix_socket_mode];
+}
+
+struct rpc_tls_files listeners_tls_files(const struct config *c)
+{
+    return (struct rpc_tls_files){
+        .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
+}
+
+int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
+{
+    const struct rpc_tls_files files = listeners_tls_files(c);
+    *out = NULL;
+    if (c->grpc_tls_listen.n == 0)
+        return 0;
+    if (!*files.cert || !*files.key)
+        return err_set(e, ERR_RANGE, "grpc_tls_listen needs tls_cert_file and tls_key_file");
+    return rpc_tls_new(&files, out, e);
+}
+
 /* Whether |name| is the same in |a| and |b|. */
 static bool same_option(const struct config *a, const struct config *b, const char *const *names, size_t n)
 {
@@ -84,13 +108,6 @@ static bool is_default(const struct config *c)
 }
 
 /* ---- Prepare ---- */
-
-mode_t listeners_socket_mode(const struct config *c)
-{
-    static const mode_t modes[] = {
-        [CONFIG_SOCKET_0600] = 0600, [CONFIG_SOCKET_0660] = 0660, [CONFIG_SOCKET_0666] = 0666};
-    return modes[c->unix_socket_mode];
-}
 
 /* Certificates: read now, unless these files are in use. */
 static int prepare_tls(const struct listeners *g, struct listeners_change *ch, struct err *e)

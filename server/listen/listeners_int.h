@@ -1,5 +1,8 @@
-/* What listeners.c, which accepts connections, and listeners_change.c, which opens and closes listeners, share. Private
- * to them. */
+/* What the files of the listeners share. Private to them; each calls those behind it only:
+ *
+ *     listeners.c          their life, and looking after them
+ *     listeners_change.c   following the configuration
+ *     listeners_accept.c   connections that come */
 #ifndef XTCP_SERVER_LISTEN_LISTENERS_INT_H
 #define XTCP_SERVER_LISTEN_LISTENERS_INT_H
 
@@ -46,11 +49,18 @@ struct listeners {
     pthread_cond_t changed;
 };
 
+/* ---- listeners_accept.c ---- */
+
+/* Makes all sources, before the loop knows of one: it may read them at any time, so they are written once. */
+void listeners_init_sources(struct listeners *g);
+
 /* Gives |d|, which is plaintext, a source, by which epoll can find it. The lock is held. */
 void listeners_give_source(struct listeners *g, struct listener *d);
 
 /* Accepts the connections that wait at |d|, at most |budget|. The lock is held. */
 void listeners_let_in(struct listeners *g, const struct listener *d, const struct config *c, int budget);
+
+/* ---- listeners_change.c ---- */
 
 /* The mode that |c| wants of unix sockets' files. */
 mode_t listeners_socket_mode(const struct config *c);

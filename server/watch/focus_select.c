@@ -8,21 +8,6 @@
 #include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
 
-bool focus_grow(void **array, size_t *cap, size_t n, size_t each)
-{
-    if (n <= *cap)
-        return true;
-    size_t size = *cap ? 2 * *cap : 16;
-    if (size < n)
-        size = n;
-    void *grown = reallocarray(*array, size, each);
-    if (!grown)
-        return false;
-    *array = grown;
-    *cap = size;
-    return true;
-}
-
 /* ---- Selections ---- */
 
 struct focus_selection *focus_selection_ref(struct focus_selection *s)
