@@ -68,7 +68,7 @@ void rpc_call_unref(struct rpc_call *call)
     if (call->call)
         grpc_call_unref(call->call);
     pthread_mutex_destroy(&call->lock);
-    atomic_fetch_sub(&call->slot->core_server->calls, 1); /* the last use of the face */
+    atomic_fetch_sub(&call->slot->core_server->calls, 1); /* the last use of the core server */
     free(call);
 }
 
@@ -405,7 +405,8 @@ static void open_stream(struct rpc_call *c)
             start_recv(c);
     }
     pthread_mutex_unlock(&c->lock);
-    rpc_server_opened(c);
+    if (rpc_server_is_stopping(c->server))
+        rpc_call_goodbye(c);
 }
 
 /* Ends a call that its handler never gets to see. */

@@ -1,5 +1,5 @@
-/* Inside the guard: what guard.c (connections and users), guard_flow.c (budgets, pauses) and hook.c (the
- * functions that gRPC calls) share. */
+/* Inside the guard: what hook.c (the functions that gRPC calls), guard.c (connections and users), guard_flow.c
+ * (budgets, pauses) and guard_state.c (the guard itself, its log lines) share. Each calls those behind it only. */
 #ifndef XTCP_RPC_SERVER_GUARD_INT_H
 #define XTCP_RPC_SERVER_GUARD_INT_H
 
@@ -108,6 +108,7 @@ struct guard {
     bool stopping;
 };
 
+/* In guard_state.c, as is the next one. */
 extern struct guard guard;
 
 /* The connections under guard by their descriptors, |guard.n_fds| of them; NULL while there is no guard. */

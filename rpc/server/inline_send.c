@@ -1,4 +1,4 @@
-/* The completion queue of prompt streams: its events, and the thread for those that nobody waits for. */
+/* The completion queue of inline sends: its events, and the thread for those that no other thread waits for. */
 #include <errno.h>
 
 #include "lib/tsan.h"

@@ -20,9 +20,8 @@
 /* Between two attempts to post what could not be posted. */
 #define REPAY_MS 100
 
-/* A request follows its call at once; how long it may take, and how often that is looked at. */
-#define REQUEST_NS (10 * NS_PER_S)
-#define LOOK_NS    (1 * NS_PER_S)
+/* How often calls are looked for whose request does not come. */
+#define LOOK_NS (1 * NS_PER_S)
 
 void rpc_server_init(void)
 {
@@ -34,50 +33,7 @@ void rpc_server_fini(void)
     rpc_core_fini();
 }
 
-/* An operation's handler has returned. It may have started others, but these have been counted by then. */
-void rpc_server_operation_done(struct rpc_server *s)
-{
-    if (atomic_fetch_sub(&s->operations, 1) != 1)
-        return;
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
 /* ---- Requests that could not be posted ---- */
-
-void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot)
-{
-    log_limited(LOG_WARN, "rpc", "out of memory: incoming calls wait until there is some");
-    pthread_mutex_lock(&s->lock);
-    if (slot->owed++ == 0) {
-        slot->next_owed = s->owed;
-        s->owed = slot;
-    }
-    atomic_store(&s->owing, true);
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* Takes |at|'s slot off the list; the lock is held. */
-static void settle(struct rpc_server *s, struct rpc_slot **at)
-{
-    struct rpc_slot *slot = *at;
-    slot->owed = 0;
-    *at = slot->next_owed;
-    atomic_store(&s->owing, s->owed != NULL);
-}
-
-void rpc_server_forgive(struct rpc_server *s, const struct core_server *core_server)
-{
-    pthread_mutex_lock(&s->lock);
-    for (struct rpc_slot **at = &s->owed; *at;) {
-        if ((*at)->core_server == core_server)
-            settle(s, at);
-        else
-            at = &(*at)->next_owed;
-    }
-    pthread_mutex_unlock(&s->lock);
-}
 
 /* Posts what is owed, as far as there is memory. A server that stops owes nothing: under the lock, its queues
  * cannot be shut down meanwhile. */
@@ -90,24 +46,12 @@ static void repay(struct rpc_queue *q)
         if (rpc_call_try_post(s, slot, q))
             break;
         if (--slot->owed == 0)
-            settle(s, &s->owed);
+            rpc_server_settle(s, &s->owed);
     }
     pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- Requests that do not come ---- */
-
-void rpc_server_expect(struct rpc_call *call)
-{
-    atomic_store(&call->due_ns, clock_mono_ns() + REQUEST_NS);
-    atomic_fetch_add(&call->server->expected, 1);
-}
-
-void rpc_server_expect_no_more(struct rpc_call *call)
-{
-    if (atomic_exchange(&call->due_ns, 0))
-        atomic_fetch_sub(&call->server->expected, 1);
-}
 
 /* Ends calls whose request has not come in time; the rest of very many at the next look. */
 static void look_for_late(struct rpc_server *s)
@@ -203,7 +147,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
     pthread_cond_init(&s->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     s->queues = calloc(options->threads, sizeof(*s->queues));
-    s->plain = calloc((size_t)options->threads * RPC_FACES_PLAIN, sizeof(struct core_server *));
+    s->plain = calloc((size_t)options->threads * RPC_PLAIN_SERVERS, sizeof(struct core_server *));
     if (!s->queues || !s->plain) {
         free(s->queues);
         free(s->plain);
@@ -216,7 +160,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         s->queues[i].cq = queue_new(GRPC_CQ_NON_POLLING);
     }
     s->poller = (struct rpc_queue){.server = s, .cq = queue_new(GRPC_CQ_DEFAULT_POLLING)};
-    /* The first face shows whether our own table is good; most clients that come have this role. */
+    /* The first core server shows whether our own table is good; most clients that come have this role. */
     struct core_server **first = &s->plain[RPC_ROLE_CONTROL * s->n_queues];
     int rc = core_server_new(s, RPC_ROLE_CONTROL, false, 0, first, e);
     if (rc == 0)
@@ -293,40 +237,7 @@ int64_t rpc_server_cpu_ns(struct rpc_server *s)
     return sum;
 }
 
-void rpc_server_enter(struct rpc_call *call)
-{
-    struct rpc_server *s = call->server;
-    pthread_mutex_lock(&s->lock);
-    call->next = s->calls;
-    if (s->calls)
-        s->calls->previous = call;
-    s->calls = call;
-    pthread_mutex_unlock(&s->lock);
-}
-
-void rpc_server_opened(struct rpc_call *call)
-{
-    struct rpc_server *s = call->server;
-    pthread_mutex_lock(&s->lock);
-    bool stopping = s->stopping;
-    pthread_mutex_unlock(&s->lock);
-    if (stopping)
-        rpc_call_goodbye(call);
-}
-
-void rpc_server_leave(struct rpc_call *call)
-{
-    struct rpc_server *s = call->server;
-    pthread_mutex_lock(&s->lock);
-    *(call->previous ? &call->previous->next : &s->calls) = call->next;
-    if (call->next)
-        call->next->previous = call->previous;
-    if (!s->calls)
-        pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* Every stream is told, those that open from now on by rpc_server_opened. */
+/* Every stream is told, those that open from now on when they have opened. */
 static void say_goodbye(struct rpc_server *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -336,14 +247,14 @@ static void say_goodbye(struct rpc_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* A face is down before the last events of its calls have been handled, and a batch that is started on a
+/* A core server is down before the last events of its calls have been handled, and a batch that is started on a
  * queue that has been shut down aborts the process: so both must have come to their end. The lock is held. */
 static bool is_down(const struct rpc_server *s)
 {
     return s->up == 0 && atomic_load(&s->operations) == 0;
 }
 
-/* Waits until all faces are down and nothing is under way, or |idle| is set and no call is left, or
+/* Waits until all core servers are down and nothing is under way, or |idle| is set and no call is left, or
  * |until_ns| (monotonic) is reached. Returns whether they are down. */
 static bool wait_down(struct rpc_server *s, bool idle, int64_t until_ns)
 {

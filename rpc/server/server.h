@@ -184,12 +184,12 @@ void rpc_call_set_goodbye(struct rpc_call *call, int code, const char *text);
 /* Ends the call now, whatever the client does: it sees |code| and |text|. */
 void rpc_call_abort(struct rpc_call *call, int code, const char *text);
 
-/* For threads that may not call gRPC, to be handed to one that may. |call| is a call with a reference, which is given back;
- * only if |run| it is kicked before. */
+/* For threads that may not call gRPC, to be handed to one that may. |call| is a call with a reference, which is given
+ * back; only if |run| it is kicked before. */
 void rpc_call_kick_later(void *call, bool run);
 
-/* The same for rpc_call_abort: |abort| is what rpc_abort_new has made, with a reference of its own to the call; NULL without
- * memory. |text| lives on. */
+/* The same for rpc_call_abort: |abort| is what rpc_abort_new has made, with a reference of its own to the call; NULL
+ * without memory. |text| lives on. */
 struct rpc_abort *rpc_abort_new(struct rpc_call *call, int code, const char *text);
 void rpc_abort_later(void *abort, bool run);
 

@@ -1,4 +1,10 @@
-/* Inside rpc: what server.c, face.c and call.c know of each other. */
+/* Inside the server: what its files know of each other. Each calls those behind it only:
+ *
+ *     server.c         life, queues and their threads, adoption of connections, the stop
+ *     core_server.c    a gRPC server on the queues of ours
+ *     call.c           a call, from its coming to its end; call_access.c: whether it may be made
+ *     inline_send.c    the queue of inline sends
+ *     server_calls.c   what the server knows of its calls */
 #ifndef XTCP_RPC_SERVER_SERVER_INT_H
 #define XTCP_RPC_SERVER_SERVER_INT_H
 
@@ -29,7 +35,7 @@ struct rpc_queue {
     struct thread thread;
 };
 
-/* The completion queue of the streams that are |prompt|. gRPC does not hand its events to a thread that
+/* The completion queue of the streams that send inline. gRPC does not hand its events to a thread that
  * waits, it calls the event's functor, at the end of whatever call of its API it is in, on whatever thread,
  * and perhaps with locks of ours held (the poller's thread leaves it to one of gRPC's executor). So that only
  * puts the event down here, for a thread of our own; save for one that the thread waits for by itself: the
@@ -59,7 +65,7 @@ void rpc_callbacks_expect(const struct rpc_event *event);
 /* Whether it has come since: |event|.ok tells what gRPC said. */
 bool rpc_callbacks_arrived(void);
 
-/* A registered method; the last slot of a face, with spec NULL, takes the calls of unknown ones. */
+/* A registered method; the last slot of a core server, with spec NULL, takes the calls of unknown ones. */
 struct rpc_slot {
     struct core_server *core_server;
     const struct rpc_method *spec;
@@ -83,12 +89,12 @@ struct core_server {
     void *tls_state;        /* for rpc_tls_release */
     struct rpc_slot *slots; /* n_methods + 1 */
     _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
-    bool closing;           /* the shutdown has been started; of who handles faces */
+    bool closing;           /* the shutdown has been started; of the thread that handles core servers */
     bool down;              /* it is through; under the server's lock */
     struct rpc_event shut;  /* its tag */
 };
 
-#define RPC_FACES_PLAIN (RPC_ROLES + 1) /* one for each role, and the one of the probes */
+#define RPC_PLAIN_SERVERS (RPC_ROLES + 1) /* one core server for each role, and the one of the probes */
 
 struct rpc_server {
     struct rpc_server_options options;
@@ -97,7 +103,7 @@ struct rpc_server {
     struct rpc_queue *queues;
     unsigned n_queues;
     struct rpc_callbacks callbacks;
-    struct core_server *core_servers; /* of who handles faces, as is what follows */
+    struct core_server *core_servers; /* of the thread that handles them, as is what follows */
     struct core_server *
         *plain;              /* |n_queues| of each kind, made when the first connection comes that needs it */
     unsigned turn;           /* the queue that comes first for the next connection or listener */
@@ -110,7 +116,7 @@ struct rpc_server {
     pthread_cond_t changed;
     struct thread poller_too; /* the second one that reads */
     bool stopping;
-    size_t up;              /* faces whose shutdown tag has not come */
+    size_t up;              /* core servers whose shutdown tag has not come */
     struct rpc_slot *owed;  /* those with requests to be posted again */
     _Atomic bool owing;     /* there are some; read without the lock */
     struct rpc_call *calls; /* that have come and are not over */
@@ -119,7 +125,7 @@ struct rpc_server {
 struct rpc_call {
     _Atomic uint32_t refs;
     struct rpc_server *server;
-    struct rpc_slot *slot; /* of the face that it came in on */
+    struct rpc_slot *slot; /* of the core server that it came in on */
     struct rpc_queue *queue;
     grpc_call *call;
     grpc_call_details details; /* of unknown methods */
@@ -161,29 +167,59 @@ struct rpc_call {
     struct rpc_event on_status;
 };
 
-/* Posts a request for one more call of |slot| on |queue|, or notes that it is owed. */
-void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
+/* ---- server_calls.c: what the server knows of its calls; any thread ---- */
 
-/* There was no memory for that: it is posted later, on any queue. */
+/* |call| has come, before its handler runs; it is over. */
+void rpc_server_enter(struct rpc_call *call);
+void rpc_server_leave(struct rpc_call *call);
+
+/* Whether rpc_server_stop has begun: then it has told all calls that had come before. */
+bool rpc_server_is_stopping(struct rpc_server *s);
+
+/* The handler of an operation's event has returned. */
+void rpc_server_operation_done(struct rpc_server *s);
+
+/* |call| waits for its request from now on, a while at most; no longer. */
+void rpc_server_expect(struct rpc_call *call);
+void rpc_server_expect_no_more(struct rpc_call *call);
+
+/* There was no memory to post a request for one more call of |slot|: it is posted later, on any queue. */
 void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot);
 
-/* Nothing of |face| is owed any more: it ends. */
+/* Nothing of the slot |*at| of the list of owed ones is owed any more: takes it off the list. The lock is held. */
+void rpc_server_settle(struct rpc_server *s, struct rpc_slot **at);
+
+/* Nothing of |core_server| is owed any more: it ends. */
 void rpc_server_forgive(struct rpc_server *s, const struct core_server *core_server);
+
+/* ---- call.c ---- */
+
+/* Posts a request for one more call of |slot| on |queue|, or notes that it is owed. */
+void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
 /* Posts a request for one more call. Returns 0 or -ENOMEM. */
 int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
-/* The number of the queue that comes first for what is made now: each in turn. Of who handles faces. */
+/* Ends a stream since the server stops, if it is open, and a call whose request has not come; nothing for
+ * other calls, which end by themselves. */
+void rpc_call_goodbye(struct rpc_call *call);
+
+/* ---- server.c ---- */
+
+/* The number of the queue that comes first for what is made now: each in turn. Of the thread that handles core
+ * servers. */
 unsigned rpc_server_turn(struct rpc_server *s);
 
 /* Starts a second thread that reads, if there is none: gRPC makes handshakes with TLS, files included, in the
  * thread that reads, and the others are not to wait for that. Two threads cost a wake-up more each time.
- * Returns 0 or an error with |e|. Of who handles faces. */
+ * Returns 0 or an error with |e|. Of the thread that handles core servers. */
 int rpc_server_poll_too(struct rpc_server *s, struct err *e);
 
-/* Makes a face without starting it; |beside|: ports that it is given may have listeners of ours already (see
- * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as that has a request posted. Returns 0
- * and it in |out|, or a code with |e|. This and what follows about faces: one thread at a time. */
+/* ---- core_server.c ---- */
+
+/* Makes a core server without starting it; |beside|: ports that it is given may have listeners of ours already (see
+ * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as that has a request posted.
+ * Returns 0 and it in |out|, or a code with |e|. This and what follows about core servers: one thread at a time. */
 int core_server_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first,
                     struct core_server **out, struct err *e);
 
@@ -199,28 +235,12 @@ void core_server_free(struct core_server *f);
 /* Frees those that have been shut down and are not needed any more. */
 void core_server_reap(struct rpc_server *s);
 
-/* Sets |c|'s peer. In access.c. */
+/* ---- call_access.c ---- */
+
+/* Sets |c|'s peer. */
 void rpc_call_describe_peer(struct rpc_call *c);
 
-/* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. In access.c. */
+/* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
-
-/* The handler of an operation's event has returned. */
-void rpc_server_operation_done(struct rpc_server *s);
-
-/* |call| has come, before its handler runs; it is over. */
-void rpc_server_enter(struct rpc_call *call);
-void rpc_server_leave(struct rpc_call *call);
-
-/* |call| waits for its request from now on, a while at most; no longer. */
-void rpc_server_expect(struct rpc_call *call);
-void rpc_server_expect_no_more(struct rpc_call *call);
-
-/* The stream |call| is open: if the server stops already, it is finished now. */
-void rpc_server_opened(struct rpc_call *call);
-
-/* Ends a stream since the server stops, if it is open, and a call whose request has not come; nothing for
- * other calls, which end by themselves. */
-void rpc_call_goodbye(struct rpc_call *call);
 
 #endif

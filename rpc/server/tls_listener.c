@@ -46,7 +46,7 @@ static void describe(struct rpc_tls_listener *l)
     snprintf(l->text, sizeof(l->text), v6 ? "[%s]:%u" : "%s:%u", host, l->where.port);
 }
 
-/* Makes a face that has the port. */
+/* Makes a core server that has the port. */
 static int bind_core_server(struct rpc_tls_listener *l, bool beside, struct err *e)
 {
     struct core_server *f;

@@ -1,4 +1,4 @@
-/* Listeners with TLS. gRPC accepts here itself, on a face of the server for each: only so does it take TLS.
+/* Listeners with TLS. gRPC accepts here itself, on a core server for each: only so does it take TLS.
  * When no descriptor is left at that moment, its listener never accepts again; then another one takes its
  * place, and connections that stand go on. One thread at a time. */
 #ifndef XTCP_RPC_SERVER_TLS_LISTENER_H
