@@ -1,4 +1,4 @@
-# Checks of the source text, as tests: the layers, the formatting, and clang-tidy (target and label lint). The last two are
+# Checks of the source text, as tests: the layers, circles in them, the formatting, and clang-tidy (target and label lint). The last two are
 # for version 14 of clang's tools (Debian 12) and are skipped where there is only another.
 option(XTCP_LINT "run clang-tidy as part of the tests" ON)
 
@@ -7,8 +7,14 @@ add_test(NAME layers COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_ch
 add_test(NAME layers_self_test
     COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_check.py ${CMAKE_SOURCE_DIR}/tests/data/layers)
 set_tests_properties(layers_self_test PROPERTIES PASS_REGULAR_EXPRESSION "10 files, 15 problems")
+# The same for the files of each folder, by the symbols that their objects need and define.
+add_test(NAME circles COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/circles.py ${CMAKE_BINARY_DIR})
+add_test(NAME circles_self_test
+    COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/circles.py --symbols ${CMAKE_SOURCE_DIR}/tests/data/circles/symbols.txt)
+set_tests_properties(circles_self_test PROPERTIES
+    PASS_REGULAR_EXPRESSION "a/one.c a/three.c a/two.c: .*a/one.c uses of a/two.c: two, two_too\n.*8 files, 1 problems")
 add_test(NAME format COMMAND ${CMAKE_SOURCE_DIR}/tools/format.sh --check)
-set_tests_properties(layers layers_self_test format PROPERTIES LABELS unit TIMEOUT 120)
+set_tests_properties(layers layers_self_test circles circles_self_test format PROPERTIES LABELS unit TIMEOUT 120)
 set_tests_properties(format PROPERTIES SKIP_RETURN_CODE 77)
 
 # xtcp_own_sources(<variable> <directory>): our .c files that targets in and below |directory| are made of.
