@@ -4,73 +4,6 @@
 #include "lib/ascii.h"
 #include "lib/nearest.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-/* Names that no prefix explains; the first one of a field is the one in canonical texts. */
-static const struct {
-    const char *name;
-    uint16_t field; /* enum record_field_id */
-} short_names[] = {
-    {"sport", FIELD_inet_diag_msg_socket_source_port},
-    {"dport", FIELD_inet_diag_msg_socket_destination_port},
-    {"src", FIELD_inet_diag_msg_socket_source},
-    {"dst", FIELD_inet_diag_msg_socket_destination},
-    {"state", FIELD_inet_diag_msg_state},
-    {"recv_q", FIELD_inet_diag_msg_rqueue},
-    {"send_q", FIELD_inet_diag_msg_wqueue},
-    {"cong", FIELD_congestion_algorithm_string},
-    {"algorithm", FIELD_congestion_algorithm_enum},
-    {"cwnd", FIELD_tcp_info_snd_cwnd},
-    {"ssthresh", FIELD_tcp_info_snd_ssthresh},
-    {"mss", FIELD_tcp_info_snd_mss},
-    {"rttvar", FIELD_tcp_info_rtt_var},
-    {"minrtt", FIELD_tcp_info_min_rtt},
-    {"notsent", FIELD_tcp_info_not_sent_bytes},
-    {"lastsnd", FIELD_tcp_info_last_data_sent},
-    {"lastrcv", FIELD_tcp_info_last_data_recv},
-    {"lastack", FIELD_tcp_info_last_ack_recv},
-    {"app_limited", FIELD_tcp_info_delivery_rate_app_limited},
-    {"tos", FIELD_type_of_service},
-    {"tclass", FIELD_traffic_class},
-    {"cgroup_id", FIELD_c_group},
-    {"shutdown", FIELD_shutdown_state},
-    {"host", FIELD_hostname},
-    {"container", FIELD_container_name},
-};
-
-/* What tables call it in their titles, where neither of the above does, and what was called otherwise before
- * there were these: older ones of this program know none of them. They go before names without their prefix:
- * "retrans" is the sum that the column RETRANS is about, not what is in flight. */
-static const struct {
-    const char *name;
-    uint16_t field;
-} titles[] = {
-    {"time", FIELD_timestamp_ns},
-    {"local", FIELD_inet_diag_msg_socket_source},
-    {"peer", FIELD_inet_diag_msg_socket_destination},
-    {"retrans", FIELD_tcp_info_total_retrans},
-    {"sent", FIELD_tcp_info_bytes_sent},
-    {"received", FIELD_tcp_info_bytes_received},
-    {"rate", FIELD_tcp_info_delivery_rate},
-    {"ca", FIELD_tcp_info_ca_state},
-    {"pacing", FIELD_tcp_info_pacing_rate},
-    {"busy", FIELD_tcp_info_busy_time},
-    {"reord", FIELD_tcp_info_reord_seen},
-    {"retrans_out", FIELD_tcp_info_retrans},
-    {"info_len", FIELD_tcp_info_len},
-};
-
-/* A name that begins with |alias| is that of the field whose name begins with |proto| instead; what comes
- * first goes first. */
-static const struct {
-    const char *alias;
-    const char *proto;
-} prefixes[] = {
-    {"", "tcp_info_"},         {"", "inet_diag_msg_socket_"}, {"", "inet_diag_msg_"}, {"", "sk_mem_info_"},
-    {"", "mem_info_"},         {"skmem_", "sk_mem_info_"},    {"mem_", "mem_info_"},  {"bbr_", "bbr_info_"},
-    {"vegas_", "vegas_info_"}, {"dctcp_", "dctcp_info_"},
-};
-
 const char *const filter_keywords[] = {
     "state",  "exclude",   "excl", "src",   "dst", "sport", "dport", "dev", "fwmark",
     "cgroup", "autobound", "idle", "limit", "not", "and",   "or",    NULL,
@@ -78,43 +11,61 @@ const char *const filter_keywords[] = {
 
 #define NAME_MAX_BYTES 64
 
-/* Whether prefixes explain the name of |f|: tcp_info_len is none of struct tcp_info. */
-static bool has_prefix(const struct record_field *f)
+static uint16_t index_of(const struct filter_table *t, const struct record_field *f)
 {
-    return f && f != &record_fields[FIELD_tcp_info_len];
+    return (uint16_t)(f - t->fields);
 }
 
-static const struct record_field *by_prefix(size_t i, const char *name, size_t n)
+/* The field whose own name is |name|, or NULL. */
+static const struct record_field *by_name(const struct filter_table *t, const char *name, size_t n)
+{
+    for (size_t i = 0; i < t->n_fields; i++) {
+        if (t->fields[i].name_len == n && memcmp(t->fields[i].name, name, n) == 0)
+            return &t->fields[i];
+    }
+    return NULL;
+}
+
+/* The same in |names|, a list of |count| further names. */
+static const struct record_field *by_other_name(const struct filter_table *t, const struct filter_name *names,
+                                                size_t count, const char *name, size_t n)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(names[i].name) == n && memcmp(names[i].name, name, n) == 0)
+            return &t->fields[names[i].field];
+    }
+    return NULL;
+}
+
+static const struct record_field *by_prefix(const struct filter_table *t, size_t i, const char *name,
+                                            size_t n)
 {
     char whole[NAME_MAX_BYTES];
-    size_t alias = strlen(prefixes[i].alias);
-    size_t proto = strlen(prefixes[i].proto);
-    if (n <= alias || memcmp(name, prefixes[i].alias, alias) != 0 || proto + n - alias > sizeof(whole))
+    const struct filter_prefix *p = &t->prefixes[i];
+    size_t alias = strlen(p->alias);
+    size_t proto = strlen(p->proto);
+    if (n <= alias || memcmp(name, p->alias, alias) != 0 || proto + n - alias > sizeof(whole))
         return NULL;
-    memcpy(whole, prefixes[i].proto, proto);
+    memcpy(whole, p->proto, proto);
     memcpy(whole + proto, name + alias, n - alias);
-    const struct record_field *f = record_field_by_name(whole, proto + n - alias);
-    return has_prefix(f) ? f : NULL;
+    const struct record_field *f = by_name(t, whole, proto + n - alias);
+    return f && index_of(t, f) != t->bare ? f : NULL;
 }
 
-const struct record_field *filter_field(const char *typed, size_t n)
+const struct record_field *filter_table_field(const struct filter_table *t, const char *typed, size_t n)
 {
     char name[NAME_MAX_BYTES];
     if (n > sizeof(name))
         return NULL;
     for (size_t i = 0; i < n; i++)
         name[i] = ascii_fold_name(typed[i]);
-    const struct record_field *f = record_field_by_name(name, n);
-    for (size_t i = 0; !f && i < COUNT(short_names); i++) {
-        if (strlen(short_names[i].name) == n && memcmp(short_names[i].name, name, n) == 0)
-            f = &record_fields[short_names[i].field];
-    }
-    for (size_t i = 0; !f && i < COUNT(titles); i++) {
-        if (strlen(titles[i].name) == n && memcmp(titles[i].name, name, n) == 0)
-            f = &record_fields[titles[i].field];
-    }
-    for (size_t i = 0; !f && i < COUNT(prefixes); i++)
-        f = by_prefix(i, name, n);
+    const struct record_field *f = by_name(t, name, n);
+    if (!f)
+        f = by_other_name(t, t->short_names, t->n_short_names, name, n);
+    if (!f)
+        f = by_other_name(t, t->titles, t->n_titles, name, n);
+    for (size_t i = 0; !f && i < t->n_prefixes; i++)
+        f = by_prefix(t, i, name, n);
     return f;
 }
 
@@ -129,47 +80,48 @@ static bool is_keyword(const char *name)
 
 /* The name of |f| with prefix |i| taken off, without an alias' prefix of its own; NULL when it leads
  * elsewhere. */
-static const char *stripped(const struct record_field *f, size_t i)
+static const char *stripped(const struct filter_table *t, const struct record_field *f, size_t i)
 {
-    size_t n = strlen(prefixes[i].proto);
-    if (*prefixes[i].alias || strncmp(f->name, prefixes[i].proto, n) != 0)
+    const struct filter_prefix *p = &t->prefixes[i];
+    size_t n = strlen(p->proto);
+    if (*p->alias || strncmp(f->name, p->proto, n) != 0)
         return NULL;
     const char *name = f->name + n;
-    return filter_field(name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
+    return filter_table_field(t, name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
 }
 
 /* The short name |*i| of |f|, titles left out; NULL, with |*i| less by as many as there are, when it has not
  * so many. */
-static const char *short_name(const struct record_field *f, size_t *i)
+static const char *short_name(const struct filter_table *t, const struct record_field *f, size_t *i)
 {
-    for (size_t k = 0; k < COUNT(short_names); k++) {
-        if (short_names[k].field == record_field_index(f) && (*i)-- == 0)
-            return short_names[k].name;
+    for (size_t k = 0; k < t->n_short_names; k++) {
+        if (t->short_names[k].field == index_of(t, f) && (*i)-- == 0)
+            return t->short_names[k].name;
     }
-    for (size_t k = 0; k < COUNT(prefixes); k++) {
-        const char *name = stripped(f, k);
+    for (size_t k = 0; k < t->n_prefixes; k++) {
+        const char *name = stripped(t, f, k);
         if (name && (*i)-- == 0)
             return name;
     }
     return NULL;
 }
 
-const char *filter_field_alias(const struct record_field *f, size_t i)
+const char *filter_table_alias(const struct filter_table *t, const struct record_field *f, size_t i)
 {
-    const char *name = short_name(f, &i);
+    const char *name = short_name(t, f, &i);
     if (name)
         return name;
-    for (size_t k = 0; k < COUNT(titles); k++) {
-        if (titles[k].field == record_field_index(f) && i-- == 0)
-            return titles[k].name;
+    for (size_t k = 0; k < t->n_titles; k++) {
+        if (t->titles[k].field == index_of(t, f) && i-- == 0)
+            return t->titles[k].name;
     }
     return NULL;
 }
 
-const char *filter_field_name(const struct record_field *f)
+const char *filter_table_name(const struct filter_table *t, const struct record_field *f)
 {
     size_t first = 0;
-    const char *name = short_name(f, &first);
+    const char *name = short_name(t, f, &first);
     return name ? name : f->name;
 }
 
@@ -210,7 +162,18 @@ const char *filter_suggest(const char *const *names, size_t count, const char *n
     return s.best;
 }
 
-const char *filter_field_suggest(const char *typed, size_t n)
+/* The name of |f|, and what is left of it without a prefix. */
+static void offer_field(struct search *s, const struct filter_table *t, const struct record_field *f)
+{
+    offer(s, f->name);
+    for (size_t k = 0; index_of(t, f) != t->bare && k < t->n_prefixes; k++) {
+        size_t prefix = strlen(t->prefixes[k].proto);
+        if (!*t->prefixes[k].alias && strncmp(f->name, t->prefixes[k].proto, prefix) == 0)
+            offer(s, f->name + prefix);
+    }
+}
+
+const char *filter_field_suggest(const struct filter_table *t, const char *typed, size_t n)
 {
     char name[NAME_MAX_BYTES];
     if (n > sizeof(name))
@@ -218,19 +181,16 @@ const char *filter_field_suggest(const char *typed, size_t n)
     for (size_t i = 0; i < n; i++)
         name[i] = ascii_fold_name(typed[i]);
     struct search s = search_for(name, n);
-    for (size_t i = 0; filter_keywords[i]; i++)
-        offer(&s, filter_keywords[i]);
-    for (size_t i = 0; i < COUNT(short_names); i++)
-        offer(&s, short_names[i].name);
-    for (size_t i = 0; i < COUNT(titles); i++)
-        offer(&s, titles[i].name);
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        offer(&s, record_fields[i].name);
-        for (size_t k = 0; has_prefix(&record_fields[i]) && k < COUNT(prefixes); k++) {
-            size_t prefix = strlen(prefixes[k].proto);
-            if (!*prefixes[k].alias && strncmp(record_fields[i].name, prefixes[k].proto, prefix) == 0)
-                offer(&s, record_fields[i].name + prefix);
-        }
+    for (size_t i = 0; filter_keywords[i]; i++) {
+        if (strlen(filter_keywords[i]) != n ||
+            memcmp(filter_keywords[i], name, n) != 0) /* it is none of |t| */
+            offer(&s, filter_keywords[i]);
     }
+    for (size_t i = 0; i < t->n_short_names; i++)
+        offer(&s, t->short_names[i].name);
+    for (size_t i = 0; i < t->n_titles; i++)
+        offer(&s, t->titles[i].name);
+    for (size_t i = 0; i < t->n_fields; i++)
+        offer_field(&s, t, &t->fields[i]);
     return s.best;
 }

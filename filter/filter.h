@@ -23,6 +23,7 @@
 struct record_context;
 struct record_field;
 struct filter;
+struct filter_table;
 
 /* ---- From text ---- */
 
@@ -36,12 +37,16 @@ struct filter_error {
     size_t column; /* where, in characters from 1 on; one behind the end when the expression ends too early */
 };
 
-/* Parses |text|, a NUL-terminated expression; an empty one lets everything pass. Returns 0 and the filter in
- * |out|, one reference, the caller's; ERR_MALFORMED, ERR_UNKNOWN (a name that does not exist), ERR_RANGE,
- * ERR_TYPE (a value of another kind than the field has), ERR_LIMIT (longer or deeper than the bounds above)
- * or -ENOMEM, and |e| (not NULL) filled in. Names of services are looked up in services(5), nothing else
- * is. */
+/* Parses |text|, a NUL-terminated expression about the fields of a record; an empty one lets everything pass. Returns
+ * 0 and the filter in |out|, one reference, the caller's; ERR_MALFORMED, ERR_UNKNOWN (a name that does not exist),
+ * ERR_RANGE, ERR_TYPE (a value of another kind than the field has), ERR_LIMIT (longer or deeper than the bounds above)
+ * or -ENOMEM, and |e| (not NULL) filled in. Names of services are looked up in services(5), nothing else is. */
 int filter_parse(const char *text, struct filter **out, struct filter_error *e);
+
+/* The same for the fields of |t| (filter/table.h), which lives longer. The filter is evaluated by filter_match_values
+ * alone: filter_match and filter_kernel are about what the kernel says of a record's fields. */
+int filter_parse_by(const struct filter_table *t, const char *text, struct filter **out,
+                    struct filter_error *e);
 
 struct filter *filter_ref(struct filter *f);
 /* NULL is allowed. */

@@ -121,7 +121,7 @@ static bool match_lookup(const struct subject *s, const struct node *n, uint64_t
 static bool match_leaf(const struct subject *s, const struct node *n)
 {
     struct filter_value v = {0};
-    const struct record_field *field = n->field ? n->field : &record_fields[FIELD_inet_diag_msg_state];
+    const struct record_field *field = n->field ? n->field : filter_role(s->f->table, FILTER_STATE);
     if (!s->get(s->arg, field, &v))
         return false;
     switch ((enum node_kind)n->kind) {

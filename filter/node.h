@@ -5,7 +5,7 @@
  *     term.c     one comparison
  *     host.c     addresses and ports
  *     number.c   numbers with units, names of numbers
- *     fields.c   names of fields
+ *     fields.c   names of fields, by a table (table.h); record_table.c is that of records
  *     print.c    nodes back to text
  *     match.c    the evaluation, over any values
  *     source.c   values of what the kernel sent
@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "filter/filter.h"
+#include "filter/table.h"
 #include "lib/buf.h"
 #include "record/fields.h"
 
@@ -116,6 +117,7 @@ struct lookups {
 };
 
 struct filter {
+    const struct filter_table *table; /* whose fields it is about */
     _Atomic uint32_t refs;
     uint16_t root; /* NODE_NONE: everything passes */
     uint16_t count;
@@ -136,17 +138,24 @@ struct filter {
 /* Words with a meaning of their own in front of a comparison ("state", "dport", …). */
 extern const char *const filter_keywords[];
 
-/* The known name that is most like |typed|, or NULL when none is. */
-const char *filter_field_suggest(const char *typed, size_t n);
+/* The field of |t| that a word of the language means, or NULL. */
+static inline const struct record_field *filter_role(const struct filter_table *t, enum filter_role role)
+{
+    return t->roles[role] == FILTER_NO_FIELD ? NULL : &t->fields[t->roles[role]];
+}
+
+/* The name in |t| or of the language that is most like |typed|, or NULL when none is. */
+const char *filter_field_suggest(const struct filter_table *t, const char *typed, size_t n);
 
 /* The same among |count| |names|. */
 const char *filter_suggest(const char *const *names, size_t count, const char *name, size_t n);
 
 /* ---- number.c ---- */
 
-/* Reads |text| as a value of |f|: a name, or a number with a unit. Returns 0, or a code and what is wrong in
- * |e|. */
-int filter_number(const struct record_field *f, const char *text, size_t n, uint64_t *out, struct err *e);
+/* Reads |text| as a value of |f|, a field of |t|: a name, or a number with a unit. Returns 0, or a code and what is
+ * wrong in |e|. */
+int filter_number(const struct filter_table *t, const struct record_field *f, const char *text, size_t n,
+                  uint64_t *out, struct err *e);
 
 /* Whether the |n| bytes at |text| are a unit, of whatever field. */
 bool filter_is_unit(const char *text, size_t n);

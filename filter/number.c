@@ -199,24 +199,26 @@ static bool list_names(const struct record_field *f, struct buf *list)
 
 /* ---- Reading ---- */
 
-static int bad_number(const struct record_field *f, const char *text, size_t n, struct err *e)
+static int bad_number(const struct filter_table *t, const struct record_field *f, const char *text, size_t n,
+                      struct err *e)
 {
     char storage[256];
     struct buf names;
     buf_init_fixed(&names, storage, sizeof(storage) - 1);
     if (list_names(f, &names))
         return err_set(e, ERR_UNKNOWN, "%.*s is no value of %s: expected %s or a number", (int)n, text,
-                       filter_field_name(f), buf_cstr(&names));
-    return err_set(e, ERR_TYPE, "%s needs a number, not %.*s", filter_field_name(f), (int)n, text);
+                       filter_table_name(t, f), buf_cstr(&names));
+    return err_set(e, ERR_TYPE, "%s needs a number, not %.*s", filter_table_name(t, f), (int)n, text);
 }
 
-static int hexadecimal(const struct record_field *f, const char *text, size_t n, uint64_t *out, struct err *e)
+static int hexadecimal(const struct filter_table *t, const struct record_field *f, const char *text, size_t n,
+                       uint64_t *out, struct err *e)
 {
     uint64_t v = 0;
     for (size_t i = 2; i < n; i++) {
         int digit = ascii_hex_value(text[i]);
         if (digit < 0)
-            return bad_number(f, text, n, e);
+            return bad_number(t, f, text, n, e);
         if (v >> 60)
             return err_set(e, ERR_RANGE, "%.*s does not fit in 64 bits", (int)n, text);
         v = v << 4 | (uint64_t)digit;
@@ -253,35 +255,37 @@ static int read_digits(const char *text, size_t n, struct digits *d)
 }
 
 /* Spells out which units there are, where one is asked for that does not exist. */
-static int bad_unit(const struct record_field *f, const char *unit, size_t n, struct err *e)
+static int bad_unit(const struct filter_table *t, const struct record_field *f, const char *unit, size_t n,
+                    struct err *e)
 {
     enum quantity quantity = field_units[f->unit].quantity;
-    return err_set(e, ERR_UNKNOWN, "%.*s is no unit of %s: expected %s", (int)n, unit, filter_field_name(f),
-                   unit_help[quantity]);
+    return err_set(e, ERR_UNKNOWN, "%.*s is no unit of %s: expected %s", (int)n, unit,
+                   filter_table_name(t, f), unit_help[quantity]);
 }
 
-int filter_number(const struct record_field *f, const char *text, size_t n, uint64_t *out, struct err *e)
+int filter_number(const struct filter_table *t, const struct record_field *f, const char *text, size_t n,
+                  uint64_t *out, struct err *e)
 {
     struct digits d;
     if (by_name(f, text, n, out))
         return 0;
     if (n > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        return hexadecimal(f, text, n, out, e);
+        return hexadecimal(t, f, text, n, out, e);
     int rc = read_digits(text, n, &d);
     if (rc == ERR_RANGE)
         return err_set(e, ERR_RANGE, "%.*s has too many digits", (int)n, text);
     if (rc)
-        return bad_number(f, text, n, e);
+        return bad_number(t, f, text, n, e);
 
     uint64_t base = field_units[f->unit].base;
     uint64_t factor = d.len == n ? base : unit_factor(field_units[f->unit].quantity, text + d.len, n - d.len);
     if (!factor)
-        return bad_unit(f, text + d.len, n - d.len, e);
+        return bad_unit(t, f, text + d.len, n - d.len, e);
     wide v = (wide)d.value * factor;
     wide divide = (wide)d.divide * base;
     if (v % divide)
         return err_set(e, ERR_RANGE, "%.*s is no whole number of %s, which %s is in", (int)n, text,
-                       f->unit == UNIT_NONE ? "pieces" : record_unit_names[f->unit], filter_field_name(f));
+                       f->unit == UNIT_NONE ? "pieces" : record_unit_names[f->unit], filter_table_name(t, f));
     v /= divide;
     if (v > UINT64_MAX)
         return err_set(e, ERR_RANGE, "%.*s does not fit in 64 bits", (int)n, text);

@@ -149,12 +149,14 @@ static int finish(struct filter *f)
     return f->text ? make_parts(f) : -ENOMEM;
 }
 
-int filter_parse(const char *text, struct filter **out, struct filter_error *e)
+int filter_parse_by(const struct filter_table *t, const char *text, struct filter **out,
+                    struct filter_error *e)
 {
     *e = (struct filter_error){0};
     *out = calloc(1, sizeof(**out));
     if (!*out)
         return err_set(&e->err, -ENOMEM, "out of memory");
+    (*out)->table = t;
     atomic_init(&(*out)->refs, 1);
     (*out)->root = NODE_NONE;
     buf_init(&(*out)->pool);
@@ -167,6 +169,11 @@ int filter_parse(const char *text, struct filter **out, struct filter_error *e)
         *out = NULL;
     }
     return rc;
+}
+
+int filter_parse(const char *text, struct filter **out, struct filter_error *e)
+{
+    return filter_parse_by(&filter_record_table, text, out, e);
 }
 
 struct filter *filter_ref(struct filter *f)

@@ -38,9 +38,9 @@ static void print_text(struct buf *out, const char *text, size_t n)
         buf_bytes(out, text, n);
 }
 
-static void print_number(struct buf *out, const struct node *n)
+static void print_number(struct buf *out, const struct filter *f, const struct node *n)
 {
-    buf_printf(out, "%s %s ", filter_field_name(n->field), symbols[n->op]);
+    buf_printf(out, "%s %s ", filter_table_name(f->table, n->field), symbols[n->op]);
     filter_number_print(out, n->field, n->number.value);
     if (n->op == RANGE) {
         buf_char(out, '-');
@@ -102,14 +102,14 @@ void filter_print(struct buf *out, const struct filter *f, uint16_t node)
         filter_states_print(out, n->states);
         break;
     case NODE_NUMBER:
-        print_number(out, n);
+        print_number(out, f, n);
         break;
     case NODE_TEXT:
-        buf_printf(out, "%s %s ", filter_field_name(n->field), symbols[n->op]);
+        buf_printf(out, "%s %s ", filter_table_name(f->table, n->field), symbols[n->op]);
         print_text(out, f->pool.data + n->text.at, n->text.len);
         break;
     case NODE_HOST:
-        buf_printf(out, "%s = ", filter_field_name(n->field));
+        buf_printf(out, "%s = ", filter_table_name(f->table, n->field));
         filter_host_print(out, &n->host);
         break;
     case NODE_MARK:

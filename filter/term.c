@@ -50,6 +50,11 @@ static bool take_equality(struct parser *p, const char *name, bool *negated)
 
 /* ---- Nodes ---- */
 
+static const struct record_field *field_of(const struct parser *p, enum filter_role role)
+{
+    return filter_role(p->f->table, role);
+}
+
 static uint16_t number_node(struct parser *p, const struct record_field *f, enum compare op, uint64_t v)
 {
     static const struct number nothing = {.low = 1, .high = 0};
@@ -91,7 +96,7 @@ static uint16_t states_of(const struct node *number)
 
 static uint16_t family_node(struct parser *p, uint8_t family)
 {
-    return number_node(p, &record_fields[FIELD_inet_diag_msg_family], EQ, family);
+    return number_node(p, field_of(p, FILTER_FAMILY), EQ, family);
 }
 
 /* A text in the pool: the token without its escapes. */
@@ -153,8 +158,7 @@ static uint16_t parse_states(struct parser *p)
 /* A node for the port of |side|: part of |ep|. */
 static uint16_t port_node(struct parser *p, bool remote, enum compare op, const struct endpoint *ep)
 {
-    const struct record_field *f = &record_fields[remote ? FIELD_inet_diag_msg_socket_destination_port
-                                                         : FIELD_inet_diag_msg_socket_source_port];
+    const struct record_field *f = field_of(p, remote ? FILTER_DESTINATION_PORT : FILTER_SOURCE_PORT);
     bool range = ep->port != ep->port_high;
     uint16_t node = number_node(p, f, range ? RANGE : op, ep->port);
     if (node != NODE_NONE && range)
@@ -192,8 +196,7 @@ static uint16_t parse_host(struct parser *p, bool remote)
     if (filter_endpoint(value.at, value.len, &ep, &e))
         return parser_fail_err(p, value.at, &e);
     const struct node host = {.kind = NODE_HOST,
-                              .field = &record_fields[remote ? FIELD_inet_diag_msg_socket_destination
-                                                             : FIELD_inet_diag_msg_socket_source],
+                              .field = field_of(p, remote ? FILTER_DESTINATION : FILTER_SOURCE),
                               .host = ep.host};
     if (ep.family != AF_UNSPEC)
         node = family_node(p, ep.family);
@@ -240,7 +243,7 @@ static uint16_t parse_lookup(struct parser *p, enum node_kind kind, const char *
         !take_value(p, kind == NODE_DEVICE ? "a device" : "the path of a cgroup", &value))
         return NODE_NONE;
     if (value.kind == TOKEN_WORD && is_number(&value)) {
-        if (filter_number(f, value.at, value.len, &v, &e))
+        if (filter_number(p->f->table, f, value.at, value.len, &v, &e))
             return parser_fail_err(p, value.at, &e);
         node = number_node(p, f, EQ, v);
     } else {
@@ -265,13 +268,12 @@ static uint16_t parse_lookup(struct parser *p, enum node_kind kind, const char *
 
 static uint16_t parse_dev(struct parser *p)
 {
-    return parse_lookup(p, NODE_DEVICE, "dev", &p->f->devices,
-                        &record_fields[FIELD_inet_diag_msg_socket_interface]);
+    return parse_lookup(p, NODE_DEVICE, "dev", &p->f->devices, field_of(p, FILTER_DEVICE));
 }
 
 static uint16_t parse_cgroup(struct parser *p)
 {
-    return parse_lookup(p, NODE_CGROUP, "cgroup", &p->f->cgroups, &record_fields[FIELD_c_group]);
+    return parse_lookup(p, NODE_CGROUP, "cgroup", &p->f->cgroups, field_of(p, FILTER_CGROUP));
 }
 
 /* VALUE[/MASK] */
@@ -281,13 +283,13 @@ static uint16_t parse_fwmark(struct parser *p)
     struct token value;
     struct err e = {0};
     uint64_t numbers[2] = {0, UINT32_MAX};
-    const struct record_field *f = &record_fields[FIELD_mark];
+    const struct record_field *f = field_of(p, FILTER_MARK);
     if (!take_equality(p, "fwmark", &negated) || !take_value(p, "a mark", &value))
         return NODE_NONE;
     const char *slash = memchr(value.at, '/', value.len);
     size_t first = slash ? (size_t)(slash - value.at) : value.len;
-    if (filter_number(f, value.at, first, &numbers[0], &e) ||
-        (slash && filter_number(f, slash + 1, value.len - first - 1, &numbers[1], &e)))
+    if (filter_number(p->f->table, f, value.at, first, &numbers[0], &e) ||
+        (slash && filter_number(p->f->table, f, slash + 1, value.len - first - 1, &numbers[1], &e)))
         return parser_fail_err(p, value.at, &e);
     if (numbers[0] > UINT32_MAX || numbers[1] > UINT32_MAX)
         return parser_fail(p, value.at, ERR_RANGE, "a mark has 32 bits");
@@ -301,8 +303,7 @@ static uint16_t parse_fwmark(struct parser *p)
 static uint16_t parse_autobound(struct parser *p)
 {
     p->f->autobound = true;
-    return parser_node(p, &(struct node){.kind = NODE_AUTOBOUND,
-                                         .field = &record_fields[FIELD_inet_diag_msg_socket_source_port]});
+    return parser_node(p, &(struct node){.kind = NODE_AUTOBOUND, .field = field_of(p, FILTER_SOURCE_PORT)});
 }
 
 static uint16_t parse_src(struct parser *p)
@@ -335,7 +336,7 @@ static uint16_t unknown_field(struct parser *p, const struct token *name)
                            "%.*s stands alone: write an address and what belongs to it without a space "
                            "(10.0.0.0/8, 10.0.0.1:443)",
                            SHOWN(name));
-    const char *like = filter_field_suggest(name->at, name->len);
+    const char *like = filter_field_suggest(p->f->table, name->at, name->len);
     if (like)
         return parser_fail(p, name->at, ERR_UNKNOWN, "unknown field %.*s: did you mean %s?", SHOWN(name),
                            like);
@@ -350,8 +351,8 @@ static uint16_t parse_text(struct parser *p, const struct record_field *f, enum 
                            const struct token *value)
 {
     if (op != EQ && op != NE)
-        return parser_fail(p, value->at, ERR_TYPE,
-                           "%s is a text, which has no order: expected = or !=", filter_field_name(f));
+        return parser_fail(p, value->at, ERR_TYPE, "%s is a text, which has no order: expected = or !=",
+                           filter_table_name(p->f->table, f));
     return parser_node(
         p, &(struct node){.kind = NODE_TEXT, .op = (uint8_t)op, .field = f, .text = pool_text(p, value)});
 }
@@ -361,10 +362,10 @@ static uint16_t parse_number(struct parser *p, const struct record_field *f, enu
 {
     struct err e = {0};
     uint64_t v;
-    if (filter_number(f, value->at, value->len, &v, &e))
+    if (filter_number(p->f->table, f, value->at, value->len, &v, &e))
         return parser_fail_err(p, value->at, &e);
     uint16_t node = number_node(p, f, op, v);
-    if (node != NODE_NONE && f == &record_fields[FIELD_inet_diag_msg_state])
+    if (node != NODE_NONE && f == field_of(p, FILTER_STATE))
         p->f->nodes[node] =
             (struct node){.kind = NODE_STATES, .next = NODE_NONE, .states = states_of(&p->f->nodes[node])};
     return node;
@@ -375,7 +376,7 @@ static bool is_loose_unit(const struct parser *p, const struct token *value)
 {
     return p->token.kind == TOKEN_WORD && value->kind == TOKEN_WORD &&
            strspn(value->at, "0123456789.") >= value->len && filter_is_unit(p->token.at, p->token.len) &&
-           !filter_field(p->token.at, p->token.len);
+           !filter_table_field(p->f->table, p->token.at, p->token.len);
 }
 
 /* Says how |value| and the unit that stands next are written. */
@@ -385,7 +386,7 @@ static uint16_t loose_unit(struct parser *p, const struct record_field *f, const
     char text[80];
     uint64_t v;
     int n = snprintf(text, sizeof(text), "%.*s%.*s", SHOWN(value), SHOWN(&p->token));
-    if (filter_number(f, text, (size_t)n, &v, &e))
+    if (filter_number(p->f->table, f, text, (size_t)n, &v, &e))
         return parser_fail_err(p, value->at, &e);
     return parser_fail(p, p->token.at, ERR_UNKNOWN, "%.*s stands alone: write %s, without a space",
                        SHOWN(&p->token), text);
@@ -394,18 +395,17 @@ static uint16_t loose_unit(struct parser *p, const struct record_field *f, const
 /* The less of the times since data was sent and was received: what the column IDLE shows. */
 static uint16_t idle_node(struct parser *p, enum compare op, uint64_t v)
 {
-    static const enum record_field_id times[] = {FIELD_tcp_info_last_data_sent,
-                                                 FIELD_tcp_info_last_data_recv};
+    static const enum filter_role times[] = {FILTER_LAST_SENT, FILTER_LAST_RECEIVED};
     uint16_t nodes[2];
     bool either = op == LT || op == LE;
     for (size_t i = 0; i < 2; i++)
-        nodes[i] = number_node(p, &record_fields[times[i]], op, v);
+        nodes[i] = number_node(p, field_of(p, times[i]), op, v);
     return parser_join(p, either ? NODE_OR : NODE_AND, nodes[0], nodes[1]);
 }
 
 static uint16_t parse_idle(struct parser *p)
 {
-    const struct record_field *f = &record_fields[FIELD_tcp_info_last_data_sent]; /* one of the two */
+    const struct record_field *f = field_of(p, FILTER_LAST_SENT); /* one of the two */
     enum compare op;
     struct token value;
     struct err e = {0};
@@ -416,7 +416,7 @@ static uint16_t parse_idle(struct parser *p)
         return NODE_NONE;
     if (is_loose_unit(p, &value))
         return loose_unit(p, f, &value);
-    if (filter_number(f, value.at, value.len, &v, &e))
+    if (filter_number(p->f->table, f, value.at, value.len, &v, &e))
         return parser_fail_err(p, value.at, &e);
     uint16_t node = op == EQ   ? parser_join(p, NODE_AND, idle_node(p, GE, v), idle_node(p, LE, v))
                     : op == NE ? parser_join(p, NODE_OR, idle_node(p, LT, v), idle_node(p, GT, v))
@@ -439,12 +439,12 @@ static uint16_t parse_field(struct parser *p)
     struct token name = p->token;
     struct token value;
     enum compare op;
-    const struct record_field *f = filter_field(name.at, name.len);
+    const struct record_field *f = filter_table_field(p->f->table, name.at, name.len);
     if (!f)
         return unknown_field(p, &name);
     parser_advance(p);
     if (f->type == TYPE_BYTES) /* an address: one of the two */
-        return parse_host(p, f == &record_fields[FIELD_inet_diag_msg_socket_destination]);
+        return parse_host(p, f == field_of(p, FILTER_DESTINATION));
     if (!take_compare(p, &op))
         return parser_expected(p, f->type == TYPE_STRING ? "= or !=" : "=, !=, <, <=, > or >=");
     if (!take_value(p, f->type == TYPE_STRING ? "a text" : "a number", &value))
@@ -457,21 +457,22 @@ static uint16_t parse_field(struct parser *p)
 static const struct {
     const char *name;
     uint16_t (*parse)(struct parser *p);
-    bool whole; /* the function wants to see the name itself */
+    bool whole;            /* the function wants to see the name itself */
+    enum filter_role role; /* of a field that the table must have */
 } predicates[] = {
-    {"state", parse_states, true},
-    {"exclude", parse_states, true},
-    {"excl", parse_states, true},
-    {"src", parse_src, false},
-    {"dst", parse_dst, false},
-    {"sport", parse_sport, false},
-    {"dport", parse_dport, false},
-    {"dev", parse_dev, false},
-    {"fwmark", parse_fwmark, false},
-    {"cgroup", parse_cgroup, false},
-    {"autobound", parse_autobound, false},
-    {"idle", parse_idle, false},
-    {"limit", parse_limit, true},
+    {"state", parse_states, true, FILTER_STATE},
+    {"exclude", parse_states, true, FILTER_STATE},
+    {"excl", parse_states, true, FILTER_STATE},
+    {"src", parse_src, false, FILTER_SOURCE},
+    {"dst", parse_dst, false, FILTER_DESTINATION},
+    {"sport", parse_sport, false, FILTER_SOURCE_PORT},
+    {"dport", parse_dport, false, FILTER_DESTINATION_PORT},
+    {"dev", parse_dev, false, FILTER_DEVICE},
+    {"fwmark", parse_fwmark, false, FILTER_MARK},
+    {"cgroup", parse_cgroup, false, FILTER_CGROUP},
+    {"autobound", parse_autobound, false, FILTER_SOURCE_PORT},
+    {"idle", parse_idle, false, FILTER_LAST_SENT},
+    {"limit", parse_limit, true, FILTER_LAST_SENT},
 };
 
 uint16_t parse_term(struct parser *p)
@@ -479,7 +480,7 @@ uint16_t parse_term(struct parser *p)
     if (++p->terms > FILTER_TERMS_MAX)
         return parser_fail(p, p->token.at, ERR_LIMIT, "at most %d comparisons", FILTER_TERMS_MAX);
     for (size_t i = 0; i < sizeof(predicates) / sizeof(predicates[0]); i++) {
-        if (lex_is(&p->token, predicates[i].name)) {
+        if (lex_is(&p->token, predicates[i].name) && field_of(p, predicates[i].role)) {
             if (!predicates[i].whole)
                 parser_advance(p);
             return predicates[i].parse(p);

@@ -1,4 +1,5 @@
 xtcp_unit_test(filter_parse_test SOURCES filter_parse_test.c LIBS xtcp_filter)
+xtcp_unit_test(filter_table_test SOURCES filter_table_test.c LIBS xtcp_filter)
 xtcp_unit_test(filter_kernel_test SOURCES filter_kernel_test.c filter_model.c LIBS xtcp_filter)
 xtcp_unit_test(filter_memory_test SOURCES filter_memory_test.c LIBS xtcp_filter)
 target_link_options(filter_memory_test PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup)
