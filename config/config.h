@@ -169,7 +169,15 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-#define CONFIG_OPTION_COUNT 58
+/* The place of each option in the table, CONFIG_OPTION_poll_frequency, and how many there are. */
+enum config_option_index {
+#define OPTION(name, ...) CONFIG_OPTION_##name,
+#include "config/options_grpc.def"
+
+#include "config/options_daemon.def"
+#undef OPTION
+    CONFIG_OPTION_COUNT
+};
 
 extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 

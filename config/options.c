@@ -70,9 +70,12 @@ static const char *const watch_names[] = {[CONFIG_WATCH_OFF] = "off", [CONFIG_WA
 static const char *const sandbox_names[] = {
     [CONFIG_SANDBOX_OFF] = "off", [CONFIG_SANDBOX_AUTO] = "auto", [CONFIG_SANDBOX_REQUIRED] = "required"};
 
-/* What every option has; the rest depends on its type. */
-#define OPTION(name_, field_, type_, reload_)                                                                \
-    .name = (name_), .type = (type_), .offset = offsetof(struct config, field_), .reload = (reload_)
+#define OPTION(name_, member_, type_, reload_, ...)                                                          \
+    {.name = #name_,                                                                                         \
+     .type = (type_),                                                                                        \
+     .offset = offsetof(struct config, member_),                                                             \
+     .reload = (reload_),                                                                                    \
+     __VA_ARGS__},
 
 const struct config_option config_options[CONFIG_OPTION_COUNT] = {
 #include "config/options_grpc.def"
