@@ -1,4 +1,4 @@
-/* What is said about who may connect and what he may do: values and the rules between them. */
+/* Values of the options about access, and the rule between them. */
 #include <fnmatch.h>
 #include <string.h>
 
@@ -14,11 +14,8 @@ bool config_listen_is_local(const struct config_listen *l)
     return IN6_IS_ADDR_LOOPBACK(&l->addr.in6.sin6_addr);
 }
 
-/* What comes in by plaintext TCP from another machine is neither encrypted nor known to be who it claims:
- * only on request. */
-static int check_exposure(const struct config *c, const char **option, struct err *e)
+int access_check_exposure(const struct config *c, struct err *e)
 {
-    *option = "grpc_listen";
     for (size_t i = 0; i < c->grpc_listen.n && !c->grpc_insecure; i++) {
         struct config_listen l;
         if (config_listen_parse(c->grpc_listen.items[i], &l, NULL) == 0 && !config_listen_is_local(&l))
@@ -68,9 +65,4 @@ int access_check_name(const char *item, struct err *e)
 bool access_same_name(const char *a, const char *b)
 {
     return strcmp(a, b) == 0;
-}
-
-int access_validate(const struct config *c, const char **option, struct err *e)
-{
-    return check_exposure(c, option, e);
 }

@@ -1,3 +1,4 @@
+/* What a builder knows besides values: their origins, and the errors that have been told. */
 #include "config/builder.h"
 
 #include <errno.h>
@@ -6,7 +7,6 @@
 
 #include "config/internal.h"
 #include "config/value.h"
-#include "lib/file.h"
 
 struct config_builder *config_builder_new(void)
 {
@@ -59,7 +59,7 @@ int builder_set_origin(struct config_builder *b, const struct config_option *opt
 int builder_set(struct config_builder *b, const struct config_option *option, const char *text,
                 const char *origin, struct err *e)
 {
-    int rc = value_type(option)->set(option, b->config, text, e);
+    int rc = config_set_value(b->config, option, text, e);
     if (rc) {
         prefix_option(e, origin, option);
         return rc;
@@ -83,57 +83,4 @@ const char *config_builder_origin(const struct config_builder *b, const struct c
 {
     const char *origin = b->origins[option_index(option)];
     return origin ? origin : "default";
-}
-
-/* Applies the |len| bytes of |path| that reading it gave, unless |rc| says that it did not; frees them. */
-static int apply_file(struct config_builder *b, int rc, char *data, size_t len, const char *path,
-                      struct err *e)
-{
-    if (rc)
-        return rc;
-    rc = config_parse_yaml(b, data, len, path, e);
-    free(data);
-    return rc;
-}
-
-int config_read_file(struct config_builder *b, const char *path, struct err *e)
-{
-    char *data = NULL;
-    size_t len = 0;
-    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
-    return apply_file(b, rc, data, len, path, e);
-}
-
-int config_read_input(struct config_builder *b, const char *path, struct err *e)
-{
-    char *data = NULL;
-    size_t len = 0;
-    int rc = file_read_input(path, CONFIG_FILE_MAX, -1, &data, &len, e);
-    return apply_file(b, rc, data, len, path, e);
-}
-
-/* Who asks for a short interval need not speak of the timeout as well. */
-static void fit_default_timeout(const struct config_builder *b, struct config *c)
-{
-    if (!b->origins[option_index(config_option_find("poll_timeout"))] && c->poll_timeout >= c->poll_frequency)
-        c->poll_timeout = c->poll_frequency / 2;
-}
-
-int config_build(struct config_builder *b, struct config **out, struct err *e)
-{
-    struct config *c = config_copy(b->config);
-    if (!c || config_normalise(c)) {
-        config_unref(c);
-        return err_set(e, -ENOMEM, "out of memory");
-    }
-    fit_default_timeout(b, c);
-    int rc = validate_built(b, c, e);
-    if (rc == 0 && b->first.code)
-        rc = err_set(e, b->first.code, "%s", b->first.text);
-    if (rc) {
-        config_unref(c);
-        return rc;
-    }
-    *out = c;
-    return 0;
 }

@@ -15,7 +15,7 @@
 static void config_free(struct config *c)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        value_type(&config_options[i])->clear(value_field(&config_options[i], c));
+        value_clear(&config_options[i], value_field(&config_options[i], c));
     free(c);
 }
 
@@ -53,7 +53,7 @@ struct config *config_copy(const struct config *c)
     copy->debug_level = c->debug_level;
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *o = &config_options[i];
-        if (value_type(o)->copy(value_field(o, copy), value_field_const(o, c))) {
+        if (value_copy(o, value_field(o, copy), value_field_const(o, c))) {
             config_free(copy);
             return NULL;
         }
@@ -85,13 +85,24 @@ size_t config_diff(const struct config *a, const struct config *b, const struct 
     size_t n = 0;
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *o = &config_options[i];
-        if (value_type(o)->equal(value_field_const(o, a), value_field_const(o, b)))
+        if (value_equal(o, value_field_const(o, a), value_field_const(o, b)))
             continue;
         if (n < max)
             out[n] = o;
         n++;
     }
     return n;
+}
+
+static bool is_hostname(const struct config_option *option)
+{
+    return option == &config_options[CONFIG_OPTION_hostname];
+}
+
+void config_option_print(const struct config_option *option, const struct config *c, struct buf *out)
+{
+    if (!is_hostname(option) || c->hostname_given)
+        value_type(option)->print(option, value_field_const(option, c), out);
 }
 
 /* ---- Changes ---- */
@@ -107,9 +118,17 @@ int prefix_option(struct err *e, const char *origin, const struct config_option 
     return err_prefix(e, "%s: %s", origin, option->name);
 }
 
+int config_set_value(struct config *c, const struct config_option *option, const char *text, struct err *e)
+{
+    int rc = value_type(option)->set(option, value_field(option, c), text, e);
+    if (!rc && is_hostname(option))
+        c->hostname_given = *c->hostname != '\0';
+    return rc;
+}
+
 int config_set_text(struct config *c, const struct config_option *option, const char *text, struct err *e)
 {
-    int rc = value_type(option)->set(option, c, text, e);
+    int rc = config_set_value(c, option, text, e);
     if (rc)
         prefix_option(e, NULL, option);
     return rc;
@@ -143,7 +162,6 @@ int config_set_strings(struct config *c, struct config_strings *field, const cha
 }
 
 /* XtcpConfig.debug_level is a number from 0 to 1000; ours are the levels that begin at these. */
-#define DEBUG_LEVEL_MAX 1000
 static const uint32_t debug_levels[LOG_LEVELS] = {
     [LOG_ERROR] = 0, [LOG_WARN] = 1, [LOG_INFO] = 10, [LOG_DEBUG] = 100, [LOG_TRACE] = DEBUG_LEVEL_MAX,
 };
@@ -192,107 +210,4 @@ int config_normalise(struct config *c)
         c->hostname_given = false;
     }
     return 0;
-}
-
-/* ---- Validation ---- */
-
-/* Rules between options: the first, a duration, must be less than the second. */
-static const struct rule {
-    const char *lesser, *greater;
-} rules[] = {{"poll_timeout", "poll_frequency"}};
-
-static void print_value(const struct config_option *o, const struct config *c, char *out, size_t size)
-{
-    struct buf b;
-    buf_init_fixed(&b, out, size);
-    config_option_print(o, c, &b);
-    buf_cstr(&b);
-}
-
-/* Blames the option that was set rather than a default, and says where the other one comes from. */
-static const struct config_option *rule_error(const struct rule *rule, const struct config *c,
-                                              char *const *origins, struct err *e)
-{
-    const struct config_option *lesser = config_option_find(rule->lesser);
-    const struct config_option *greater = config_option_find(rule->greater);
-    bool greater_is_wrong = origins && !origins[option_index(lesser)] && origins[option_index(greater)];
-    const struct config_option *wrong = greater_is_wrong ? greater : lesser;
-    const struct config_option *other = greater_is_wrong ? lesser : greater;
-    char value[64], limit[64];
-    print_value(wrong, c, value, sizeof(value));
-    print_value(other, c, limit, sizeof(limit));
-    const char *from = origins ? origins[option_index(other)] : NULL;
-    err_set(e, ERR_RANGE, "value \"%s\" must be %s than %s, which is \"%s\"%s%s%s", value,
-            greater_is_wrong ? "greater" : "less", other->name, limit, origins ? " (" : "",
-            from      ? from
-            : origins ? "default"
-                      : "",
-            origins ? ")" : "");
-    return wrong;
-}
-
-/* |e| is about |option|: names it, and tells it where there is somebody to tell. Returns 0 to go on. */
-static int blame(struct config_builder *b, const struct config_option *option, struct err *e)
-{
-    prefix_option(e, b ? b->origins[option_index(option)] : NULL, option);
-    return b ? builder_tell(b, option, e) : e->code;
-}
-
-/* Whether a rule about the option called |name| says something: not when its value is known to be wrong. */
-static bool counts(const struct config_builder *b, const char *name)
-{
-    return !b || !b->wrong[option_index(config_option_find(name))];
-}
-
-static int check_values(struct config_builder *b, const struct config *c, struct err *e)
-{
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *o = &config_options[i];
-        if (!counts(b, o->name) || !value_type(o)->check(o, c, e))
-            continue;
-        int rc = blame(b, o, e);
-        if (rc)
-            return rc;
-    }
-    if (c->debug_level > DEBUG_LEVEL_MAX)
-        return err_set(e, ERR_RANGE, "debug_level: value \"%u\" is out of range; allowed 0 to %d",
-                       c->debug_level, DEBUG_LEVEL_MAX);
-    return 0;
-}
-
-static int check_rules(struct config_builder *b, const struct config *c, struct err *e)
-{
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        const int64_t *lesser = value_field_const(config_option_find(rules[i].lesser), c);
-        const int64_t *greater = value_field_const(config_option_find(rules[i].greater), c);
-        if (*lesser < *greater || !counts(b, rules[i].lesser) || !counts(b, rules[i].greater))
-            continue;
-        int rc = blame(b, rule_error(&rules[i], c, b ? b->origins : NULL, e), e);
-        if (rc)
-            return rc;
-    }
-    const char *name;
-    if (!counts(b, "grpc_listen") || !counts(b, "grpc_insecure") || !access_validate(c, &name, e))
-        return 0;
-    return blame(b, config_option_find(name), e);
-}
-
-/* |b| NULL: nobody knows where the values come from. */
-static int validate(struct config_builder *b, const struct config *c, struct err *e)
-{
-    struct err unused;
-    if (!e)
-        e = &unused;
-    int rc = check_values(b, c, e);
-    return rc ? rc : check_rules(b, c, e);
-}
-
-int validate_built(struct config_builder *b, const struct config *c, struct err *e)
-{
-    return validate(b, c, e);
-}
-
-int config_validate(const struct config *c, struct err *e)
-{
-    return validate(NULL, c, e);
 }

@@ -6,10 +6,9 @@
 
 #include "config/internal.h"
 #include "config/value.h"
-#include "lib/ascii.h"
 #include "lib/nearest.h"
 
-#define PREFIX     "XTCP2_"
+#define PREFIX     OPTION_VARIABLE_PREFIX
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
 /* Variables that begin as ours do and mean something else. An option of that name would come first. */
@@ -31,15 +30,6 @@ static const char *const foreign[] = {
     "XTCP2_*_PORT",
     "XTCP2_*PORT_[0-9]*",
 };
-
-void option_variable(const char *name, char out[OPTION_VARIABLE_MAX])
-{
-    size_t n = PREFIX_LEN;
-    memcpy(out, PREFIX, PREFIX_LEN);
-    for (; *name && n < OPTION_VARIABLE_MAX - 1; name++)
-        out[n++] = ascii_upper(*name);
-    out[n] = '\0';
-}
 
 static bool is_foreign(const char *name)
 {

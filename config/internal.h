@@ -12,24 +12,35 @@
 /* |name| as the command line spells it: "poll-frequency". */
 void option_flag(const char *name, char out[OPTION_FLAG_MAX]);
 
-/* ---- environment.c ---- */
-
-#define OPTION_VARIABLE_MAX 48
+#define OPTION_VARIABLE_MAX    48
+#define OPTION_VARIABLE_PREFIX "XTCP2_"
 
 /* |name| as the environment spells it: "XTCP2_POLL_FREQUENCY". */
 void option_variable(const char *name, char out[OPTION_VARIABLE_MAX]);
 
-/* The file that XTCP2_CONFIG names, or NULL. */
-const char *environment_file(char *const environment[]);
-
-/* ---- options.c ---- */
-
+/* Its place in the table. */
 static inline size_t option_index(const struct config_option *option)
 {
     return (size_t)(option - config_options);
 }
 
+/* ---- number.c ---- */
+
+/* Reads |text|, digits alone (strtoul would take signs and spaces). Returns 0, ERR_MALFORMED, or ERR_RANGE for more than
+ * |max|. */
+int parse_digits(const char *text, uint32_t max, uint32_t *out);
+
+/* ---- environment.c ---- */
+
+/* The file that XTCP2_CONFIG names, or NULL. */
+const char *environment_file(char *const environment[]);
+
 /* ---- config.c ---- */
+
+#define DEBUG_LEVEL_MAX 1000 /* of XtcpConfig.debug_level */
+
+/* config_set_text without the option's name in the error. */
+int config_set_value(struct config *c, const struct config_option *option, const char *text, struct err *e);
 
 /* Puts origin and name of |option| before the sentence in |e|, and returns e's code. An origin that is an
  * option of the command line or a variable is a name already. |origin| NULL: the name alone. */
@@ -64,9 +75,6 @@ int builder_set(struct config_builder *b, const struct config_option *option, co
 int builder_set_origin(struct config_builder *b, const struct config_option *option, const char *origin,
                        struct err *e);
 
-/* config_validate of |c|, whose values come from |b|: errors name their origins, and are told as |b| says. */
-int validate_built(struct config_builder *b, const struct config *c, struct err *e);
-
 /* ---- access.c ---- */
 
 /* Items of access_control_uids and access_read_uids. */
@@ -78,8 +86,8 @@ int access_check_tls_listen(const char *item, struct err *e);
 int access_check_name(const char *item, struct err *e);
 bool access_same_name(const char *a, const char *b);
 
-/* The rules about access. Returns 0, or a code with the option to blame in |*option| and the sentence,
- * without its name, in |e|. */
-int access_validate(const struct config *c, const char **option, struct err *e);
+/* Whether what comes from other machines by plaintext TCP, neither encrypted nor known to be who it claims, was allowed
+ * (grpc_insecure). Returns 0, or ERR_RANGE with the sentence about grpc_listen, without its name, in |e|. */
+int access_check_exposure(const struct config *c, struct err *e);
 
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config/internal.h"
 
 static const char expected[] = "expected ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME";
 
@@ -48,14 +48,12 @@ static int parse_abstract(const char *name, struct config_listen *out, struct er
 
 static int parse_port(const char *text, uint16_t *port, struct err *e)
 {
-    unsigned v = 0;
-    size_t n = strspn(text, "0123456789");
-    if (n == 0 || text[n])
+    uint32_t v;
+    int rc = parse_digits(text, UINT16_MAX, &v);
+    if (rc == ERR_MALFORMED)
         return malformed(e, "has no port number behind the last colon");
-    for (size_t i = 0; i < n && v <= UINT16_MAX; i++)
-        v = 10 * v + (unsigned)(text[i] - '0');
-    if (v > UINT16_MAX)
-        return err_set(e, ERR_RANGE, "has a port out of range; allowed 1 to 65535, or 0 for any free port");
+    if (rc)
+        return err_set(e, rc, "has a port out of range; allowed 1 to 65535, or 0 for any free port");
     *port = (uint16_t)v;
     return 0;
 }

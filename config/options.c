@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "config/internal.h"
-#include "config/value.h"
+#include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/netns_pattern.h"
 
@@ -92,22 +92,19 @@ const struct config_option *config_option_find(const char *name)
     return NULL;
 }
 
-void config_option_print(const struct config_option *option, const struct config *c, struct buf *out)
-{
-    if (option->offset == offsetof(struct config, hostname) && !c->hostname_given)
-        return;
-    value_type(option)->print(value_field_const(option, c), option, out);
-}
-
-void config_option_print_bounds(const struct config_option *option, struct buf *out)
-{
-    value_type(option)->bounds(option, out);
-}
-
 void option_flag(const char *name, char out[OPTION_FLAG_MAX])
 {
     size_t n = 0;
     for (; name[n] && n < OPTION_FLAG_MAX - 1; n++)
         out[n] = name[n] == '_' ? '-' : name[n];
+    out[n] = '\0';
+}
+
+void option_variable(const char *name, char out[OPTION_VARIABLE_MAX])
+{
+    size_t n = sizeof(OPTION_VARIABLE_PREFIX) - 1;
+    memcpy(out, OPTION_VARIABLE_PREFIX, n);
+    for (; *name && n < OPTION_VARIABLE_MAX - 1; name++)
+        out[n++] = ascii_upper(*name);
     out[n] = '\0';
 }

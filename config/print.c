@@ -187,14 +187,14 @@ static void effective_option(struct buf *out, const struct config_builder *b, co
 {
     char quoted[VALUE_QUOTED_MAX];
     const void *field = value_field_const(o, c);
-    bool fitted = !value_type(o)->equal(field, value_field_const(o, b->config)) &&
-                  o->offset != offsetof(struct config, hostname);
+    bool fitted = !value_equal(o, field, value_field_const(o, b->config)) &&
+                  o != &config_options[CONFIG_OPTION_hostname];
     struct buf note;
     buf_init(&note);
     buf_printf(&note, "  # %s%s", value_quote(config_builder_origin(b, o), quoted),
                fitted ? ", fitted to poll_frequency" : "");
     buf_printf(out, "%s:", o->name);
-    bool block = value_is_list(o) && value_type(o)->count(field) > 0;
+    bool block = value_is_list(o) && value_count(o, field) > 0;
     if (block)
         buf_str(out, buf_cstr(&note));
     yaml_value(out, o, c);

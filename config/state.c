@@ -47,10 +47,10 @@ static struct config *overlay(const struct config_builder *b, const struct confi
         const struct config_option *o = &config_options[i];
         if (!is_kept(b, t, i))
             continue;
-        value_type(o)->clear(value_field(o, c));
-        if (o->offset == offsetof(struct config, hostname))
+        value_clear(o, value_field(o, c));
+        if (i == CONFIG_OPTION_hostname)
             c->hostname_given = t->config->hostname_given;
-        if (value_type(o)->copy(value_field(o, c), value_field_const(o, t->config))) {
+        if (value_copy(o, value_field(o, c), value_field_const(o, t->config))) {
             config_unref(c);
             c = NULL;
         }

@@ -32,31 +32,7 @@ int strings_add(struct config_strings *list, const char *text)
     return 0;
 }
 
-int value_add_items(const struct config_option *o, void *field, const char *text, struct err *e)
-{
-    if (!*text)
-        return 0;
-    for (;; text++) { /* over the comma */
-        size_t len = strcspn(text, ",");
-        char *item = strndup(text, len);
-        if (!item)
-            return err_set(e, -ENOMEM, "out of memory");
-        int rc = value_type(o)->add(o, field, item, e);
-        free(item);
-        text += len;
-        if (rc || !*text)
-            return rc;
-    }
-}
-
-int value_check_count(const struct config_option *o, const void *field, struct err *e)
-{
-    if (value_type(o)->count(field) >= (size_t)o->min)
-        return 0;
-    return value_error(o, ERR_RANGE, "", e, "is an empty list");
-}
-
-/* ---- Lists of strings ---- */
+/* ---- One item ---- */
 
 /* Whether one of the first |n| items of |list| means the same as |item|. */
 static bool list_has(const struct config_option *o, const struct config_strings *list, size_t n,
@@ -101,30 +77,85 @@ static int list_add(const struct config_option *o, void *field, const char *item
     return rc ? err_set(e, rc, "out of memory") : 0;
 }
 
-static size_t list_count(const void *field)
+static int groups_add(const struct config_option *o, void *field, const char *item, struct err *e)
 {
-    return ((const struct config_strings *)field)->n;
+    groups_t *groups = field;
+    int group = group_by_name(item);
+    if (group < 0)
+        return value_error(o, ERR_UNKNOWN, item, e, "is unknown");
+    *groups |= GROUP_BIT(group);
+    return 0;
 }
 
-static int list_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
+/* ---- Items of both ---- */
+
+typedef int add_fn(const struct config_option *o, void *field, const char *item, struct err *e);
+
+static add_fn *adder(const struct config_option *o)
+{
+    return o->type == CONFIG_GROUPS ? groups_add : list_add;
+}
+
+int value_add(const struct config_option *o, void *field, const char *item, struct err *e)
+{
+    return adder(o)(o, field, item, e);
+}
+
+static int add_items(const struct config_option *o, void *field, const char *text, add_fn *add, struct err *e)
+{
+    if (!*text)
+        return 0;
+    for (;; text++) { /* over the comma */
+        size_t len = strcspn(text, ",");
+        char *item = strndup(text, len);
+        if (!item)
+            return err_set(e, -ENOMEM, "out of memory");
+        int rc = add(o, field, item, e);
+        free(item);
+        text += len;
+        if (rc || !*text)
+            return rc;
+    }
+}
+
+int value_add_items(const struct config_option *o, void *field, const char *text, struct err *e)
+{
+    return add_items(o, field, text, adder(o), e);
+}
+
+size_t value_count(const struct config_option *o, const void *field)
+{
+    return o->type == CONFIG_GROUPS ? (size_t)__builtin_popcount(*(const groups_t *)field)
+                                    : ((const struct config_strings *)field)->n;
+}
+
+int value_check_count(const struct config_option *o, const void *field, struct err *e)
+{
+    if (value_count(o, field) >= (size_t)o->min)
+        return 0;
+    return value_error(o, ERR_RANGE, "", e, "is an empty list");
+}
+
+/* ---- Lists of strings ---- */
+
+static int list_set(const struct config_option *o, void *field, const char *text, struct err *e)
 {
     struct config_strings fresh = {0};
-    int rc = value_add_items(o, &fresh, text, e);
+    int rc = add_items(o, &fresh, text, list_add, e);
     if (!rc)
         rc = value_check_count(o, &fresh, e);
     if (rc) {
         strings_clear(&fresh);
         return rc;
     }
-    struct config_strings *list = value_field(o, c);
-    strings_clear(list);
-    *list = fresh;
+    strings_clear(field);
+    *(struct config_strings *)field = fresh;
     return 0;
 }
 
-static int list_check(const struct config_option *o, const struct config *c, struct err *e)
+static int list_check(const struct config_option *o, const void *field, struct err *e)
 {
-    const struct config_strings *list = value_field_const(o, c);
+    const struct config_strings *list = field;
     struct config_strings again = {0};
     char quoted[VALUE_QUOTED_MAX];
     int rc = value_check_count(o, list, e);
@@ -139,7 +170,7 @@ static int list_check(const struct config_option *o, const struct config *c, str
     return rc;
 }
 
-static void list_print(const void *field, const struct config_option *o, struct buf *out)
+static void list_print(const struct config_option *o, const void *field, struct buf *out)
 {
     (void)o;
     const struct config_strings *list = field;
@@ -147,14 +178,6 @@ static void list_print(const void *field, const struct config_option *o, struct 
         buf_str(out, i ? "," : "");
         buf_str(out, list->items[i]);
     }
-}
-
-static void list_bounds(const struct config_option *o, struct buf *out)
-{
-    if (o->min)
-        buf_printf(out, "%lld to %lld values", (long long)o->min, (long long)o->max);
-    else
-        buf_printf(out, "at most %lld values", (long long)o->max);
 }
 
 static bool list_equal(const void *a, const void *b)
@@ -191,43 +214,25 @@ const struct value_type value_list = {
     .set = list_set,
     .check = list_check,
     .print = list_print,
-    .bounds = list_bounds,
     .equal = list_equal,
     .copy = list_copy,
     .clear = list_clear,
-    .add = list_add,
-    .count = list_count,
 };
 
 /* ---- Attribute groups ---- */
 
-static int groups_add(const struct config_option *o, void *field, const char *item, struct err *e)
-{
-    groups_t *groups = field;
-    int group = group_by_name(item);
-    if (group < 0)
-        return value_error(o, ERR_UNKNOWN, item, e, "is unknown");
-    *groups |= GROUP_BIT(group);
-    return 0;
-}
-
-static size_t groups_count(const void *field)
-{
-    return (size_t)__builtin_popcount(*(const groups_t *)field);
-}
-
-static int groups_set(const struct config_option *o, struct config *c, const char *text, struct err *e)
+static int groups_set(const struct config_option *o, void *field, const char *text, struct err *e)
 {
     groups_t fresh = 0;
-    int rc = value_add_items(o, &fresh, text, e);
+    int rc = add_items(o, &fresh, text, groups_add, e);
     if (!rc)
-        *(groups_t *)value_field(o, c) = fresh;
+        *(groups_t *)field = fresh;
     return rc;
 }
 
-static int groups_check(const struct config_option *o, const struct config *c, struct err *e)
+static int groups_check(const struct config_option *o, const void *field, struct err *e)
 {
-    const groups_t *groups = value_field_const(o, c);
+    const groups_t *groups = field;
     char bits[16];
     if ((*groups & ~GROUPS_ALL) == 0)
         return 0;
@@ -235,7 +240,7 @@ static int groups_check(const struct config_option *o, const struct config *c, s
     return value_error(o, ERR_RANGE, bits, e, "has bits that are no group");
 }
 
-static void groups_print(const void *field, const struct config_option *o, struct buf *out)
+static void groups_print(const struct config_option *o, const void *field, struct buf *out)
 {
     groups_t groups = *(const groups_t *)field;
     const char *separator = "";
@@ -248,40 +253,10 @@ static void groups_print(const void *field, const struct config_option *o, struc
     }
 }
 
-static void groups_bounds(const struct config_option *o, struct buf *out)
-{
-    buf_str(out, "any of ");
-    for (size_t i = 0; i < o->n_names; i++) {
-        buf_str(out, i ? ", " : "");
-        buf_str(out, o->names[i]);
-    }
-}
-
-static bool groups_equal(const void *a, const void *b)
-{
-    return *(const groups_t *)a == *(const groups_t *)b;
-}
-
-static int groups_copy(void *to, const void *from)
-{
-    *(groups_t *)to = *(const groups_t *)from;
-    return 0;
-}
-
-static void groups_clear(void *field)
-{
-    *(groups_t *)field = 0;
-}
-
 const struct value_type value_groups = {
     .noun = "a list",
+    .size = sizeof(groups_t),
     .set = groups_set,
     .check = groups_check,
     .print = groups_print,
-    .bounds = groups_bounds,
-    .equal = groups_equal,
-    .copy = groups_copy,
-    .clear = groups_clear,
-    .add = groups_add,
-    .count = groups_count,
 };

@@ -8,6 +8,7 @@
 
 #include "config/internal.h"
 #include "config/value.h"
+#include "lib/file.h"
 #include "lib/nearest.h"
 
 struct yaml_reader {
@@ -179,7 +180,7 @@ static int parse_item(struct yaml_reader *r, const struct config_option *o)
         rc = take_scalar(r, o, &item);
     if (rc)
         return rc;
-    rc = value_type(o)->add(o, value_field(o, r->builder->config), item, r->e);
+    rc = value_add(o, value_field(o, r->builder->config), item, r->e);
     return rc ? value_failed(r, o, rc) : 0;
 }
 
@@ -189,7 +190,7 @@ static int parse_list(struct yaml_reader *r, const struct config_option *o)
     void *field = value_field(o, r->builder->config);
     if (r->event.type != YAML_SEQUENCE_START_EVENT)
         return wrong_node(r, o, value_type(o)->noun);
-    value_type(o)->clear(field);
+    value_clear(o, field);
     int rc;
     while (!(rc = advance(r)) && r->event.type != YAML_SEQUENCE_END_EVENT) {
         rc = pass_over(r, o, parse_item(r, o));
@@ -208,7 +209,7 @@ static int parse_scalar(struct yaml_reader *r, const struct config_option *o)
     int rc = take_scalar(r, o, &text);
     if (rc)
         return rc;
-    rc = value_type(o)->set(o, r->builder->config, text, r->e);
+    rc = config_set_value(r->builder->config, o, text, r->e);
     return rc ? value_failed(r, o, rc) : 0;
 }
 
@@ -347,4 +348,33 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
     yaml_event_delete(&r.event);
     yaml_parser_delete(&r.parser);
     return rc;
+}
+
+/* ---- Files ---- */
+
+/* Applies the |len| bytes of |path| that reading it gave, unless |rc| says that it did not; frees them. */
+static int apply_file(struct config_builder *b, int rc, char *data, size_t len, const char *path,
+                      struct err *e)
+{
+    if (rc)
+        return rc;
+    rc = config_parse_yaml(b, data, len, path, e);
+    free(data);
+    return rc;
+}
+
+int config_read_file(struct config_builder *b, const char *path, struct err *e)
+{
+    char *data = NULL;
+    size_t len = 0;
+    int rc = file_read(path, CONFIG_FILE_MAX, &data, &len, NULL, e);
+    return apply_file(b, rc, data, len, path, e);
+}
+
+int config_read_input(struct config_builder *b, const char *path, struct err *e)
+{
+    char *data = NULL;
+    size_t len = 0;
+    int rc = file_read_input(path, CONFIG_FILE_MAX, -1, &data, &len, e);
+    return apply_file(b, rc, data, len, path, e);
 }
