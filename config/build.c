@@ -53,8 +53,8 @@ static const char *print_value(const struct config_option *o, const struct confi
     return buf_cstr(out);
 }
 
-/* The sentence for a rule that does not hold. Blames the option that was set rather than a default, which is returned, and
- * says where the other one comes from. */
+/* The sentence for a rule that does not hold. Blames the option that was set rather than a default, which is returned,
+ * and says where the other one comes from. */
 static const struct config_option *rule_error(const struct rule *rule, const struct config *c,
                                               char *const *origins, struct err *e)
 {

@@ -151,20 +151,28 @@ enum config_reload {
 struct config_option {
     const char *name; /* as in the file, "poll_frequency"; the command line has --poll-frequency */
     enum config_type type;
-    size_t offset;             /* of the field in struct config */
-    const char *default_value; /* in text form */
-    int64_t min, max; /* of the value; of a string's length in characters; of a list's number of items */
-    const char *zero; /* what 0, allowed besides |min| to |max|, stands for: "off"; NULL: not allowed */
+    size_t offset; /* of the member of struct config */
     enum config_reload reload;
-    const char *section;      /* heading that it stands under; options of a section are neighbours */
-    const char *metavar;      /* "DURATION" */
-    const char *help;         /* one or more sentences */
-    const char *wire;         /* field of XtcpConfig that shows it, or NULL */
+
+    const char *wire; /* path of the field of XtcpConfig that shows it: "label", "options.log.level" */
+
+    /* Of a field in "options": its place in lists of fields (SetResponse.changed, what the client prints), from 1 on
+     * without gaps. Of the others 0: they stand before those, by their numbers. */
+    unsigned wire_order;
+
+    const char *default_value; /* in text form */
+    int64_t min, max;    /* of the value; of a string's length in characters; of a list's number of items */
+    const char *zero;    /* what 0, allowed besides |min| to |max|, stands for: "off"; NULL: not allowed */
+    const char *section; /* heading that it stands under; options of a section are neighbours */
+    const char *metavar; /* "DURATION" */
+    const char *help;    /* one or more sentences */
     const char *const *names; /* CONFIG_ENUM and CONFIG_GROUPS: |n_names| values, indexed by the enum */
     size_t n_names;
+
     /* CONFIG_LIST: checks one item; CONFIG_STRING, may be NULL: checks a text that is not empty. Fills |e|
      * with what is wrong with it. */
     int (*check_item)(const char *item, struct err *e);
+
     /* CONFIG_LIST: whether two checked items mean the same. */
     bool (*same_item)(const char *a, const char *b);
 };

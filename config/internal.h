@@ -26,8 +26,8 @@ static inline size_t option_index(const struct config_option *option)
 
 /* ---- number.c ---- */
 
-/* Reads |text|, digits alone (strtoul would take signs and spaces). Returns 0, ERR_MALFORMED, or ERR_RANGE for more than
- * |max|. */
+/* Reads |text|, digits alone (strtoul would take signs and spaces). Returns 0, ERR_MALFORMED, or ERR_RANGE for more
+ * than |max|. */
 int parse_digits(const char *text, uint32_t max, uint32_t *out);
 
 /* ---- environment.c ---- */

@@ -20,8 +20,8 @@ int value_check_text(const char *text, struct err *e);
 /* Appends |v|, a number of the option |o|, as its text form has it. */
 void value_print_number(const struct config_option *o, int64_t v, struct buf *out);
 
-/* `value "TEXT" SENTENCE; allowed BOUNDS` in |e|; returns |code|. The text is cut and cleaned, since anything may have been
- * given. */
+/* `value "TEXT" SENTENCE; allowed BOUNDS` in |e|; returns |code|. The text is cut and cleaned, since anything may have
+ * been given. */
 int value_error(const struct config_option *o, int code, const char *text, struct err *e,
                 const char *sentence);
 

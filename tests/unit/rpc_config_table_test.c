@@ -11,7 +11,7 @@
 
 static const struct config_field *row_of(uint32_t number)
 {
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+    for (size_t i = 0; i < config_field_count; i++) {
         if (config_fields[i].number == number)
             return &config_fields[i];
     }
@@ -21,7 +21,7 @@ static const struct config_field *row_of(uint32_t number)
 static void test_every_field_has_a_row(void **state)
 {
     (void)state;
-    assert_int_equal(DESCRIPTOR->n_fields, CONFIG_FIELD_COUNT);
+    assert_int_equal(DESCRIPTOR->n_fields, config_field_count);
     for (unsigned i = 0; i < DESCRIPTOR->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &DESCRIPTOR->fields[i];
         const struct config_field *row = &config_fields[i];
@@ -30,15 +30,6 @@ static void test_every_field_has_a_row(void **state)
         assert_ptr_equal(config_field_descriptor(row), f);
         /* What a kind does with the field's memory fits its type. */
         switch (row->kind) {
-        case CONFIG_FIELD_DURATION:
-            assert_ptr_equal(f->descriptor, &google__protobuf__duration__descriptor);
-            break;
-        case CONFIG_FIELD_NUMBER:
-            assert_true(f->type == PROTOBUF_C_TYPE_UINT32 || f->type == PROTOBUF_C_TYPE_UINT64 ||
-                        f->type == PROTOBUF_C_TYPE_BOOL);
-            assert_true(f->type == PROTOBUF_C_TYPE_BOOL || row->max <= UINT32_MAX);
-            break;
-        case CONFIG_FIELD_TEXT:
         case CONFIG_FIELD_VERSION:
             assert_int_equal(f->type, PROTOBUF_C_TYPE_STRING);
             break;
@@ -53,28 +44,93 @@ static void test_every_field_has_a_row(void **state)
     }
 }
 
-static void test_options_and_fields_agree(void **state)
+/* ---- Options and fields ---- */
+
+/* Whether the value of |o| can be at |p|. */
+static bool fits(const struct config_option *o, const struct config_place *p)
+{
+    enum config_place_kind kind = config_place_kind(p);
+    switch (o->type) {
+    case CONFIG_DURATION:
+        return kind == CONFIG_PLACE_DURATION;
+    case CONFIG_UINT:
+        return kind == CONFIG_PLACE_NUMBER;
+    case CONFIG_BOOL:
+        return kind == CONFIG_PLACE_BOOL;
+    case CONFIG_STRING:
+    case CONFIG_ENUM:
+        return kind == CONFIG_PLACE_TEXT;
+    case CONFIG_LIST:
+        return kind == CONFIG_PLACE_LIST || kind == CONFIG_PLACE_WRAPPED;
+    case CONFIG_GROUPS:
+        return kind == CONFIG_PLACE_GROUPS;
+    }
+    return false;
+}
+
+/* Nothing that can be configured is missing from XtcpConfig. */
+static void test_every_option_has_a_field(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        const struct config_field *row = &config_fields[i];
-        if (!row->option)
-            continue;
-        const struct config_option *option = config_option_find(row->option);
-        assert_non_null(option);
-        assert_non_null(option->wire);
-        assert_string_equal(option->wire, row->name);
-    }
-    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++)
-        assert_non_null(config_option_find(config_option_paths[i].option));
-    /* Nothing that can be configured is missing from XtcpConfig. */
+    ProtobufCMessage *m = config_message_new(DESCRIPTOR);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const char *name = config_wire_name(&config_options[i]);
-        bool found = strncmp(name, "options.", 8) == 0;
-        for (size_t k = 0; k < CONFIG_FIELD_COUNT && !found; k++)
-            found = config_fields[k].option && strcmp(config_fields[k].option, config_options[i].name) == 0;
-        if (!found)
-            fail_msg("no field of XtcpConfig shows the option %s", config_options[i].name);
+        const struct config_option *o = &config_options[i];
+        if (!o->wire)
+            fail_msg("%s has no wire path", o->name);
+        struct config_place p = config_place_make(m, o->wire);
+        if (!p.f)
+            fail_msg("%s: XtcpConfig has no field %s", o->name, o->wire);
+        else if (!fits(o, &p))
+            fail_msg("%s: the field %s is of another type", o->name, o->wire);
+        assert_ptr_equal(config_option_by_wire(o->wire), o); /* and not of two options */
+        /* A field of XtcpConfig itself has a row that says so; the others have a place in lists. */
+        const struct config_field *row = config_field_find(o->wire);
+        assert_int_equal(row != NULL, p.parent == m);
+        assert_true(!row || (row->kind == CONFIG_FIELD_OPTION && (o->type != CONFIG_UINT || row->max)));
+        assert_int_equal(row != NULL,
+                         strncmp(o->wire, CONFIG_NESTED_PREFIX, strlen(CONFIG_NESTED_PREFIX)) != 0);
+        assert_int_equal(row != NULL, o->wire_order == 0);
+    }
+    protobuf_c_message_free_unpacked(m, NULL);
+}
+
+/* The orders are 1, 2, 3 and so on. */
+static void test_nested_options_have_an_order(void **state)
+{
+    (void)state;
+    size_t nested = 0, listed = 0;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        nested += config_options[i].wire_order != 0;
+    while (config_nested_option(listed))
+        listed++;
+    assert_int_equal(listed, nested);
+}
+
+/* Every field of |type|, whose fields have |path| before their names, shows an option. */
+static void check_fields(const ProtobufCMessageDescriptor *type, const char *path)
+{
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        struct config_place p = {.f = &type->fields[i]};
+        char name[128], inside[130];
+        snprintf(name, sizeof(name), "%s%s", path, p.f->name);
+        snprintf(inside, sizeof(inside), "%s.", name);
+        bool inner = config_place_kind(&p) == CONFIG_PLACE_OTHER ||
+                     strcmp(name, "options.listeners") == 0; /* a list in a message, as others' are */
+        if (inner) {
+            check_fields(p.f->descriptor, inside);
+        } else if (!config_option_by_wire(name)) {
+            fail_msg("no option has the wire path %s", name);
+        }
+    }
+}
+
+static void test_every_field_of_ours_shows_an_option(void **state)
+{
+    (void)state;
+    check_fields(&xtcp_config__v1__daemon_options__descriptor, CONFIG_NESTED_PREFIX);
+    for (size_t i = 0; i < config_field_count; i++) {
+        if (config_fields[i].kind == CONFIG_FIELD_OPTION && !config_field_option(&config_fields[i]))
+            fail_msg("no option has the wire path %s", config_fields[i].name);
     }
 }
 
@@ -129,7 +185,7 @@ static void test_rows_have_the_recorded_constraints(void **state)
         rows++;
     }
     fclose(f);
-    assert_int_equal(rows, CONFIG_FIELD_COUNT - 2); /* ours: generation, options */
+    assert_int_equal(rows, config_field_count - 2); /* ours: generation, options */
 }
 
 /* ---- What is in force satisfies the constraints ---- */
@@ -139,11 +195,11 @@ static void test_get_satisfies_its_own_constraints(void **state)
     (void)state;
     struct config *c = new_config();
     XtcpConfig__V1__GetResponse *reply = get(c);
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+    for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *row = &config_fields[i];
-        const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
+        struct config_place p = config_field_place(row, reply->config);
         struct err e;
-        if (f->type == PROTOBUF_C_TYPE_MESSAGE && !*(void *const *)config_field_at_const(reply->config, f)) {
+        if (p.f->type == PROTOBUF_C_TYPE_MESSAGE && config_place_absent(&p)) {
             assert_false(row->required);
             continue;
         }
@@ -203,7 +259,7 @@ static uint32_t port_of(const char *const *listen, size_t n, uint32_t bound)
     struct config *c = new_config();
     struct config_msg_extra x = {.grpc_port = bound};
     assert_int_equal(config_set_strings(c, &c->grpc_listen, listen, n), 0);
-    uint32_t port = config_view_port(c, &x);
+    uint32_t port = config_port_of(c, &x);
     config_unref(c);
     return port;
 }
@@ -238,14 +294,15 @@ static void fixed_value(const struct config_field *row, struct buf *out)
 static void document_row(const struct config_field *row, struct buf *out)
 {
     buf_printf(out, "| `%s` | ", row->name);
-    if (row->option)
-        buf_printf(out, "option `%s`", row->option);
+    const struct config_option *option = config_field_option(row);
+    if (option)
+        buf_printf(out, "option `%s`", option->name);
     if (row->kind == CONFIG_FIELD_FIXED) {
         buf_str(out, "always ");
         fixed_value(row, out);
     }
     if (row->why)
-        buf_printf(out, "%s%s", row->option || row->kind == CONFIG_FIELD_FIXED ? ": " : "", row->why);
+        buf_printf(out, "%s%s", option || row->kind == CONFIG_FIELD_FIXED ? ": " : "", row->why);
     buf_str(out, " |\n");
 }
 
@@ -254,8 +311,8 @@ static void test_the_documentation_lists_every_field(void **state)
     (void)state;
     struct buf rows;
     buf_init(&rows);
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        assert_true(config_fields[i].option || config_fields[i].why);
+    for (size_t i = 0; i < config_field_count; i++) {
+        assert_true(config_field_option(&config_fields[i]) || config_fields[i].why);
         document_row(&config_fields[i], &rows);
     }
     generated_check(XTCP_SOURCE_DIR "/docs/configuration.md", "| field | here |\n|---|---|\n", "\n", &rows);
@@ -266,7 +323,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_field_has_a_row),
-        cmocka_unit_test(test_options_and_fields_agree),
+        cmocka_unit_test(test_every_option_has_a_field),
+        cmocka_unit_test(test_nested_options_have_an_order),
+        cmocka_unit_test(test_every_field_of_ours_shows_an_option),
         cmocka_unit_test(test_rows_have_the_recorded_constraints),
         cmocka_unit_test(test_the_documentation_lists_every_field),
         cmocka_unit_test(test_get_satisfies_its_own_constraints),

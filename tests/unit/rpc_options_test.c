@@ -10,7 +10,9 @@
 
 #include "config/builder.h"
 #include "lib/duration.h"
+#include "rpc/codec/config/msg_config_draft.h"
 #include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_path.h"
 
 /* ---- A value for each option ---- */
 
@@ -207,7 +209,7 @@ static int set_over_json(const struct config_option *o, const char *text, const 
                          struct config_msg_set *out, struct err *e)
 {
     struct buf json, request;
-    const char *name = config_wire_name(o);
+    const char *name = o->wire;
     buf_init(&json);
     buf_init(&request);
     unsigned depth = json_path(name, &json);
@@ -262,7 +264,7 @@ static void test_set_and_get(void **state)
         int rc = set_over_json(o, text, in_force, &set, &e);
         if (o->reload == CONFIG_RESTART) {
             assert_int_equal(rc, ERR_UNSUPPORTED);
-            assert_says(e, config_wire_name(o));
+            assert_says(e, o->wire);
             assert_says(e, "cannot be changed while the daemon runs");
             assert_says(e, o->name);
         } else {
@@ -276,6 +278,67 @@ static void test_set_and_get(void **state)
         }
         config_unref(in_force);
     }
+}
+
+/* ---- The wire path ---- */
+
+/* What Get tells of |c| at the wire path of |o|, as config_draft_assign reads it. */
+static void told_by_get(const struct config_option *o, const struct config *c, struct buf *text)
+{
+    struct buf reply;
+    struct config_reply *told;
+    struct err e;
+    buf_init(&reply);
+    assert_int_equal(config_msg_encode_reply(c, &extra, NULL, 0, &reply), 0);
+    assert_int_equal(config_reply_decode(reply.data, reply.len, &told, &e), 0);
+    assert_false(config_path_absent(&told->message->config->base, o->wire));
+    config_path_print(&told->message->config->base, o->wire, text);
+    config_reply_free(told);
+    buf_free(&reply);
+}
+
+static int set_by_wire_name(const struct config_option *o, const char *text, const struct config *in_force,
+                            struct config_msg_set *out, struct err *e)
+{
+    struct buf request;
+    struct config_draft *d = config_draft_new();
+    buf_init(&request);
+    if (config_draft_assign(d, o->wire, text, e))
+        fail_msg("%s", e->text);
+    assert_int_equal(config_draft_request(d, false, &request), 0);
+    int rc = config_msg_apply_set(request.data, request.len, in_force, &extra, out, e);
+    config_draft_free(d);
+    buf_free(&request);
+    return rc;
+}
+
+/* Every option is told by Get at its wire path, and what is told there sets it. */
+static void test_wire_path(void **state)
+{
+    (void)state;
+    struct config *defaults = new_config();
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *o = &config_options[i];
+        struct config_msg_set set;
+        struct err e = {0};
+        char text[128];
+        struct buf told;
+        buf_init(&told);
+        another_value(o, text);
+        struct config *c = with(o, text);
+        told_by_get(o, c, &told);
+        int rc = set_by_wire_name(o, buf_cstr(&told), defaults, &set, &e);
+        if (rc != (o->reload == CONFIG_RESTART ? ERR_UNSUPPORTED : 0))
+            fail_msg("%s: %s", o->name, e.text);
+        if (rc == 0) {
+            assert_string_equal(value_of(o, set.candidate), text);
+            assert_string_equal(set.changed[set.n_changed - 1], o->wire);
+            config_unref(set.candidate);
+        }
+        config_unref(c);
+        buf_free(&told);
+    }
+    config_unref(defaults);
 }
 
 /* ---- What is written about it ---- */
@@ -311,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_set_and_get),
+        cmocka_unit_test(test_wire_path),
         cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

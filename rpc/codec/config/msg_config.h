@@ -1,8 +1,9 @@
 /* Messages of ConfigService (package xtcp_config.v1), by protobuf-c: XtcpConfig carries a map, which the upb
  * of libgrpc 1.51 cannot decode safely.
  *
- * How XtcpConfig maps to struct config is one table with a row for each of its fields (msg_config_table.c):
- * the bounds of the wire contract, and either the option that it shows or the one value that this daemon has.
+ * XtcpConfig has a row for each of its fields in msg_config_table.c: the bounds of the wire contract, and whether it
+ * has one value in this daemon or shows an option. Each option names its field (|wire| in the option table of
+ * config/), and msg_config_place.c goes there.
  *
  * The reading rules of Set:
  *   - a message (Duration, enabled_deserializers, options and what is in it) that is absent is unchanged,
@@ -31,21 +32,21 @@
 /* What XtcpConfig tells besides struct config. */
 struct config_msg_extra {
     const char *daemon_version;
-    uint32_t grpc_port; /* that the first TCP listener is bound to; 0: what the configuration says, 8889 when
-                           it has none */
+    /* The port that the first TCP listener is bound to; 0: what the configuration says, 8889 when it has none. */
+    uint32_t grpc_port;
 };
 
-#define CONFIG_MSG_CHANGED_MAX 64
+/* Every option shows in one field, log_level and grpc_listen in two. */
+#define CONFIG_MSG_CHANGED_MAX (CONFIG_OPTION_COUNT + 2)
 
 /* A change that was asked for. */
 struct config_msg_set {
-    struct config *
-        candidate; /* validated, normalised, generation of the one in force; the caller's, for config_unref */
+    /* Validated, normalised, with the generation of the one in force; the caller's, for config_unref. */
+    struct config *candidate;
     bool dry_run;
-    const char
-        *changed[CONFIG_MSG_CHANGED_MAX]; /* proto names of the fields in which it differs from the one in
-                                             force, "options.log.format" for nested ones; constants */
-    size_t n_changed;                     /* 0: nothing changes */
+    /* Paths of the fields in which it differs from the one in force ("label", "options.log.format"): constants. */
+    const char *changed[CONFIG_MSG_CHANGED_MAX];
+    size_t n_changed; /* 0: nothing changes */
 };
 
 /* Appends GetResponse, SetResponse, SetPollFrequencyResponse or SetS3UploadResponse with |c|; the |n_changed|

@@ -91,10 +91,8 @@ static bool is_safe_to_reset(const char *path)
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
         if (strncmp(path, kept[i], strlen(kept[i])) == 0)
             return false;
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++)
-        if (strcmp(config_fields[i].name, path) == 0)
-            return config_fields[i].option && config_fields[i].kind != CONFIG_FIELD_PORT;
-    return true;
+    const struct config_field *row = config_field_find(path);
+    return !row || (config_field_option(row) && row->kind != CONFIG_FIELD_PORT);
 }
 
 int config_draft_reset_all(struct config_draft *d, struct err *e)

@@ -6,13 +6,7 @@
 
 #define DEFAULT_PORT 8889 /* what grpc_port says when there is no TCP listener */
 
-/* protobuf-c has no const strings; packing does not write to them. */
-static char *wire_text(const char *text)
-{
-    return text ? (char *)(uintptr_t)text : (char *)protobuf_c_empty_string;
-}
-
-uint32_t config_view_port(const struct config *c, const struct config_msg_extra *extra)
+uint32_t config_port_of(const struct config *c, const struct config_msg_extra *extra)
 {
     if (extra->grpc_port)
         return extra->grpc_port;
@@ -25,136 +19,108 @@ uint32_t config_view_port(const struct config *c, const struct config_msg_extra 
     return DEFAULT_PORT;
 }
 
-/* ---- One function for each kind of field ---- */
+/* ---- Options ---- */
 
-struct view_args {
-    struct config_view *view;
-    const struct config *c;
-    const struct config_msg_extra *extra;
-    const struct config_field *row;
-    const ProtobufCFieldDescriptor *f;
-    void *at; /* the field in the view's message */
-};
-
-static const void *option_value(const struct view_args *a)
+static int put_list(const struct config_place *p, const struct config_strings *strings)
 {
-    return (const char *)a->c + config_option_find(a->row->option)->offset;
+    struct config_place list = config_place_make_list(p);
+    int rc = list.f ? 0 : -ENOMEM;
+    for (size_t i = 0; i < strings->n && rc == 0; i++)
+        rc = config_place_add_text(&list, strings->items[i], strlen(strings->items[i]));
+    return rc;
 }
 
-static void view_fixed(const struct view_args *a)
+/* Every group there is, with whether it is in |groups|. */
+static int put_groups(const struct config_place *p, groups_t groups)
 {
-    switch (a->f->type) {
-    case PROTOBUF_C_TYPE_UINT32:
-        *(uint32_t *)a->at = (uint32_t)a->row->fixed_number;
+    struct config_place list = config_place_make_list(p);
+    int rc = list.f ? 0 : -ENOMEM;
+    for (unsigned i = 0; i < GROUP_COUNT && rc == 0; i++)
+        rc = config_place_add_group(&list, group_names[i], strlen(group_names[i]),
+                                    (groups & GROUP_BIT(i)) != 0);
+    return rc;
+}
+
+static int put_option(XtcpConfig__V1__XtcpConfig *m, const struct config_option *o, const struct config *c)
+{
+    const void *value = (const char *)c + o->offset;
+    struct config_place p = config_place_make(&m->base, o->wire);
+    if (!p.f)
+        return -ENOMEM;
+    switch (o->type) {
+    case CONFIG_DURATION:
+        return config_place_set_duration(&p, *(const int64_t *)value);
+    case CONFIG_UINT:
+        config_place_set_number(&p, *(const uint32_t *)value);
         break;
-    case PROTOBUF_C_TYPE_UINT64:
-        *(uint64_t *)a->at = a->row->fixed_number;
+    case CONFIG_BOOL:
+        config_place_set_number(&p, *(const bool *)value);
         break;
-    case PROTOBUF_C_TYPE_STRING:
-        if (a->f->label != PROTOBUF_C_LABEL_REPEATED)
-            *(char **)a->at = wire_text(a->row->fixed_text);
-        break;
-    default:
-        break; /* a bool that is false, a Duration that is absent */
+    case CONFIG_STRING:
+        return config_place_set_text(&p, *(char *const *)value);
+    case CONFIG_ENUM:
+        return config_place_set_text(&p, o->names[*(const unsigned *)value]);
+    case CONFIG_LIST:
+        return put_list(&p, value);
+    case CONFIG_GROUPS:
+        return put_groups(&p, *(const groups_t *)value);
     }
+    return 0;
 }
 
-Google__Protobuf__Duration *config_view_duration(struct config_view *v, int64_t ns)
+/* ---- The other fields ---- */
+
+static int put_fixed(const struct config_field *row, const struct config_place *p)
 {
-    Google__Protobuf__Duration *d = &v->durations[v->n_durations++];
-    google__protobuf__duration__init(d);
-    config_duration_set(d, ns);
-    return d;
+    enum config_place_kind kind = config_place_kind(p);
+    if (kind == CONFIG_PLACE_TEXT && row->fixed_text)
+        return config_place_set_text(p, row->fixed_text);
+    if (kind == CONFIG_PLACE_NUMBER)
+        config_place_set_number(p, row->fixed_number);
+    return 0;
 }
 
-static void view_duration(const struct view_args *a)
+static int put_field(XtcpConfig__V1__XtcpConfig *m, const struct config_field *row, const struct config *c,
+                     const struct config_msg_extra *extra)
 {
-    *(Google__Protobuf__Duration **)a->at = config_view_duration(a->view, *(const int64_t *)option_value(a));
-}
-
-static void view_number(const struct view_args *a)
-{
-    const void *value = option_value(a);
-    switch (a->f->type) {
-    case PROTOBUF_C_TYPE_BOOL:
-        *(protobuf_c_boolean *)a->at = *(const bool *)value;
+    struct config_place p = config_field_place(row, m);
+    switch (row->kind) {
+    case CONFIG_FIELD_FIXED:
+        return put_fixed(row, &p);
+    case CONFIG_FIELD_DEBUG_LEVEL:
+        config_place_set_number(&p, c->debug_level);
         break;
-    case PROTOBUF_C_TYPE_UINT64:
-        *(uint64_t *)a->at = *(const uint32_t *)value;
+    case CONFIG_FIELD_PORT:
+        config_place_set_number(&p, config_port_of(c, extra));
         break;
-    default:
-        *(uint32_t *)a->at = *(const uint32_t *)value;
+    case CONFIG_FIELD_VERSION:
+        return extra->daemon_version ? config_place_set_text(&p, extra->daemon_version) : 0;
+    case CONFIG_FIELD_GENERATION:
+        config_place_set_number(&p, c->generation);
+        break;
+    case CONFIG_FIELD_OPTION:
+    case CONFIG_FIELD_OPTIONS:
+        break; /* put_option */
     }
+    return 0;
 }
 
-static void view_text(const struct view_args *a)
-{
-    *(char **)a->at = wire_text(*(char *const *)option_value(a));
-}
+/* ---- The message ---- */
 
-static void view_groups(const struct view_args *a)
+XtcpConfig__V1__XtcpConfig *config_message_of(const struct config *c, const struct config_msg_extra *extra)
 {
-    struct config_view *v = a->view;
-    xtcp_config__v1__enabled_deserializers__init(&v->deserializers);
-    for (size_t i = 0; i < GROUP_COUNT; i++) {
-        xtcp_config__v1__enabled_deserializers__enabled_entry__init(&v->entries[i]);
-        v->entries[i].key = wire_text(group_names[i]);
-        v->entries[i].value = (a->c->groups & GROUP_BIT(i)) != 0;
-        v->entry_list[i] = &v->entries[i];
-    }
-    v->deserializers.n_enabled = GROUP_COUNT;
-    v->deserializers.enabled = v->entry_list;
-    v->message.enabled_deserializers = &v->deserializers;
-}
-
-static void view_debug_level(const struct view_args *a)
-{
-    a->view->message.debug_level = a->c->debug_level;
-}
-
-static void view_port(const struct view_args *a)
-{
-    a->view->message.grpc_port = config_view_port(a->c, a->extra);
-}
-
-static void view_version(const struct view_args *a)
-{
-    a->view->message.daemon_version = wire_text(a->extra->daemon_version);
-}
-
-static void view_generation(const struct view_args *a)
-{
-    a->view->message.generation = a->c->generation;
-}
-
-static void view_options(const struct view_args *a)
-{
-    config_view_options(a->view, a->c);
-}
-
-static void (*const view_functions[])(const struct view_args *) = {
-    [CONFIG_FIELD_FIXED] = view_fixed,
-    [CONFIG_FIELD_DURATION] = view_duration,
-    [CONFIG_FIELD_NUMBER] = view_number,
-    [CONFIG_FIELD_TEXT] = view_text,
-    [CONFIG_FIELD_GROUPS] = view_groups,
-    [CONFIG_FIELD_DEBUG_LEVEL] = view_debug_level,
-    [CONFIG_FIELD_PORT] = view_port,
-    [CONFIG_FIELD_VERSION] = view_version,
-    [CONFIG_FIELD_GENERATION] = view_generation,
-    [CONFIG_FIELD_OPTIONS] = view_options,
-};
-
-void config_view_init(struct config_view *v, const struct config *c, const struct config_msg_extra *extra)
-{
-    xtcp_config__v1__xtcp_config__init(&v->message);
-    v->n_durations = 0;
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        struct view_args a = {.view = v, .c = c, .extra = extra, .row = &config_fields[i]};
-        a.f = config_field_descriptor(a.row);
-        a.at = config_field_at(&v->message, a.f);
-        view_functions[a.row->kind](&a);
-    }
+    XtcpConfig__V1__XtcpConfig *m =
+        (XtcpConfig__V1__XtcpConfig *)config_message_new(&xtcp_config__v1__xtcp_config__descriptor);
+    int rc = m ? 0 : -ENOMEM;
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT && rc == 0; i++)
+        rc = put_option(m, &config_options[i], c);
+    for (size_t i = 0; i < config_field_count && rc == 0; i++)
+        rc = put_field(m, &config_fields[i], c, extra);
+    if (rc == 0)
+        return m;
+    if (m)
+        protobuf_c_message_free_unpacked(&m->base, NULL);
+    return NULL;
 }
 
 int config_msg_pack(const ProtobufCMessage *message, struct buf *out)
@@ -170,14 +136,14 @@ int config_msg_pack(const ProtobufCMessage *message, struct buf *out)
 int config_msg_encode_reply(const struct config *c, const struct config_msg_extra *extra,
                             const char *const *changed, size_t n_changed, struct buf *out)
 {
-    struct config_view v;
-    config_view_init(&v, c, extra);
-    char *names[CONFIG_MSG_CHANGED_MAX];
     /* The other responses with a configuration are a SetResponse without |changed|. */
     XtcpConfig__V1__SetResponse reply = XTCP_CONFIG__V1__SET_RESPONSE__INIT;
-    reply.config = &v.message;
-    reply.changed = names;
-    for (; reply.n_changed < n_changed && reply.n_changed < CONFIG_MSG_CHANGED_MAX; reply.n_changed++)
-        names[reply.n_changed] = wire_text(changed[reply.n_changed]);
-    return config_msg_pack(&reply.base, out);
+    reply.config = config_message_of(c, extra);
+    if (!reply.config)
+        return -ENOMEM;
+    reply.changed = (char **)(uintptr_t)changed; /* packing does not write to it */
+    reply.n_changed = n_changed < CONFIG_MSG_CHANGED_MAX ? n_changed : CONFIG_MSG_CHANGED_MAX;
+    int rc = config_msg_pack(&reply.base, out);
+    protobuf_c_message_free_unpacked(&reply.config->base, NULL);
+    return rc;
 }

@@ -15,23 +15,9 @@
 struct field_args {
     struct config_apply *a;
     const struct config_field *row;
-    const ProtobufCFieldDescriptor *f;
     const XtcpConfig__V1__XtcpConfig *m;
-    const void *at; /* its value in |m| */
+    struct config_place p; /* its place in |m| */
 };
-
-/* The value of a number or bool. */
-static uint64_t number_at(const ProtobufCFieldDescriptor *f, const void *at)
-{
-    switch (f->type) {
-    case PROTOBUF_C_TYPE_UINT64:
-        return *(const uint64_t *)at;
-    case PROTOBUF_C_TYPE_BOOL:
-        return *(const protobuf_c_boolean *)at != 0;
-    default:
-        return *(const uint32_t *)at;
-    }
-}
 
 /* |value| is not what this daemon has, |in_force|, and cannot be. */
 static int refuse(const struct field_args *x, const char *value, const char *in_force)
@@ -44,11 +30,11 @@ static int refuse(const struct field_args *x, const char *value, const char *in_
 
 static int refuse_number(const struct field_args *x, uint64_t in_force)
 {
-    uint64_t value = number_at(x->f, x->at);
+    uint64_t value = config_place_number(&x->p);
     char texts[2][24];
     if (value == in_force)
         return 0;
-    if (x->f->type == PROTOBUF_C_TYPE_BOOL)
+    if (x->p.f->type == PROTOBUF_C_TYPE_BOOL)
         return refuse(x, value ? "true" : "false", in_force ? "true" : "false");
     snprintf(texts[0], sizeof(texts[0]), "%" PRIu64, value);
     snprintf(texts[1], sizeof(texts[1]), "%" PRIu64, in_force);
@@ -57,7 +43,7 @@ static int refuse_number(const struct field_args *x, uint64_t in_force)
 
 static int refuse_text(const struct field_args *x, const char *in_force)
 {
-    const char *value = *(char *const *)x->at;
+    const char *value = *(char *const *)x->p.at;
     char quoted[CONFIG_QUOTE_MAX], quoted_in_force[CONFIG_QUOTE_MAX];
     if (strcmp(value, in_force) == 0)
         return 0;
@@ -67,52 +53,23 @@ static int refuse_text(const struct field_args *x, const char *in_force)
 
 static int apply_fixed(const struct field_args *x)
 {
-    if (x->f->label == PROTOBUF_C_LABEL_REPEATED)
+    if (x->p.f->label == PROTOBUF_C_LABEL_REPEATED)
         return err_set(x->a->e, ERR_UNSUPPORTED, "%s: not supported by this daemon, which has none: %s",
                        x->row->name, x->row->why);
-    if (x->f->type == PROTOBUF_C_TYPE_MESSAGE) {
-        const Google__Protobuf__Duration *d = *(Google__Protobuf__Duration *const *)x->at;
+    if (x->p.f->type == PROTOBUF_C_TYPE_MESSAGE) {
+        const Google__Protobuf__Duration *d = *(Google__Protobuf__Duration *const *)x->p.at;
         return err_set(x->a->e, ERR_UNSUPPORTED,
                        "%s: value \"%" PRId64 ".%09" PRId32
                        "s\" is not supported by this daemon, which has none: %s",
                        x->row->name, d->seconds, d->nanos, x->row->why);
     }
-    if (x->f->type == PROTOBUF_C_TYPE_STRING)
+    if (x->p.f->type == PROTOBUF_C_TYPE_STRING)
         return refuse_text(x, x->row->fixed_text ? x->row->fixed_text : "");
     return refuse_number(x, x->row->fixed_number);
 }
 
-static void *option_value(const struct field_args *x)
-{
-    return (char *)x->a->candidate + config_option_find(x->row->option)->offset;
-}
-
-static int apply_duration(const struct field_args *x)
-{
-    return config_duration_ns(*(Google__Protobuf__Duration *const *)x->at, x->row->name, option_value(x),
-                              x->a->e);
-}
-
-static int apply_number(const struct field_args *x)
-{
-    uint64_t value = number_at(x->f, x->at);
-    if (x->f->type == PROTOBUF_C_TYPE_BOOL)
-        *(bool *)option_value(x) = value != 0;
-    else
-        *(uint32_t *)option_value(x) = (uint32_t)value; /* within the field's bounds, so it fits */
-    return 0;
-}
-
-static int apply_text(const struct field_args *x)
-{
-    char **field = option_value(x);
-    const char *value = *(char *const *)x->at;
-    if (strcmp(value, *field) == 0)
-        return 0; /* a hostname that was the machine's own stays so */
-    return config_set_string(x->a->candidate, field, value);
-}
-
-static int apply_groups(const struct field_args *x)
+/* Of a key that comes twice the last value counts, as in every map. */
+static int apply_groups(const struct field_args *x, groups_t *out)
 {
     const XtcpConfig__V1__EnabledDeserializers *set = x->m->enabled_deserializers;
     groups_t groups = 0;
@@ -122,10 +79,42 @@ static int apply_groups(const struct field_args *x)
         if (group < 0)
             return err_set(x->a->e, ERR_UNKNOWN, "%s: there is no \"%s\"", x->row->name,
                            config_quote(set->enabled[i]->key, quoted));
-        /* Of a key that comes twice the last value counts, as in every map. */
         groups = set->enabled[i]->value ? groups | GROUP_BIT(group) : groups & ~GROUP_BIT(group);
     }
-    x->a->candidate->groups = groups;
+    *out = groups;
+    return 0;
+}
+
+/* A hostname that was the machine's own stays so when it is told back. */
+static int apply_text(const struct field_args *x, char **value)
+{
+    const char *text = *(char *const *)x->p.at;
+    return strcmp(text, *value) == 0 ? 0 : config_set_string(x->a->candidate, value, text);
+}
+
+/* The value is within the bounds of the field; those of the option are checked with the whole configuration. */
+static int apply_option(const struct field_args *x)
+{
+    const struct config_option *option = config_field_option(x->row);
+    void *value = (char *)x->a->candidate + option->offset;
+    switch (option->type) {
+    case CONFIG_DURATION:
+        return config_duration_ns(*(Google__Protobuf__Duration *const *)x->p.at, x->row->name, value,
+                                  x->a->e);
+    case CONFIG_UINT:
+        *(uint32_t *)value = (uint32_t)config_place_number(&x->p);
+        return 0;
+    case CONFIG_BOOL:
+        *(bool *)value = config_place_number(&x->p) != 0;
+        return 0;
+    case CONFIG_STRING:
+        return apply_text(x, value);
+    case CONFIG_GROUPS:
+        return apply_groups(x, value);
+    case CONFIG_ENUM:
+    case CONFIG_LIST:
+        break; /* no field outside of XtcpConfig.options has such an option */
+    }
     return 0;
 }
 
@@ -138,7 +127,7 @@ static int apply_debug_level(const struct field_args *x)
 static int apply_port(const struct field_args *x)
 {
     uint32_t port = x->m->grpc_port;
-    if (port == config_view_port(x->a->in_force, x->a->extra))
+    if (port == config_port_of(x->a->in_force, x->a->extra))
         return 0;
     x->a->port = port;
     return config_apply_port(x->a, port);
@@ -160,15 +149,12 @@ static int apply_generation(const struct field_args *x)
 
 static int apply_options(const struct field_args *x)
 {
-    return config_apply_options(x->a, x->m->options);
+    return config_apply_options(x->a, x->m);
 }
 
 static int (*const apply_functions[])(const struct field_args *) = {
     [CONFIG_FIELD_FIXED] = apply_fixed,
-    [CONFIG_FIELD_DURATION] = apply_duration,
-    [CONFIG_FIELD_NUMBER] = apply_number,
-    [CONFIG_FIELD_TEXT] = apply_text,
-    [CONFIG_FIELD_GROUPS] = apply_groups,
+    [CONFIG_FIELD_OPTION] = apply_option,
     [CONFIG_FIELD_DEBUG_LEVEL] = apply_debug_level,
     [CONFIG_FIELD_PORT] = apply_port,
     [CONFIG_FIELD_VERSION] = apply_version,
@@ -178,37 +164,28 @@ static int (*const apply_functions[])(const struct field_args *) = {
 
 /* ---- The whole message ---- */
 
-/* Whether the field has its type's zero value, or is absent, which is the same for all but messages. */
-static bool is_zero(const struct config_field *row, const ProtobufCFieldDescriptor *f,
-                    const XtcpConfig__V1__XtcpConfig *m)
+/* Whether the field at |p| is absent or zero, which is the same for all but messages. */
+static bool is_zero(const struct config_field *row, const struct config_place *p)
 {
-    const void *at = config_field_at_const(m, f);
-    if (f->label == PROTOBUF_C_LABEL_REPEATED)
-        return *(const size_t *)((const char *)m + f->quantifier_offset) == 0;
-    if (f->type == PROTOBUF_C_TYPE_STRING)
-        return (*(char *const *)at)[0] == '\0';
-    if (f->type != PROTOBUF_C_TYPE_MESSAGE)
-        return number_at(f, at) == 0;
-    const ProtobufCMessage *message = *(ProtobufCMessage *const *)at;
-    if (!message || row->required || f->descriptor != &google__protobuf__duration__descriptor)
-        return !message;
-    const Google__Protobuf__Duration *d = (const Google__Protobuf__Duration *)message;
+    if (config_place_absent(p) || row->required || config_place_kind(p) != CONFIG_PLACE_DURATION)
+        return config_place_absent(p);
+    const Google__Protobuf__Duration *d = *(Google__Protobuf__Duration *const *)p->at;
     return d->seconds == 0 && d->nanos == 0;
 }
 
 /* A required number whose bounds include zero: in proto3 its absence looks like its zero. */
-static bool zero_is_value(const struct config_field *row, const ProtobufCFieldDescriptor *f)
+static bool zero_is_value(const struct config_field *row, const struct config_place *p)
 {
-    return row->required && row->min == 0 && f->type != PROTOBUF_C_TYPE_MESSAGE;
+    return row->required && row->min == 0 && p->f->type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
 /* Whether every required field that cannot be zero is there. */
 static bool is_complete(const XtcpConfig__V1__XtcpConfig *m)
 {
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+    for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *row = &config_fields[i];
-        const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
-        if (row->required && !zero_is_value(row, f) && is_zero(row, f, m))
+        struct config_place p = config_field_place(row, m);
+        if (row->required && !zero_is_value(row, &p) && is_zero(row, &p))
             return false;
     }
     return true;
@@ -217,15 +194,14 @@ static bool is_complete(const XtcpConfig__V1__XtcpConfig *m)
 static int apply_message(struct config_apply *a, const XtcpConfig__V1__XtcpConfig *m)
 {
     a->complete = is_complete(m);
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        struct field_args x = {.a = a, .row = &config_fields[i], .m = m};
-        x.f = config_field_descriptor(x.row);
-        x.at = config_field_at_const(m, x.f);
-        if (is_zero(x.row, x.f, m) && !(zero_is_value(x.row, x.f) && a->complete))
+    for (size_t i = 0; i < config_field_count; i++) {
+        const struct config_field *row = &config_fields[i];
+        struct field_args x = {.a = a, .row = row, .m = m, .p = config_field_place(row, m)};
+        if (is_zero(row, &x.p) && !(zero_is_value(row, &x.p) && a->complete))
             continue;
-        int rc = config_field_check(x.row, m, a->e);
+        int rc = config_field_check(row, m, a->e);
         if (rc == 0)
-            rc = apply_functions[x.row->kind](&x);
+            rc = apply_functions[row->kind](&x);
         if (rc < 0)
             return rc;
     }
@@ -234,40 +210,18 @@ static int apply_message(struct config_apply *a, const XtcpConfig__V1__XtcpConfi
 
 /* ---- Reset ---- */
 
-/* The option that the field called |name| shows. */
-static const struct config_option *option_by_field(const char *name)
-{
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        if (config_fields[i].option && strcmp(config_fields[i].name, name) == 0)
-            return config_option_find(config_fields[i].option);
-    }
-    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
-        if (strcmp(config_option_paths[i].path, name) == 0)
-            return config_option_find(config_option_paths[i].option);
-    }
-    return NULL;
-}
-
-/* Whether |name| is a field at all: those without an option have one value and so are at their default. */
-static bool is_field(const char *name)
-{
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
-        if (strcmp(config_fields[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int apply_reset(struct config_apply *a, char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char quoted[CONFIG_QUOTE_MAX];
-        const struct config_option *option = option_by_field(names[i]);
-        if (!option && !is_field(names[i]))
+        const struct config_field *row = config_field_find(names[i]);
+        const struct config_option *option = row ? config_field_option(row) : config_option_by_wire(names[i]);
+        if (!row && !option)
             return err_set(a->e, ERR_UNKNOWN, "reset: there is no field \"%s\"",
                            config_quote(names[i], quoted));
-        if (option && option->offset == offsetof(struct config, log_level))
+        if (option == &config_options[CONFIG_OPTION_log_level])
             config_set_debug_level(a->candidate, 0); /* the number follows from the name: config_normalise */
+        /* A field without an option has one value, so it is at its default. */
         int rc = option ? config_set_text(a->candidate, option, option->default_value, a->e) : 0;
         if (rc < 0)
             return rc;
@@ -292,7 +246,7 @@ static int check_reload(const struct config_apply *a)
         return err_set(
             a->e, ERR_UNSUPPORTED,
             "%s: cannot be changed while the daemon runs; in force is \"%s\" (option %s, at the next start)",
-            config_wire_name(changed[i]), buf_cstr(&value), changed[i]->name);
+            changed[i]->wire, buf_cstr(&value), changed[i]->name);
     }
     return 0;
 }
@@ -303,27 +257,39 @@ static void add_name(struct config_msg_set *set, const char *name)
         set->changed[set->n_changed++] = name;
 }
 
+/* The options that differ from those in force. */
+struct changes {
+    const struct config_option *list[CONFIG_OPTION_COUNT];
+    size_t n;
+};
+
+static bool has_changed(const struct changes *changes, const struct config_option *option)
+{
+    for (size_t i = 0; i < changes->n; i++) {
+        if (changes->list[i] == option)
+            return true;
+    }
+    return false;
+}
+
 /* Names every field that shows a changed option. */
 static void list_changes(const struct config *in_force, struct config_msg_set *set)
 {
-    const struct config_option *changed[CONFIG_OPTION_COUNT];
-    size_t n = config_diff(in_force, set->candidate, changed, CONFIG_OPTION_COUNT);
+    struct changes changes;
+    const struct config_option *option;
+    changes.n = config_diff(in_force, set->candidate, changes.list, CONFIG_OPTION_COUNT);
     set->n_changed = 0;
-    for (size_t i = 0; i < CONFIG_FIELD_COUNT; i++) {
+    for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *row = &config_fields[i];
         /* The number can change without the level that it means. */
-        bool differs =
+        bool number =
             row->kind == CONFIG_FIELD_DEBUG_LEVEL && in_force->debug_level != set->candidate->debug_level;
-        for (size_t k = 0; k < n && row->option && !differs; k++)
-            differs = strcmp(changed[k]->name, row->option) == 0;
-        if (differs)
+        if (number || has_changed(&changes, config_field_option(row)))
             add_name(set, row->name);
     }
-    for (size_t i = 0; i < CONFIG_OPTION_PATHS; i++) {
-        for (size_t k = 0; k < n; k++) {
-            if (strcmp(changed[k]->name, config_option_paths[i].option) == 0)
-                add_name(set, config_option_paths[i].path);
-        }
+    for (size_t i = 0; (option = config_nested_option(i)); i++) {
+        if (has_changed(&changes, option))
+            add_name(set, option->wire);
     }
 }
 

@@ -1,9 +1,7 @@
 /* The table of XtcpConfig's fields, and their bounds. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/utf8.h"
 #include "rpc/codec/config/msg_config_int.h"
 
@@ -22,25 +20,22 @@
 #define NO_LLDP       "lldpd is not asked"
 #define NO_NIC        "network cards are not looked at"
 
-const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
-    {FIELD(10, "nl_timeout_milliseconds", NUMBER), REQUIRED, RANGE(0, 100000),
-     .option = "nl_timeout_milliseconds"},
-    {FIELD(20, "poll_frequency", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
-     .option = "poll_frequency"},
-    {FIELD(30, "poll_timeout", DURATION), REQUIRED, RANGE(0, WEEK_S), .above = true,
-     .option = "poll_timeout"},
-    {FIELD(40, "max_loops", NUMBER), RANGE(0, 100000), .option = "max_loops"},
+const struct config_field config_fields[] = {
+    {FIELD(10, "nl_timeout_milliseconds", OPTION), REQUIRED, RANGE(0, 100000)},
+    {FIELD(20, "poll_frequency", OPTION), REQUIRED, RANGE(0, WEEK_S), .above = true},
+    {FIELD(30, "poll_timeout", OPTION), REQUIRED, RANGE(0, WEEK_S), .above = true},
+    {FIELD(40, "max_loops", OPTION), RANGE(0, 100000)},
     {FIELD(50, "netlinkers", FIXED), REQUIRED, RANGE(1, 100), .fixed_number = 1,
      .why = "one reader for each namespace is as fast as the kernel answers"},
     {FIELD(51, "netlinkers_done_chan_size", FIXED), REQUIRED, RANGE(1, 1000), .fixed_number = 1,
      .why = "the reader of a namespace hands over without a queue of its own"},
     {FIELD(60, "nlmsg_seq", FIXED), REQUIRED, RANGE(0, 10000),
      .why = "each request takes the next sequence number of its socket"},
-    {FIELD(70, "packet_size", NUMBER), RANGE(0, 1000000), .option = "packet_size"},
+    {FIELD(70, "packet_size", OPTION), RANGE(0, 1000000)},
     {FIELD(80, "packet_size_mply", FIXED), RANGE(0, 100), .why = "packet_size says it all"},
-    {FIELD(90, "write_files", NUMBER), RANGE(0, 1000), .option = "write_files"},
-    {FIELD(100, "capture_path", TEXT), RANGE(1, 80), .option = "capture_path"},
-    {FIELD(110, "modulus", NUMBER), REQUIRED, RANGE(1, 1000000), .option = "modulus"},
+    {FIELD(90, "write_files", OPTION), RANGE(0, 1000)},
+    {FIELD(100, "capture_path", OPTION), RANGE(1, 80)},
+    {FIELD(110, "modulus", OPTION), REQUIRED, RANGE(1, 1000000)},
     {FIELD(120, "marshal_to", FIXED), REQUIRED, RANGE(3, 40), .fixed_text = "protobufList",
      .why = "gRPC streams carry protobuf; clients print other forms"},
     {FIELD(122, "envelope_flush_threshold_bytes", FIXED),
@@ -69,31 +64,31 @@ const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
     {FIELD(143, "xtcp_proto_file", FIXED), RANGE(1, 80), .why = NO_KAFKA},
     {FIELD(145, "kafka_schema_url", FIXED), RANGE(1, 60), .why = NO_KAFKA},
     {FIELD(150, "kafka_produce_timeout", FIXED), RANGE(0, 600), .why = NO_KAFKA},
-    {FIELD(160, "debug_level", DEBUG_LEVEL), REQUIRED, RANGE(0, 1000), .option = "log_level"},
-    {FIELD(170, "label", TEXT), RANGE(0, 40), .option = "label"},
-    {FIELD(180, "tag", TEXT), RANGE(0, 40), .option = "tag"},
-    {FIELD(181, "location", TEXT), RANGE(0, 253), .option = "location"},
-    {FIELD(182, "hostname", TEXT), RANGE(0, 253), .option = "hostname"},
+    {FIELD(160, "debug_level", DEBUG_LEVEL), REQUIRED, RANGE(0, 1000)},
+    {FIELD(170, "label", OPTION), RANGE(0, 40)},
+    {FIELD(180, "tag", OPTION), RANGE(0, 40)},
+    {FIELD(181, "location", OPTION), RANGE(0, 253)},
+    {FIELD(182, "hostname", OPTION), RANGE(0, 253)},
     {FIELD(183, "resolve_container_id", FIXED),
      .why = "namespaces are named by their files, not by containers"},
-    {FIELD(184, "ipv4_ttl", NUMBER), RANGE(0, 255), .option = "ipv4_ttl"},
-    {FIELD(185, "ipv6_hop_limit", NUMBER), RANGE(0, 255), .option = "ipv6_hop_limit"},
+    {FIELD(184, "ipv4_ttl", OPTION), RANGE(0, 255)},
+    {FIELD(185, "ipv6_hop_limit", OPTION), RANGE(0, 255)},
     {FIELD(186, "daemon_version", VERSION), RANGE(0, 253), .why = "it is the version of the daemon"},
-    {FIELD(190, "grpc_port", PORT), REQUIRED, RANGE(1, 65535), .option = "grpc_listen",
+    {FIELD(190, "grpc_port", PORT), REQUIRED, RANGE(1, 65535),
      .why = "it is the port of the first TCP listener"},
-    {FIELD(200, "enabled_deserializers", GROUPS), .option = "enabled_deserializers"},
+    {FIELD(200, "enabled_deserializers", OPTION)},
     {FIELD(210, "io_uring", FIXED), .why = NO_URING},
     {FIELD(211, "io_uring_recv_batch_size", FIXED), RANGE(1, 4096), .why = NO_URING},
     {FIELD(212, "io_uring_cqe_batch_size", FIXED), RANGE(1, 4096), .why = NO_URING},
     {FIELD(220, "csv_columns", FIXED), .why = "CSV is printed by clients, who choose the columns"},
-    {FIELD(221, "poll_jitter_pct", NUMBER), RANGE(0, 100), .option = "poll_jitter_pct"},
+    {FIELD(221, "poll_jitter_pct", OPTION), RANGE(0, 100)},
     {FIELD(222, "s3_flush_interval", FIXED), .why = NO_S3},
     {FIELD(223, "s3_flush_jitter_pct", FIXED), RANGE(0, 100), .why = NO_S3},
     {FIELD(224, "s3_flush_threshold_jitter_pct", FIXED), RANGE(0, 100), .why = NO_S3},
     {FIELD(225, "s3_upload_max_attempts", FIXED), RANGE(1, 100), .why = NO_S3},
     {FIELD(226, "s3_upload_backoff_cap", FIXED), .why = NO_S3},
-    {FIELD(227, "reconcile_frequency", DURATION), .option = "reconcile_frequency"},
-    {FIELD(228, "reconcile_before_poll", NUMBER), .option = "reconcile_before_poll"},
+    {FIELD(227, "reconcile_frequency", OPTION)},
+    {FIELD(228, "reconcile_before_poll", OPTION)},
     {FIELD(230, "enrich_container_enable", FIXED), .why = NO_CONTAINERS},
     {FIELD(231, "docker_socket_path", FIXED), RANGE(0, 255), .why = NO_CONTAINERS},
     {FIELD(232, "enrich_lldp_enable", FIXED), .why = NO_LLDP},
@@ -102,54 +97,65 @@ const struct config_field config_fields[CONFIG_FIELD_COUNT] = {
     {FIELD(235, "enrich_nic_enable", FIXED), .why = NO_NIC},
     {FIELD(236, "uplink_count", FIXED), RANGE(0, 2), .why = NO_NIC},
     {FIELD(237, "uplink_interfaces", FIXED), RANGE(0, 2), .why = NO_NIC},
-    {FIELD(238, "populate_nsid", NUMBER), .option = "populate_nsid"},
+    {FIELD(238, "populate_nsid", OPTION)},
     {FIELD(1000, "generation", GENERATION),
      .why = "counts the changes that were put in force; in Set, the one that is to be changed or 0"},
     {FIELD(1001, "options", OPTIONS), .why = "what the schema has no field for, one message for each topic"},
 };
+
+const size_t config_field_count = sizeof(config_fields) / sizeof(config_fields[0]);
+
+const struct config_field *config_field_find(const char *name)
+{
+    for (size_t i = 0; i < config_field_count; i++) {
+        if (strcmp(config_fields[i].name, name) == 0)
+            return &config_fields[i];
+    }
+    return NULL;
+}
 
 const ProtobufCFieldDescriptor *config_field_descriptor(const struct config_field *row)
 {
     return protobuf_c_message_descriptor_get_field(&xtcp_config__v1__xtcp_config__descriptor, row->number);
 }
 
-/* ---- Durations ---- */
-
-#define DURATION_SECONDS_MAX 315576000000LL /* of google/protobuf/duration.proto */
-
-int config_duration_ns(const Google__Protobuf__Duration *d, const char *name, int64_t *ns, struct err *e)
+struct config_place config_field_place(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m)
 {
-    if (d->seconds > DURATION_SECONDS_MAX || d->seconds < -DURATION_SECONDS_MAX || d->nanos >= NS_PER_S ||
-        d->nanos <= -NS_PER_S || (d->seconds > 0 && d->nanos < 0) || (d->seconds < 0 && d->nanos > 0))
-        return err_set(e, ERR_MALFORMED,
-                       "%s: %" PRId64 " s and %" PRId32
-                       " ns are no valid Duration (same sign, less than a second of ns)",
-                       name, d->seconds, d->nanos);
-    if (__builtin_mul_overflow(d->seconds, NS_PER_S, ns) ||
-        __builtin_add_overflow(*ns, (int64_t)d->nanos, ns))
-        return err_set(e, ERR_RANGE, "%s: value \"%" PRId64 "s\" is out of range; allowed at most %lld s",
-                       name, d->seconds, INT64_MAX / NS_PER_S);
-    return 0;
+    return config_place_in(&m->base, config_field_descriptor(row));
 }
 
-void config_duration_set(Google__Protobuf__Duration *d, int64_t ns)
+/* ---- Options ---- */
+
+const struct config_option *config_option_by_wire(const char *path)
 {
-    d->seconds = ns / NS_PER_S;
-    d->nanos = (int32_t)(ns % NS_PER_S);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        if (strcmp(config_options[i].wire, path) == 0)
+            return &config_options[i];
+    }
+    return NULL;
 }
 
-int config_duration_check(int64_t ns, const char *name, uint64_t min_s, uint64_t max_s, bool above,
-                          struct err *e)
+const struct config_option *config_nested_option(size_t i)
 {
-    int64_t min = (int64_t)min_s * NS_PER_S;
-    int64_t max = max_s ? (int64_t)max_s * NS_PER_S : INT64_MAX;
-    if (ns >= min && ns <= max && !(above && ns == min))
-        return 0;
-    char upper[48] = "";
-    if (max_s)
-        snprintf(upper, sizeof(upper), ", at most %" PRIu64 "s", max_s);
-    return err_set(e, ERR_RANGE, "%s: value \"%.9gs\" is out of range; allowed %s %" PRIu64 "s%s", name,
-                   (double)ns / (double)NS_PER_S, above ? "more than" : "at least", min_s, upper);
+    for (size_t k = 0; k < CONFIG_OPTION_COUNT; k++) {
+        if (config_options[k].wire_order == i + 1)
+            return &config_options[k];
+    }
+    return NULL;
+}
+
+const struct config_option *config_field_option(const struct config_field *row)
+{
+    switch (row->kind) {
+    case CONFIG_FIELD_OPTION:
+        return config_option_by_wire(row->name);
+    case CONFIG_FIELD_DEBUG_LEVEL:
+        return &config_options[CONFIG_OPTION_log_level];
+    case CONFIG_FIELD_PORT:
+        return &config_options[CONFIG_OPTION_grpc_listen];
+    default:
+        return NULL;
+    }
 }
 
 /* ---- Bounds ---- */
@@ -189,22 +195,17 @@ static int check_duration(const struct config_field *row, const Google__Protobuf
 
 int config_field_check(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m, struct err *e)
 {
-    const ProtobufCFieldDescriptor *f = config_field_descriptor(row);
-    const void *at = config_field_at_const(m, f);
-    if (f->label == PROTOBUF_C_LABEL_REPEATED)
-        return check_number(row, *(const size_t *)((const char *)m + f->quantifier_offset), " entries", e);
-    switch (f->type) {
-    case PROTOBUF_C_TYPE_UINT32:
-        return check_number(row, *(const uint32_t *)at, "", e);
-    case PROTOBUF_C_TYPE_UINT64:
-        return check_number(row, *(const uint64_t *)at, "", e);
-    case PROTOBUF_C_TYPE_STRING:
-        return check_text(row, *(char *const *)at, e);
-    case PROTOBUF_C_TYPE_MESSAGE:
-        if (f->descriptor == &google__protobuf__duration__descriptor)
-            return check_duration(row, *(Google__Protobuf__Duration *const *)at, e);
-        return 0;
+    struct config_place p = config_field_place(row, m);
+    if (p.f->label == PROTOBUF_C_LABEL_REPEATED)
+        return check_number(row, *config_place_count(&p), " entries", e);
+    switch (config_place_kind(&p)) {
+    case CONFIG_PLACE_NUMBER:
+        return check_number(row, config_place_number(&p), "", e);
+    case CONFIG_PLACE_TEXT:
+        return check_text(row, *(char *const *)p.at, e);
+    case CONFIG_PLACE_DURATION:
+        return check_duration(row, *(Google__Protobuf__Duration *const *)p.at, e);
     default:
-        return 0; /* bool: both values are legal */
+        return 0; /* a bool: both values are legal; a message: its own fields are checked */
     }
 }
