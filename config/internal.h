@@ -24,12 +24,6 @@ static inline size_t option_index(const struct config_option *option)
     return (size_t)(option - config_options);
 }
 
-/* ---- number.c ---- */
-
-/* Reads |text|, digits alone (strtoul would take signs and spaces). Returns 0, ERR_MALFORMED, or ERR_RANGE for more
- * than |max|. */
-int parse_digits(const char *text, uint32_t max, uint32_t *out);
-
 /* ---- environment.c ---- */
 
 /* The file that XTCP2_CONFIG names, or NULL. */

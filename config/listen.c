@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/internal.h"
+#include "lib/decimal.h"
 
 static const char expected[] = "expected ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME";
 
@@ -48,8 +49,8 @@ static int parse_abstract(const char *name, struct config_listen *out, struct er
 
 static int parse_port(const char *text, uint16_t *port, struct err *e)
 {
-    uint32_t v;
-    int rc = parse_digits(text, UINT16_MAX, &v);
+    uint64_t v;
+    int rc = decimal_parse(text, UINT16_MAX, &v);
     if (rc == ERR_MALFORMED)
         return malformed(e, "has no port number behind the last colon");
     if (rc)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/internal.h"
+#include "lib/decimal.h"
 #include "lib/duration.h"
 #include "lib/utf8.h"
 
@@ -60,13 +61,13 @@ static const struct value_type value_duration = {
 
 static int uint_set(const struct config_option *o, void *field, const char *text, struct err *e)
 {
-    uint32_t v;
-    int rc = parse_digits(text, UINT32_MAX, &v);
+    uint64_t v;
+    int rc = decimal_parse(text, UINT32_MAX, &v);
     if (rc == ERR_MALFORMED)
         return value_error(o, rc, text, e, "is not a whole number");
     if (rc || !in_bounds(o, v))
         return value_error(o, ERR_RANGE, text, e, "is out of range");
-    *(uint32_t *)field = v;
+    *(uint32_t *)field = (uint32_t)v;
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "filter/node.h"
+#include "lib/decimal.h"
 
 #define ADDRESS_TEXT_MAX 64
 #define SERVICE_TEXT_MAX 64
@@ -31,20 +32,6 @@ static bool skip(struct piece *p, const char *text)
     return true;
 }
 
-/* Decimal digits up to |max|; false for anything else. */
-static bool decimal(struct piece p, unsigned long max, unsigned long *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < p.len; i++) {
-        if (p.at[i] < '0' || p.at[i] > '9')
-            return false;
-        *out = *out * 10 + (unsigned long)(p.at[i] - '0');
-        if (*out > max)
-            return false;
-    }
-    return p.len > 0;
-}
-
 /* ---- Ports ---- */
 
 static int service(struct piece p, uint16_t *port, struct err *e)
@@ -66,10 +53,10 @@ static int service(struct piece p, uint16_t *port, struct err *e)
 
 static int one_port(struct piece p, uint16_t *port, struct err *e)
 {
-    unsigned long v;
+    uint64_t v;
     if (p.len == 0)
         return err_set(e, ERR_MALFORMED, "expected a port");
-    if (!decimal(p, UINT16_MAX, &v))
+    if (decimal_read(p.at, p.len, UINT16_MAX, &v))
         return service(p, port, e);
     *port = (uint16_t)v;
     return 0;
@@ -84,7 +71,8 @@ static int port_or_range(struct piece p, struct endpoint *out, struct err *e)
     struct piece first = {p.at, dash ? (size_t)(dash - p.at) : 0};
     struct piece second = {dash ? dash + 1 : p.at, dash ? p.len - first.len - 1 : 0};
     out->has_port = true;
-    if (dash && decimal(first, UINT16_MAX, &low) && decimal(second, UINT16_MAX, &high)) {
+    if (dash && decimal_read(first.at, first.len, UINT16_MAX, &low) == 0 &&
+        decimal_read(second.at, second.len, UINT16_MAX, &high) == 0) {
         if (low > high)
             return err_set(e, ERR_RANGE, "%.*s is an empty range", (int)p.len, p.at);
         out->port = (uint16_t)low;
@@ -115,10 +103,10 @@ int filter_port(const char *text, size_t n, struct endpoint *out, struct err *e)
 static bool ipv4(struct piece p, uint8_t out[16])
 {
     for (size_t i = 0; i < 4; i++) {
-        unsigned long octet;
+        uint64_t octet;
         const char *dot = memchr(p.at, '.', p.len);
         struct piece digits = {p.at, dot ? (size_t)(dot - p.at) : p.len};
-        if (!decimal(digits, 255, &octet) || digits.len > 3)
+        if (decimal_read(digits.at, digits.len, 255, &octet) || digits.len > 3)
             return false;
         out[i] = (uint8_t)octet;
         if (!dot)
@@ -170,7 +158,7 @@ static int address(struct piece p, uint8_t family, bool brackets, struct host *h
                        family == AF_INET ? "inet" : "inet6");
     unsigned long max = h->family == AF_INET ? 32 : 128;
     bits = max;
-    if (slash && !decimal(prefix, max, &bits))
+    if (slash && decimal_read(prefix.at, prefix.len, max, &bits))
         return err_set(e, ERR_RANGE, "%.*s is no length of a prefix: expected 0 to %lu", (int)prefix.len,
                        prefix.at, max);
     h->prefix = (uint8_t)bits;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/decimal.h"
 #include "lib/err.h"
 
 /* Both files are of some lines of short numbers; what fills this is something else. */
@@ -40,19 +41,6 @@ static void next_line(struct text *t)
     t->at = newline ? newline + 1 : t->end;
 }
 
-static bool number(const char *word, size_t n, uint64_t *value)
-{
-    if (n == 0 || n > 18) /* fits, whatever the digits */
-        return false;
-    *value = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (word[i] < '0' || word[i] > '9')
-            return false;
-        *value = *value * 10 + (uint64_t)(word[i] - '0');
-    }
-    return true;
-}
-
 /* Behind the first word of its line: pairs of a name and a number. */
 static int add_up(struct text *t, uint64_t *sockets)
 {
@@ -64,7 +52,7 @@ static int add_up(struct text *t, uint64_t *sockets)
     while ((n = next_word(t, &word))) {
         uint64_t value;
         size_t length = next_word(t, &digits);
-        if (!number(digits, length, &value))
+        if (decimal_read(digits, length, UINT64_MAX, &value))
             return ERR_MALFORMED;
         bool inuse = is_word(word, n, "inuse");
         found |= inuse;

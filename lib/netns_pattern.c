@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/decimal.h"
 #include "lib/glob.h"
 
 enum subject { NAME, PATH, KIND, COOKIE, INODE, SUBJECTS };
@@ -44,14 +45,22 @@ static enum subject split(const char *text, const char **rest)
     return SUBJECTS;
 }
 
+/* The number that |text| begins with, 0 when there is none. */
+static uint64_t number_at(const char *text)
+{
+    uint64_t number = 0;
+    decimal_read(text, strspn(text, "0123456789"), UINT64_MAX, &number);
+    return number;
+}
+
 /* |end|: what follows the digits. */
 static int check_number(const char *text, const char *end, struct err *e)
 {
     size_t digits = strspn(text, "0123456789");
     if (!digits || strcmp(text + digits, end) != 0)
         return err_set(e, ERR_MALFORMED, "is no number after the colon");
-    errno = 0;
-    if (strtoull(text, NULL, 10) == 0 || errno)
+    uint64_t number;
+    if (decimal_read(text, digits, UINT64_MAX, &number) || number == 0)
         return err_set(e, ERR_RANGE, "is out of range; allowed 1 to 18446744073709551615");
     return 0;
 }
@@ -95,7 +104,7 @@ bool netns_pattern_same(const char *a, const char *b)
     if (s != split(b, &y))
         return false;
     if (s == COOKIE || s == INODE)
-        return strtoull(x, NULL, 10) == strtoull(y, NULL, 10);
+        return number_at(x) == number_at(y);
     return strcmp(x, y) == 0;
 }
 
@@ -119,9 +128,9 @@ bool netns_pattern_match(const char *text, const struct netns_facts *f)
     case KIND:
         return strcmp(rest, f->kind) == 0;
     case COOKIE:
-        return f->cookie && strtoull(rest, NULL, 10) == f->cookie;
+        return f->cookie && number_at(rest) == f->cookie;
     case INODE:
-        return f->inode && strtoull(rest, NULL, 10) == f->inode;
+        return f->inode && number_at(rest) == f->inode;
     case SUBJECTS:
         break;
     }
@@ -141,4 +150,13 @@ bool netns_selected(const struct netns_facts *f, char *const *include, size_t n_
                     size_t n_exclude)
 {
     return (n_include == 0 || any(f, include, n_include)) && !any(f, exclude, n_exclude);
+}
+
+bool netns_wanted(const char *const *list, size_t n, const char *name, uint64_t inode)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i], name) == 0 || glob_match(list[i], name) || decimal_is(list[i], inode))
+            return true;
+    }
+    return n == 0;
 }

@@ -46,4 +46,9 @@ bool netns_pattern_match(const char *text, const struct netns_facts *f);
 bool netns_selected(const struct netns_facts *f, char *const *include, size_t n_include, char *const *exclude,
                     size_t n_exclude);
 
+/* Whether a stream, a watch or a client that asks for the |n| namespaces of |list| wants the one that records call |name| and that
+ * has the number |inode|. Each entry is a name as it is (netns:[4026532001] is one), a name with *, ? and [ab] as in a shell, or a
+ * number; none at all means every namespace. */
+bool netns_wanted(const char *const *list, size_t n, const char *name, uint64_t inode);
+
 #endif

@@ -1,7 +1,9 @@
 #include "nswatch/mountinfo.h"
 
+#include "lib/decimal.h"
 #include "lib/err.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* The next word of the line between *|at| and |end|; its length, 0 when there is none. */
@@ -26,13 +28,10 @@ static int parse_line(const char *at, const char *end, struct mountinfo_entry *e
     const char *word;
     size_t n = next_word(&at, end, &word);
     *entry = (struct mountinfo_entry){0};
-    if (!n || n > 9)
+    uint64_t id;
+    if (decimal_read(word, n, INT_MAX, &id))
         return ERR_MALFORMED;
-    for (size_t i = 0; i < n; i++) {
-        if (word[i] < '0' || word[i] > '9')
-            return ERR_MALFORMED;
-        entry->id = entry->id * 10 + (unsigned)(word[i] - '0');
-    }
+    entry->id = (unsigned)id;
     /* Parent, major:minor and root are not needed. */
     for (int i = 0; i < 3; i++)
         if (!next_word(&at, end, &word))

@@ -1,5 +1,6 @@
 #include "nswatch/procscan.h"
 
+#include "lib/decimal.h"
 #include "lib/err.h"
 #include "lib/utf8.h"
 
@@ -16,15 +17,8 @@
 
 pid_t proc_parse_pid(const char *name)
 {
-    long pid = 0;
-    if (*name == '0')
-        return 0;
-    for (const char *c = name; *c; c++) {
-        if (*c < '0' || *c > '9' || pid > (INT_MAX - 9) / 10)
-            return 0;
-        pid = pid * 10 + (*c - '0');
-    }
-    return (pid_t)pid;
+    uint64_t pid;
+    return *name != '0' && decimal_parse(name, INT_MAX, &pid) == 0 ? (pid_t)pid : 0;
 }
 
 uint64_t proc_parse_link(const char *text, size_t n)
@@ -34,11 +28,7 @@ uint64_t proc_parse_link(const char *text, size_t n)
     uint64_t inode = 0;
     if (n < skip + 2 || memcmp(text, prefix, skip) || text[n - 1] != ']')
         return 0;
-    for (size_t i = skip; i < n - 1; i++) {
-        if (text[i] < '0' || text[i] > '9' || inode > (UINT64_MAX - 9) / 10)
-            return 0;
-        inode = inode * 10 + (uint64_t)(text[i] - '0');
-    }
+    decimal_read(text + skip, n - skip - 1, UINT64_MAX, &inode);
     return inode;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/decimal.h"
+
 #define EXPECTED "expected a user (a number or a name), @ and a group, or * for every user"
 
 /* Room for what the system's databases tell of one entry, at most. */
@@ -16,17 +18,11 @@
 /* Reads a number below 2^32 - 1, which stands for nobody. Returns 0, or a code with |e|. */
 static int parse_number(const char *text, uint32_t *out, struct err *e)
 {
-    errno = 0;
-    unsigned long long number = strtoull(text, NULL, 10);
-    if (errno || number >= UINT32_MAX)
+    uint64_t number;
+    if (decimal_parse(text, UINT32_MAX - 1, &number))
         return err_set(e, ERR_RANGE, "is out of range; " EXPECTED);
     *out = (uint32_t)number;
     return 0;
-}
-
-static bool is_number(const char *text)
-{
-    return *text && strspn(text, "0123456789") == strlen(text);
 }
 
 static int add(struct users *list, uid_t uid)
@@ -83,7 +79,7 @@ static int find_user(const char *name, uid_t *out, struct err *e)
 static int resolve_user(const char *item, struct users *out, struct err *e)
 {
     uid_t uid;
-    int rc = is_number(item) ? parse_number(item, &uid, e) : find_user(item, &uid, e);
+    int rc = decimal_is_number(item) ? parse_number(item, &uid, e) : find_user(item, &uid, e);
     return rc == 0 && out ? add(out, uid) : rc;
 }
 
@@ -131,7 +127,7 @@ static int find_group(const char *name, struct entry *y, struct group *out, stru
 {
     struct group *found = NULL;
     uint32_t number = 0;
-    bool numeric = is_number(name);
+    bool numeric = decimal_is_number(name);
     if (numeric && parse_number(name, &number, e))
         return ERR_RANGE;
     int rc = grow(y) ? ENOMEM : ERANGE;
@@ -148,7 +144,7 @@ static int find_group(const char *name, struct entry *y, struct group *out, stru
 
 int users_group(const char *name, gid_t *out, struct err *e)
 {
-    if (is_number(name))
+    if (decimal_is_number(name))
         return parse_number(name, out, e);
     struct entry y = {0};
     struct group group;
@@ -188,9 +184,8 @@ int users_add(struct users *u, const char *text, struct err *e)
 
 bool users_same(const char *a, const char *b)
 {
-    if (is_number(a) && is_number(b))
-        return strtoull(a, NULL, 10) == strtoull(b, NULL, 10);
-    return strcmp(a, b) == 0;
+    uint64_t x;
+    return decimal_parse(a, UINT64_MAX, &x) == 0 ? decimal_is(b, x) : strcmp(a, b) == 0;
 }
 
 bool users_have(const struct users *u, uid_t uid)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/ascii.h"
+#include "lib/decimal.h"
 #include "rpc/server/guard.h"
 #include "rpc/server/peer.h"
 #include "rpc/server/server_int.h"
@@ -22,10 +23,8 @@ static int peer_fd(const char *core)
 {
     if (!core || strncmp(core, "fd:", 3) != 0)
         return -1;
-    char *end;
-    errno = 0;
-    long fd = strtol(core + 3, &end, 10);
-    return errno || end == core + 3 || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
+    uint64_t fd;
+    return decimal_parse(core + 3, INT_MAX, &fd) ? -1 : (int)fd;
 }
 
 /* gRPC's "ipv6:%5Bfe80::1%252%5D:4711" as rpc_peer has addresses: "[fe80::1]:4711", without the scope. */

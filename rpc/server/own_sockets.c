@@ -4,10 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "lib/decimal.h"
 
 /* The number that socket option |name| has at |fd|, -1 when it has none. */
 static int option(int fd, int name)
@@ -40,9 +43,9 @@ int rpc_own_sockets(void (*visit)(void *arg, const struct rpc_own_socket *s), vo
     if (!list)
         return -errno;
     for (const struct dirent *entry = readdir(list); entry; entry = readdir(list)) {
-        char *end;
-        long number = strtol(entry->d_name, &end, 10);
-        if (*end || number == dirfd(list) || option((int)number, SO_PROTOCOL) != IPPROTO_TCP)
+        uint64_t number;
+        if (decimal_parse(entry->d_name, INT_MAX, &number) || (int)number == dirfd(list) ||
+            option((int)number, SO_PROTOCOL) != IPPROTO_TCP)
             continue;
         /* Another thread may close it and open something else under its number at any moment: what is looked
          * at is a descriptor of our own. */

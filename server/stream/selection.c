@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/glob.h"
+#include "lib/netns_pattern.h"
 #include "lib/utf8.h"
 
 /* ---- From a request ---- */
@@ -118,21 +119,9 @@ bool selection_equal(const struct selection *a, const struct selection *b)
 
 /* ---- What it says ---- */
 
-/* Whether |pattern| is the inode number |inode|. */
-static bool is_inode(const char *pattern, uint64_t inode)
-{
-    return strspn(pattern, "0123456789") == strlen(pattern) && strtoull(pattern, NULL, 10) == inode;
-}
-
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode)
 {
-    for (size_t i = 0; i < s->n_netns; i++) {
-        const char *pattern = s->netns[i];
-        /* Names that hold brackets are meant literally too: netns:[4026532001]. */
-        if (strcmp(pattern, name) == 0 || glob_match(pattern, name) || is_inode(pattern, inode))
-            return true;
-    }
-    return s->n_netns == 0;
+    return netns_wanted((const char *const *)s->netns, s->n_netns, name, inode);
 }
 
 size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX])

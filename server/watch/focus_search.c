@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/glob.h"
 #include "lib/log.h"
+#include "lib/netns_pattern.h"
 #include "server/watch/focus_int.h"
 
 /* So long one namespace may take, and all of them together. */
@@ -43,33 +44,11 @@ struct search {
 
 /* ---- Which namespaces ---- */
 
-static bool is_number(const char *text, uint64_t *out)
-{
-    char *end;
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return !*end && !errno;
-}
-
-static bool wanted(const struct focus_request *r, const struct nswatch_ns *ns)
-{
-    if (r->n_netns == 0)
-        return true;
-    for (size_t i = 0; i < r->n_netns; i++) {
-        uint64_t inode;
-        if (strcmp(r->netns[i], ns->netns) == 0 || glob_match(r->netns[i], ns->netns) ||
-            (is_number(r->netns[i], &inode) && inode == ns->inode))
-            return true;
-    }
-    return false;
-}
-
 static bool note_namespace(void *arg, const struct nswatch_ns *ns)
 {
     struct search *s = arg;
-    if (!wanted(&s->selection->request, ns))
+    const struct focus_request *r = &s->selection->request;
+    if (!netns_wanted(r->netns, r->n_netns, ns->netns, ns->inode))
         return true;
     if (!focus_grow((void **)&s->list, &s->cap, s->n + 1, sizeof(*s->list)) ||
         focus_ns_copy(&s->list[s->n], ns) != 0) {

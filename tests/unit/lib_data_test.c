@@ -4,6 +4,7 @@
 
 #include "lib/ascii.h"
 #include "lib/cursor.h"
+#include "lib/decimal.h"
 #include "lib/glob.h"
 #include "lib/nearest.h"
 #include "lib/u64set.h"
@@ -380,6 +381,51 @@ static void test_u64set_random(void **state)
     u64set_free(&s);
 }
 
+/* ---- decimal ---- */
+
+static void test_decimal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max;
+        int rc;
+        uint64_t value;
+    } cases[] = {
+        {"0", 0, 0, 0},
+        {"007", 7, 0, 7},
+        {"65535", UINT16_MAX, 0, 65535},
+        {"65536", UINT16_MAX, ERR_RANGE, 0},
+        {"18446744073709551615", UINT64_MAX, 0, UINT64_MAX},
+        {"18446744073709551616", UINT64_MAX, ERR_RANGE, 0},
+        {"99999999999999999999999999999999", UINT64_MAX, ERR_RANGE, 0},
+        {"9999999999999999999999999x", UINT64_MAX, ERR_MALFORMED,
+         0}, /* no number at all, rather than too large a one */
+        {"", UINT64_MAX, ERR_MALFORMED, 0},
+        {"+1", UINT64_MAX, ERR_MALFORMED, 0},
+        {"-1", UINT64_MAX, ERR_MALFORMED, 0},
+        {" 1", UINT64_MAX, ERR_MALFORMED, 0},
+        {"1 ", UINT64_MAX, ERR_MALFORMED, 0},
+        {"0x1", UINT64_MAX, ERR_MALFORMED, 0},
+        {"1\xc2\xb2", UINT64_MAX, ERR_MALFORMED, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint64_t v = 4711;
+        int rc = decimal_parse(cases[i].text, cases[i].max, &v);
+        if (rc != cases[i].rc || v != (rc ? 4711 : cases[i].value))
+            fail_msg("%s: %d, %llu", cases[i].text, rc, (unsigned long long)v);
+    }
+    uint64_t v;
+    assert_int_equal(decimal_read("123", 2, 100, &v), 0);
+    assert_int_equal(v, 12);
+    assert_true(decimal_is("4026531840", 4026531840));
+    assert_false(decimal_is("4026531840", 4026531841));
+    assert_false(decimal_is("", 0));
+    assert_true(decimal_is_number("99999999999999999999999999999999"));
+    assert_false(decimal_is_number(""));
+    assert_false(decimal_is_number("1a"));
+}
+
 /* ---- names ---- */
 
 static void test_nearest(void **state)
@@ -518,6 +564,7 @@ static void test_glob_with_many_stars(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_decimal),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_ascii_begins),
         cmocka_unit_test(test_cursor_reads),

@@ -125,13 +125,42 @@ static void test_selected(void **state)
     assert_false(netns_selected(&web, in, 2, out, 2)); /* exclude wins */
 }
 
+/* What streams, watches and clients ask for. */
+static void test_wanted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entry;
+        const char *name;
+        uint64_t inode;
+        bool wanted;
+    } cases[] = {
+        {"web", "web", 1, true},
+        {"web", "web-1", 1, false},
+        {"web-*", "web-1", 1, true},
+        {"4026532001", "web", 4026532001, true},
+        {"4026532001", "web", 4026532002, false},
+        {"4026532001", "4026532001", 1, true},
+        {"netns:[4026532001]", "netns:[4026532001]", 4026532001,
+         true}, /* as it is, although it looks like a pattern */
+        {"netns:[4026532001]", "netns:[4026532002]", 4026532002, false},
+        {"netns:[4026532001]", "netns:4", 1, true}, /* and as a pattern */
+        {"99999999999999999999", "web", UINT64_MAX, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *two[] = {"another", cases[i].entry};
+        if (netns_wanted(&cases[i].entry, 1, cases[i].name, cases[i].inode) != cases[i].wanted ||
+            netns_wanted(two, 2, cases[i].name, cases[i].inode) != cases[i].wanted)
+            fail_msg("%s: %s", cases[i].entry, cases[i].name);
+    }
+    assert_true(netns_wanted(NULL, 0, "web", 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_same),
-        cmocka_unit_test(test_match),
-        cmocka_unit_test(test_selected),
+        cmocka_unit_test(test_wanted), cmocka_unit_test(test_check),    cmocka_unit_test(test_same),
+        cmocka_unit_test(test_match),  cmocka_unit_test(test_selected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

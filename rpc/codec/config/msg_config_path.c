@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/decimal.h"
 #include "lib/duration.h"
 #include "lib/nearest.h"
 #include "rpc/codec/config/msg_config_draft.h"
@@ -78,14 +79,12 @@ static int wrong(const char *path, int code, const char *text, const char *wante
 static int set_number(const struct config_place *p, const char *path, const char *text, bool *zero,
                       struct err *e)
 {
-    uint64_t max = p->f->type == PROTOBUF_C_TYPE_UINT64 ? UINT64_MAX : UINT32_MAX, v = 0;
-    if (!*text || text[strspn(text, "0123456789")])
+    uint64_t max = p->f->type == PROTOBUF_C_TYPE_UINT64 ? UINT64_MAX : UINT32_MAX, v;
+    int rc = decimal_parse(text, max, &v);
+    if (rc == ERR_RANGE)
+        return err_set(e, rc, "%s: value \"%.30s\" is out of range; allowed 0 to %" PRIu64, path, text, max);
+    if (rc)
         return wrong(path, ERR_TYPE, text, "a whole number", e);
-    for (const char *at = text; *at; at++)
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(*at - '0'), &v) ||
-            v > max)
-            return err_set(e, ERR_RANGE, "%s: value \"%.30s\" is out of range; allowed 0 to %" PRIu64, path,
-                           text, max);
     config_place_set_number(p, v);
     *zero = v == 0;
     return 0;
