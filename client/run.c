@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "client/fleet/client_yaml.h"
-#include "client/fleet/merged_stream.h"
+#include "client/fleet/fleet.h"
 #include "client/fleet/nodes.h"
 #include "client/show/terminal_text.h"
 #include "lib/ascii.h"

@@ -1,16 +1,13 @@
 /* The command join: one poll of all nodes at the same time, and both ends of each connection side by side. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "client/command.h"
 #include "client/fleet/connection_join.h"
 #include "client/fleet/join_table.h"
-#include "client/fleet/merged_stream.h"
+#include "client/fleet/record_streams.h"
 #include "client/show/measured_rate.h"
 #include "lib/clock.h"
-
-#define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/PollFlatRecords"
 
 /* What join_add reads. */
 #define COLUMNS                                                                                              \
@@ -27,7 +24,7 @@ struct joined {
     struct view *view;
     struct query *query;
     struct record_sink *records;
-    struct stream_reader *readers;
+    struct record_streams streams;
     size_t node; /* whose message is being read */
     struct join join;
     struct measured_rate *measured;
@@ -47,11 +44,12 @@ static int take_record(void *context, const record_message *m, const char *node)
     return rc;
 }
 
-static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
+static int on_message(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
+                      struct err *e)
 {
     struct joined *d = context;
     d->node = i;
-    int rc = stream_reader_message(&d->readers[i], message, e);
+    int rc = stream_reader_message(r, message, e);
     return rc == -ENOMEM ? err_set(e, rc, "more sockets than fit into memory") : rc;
 }
 
@@ -68,17 +66,17 @@ static int open_join(struct joined *d, struct err *e)
     if (rc < 0)
         return rc;
     d->records = record_sink_new_to(d->view, take_record, d, d->fleet->out);
-    d->readers = calloc(nodes->n, sizeof(*d->readers));
     d->pipeline = join_table_new(d->fleet->options, nodes, d->fleet->out);
     d->measured = measured_rate_new();
-    if (!d->records || !d->readers || !d->pipeline || !d->measured)
+    if (!d->records || !d->pipeline || !d->measured)
         return err_set(e, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < nodes->n; i++) {
-        struct session as = {.options = &nodes->items[i]->options, .out = d->fleet->out};
-        stream_reader_init(&d->readers[i], &as, d->records, d->query);
-        d->readers[i].node = nodes->n > 1 ? nodes->items[i]->name : NULL;
-        d->readers[i].quiet = true; /* losses are told all the same */
-    }
+    const struct record_streams_options how = {
+        .query = d->query, .records = d->records, .polls = true, .context = d, .message = on_message};
+    rc = record_streams_new(&d->streams, d->fleet, &how);
+    if (rc != 0)
+        return err_set(e, rc, "out of memory");
+    for (size_t i = 0; i < nodes->n; i++)
+        d->streams.readers[i].quiet = true; /* losses are told all the same */
     return 0;
 }
 
@@ -102,11 +100,11 @@ static void tell(struct joined *d)
 }
 
 /* One poll of all. */
-static enum merged_stream_end round_of(struct joined *d, struct merged_stream *m)
+static enum stream_end round_of(struct joined *d)
 {
     join_reset(&d->join);
-    enum merged_stream_end end = merged_stream_poll(m);
-    if (end != MERGED_STREAM_DONE)
+    enum stream_end end = stream_engine_poll(d->streams.engine);
+    if (end != STREAM_END_DONE)
         return end;
     if (join_match(&d->join) != 0) {
         output_note(d->fleet->out, "out of memory");
@@ -115,52 +113,46 @@ static enum merged_stream_end round_of(struct joined *d, struct merged_stream *m
     }
     join_table(d->pipeline, &d->join);
     for (size_t i = 0; i < d->fleet->nodes->n; i++)
-        measured_rate_end(d->measured, d->readers[i].node);
+        measured_rate_end(d->measured, d->streams.readers[i].node);
     tell(d);
     return end;
 }
 
-static int rounds(struct joined *d, struct merged_stream *m)
+static int rounds(struct joined *d)
 {
     const struct options *o = d->fleet->options;
     uint64_t count = o->count || o->every_ns ? o->count : 1;
     for (uint64_t i = 0; count == 0 || i < count; i++) {
         int64_t next = clock_mono_ns() + o->every_ns;
-        enum merged_stream_end end = round_of(d, m);
-        if (end == MERGED_STREAM_DONE && o->every_ns && (count == 0 || i + 1 < count))
-            end = merged_stream_wait(m, next);
-        if (end == MERGED_STREAM_STOPPED)
+        enum stream_end end = round_of(d);
+        if (end == STREAM_END_DONE && o->every_ns && (count == 0 || i + 1 < count))
+            end = stream_engine_wait(d->streams.engine, next);
+        if (end == STREAM_END_STOPPED)
             return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
-        if (end == MERGED_STREAM_TIMEOUT && count) {
+        if (end == STREAM_END_TIMEOUT && count) {
             output_note(d->fleet->out, "the time is over, before all polls were complete");
             return EXIT_FAILED;
         }
-        if (end == MERGED_STREAM_TIMEOUT || merged_stream_exit_code(m) == EXIT_FAILED || d->fleet->out->error)
+        if (end == STREAM_END_TIMEOUT || stream_engine_exit_code(d->streams.engine) == EXIT_FAILED || d->fleet->out->error)
             break;
     }
-    return merged_stream_exit_code(m);
+    return stream_engine_exit_code(d->streams.engine);
 }
 
 int fleet_join(struct fleet *fleet)
 {
     struct joined d = {.fleet = fleet};
-    struct merged_stream *m = NULL;
     struct err e = {0};
     int rc = open_join(&d, &e);
-    const struct merged_stream_user user = {
-        .method = METHOD, .polls = true, .readers = d.readers, .context = &d, .message = on_message};
-    if (rc == 0 && (rc = merged_stream_new(fleet, &user, &m)) != 0)
-        err_set(&e, rc, "out of memory");
     if (rc == 0) {
-        rc = rounds(&d, m);
+        rc = rounds(&d);
     } else {
         output_note(fleet->out, "%s", e.text);
         rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
-    merged_stream_free(m);
+    record_streams_free(&d.streams);
     join_table_free(d.pipeline);
     join_reset(&d.join);
-    free(d.readers);
     record_sink_free(d.records);
     measured_rate_free(d.measured);
     query_free(d.query);

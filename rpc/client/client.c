@@ -81,6 +81,11 @@ void rpc_channel_free(struct rpc_channel *c)
     free(c);
 }
 
+const struct client_link *client_link_of(const struct rpc_channel *c)
+{
+    return &c->link;
+}
+
 void rpc_channel_connect(struct rpc_channel *c)
 {
     grpc_channel_check_connectivity_state(c->link.channel, 1);

@@ -1,5 +1,5 @@
 /* What the two kinds of clients share, the blocking one (client.c) and the one with many channels
- * (client_many.c): a channel of gRPC core with what each of its calls carries, and messages as bytes.
+ * (many_stream.c): a channel of gRPC core with what each of its calls carries, and messages as bytes.
  * Included by rpc/ only. */
 #ifndef XTCP_RPC_CLIENT_CLIENT_LINK_H
 #define XTCP_RPC_CLIENT_CLIENT_LINK_H
@@ -19,6 +19,9 @@ struct client_link {
 int client_link_open(const char *target, const struct rpc_channel_options *options, struct client_link *out,
                      struct err *e);
 void client_link_close(struct client_link *l);
+
+/* That of |c|, whose it stays. */
+const struct client_link *client_link_of(const struct rpc_channel *c);
 
 /* |len| bytes at |data| as a buffer of gRPC, which the caller destroys. */
 grpc_byte_buffer *client_buffer(const void *data, size_t len);

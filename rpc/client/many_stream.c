@@ -30,6 +30,7 @@ struct rpc_many_stream {
     struct rpc_many_stream *next, *previous;
     void *owner;
     struct client_link link;
+    bool lent; /* |link| is another one's */
     grpc_call *call;
     struct tag tags[STEPS];
     bool under_way[STEPS];
@@ -81,7 +82,8 @@ static void line_free(struct rpc_many_stream *l)
     grpc_slice_unref(l->status_text);
     if (l->call)
         grpc_call_unref(l->call);
-    client_link_close(&l->link);
+    if (!l->lent)
+        client_link_close(&l->link);
     free(l);
 }
 
@@ -132,7 +134,10 @@ int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *
     struct rpc_many_stream *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
-    int rc = client_link_open(call->target, call->options, &l->link, e);
+    l->lent = call->channel != NULL;
+    if (l->lent)
+        l->link = *client_link_of(call->channel);
+    int rc = l->lent ? 0 : client_link_open(call->target, call->options, &l->link, e);
     if (rc != 0) {
         free(l);
         return rc;

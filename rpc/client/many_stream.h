@@ -16,7 +16,7 @@
 #include "rpc/client/client.h"
 
 struct rpc_many;
-struct rpc_many_stream; /* one stream on a channel of its own */
+struct rpc_many_stream; /* one stream */
 
 /* Returns 0 or -ENOMEM. rpc_client_init comes before it. */
 int rpc_many_new(struct rpc_many **out);
@@ -29,14 +29,15 @@ void rpc_many_interrupt(struct rpc_many *m);
 
 /* A call to make. */
 struct rpc_many_stream_call {
-    const char *target;
+    struct rpc_channel *channel; /* to make it on, which outlives |rpc_many|; NULL: a channel of its own */
+    const char *target;          /* of that one, as is |options| */
     const struct rpc_channel_options *options;
     const char *method;
     const struct buf *request; /* its first message */
     bool half_close;           /* the last one as well */
 };
 
-/* Opens a channel and makes |call| on it; |owner| comes back with each event. Nothing is waited for. Returns
+/* Makes |call|, on a new channel unless it has one; |owner| comes back with each event. Nothing is waited for. Returns
  * 0 and the line in |out|, or as rpc_channel_new. */
 int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
                          struct rpc_many_stream **out, struct err *e);
@@ -48,7 +49,7 @@ int rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t 
 /* Whether the daemon has answered at all. */
 bool rpc_many_stream_connected(const struct rpc_many_stream *l);
 
-/* Cancels the line and closes its channel; no event of it comes any more. NULL is allowed. */
+/* Cancels the stream and closes the channel that was made for it; no event of it comes any more. NULL is allowed. */
 void rpc_many_stream_close(struct rpc_many_stream *l);
 
 struct rpc_many_event {

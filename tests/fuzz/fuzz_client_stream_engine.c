@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "client/command.h"
-#include "client/fleet/merged_stream.h"
+#include "client/fleet/fleet.h"
 #include "lib/clock.h"
 #include "rpc/client/client_probe.h"
 #include "rpc/client/many_stream.h"
@@ -239,6 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     choose(&options, data[0]);
     for (size_t i = 0; i < NODES; i++) {
         node[i] = (struct node){.name = names[i], .address = names[i], .told = names[i], .options = options};
+        node[i].options.address = names[i];
         items[i] = &node[i];
     }
     const struct nodes nodes = {.items = items, .n = 1 + data[1] % NODES};

@@ -1,0 +1,68 @@
+/* What is told on standard error about streams that fail and come back, and whether they are opened again: for a
+ * command about one daemon, and for one about several, whose messages name the daemon and are not told all at once
+ * when many fail together. One thread. */
+#ifndef XTCP_CLIENT_STREAM_REPORT_H
+#define XTCP_CLIENT_STREAM_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/fleet/throttled_notes.h"
+#include "client/options.h"
+#include "client/output.h"
+#include "client/stop.h"
+#include "rpc/client/client.h"
+
+enum stream_failure_kind {
+    STREAM_ENDED,      /* by the daemon or with the connection: |status| */
+    STREAM_BROKEN,     /* a message is none, or there is no memory for it: |text| */
+    STREAM_NOT_OPENED, /* what the options say about the connection is wrong: |text| */
+    STREAM_SILENT,     /* no answer within STREAM_ANSWER_NS */
+};
+
+/* The failure of a stream. */
+struct stream_failure {
+    enum stream_failure_kind kind;
+    const struct options *options; /* of the target */
+    const char *method;
+    bool polls;               /* each request is a poll */
+    struct rpc_status status; /* with STREAM_ENDED */
+    const char *text;         /* with STREAM_BROKEN and STREAM_NOT_OPENED, else "" */
+    bool heard;               /* this stream has been answered */
+    bool ever;                /* or one before it */
+    bool spoken;              /* the target has sent a message at some time */
+    bool lost;                /* a stream before it has failed, and this one was not answered */
+    int64_t wait_ns;          /* until the next attempt */
+};
+
+/* What comes after a failure. */
+enum stream_next {
+    STREAM_NEXT_GIVE_UP,
+    STREAM_NEXT_WAIT, /* the stream is opened again after |wait_ns| */
+    STREAM_NEXT_POLL, /* the stream is opened again with the next poll */
+};
+
+struct stream_report {
+    struct output *out;
+    struct stop *stop;
+    bool several;                 /* the command is about several daemons */
+    struct throttled_notes notes; /* with |several| */
+};
+
+/* A report to |out|, quiet about failures that come of |stop|; |several|: see above. */
+void stream_report_init(struct stream_report *r, struct output *out, struct stop *stop, bool several);
+
+/* Tells what is left to be told. */
+void stream_report_end(struct stream_report *r);
+
+/* Tells of a failure, and says what next. */
+enum stream_next stream_report_failed(struct stream_report *r, const struct stream_failure *f);
+
+/* The target of |options| has answered: for the first time, or after it was |lost|. */
+void stream_report_connected(struct stream_report *r, const struct options *options, bool lost, bool ever);
+
+/* When stream_report_look has something to do (monotonic); 0: nothing. */
+int64_t stream_report_due(const struct stream_report *r);
+void stream_report_look(struct stream_report *r, int64_t now);
+
+#endif
