@@ -35,7 +35,7 @@ struct command {
     bool single;           /* for one target only */
     bool reads_file;       /* its argument is a file, "-" standard input */
     void (*prepare)(void); /* called before any thread is started; NULL: nothing is to be done then */
-    int (*run)(struct session *s);     /* returns an exit code; NULL: |run_fleet| is for one target as well */
+    int (*run)(struct session *s);     /* for one target; returns an exit code; NULL: |run_fleet| is for that as well */
     int (*run_fleet)(struct fleet *f); /* for several targets; NULL: |run| is called for each */
     int (*run_here)(const struct options *o, struct output *out); /* needs no daemon; NULL: it does */
 };
@@ -52,7 +52,6 @@ void command_help_all(struct buf *out);
 void command_help(const struct command *c, struct buf *out);
 
 /* The commands, each in the file of its subject. */
-int command_stream(struct session *s);
 int command_poll(struct session *s);
 int command_snapshot(struct session *s);
 int command_get(struct session *s);
@@ -72,8 +71,8 @@ int command_top(struct session *s);
 int command_watch(struct session *s);
 void command_top_prepare(void);
 
-/* The same for several targets at once. */
-int fleet_stream(struct fleet *f);
+/* The same for one target and for several at once. */
+int command_stream(struct fleet *f);
 int fleet_poll(struct fleet *f);
 int fleet_snapshot(struct fleet *f);
 int fleet_join(struct fleet *f);

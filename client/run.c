@@ -41,16 +41,17 @@ static int failed(const struct err *e, int rc)
 
 /* ---- One node ---- */
 
-static int run_one(const struct command *command, const struct options *options, struct output *out,
-                   struct stop *stop)
+static int run_one(const struct command *command, struct fleet *fleet)
 {
     struct session session;
     struct err e = {0};
-    int rc = session_open(&session, options, out, stop, &e);
+    fleet->options = &fleet->nodes->items[0]->options;
+    int rc = session_open(&session, fleet->options, fleet->out, fleet->stop, &e);
     if (rc != 0)
         return failed(&e, rc);
-    rc = command->run(&session);
-    rc = finish(out, stop, rc);
+    fleet->channel = session.channel;
+    rc = command->run ? command->run(&session) : command->run_fleet(fleet);
+    rc = finish(fleet->out, fleet->stop, rc);
     session_close(&session);
     return rc;
 }
@@ -205,12 +206,12 @@ static int run_for(const struct command *command, const struct options *options,
     fleet.stop = stop;
     if (options->timeout_ns && options->timeout_ns < INT64_MAX / 2)
         fleet.deadline_ns = clock_mono_ns() + options->timeout_ns;
-    if (command->run_fleet && (several || !command->run))
+    if (!several)
+        rc = run_one(command, &fleet);
+    else if (command->run_fleet)
         rc = finish(out, stop, command->run_fleet(&fleet));
-    else if (several)
-        rc = run_each(command, nodes, out, stop);
     else
-        rc = run_one(command, &nodes->items[0]->options, out, stop);
+        rc = run_each(command, nodes, out, stop);
     out->stop_fd = -1;
     stop_free(stop);
     return rc;

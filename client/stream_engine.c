@@ -173,7 +173,7 @@ static void begin_waiting(struct attempt *a)
 {
     a->state = ATTEMPT_BUSY;
     a->asked_ns = a->heard_ns = clock_mono_ns();
-    a->waiting_ns = hooks_of(a)->waiting ? a->asked_ns + hooks_of(a)->waiting_ns : 0;
+    a->waiting_ns = a->asked_ns + (hooks_of(a)->waiting ? hooks_of(a)->waiting_ns : STREAM_PATIENCE_NS);
 }
 
 /* Opens the stream, with its first request. */
@@ -412,9 +412,11 @@ static void on_idle(struct attempt *a)
 static void on_waiting(struct attempt *a, int64_t now)
 {
     const struct stream_waiting w = {.options = target_of(a)->options,
+                                     .polls = a->polls,
                                      .connected = rpc_many_stream_connected(a->stream),
                                      .elapsed_ns = now - a->asked_ns};
-    int64_t wait = hooks_of(a)->waiting(context_of(a), a->i, &w);
+    int64_t wait = hooks_of(a)->waiting ? hooks_of(a)->waiting(context_of(a), a->i, &w)
+                                        : stream_report_waiting(a->engine->options.report, &w);
     a->waiting_ns = wait ? now + wait : 0;
 }
 
@@ -498,13 +500,22 @@ static bool turn(struct stream_engine *e, int64_t until, int64_t *now)
     return true;
 }
 
+/* Whether no target has a stream, nor will have one. */
+static bool is_over(const struct stream_engine *e)
+{
+    size_t over = 0;
+    for (size_t i = 0; i < e->options.n; i++)
+        over += e->attempts[i].state == ATTEMPT_DONE || e->attempts[i].state == ATTEMPT_FAILED;
+    return over == e->options.n;
+}
+
 enum run_kind { RUN_WAIT, RUN_POLL, RUN_LISTEN };
 
 /* Runs until everything is settled (not RUN_WAIT), until |at|, or to the deadline. */
 static enum stream_end run(struct stream_engine *e, enum run_kind kind, int64_t at)
 {
     int64_t end = earlier(e->options.deadline_ns, at), now;
-    while (!e->enough && (kind == RUN_WAIT || !is_settled(e, kind == RUN_LISTEN))) {
+    while (!e->enough && !(kind == RUN_WAIT ? is_over(e) : is_settled(e, kind == RUN_LISTEN))) {
         if (!turn(e, end, &now))
             return STREAM_END_STOPPED;
         if (is_due(end, now))
@@ -513,11 +524,23 @@ static enum stream_end run(struct stream_engine *e, enum run_kind kind, int64_t 
     return STREAM_END_DONE;
 }
 
+/* The time is over: whether the only target, when there is one, was never reached. */
+static bool has_failed_in_time(struct stream_engine *e)
+{
+    struct attempt *a = &e->attempts[0];
+    if (!e->options.report || is_reached(a) ||
+        !stream_report_timeout(e->options.report, target_of(a)->options))
+        return false;
+    close_stream(a, ATTEMPT_FAILED);
+    return true;
+}
+
 enum stream_end stream_engine_listen(struct stream_engine *e)
 {
     for (size_t i = 0; i < e->options.n; i++)
         open_stream(&e->attempts[i]);
-    return run(e, RUN_LISTEN, 0);
+    enum stream_end end = run(e, RUN_LISTEN, 0);
+    return end == STREAM_END_TIMEOUT && has_failed_in_time(e) ? STREAM_END_DONE : end;
 }
 
 enum stream_end stream_engine_poll(struct stream_engine *e)

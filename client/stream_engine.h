@@ -56,13 +56,6 @@ enum stream_silence {
 #define STREAM_POLL_END_NS (1 * 1000000000LL)
 #define STREAM_ANSWER_NS   (30 * 1000000000LL)
 
-/* How long a stream has been waited for. */
-struct stream_waiting {
-    const struct options *options;
-    bool connected;     /* the daemon has answered */
-    int64_t elapsed_ns; /* since the stream was opened or the poll asked for */
-};
-
 /* The user of an engine. |i| is the number of a target. A hook that may be NULL says so. */
 struct stream_hooks {
     /* Fills in what target |i| is asked: when a stream is opened, and for each further poll. Returns 0 or -ENOMEM. */
@@ -84,7 +77,7 @@ struct stream_hooks {
      * asks for less from now on: the stream is opened again at once. NULL: there is nothing less to ask for. */
     bool (*refused)(void *context, size_t i, const struct rpc_status *status);
     /* Called |waiting_ns| after a stream was opened and after a poll was asked for, until the first message comes or
-     * the poll is complete. Returns after what time to be called again, 0: no more. NULL: is not called. */
+     * the poll is complete. Returns after what time to be called again, 0: no more. NULL: the report tells it. */
     int64_t (*waiting)(void *context, size_t i, const struct stream_waiting *w);
     int64_t waiting_ns;
     /* A stream has failed. Returns what next; |f|->wait_ns may be changed. NULL: the report tells it and decides. */
@@ -126,7 +119,8 @@ enum stream_end stream_engine_listen(struct stream_engine *e);
 /* Asks each target for a poll and takes the answers; a target whose stream has failed is connected to anew. */
 enum stream_end stream_engine_poll(struct stream_engine *e);
 
-/* Goes on until |at| (monotonic), without asking for anything. */
+/* Goes on until |at| (monotonic), without asking for anything; not longer than there is a target that has not failed
+ * for good. */
 enum stream_end stream_engine_wait(struct stream_engine *e, int64_t at);
 
 /* EXIT_DONE when nothing has failed, EXIT_FAILED when all targets have, else EXIT_SOME_FAILED. */

@@ -1,7 +1,10 @@
 #include "client/stream_report.h"
 
+#include <inttypes.h>
+
 #include "client/session.h"
 #include "client/show/units.h"
+#include "lib/clock.h"
 
 enum { CODE_OK = 0, CODE_RESOURCE_EXHAUSTED = 8 }; /* grpc_status_code */
 
@@ -137,6 +140,28 @@ static enum stream_next only_one_failed(struct stream_report *r, const struct st
     }
     return STREAM_NEXT_GIVE_UP;
 }
+
+int64_t stream_report_waiting(struct stream_report *r, const struct stream_waiting *w)
+{
+    if (r->several || w->polls)
+        return 0;
+    if (!w->connected) {
+        output_note(r->out, "waiting for %s", w->options->target);
+        return 0;
+    }
+    output_progress(r->out, "waiting for what %s sends first: %" PRId64 "s", w->options->target,
+                    (int64_t)(w->elapsed_ns / NS_PER_S));
+    return NS_PER_S;
+}
+
+bool stream_report_timeout(struct stream_report *r, const struct options *options)
+{
+    if (!r->several)
+        output_note(r->out, "no answer from %s in time", options->target);
+    return !r->several;
+}
+
+/* ---- Both ---- */
 
 enum stream_next stream_report_failed(struct stream_report *r, const struct stream_failure *f)
 {

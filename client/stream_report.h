@@ -42,6 +42,16 @@ enum stream_next {
     STREAM_NEXT_POLL, /* the stream is opened again with the next poll */
 };
 
+/* How long a stream has been waited for. */
+struct stream_waiting {
+    const struct options *options; /* of the target */
+    bool polls;
+    bool connected;     /* the daemon has answered */
+    int64_t elapsed_ns; /* since the stream was opened or the poll asked for */
+};
+
+#define STREAM_PATIENCE_NS (3 * 1000000000LL) /* before stream_report_waiting */
+
 struct stream_report {
     struct output *out;
     struct stop *stop;
@@ -57,6 +67,14 @@ void stream_report_end(struct stream_report *r);
 
 /* Tells of a failure, and says what next. */
 enum stream_next stream_report_failed(struct stream_report *r, const struct stream_failure *f);
+
+/* Nothing has come yet of a stream that only listens to the only daemon: tells it once while there is no connection,
+ * else each second, as progress. Returns after what time (ns) to tell it again; 0: no more. */
+int64_t stream_report_waiting(struct stream_report *r, const struct stream_waiting *w);
+
+/* The time is over, and the target of |options| has not answered. Returns whether that has been told as a failure:
+ * it is one for the only daemon. */
+bool stream_report_timeout(struct stream_report *r, const struct options *options);
 
 /* The target of |options| has answered: for the first time, or after it was |lost|. */
 void stream_report_connected(struct stream_report *r, const struct options *options, bool lost, bool ever);

@@ -1,4 +1,4 @@
-/* The commands stream, poll and snapshot for several daemons: their records in one output, with a column for
+/* The commands poll and snapshot for several daemons: their records in one output, with a column for
  * the node. */
 #include <inttypes.h>
 
@@ -11,52 +11,19 @@ struct merged {
     struct fleet *fleet;
     struct record_pipeline pipeline;
     struct record_streams streams;
-    uint64_t left; /* records that are wanted yet; 0 with |limited|: none */
-    bool limited;
-    uint64_t max_polls; /* of each node; 0: no limit */
 };
 
 static int on_message(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
                       struct err *e)
 {
-    struct merged *d = context;
-    (void)i;
-    uint64_t before = r->n_records;
-    r->max_records = d->limited ? before + d->left : 0;
-    int rc = stream_reader_message(r, message, e);
-    if (d->limited)
-        d->left -= r->n_records - before;
-    if (rc < 0)
-        return rc;
-    if (rc == 1)
-        return STREAM_ENOUGH_OF_ALL;
-    return d->max_polls && r->n_polls >= d->max_polls ? STREAM_ENOUGH : STREAM_GO_ON;
+    (void)context, (void)i;
+    return stream_reader_message(r, message, e);
 }
 
 static void on_idle(void *context)
 {
     struct merged *d = context;
     record_sink_flush(d->pipeline.records);
-}
-
-static int stream_code(struct merged *d, enum stream_end end)
-{
-    const struct options *o = d->fleet->options;
-    uint64_t records = 0, polls = 0;
-    if (end != STREAM_END_TIMEOUT || (!o->count && !o->polls))
-        return stream_engine_exit_code(d->streams.engine);
-    for (size_t i = 0; i < d->fleet->nodes->n; i++) {
-        records += d->streams.readers[i].n_records;
-        polls += d->streams.readers[i].n_polls;
-    }
-    output_note(d->fleet->out, "the time is over, with %" PRIu64 " records of %" PRIu64 " complete polls",
-                records, polls);
-    return EXIT_FAILED;
-}
-
-static int listen_to_all(struct merged *d)
-{
-    return stream_code(d, stream_engine_listen(d->streams.engine));
 }
 
 /* |count| polls of all nodes, 0: without end. */
@@ -82,25 +49,20 @@ static int poll_all(struct merged *d, uint64_t count)
     return stream_engine_exit_code(d->streams.engine);
 }
 
-static int run(struct fleet *fleet, bool polls, uint64_t count)
+static int run(struct fleet *fleet, uint64_t count)
 {
     struct merged d = {.fleet = fleet};
-    if (!polls) {
-        d.left = fleet->options->count;
-        d.limited = d.left != 0;
-        d.max_polls = fleet->options->polls;
-    }
     int rc = record_pipeline_open(&d.pipeline, fleet->options, fleet->out, true);
     if (rc == EXIT_DONE) {
         const struct record_streams_options how = {.query = d.pipeline.query,
                                                    .records = d.pipeline.records,
-                                                   .polls = polls,
+                                                   .polls = true,
                                                    .context = &d,
                                                    .message = on_message,
                                                    .idle = on_idle};
         rc = record_streams_new(&d.streams, fleet, &how);
         if (rc == 0) {
-            rc = polls ? poll_all(&d, count) : listen_to_all(&d);
+            rc = poll_all(&d, count);
             record_sink_end(d.pipeline.records, NULL);
         } else {
             output_note(fleet->out, "out of memory");
@@ -112,18 +74,13 @@ static int run(struct fleet *fleet, bool polls, uint64_t count)
     return rc;
 }
 
-int fleet_stream(struct fleet *f)
-{
-    return run(f, false, 0);
-}
-
 int fleet_poll(struct fleet *f)
 {
     const struct options *o = f->options;
-    return run(f, true, o->count || o->every_ns ? o->count : 1);
+    return run(f, o->count || o->every_ns ? o->count : 1);
 }
 
 int fleet_snapshot(struct fleet *f)
 {
-    return run(f, true, 1);
+    return run(f, 1);
 }

@@ -1,24 +1,35 @@
-/* The command stream. */
+/* The command stream: the polls that daemons make by themselves. With several daemons their records go to one output,
+ * with a column for the node. */
 #include <inttypes.h>
 
 #include "client/command.h"
+#include "client/fleet/record_streams.h"
 #include "client/show/record_pipeline.h"
-#include "client/show/stream_reader.h"
-
-#define METHOD "/xtcp_flat_record.v1.XTCPFlatRecordService/FlatRecords"
 
 struct stream {
+    struct fleet *fleet;
     struct record_pipeline pipeline;
-    struct stream_reader reader;
-    struct buf request;
-    uint64_t max_polls; /* 0: no limit */
+    struct record_streams streams;
+    uint64_t left; /* records that are wanted yet; 0 with |limited|: none */
+    bool limited;
+    uint64_t max_polls; /* of each node; 0: no limit */
 };
 
-static int on_message(void *context, const struct rpc_bytes *message, struct err *e)
+static int on_message(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
+                      struct err *e)
 {
     struct stream *st = context;
-    int rc = stream_reader_message(&st->reader, message, e);
-    return rc == 0 && st->max_polls && st->reader.n_polls >= st->max_polls ? 1 : rc;
+    uint64_t before = r->n_records;
+    (void)i;
+    r->max_records = st->limited ? before + st->left : 0;
+    int rc = stream_reader_message(r, message, e);
+    if (st->limited)
+        st->left -= r->n_records - before;
+    if (rc < 0)
+        return rc;
+    if (rc == 1)
+        return STREAM_ENOUGH_OF_ALL;
+    return st->max_polls && r->n_polls >= st->max_polls ? STREAM_ENOUGH : STREAM_GO_ON;
 }
 
 static void on_idle(void *context)
@@ -27,57 +38,47 @@ static void on_idle(void *context)
     record_sink_flush(st->pipeline.records);
 }
 
-static void on_again(void *context)
+static int exit_code(struct stream *st, enum stream_end end)
 {
-    struct stream *st = context;
-    stream_reader_again(&st->reader);
-}
-
-static bool on_refused(void *context, const struct rpc_status *status)
-{
-    struct stream *st = context;
-    return stream_reader_refused(&st->reader, status) &&
-           stream_reader_request(&st->reader, &st->request) == 0;
-}
-
-static int exit_code(struct session *s, const struct stream *st, enum follow_end end)
-{
+    const struct options *o = st->fleet->options;
+    uint64_t records = 0, polls = 0;
     /* With nothing else to end it, it was asked to listen so long. */
-    bool early = end == FOLLOW_TIMEOUT && (s->options->count || s->options->polls);
-    if (early)
-        output_note(s->out, "the time is over, with %" PRIu64 " records of %" PRIu64 " complete polls",
-                    st->reader.n_records, st->reader.n_polls);
-    return early || end == FOLLOW_FAILED ? EXIT_FAILED : EXIT_DONE;
+    if (end != STREAM_END_TIMEOUT || (!o->count && !o->polls))
+        return stream_engine_exit_code(st->streams.engine);
+    for (size_t i = 0; i < st->fleet->nodes->n; i++) {
+        records += st->streams.readers[i].n_records;
+        polls += st->streams.readers[i].n_polls;
+    }
+    output_note(st->fleet->out, "the time is over, with %" PRIu64 " records of %" PRIu64 " complete polls",
+                records, polls);
+    return EXIT_FAILED;
 }
 
-static int follow(struct session *s, struct stream *st)
+static int listen_to_all(struct stream *st)
 {
-    stream_reader_init(&st->reader, s, st->pipeline.records, st->pipeline.query);
-    st->reader.max_records = s->options->count;
-    if (stream_reader_request(&st->reader, &st->request) != 0) {
-        output_note(s->out, "out of memory");
+    const struct record_streams_options how = {.query = st->pipeline.query,
+                                               .records = st->pipeline.records,
+                                               .one = st->fleet->nodes->n == 1,
+                                               .context = st,
+                                               .message = on_message,
+                                               .idle = on_idle};
+    if (record_streams_new(&st->streams, st->fleet, &how) != 0) {
+        output_note(st->fleet->out, "out of memory");
         return EXIT_FAILED;
     }
-    const struct follow how = {.method = METHOD,
-                               .request = &st->request,
-                               .context = st,
-                               .message = on_message,
-                               .idle = on_idle,
-                               .again = on_again,
-                               .refused = on_refused};
-    enum follow_end end = session_follow(s, &how);
+    enum stream_end end = stream_engine_listen(st->streams.engine);
     record_sink_end(st->pipeline.records, NULL);
-    return exit_code(s, st, end);
+    return exit_code(st, end);
 }
 
-int command_stream(struct session *s)
+int command_stream(struct fleet *fleet)
 {
-    struct stream st = {.max_polls = s->options->polls};
-    buf_init(&st.request);
-    int rc = record_pipeline_open(&st.pipeline, s->options, s->out, false);
+    const struct options *o = fleet->options;
+    struct stream st = {.fleet = fleet, .left = o->count, .limited = o->count != 0, .max_polls = o->polls};
+    int rc = record_pipeline_open(&st.pipeline, o, fleet->out, fleet->nodes->n > 1);
     if (rc == EXIT_DONE)
-        rc = follow(s, &st);
+        rc = listen_to_all(&st);
+    record_streams_free(&st.streams);
     record_pipeline_close(&st.pipeline);
-    buf_free(&st.request);
     return rc;
 }
