@@ -52,8 +52,6 @@ void command_help_all(struct buf *out);
 void command_help(const struct command *c, struct buf *out);
 
 /* The commands, each in the file of its subject. */
-int command_poll(struct session *s);
-int command_snapshot(struct session *s);
 int command_get(struct session *s);
 int command_apply(struct session *s);
 int command_frequency(struct session *s);
@@ -73,8 +71,8 @@ void command_top_prepare(void);
 
 /* The same for one target and for several at once. */
 int command_stream(struct fleet *f);
-int fleet_poll(struct fleet *f);
-int fleet_snapshot(struct fleet *f);
-int fleet_join(struct fleet *f);
+int command_poll(struct fleet *f);
+int command_snapshot(struct fleet *f);
+int command_join(struct fleet *f);
 
 #endif

@@ -139,7 +139,7 @@ static int rounds(struct joined *d)
     return stream_engine_exit_code(d->streams.engine);
 }
 
-int fleet_join(struct fleet *fleet)
+int command_join(struct fleet *fleet)
 {
     struct joined d = {.fleet = fleet};
     struct err e = {0};
