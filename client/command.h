@@ -35,7 +35,8 @@ struct command {
     bool single;           /* for one target only */
     bool reads_file;       /* its argument is a file, "-" standard input */
     void (*prepare)(void); /* called before any thread is started; NULL: nothing is to be done then */
-    int (*run)(struct session *s);     /* for one target; returns an exit code; NULL: |run_fleet| is for that as well */
+    int (*run)(
+        struct session *s); /* for one target; returns an exit code; NULL: |run_fleet| is for that as well */
     int (*run_fleet)(struct fleet *f); /* for several targets; NULL: |run| is called for each */
     int (*run_here)(const struct options *o, struct output *out); /* needs no daemon; NULL: it does */
 };

@@ -1,20 +1,17 @@
 #include "client/session.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/show/units.h"
 #include "lib/clock.h"
 #include "rpc/client/client_probe.h"
 
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)
 #define LOOK_MAX_NS      (3 * NS_PER_S)
-#define PATIENCE_NS      (3 * NS_PER_S) /* after which a connection that does not come about is mentioned */
 
 /* The numbers of gRPC that matter here (grpc_status_code). */
 enum {
@@ -54,20 +51,15 @@ const char *session_address(const struct options *o)
     return o->address ? o->address : o->target;
 }
 
-static int channel_new(const struct options *o, struct rpc_channel **out, struct err *e)
-{
-    struct rpc_channel_options how;
-    session_channel_options(o, &how);
-    return rpc_channel_new(session_address(o), &how, out, e);
-}
-
 int session_open(struct session *s, const struct options *options, struct output *out, struct stop *stop,
                  struct err *e)
 {
+    struct rpc_channel_options how;
     *s = (struct session){.options = options, .out = out, .stop = stop};
     if (options->timeout_ns && options->timeout_ns < INT64_MAX / 2)
         s->deadline_ns = clock_mono_ns() + options->timeout_ns;
-    int rc = channel_new(options, &s->channel, e);
+    session_channel_options(options, &how);
+    int rc = rpc_channel_new(session_address(options), &how, &s->channel, e);
     if (rc == 0)
         stop_attach(stop, s->channel);
     return rc;
@@ -279,196 +271,4 @@ int64_t backoff_next(struct backoff *b, uint32_t random)
         b->base_ns = BACKOFF_LAST_NS;
     int64_t fifth = b->base_ns / 5;
     return b->base_ns - fifth + (int64_t)(random % (uint64_t)(2 * fifth + 1));
-}
-
-/* One life of the stream. */
-struct attempt {
-    struct session *session;
-    const struct follow *follow;
-    struct rpc_stream *stream;
-    struct rpc_status status; /* how it ended, for FOLLOW_FAILED */
-    int64_t begin_ns;         /* monotonic */
-    int64_t patience_ns;      /* monotonic: when to mention that nothing has come yet; 0: no longer */
-    bool heard;               /* something came */
-    bool spoken;              /* it has sent a message */
-    bool dirty;               /* something came that may not have been shown */
-};
-
-#define STATUS_OURS (-1) /* not a status of gRPC: trying again would bring the same */
-
-#define ATTEMPT_GOES_ON ((enum follow_end) - 1)
-
-/* When to look up from waiting. */
-static int64_t attempt_deadline(const struct attempt *l)
-{
-    int64_t end = l->session->deadline_ns;
-    int64_t until = l->dirty ? clock_mono_ns() + SESSION_IDLE_NS : l->patience_ns;
-    return end && (!until || end < until) ? end : until;
-}
-
-static enum follow_end attempt_message(struct attempt *l, struct rpc_bytes *message)
-{
-    struct err e = {0};
-    l->heard = l->spoken = l->dirty = true;
-    l->patience_ns = 0;
-    int rc = l->follow->message(l->follow->context, message, &e);
-    rpc_bytes_free(message);
-    if (l->session->out->error || rc > 0)
-        return FOLLOW_DONE; /* what to do about the output is main's to say */
-    if (rc == 0)
-        return ATTEMPT_GOES_ON;
-    l->status.code = STATUS_OURS;
-    snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
-    return FOLLOW_FAILED;
-}
-
-/* Nothing has come yet: says so once while there is no connection, else each second, for whoever looks on. */
-static void tell_of_waiting(struct attempt *l)
-{
-    struct session *s = l->session;
-    if (!rpc_stream_connected(l->stream)) {
-        output_note(s->out, "waiting for %s", s->options->target);
-        l->patience_ns = 0;
-        return;
-    }
-    int64_t now = clock_mono_ns();
-    output_progress(s->out, "waiting for what %s sends first: %" PRId64 "s", s->options->target,
-                    (int64_t)((now - l->begin_ns) / NS_PER_S));
-    l->patience_ns = now + NS_PER_S;
-}
-
-static enum follow_end attempt_silence(struct attempt *l)
-{
-    struct session *s = l->session;
-    if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
-        return FOLLOW_TIMEOUT;
-    if (l->dirty)
-        l->follow->idle(l->follow->context);
-    else if (l->patience_ns)
-        tell_of_waiting(l);
-    l->dirty = false;
-    return ATTEMPT_GOES_ON;
-}
-
-static enum follow_end attempt_read(struct attempt *l)
-{
-    for (;;) {
-        struct rpc_bytes message = {0};
-        enum follow_end end = FOLLOW_FAILED;
-        int rc = rpc_stream_recv(l->stream, attempt_deadline(l), &message);
-        if (stop_reason(l->session->stop) != STOP_NOT) {
-            rpc_bytes_free(&message);
-            return FOLLOW_STOPPED;
-        }
-        if (rc == 1)
-            end = attempt_message(l, &message);
-        else if (rc == ERR_TIMEOUT)
-            end = attempt_silence(l);
-        else
-            rpc_stream_status(l->stream, &l->status);
-        if (end != ATTEMPT_GOES_ON)
-            return end;
-    }
-}
-
-static enum follow_end attempt_run(struct attempt *l)
-{
-    const struct follow *f = l->follow;
-    struct err e = {0};
-
-    l->status.code = CODE_UNAVAILABLE;
-    l->begin_ns = clock_mono_ns();
-    l->patience_ns = l->begin_ns + PATIENCE_NS;
-    if (rpc_stream_open(l->session->channel, f->method, NULL, &l->stream, &e) != 0) {
-        snprintf(l->status.text, sizeof(l->status.text), "%s", e.text);
-        return stop_reason(l->session->stop) == STOP_NOT ? FOLLOW_FAILED : FOLLOW_STOPPED;
-    }
-    /* When sending fails the call has ended, and receiving tells how. */
-    if (rpc_stream_send(l->stream, f->request->data, f->request->len) == 0)
-        rpc_stream_half_close(l->stream);
-    enum follow_end end = attempt_read(l);
-    l->heard = l->heard || rpc_stream_connected(l->stream);
-    rpc_stream_free(l->stream);
-    return end;
-}
-
-/* Says that the connection was lost, or still is, and waits. Returns false when it is time to stop. */
-static bool wait_again(struct session *s, struct backoff *backoff, const struct attempt *l)
-{
-    int64_t wait = backoff_next(backoff, arc4random());
-    char time[UNITS_TEXT_MAX];
-    struct buf why;
-
-    units_time((uint64_t)wait, time);
-    buf_init(&why);
-    if (l->status.code == CODE_OK)
-        buf_printf(&why, "%s has ended the stream", s->options->target);
-    else if (l->heard)
-        buf_printf(&why, "the connection to %s was lost (%s)", s->options->target,
-                   l->status.text[0] ? l->status.text : rpc_status_name(l->status.code));
-    else
-        session_why(&why, s->options, l->follow->method, &l->status);
-    output_note(s->out, "%s; trying again in %s", buf_cstr(&why), time);
-    buf_free(&why);
-    if (s->deadline_ns && clock_mono_ns() + wait > s->deadline_ns)
-        wait = s->deadline_ns - clock_mono_ns();
-    return stop_sleep(s->stop, wait);
-}
-
-/* A new channel: the old one remembers its failure and tries to connect only while a call is under way, so
- * that a short call would get to hear of the past. */
-static int renew_channel(struct session *s)
-{
-    struct rpc_channel *channel = NULL;
-    struct err e = {0};
-    stop_attach(s->stop, NULL);
-    rpc_channel_free(s->channel);
-    int rc = channel_new(s->options, &channel, &e);
-    s->channel = channel;
-    if (rc != 0)
-        output_note(s->out, "%s", e.text);
-    else
-        stop_attach(s->stop, channel);
-    return rc;
-}
-
-enum follow_end session_follow(struct session *s, const struct follow *f)
-{
-    struct backoff backoff = {0};
-    bool ever = false;
-    bool spoken = false;
-    for (;;) {
-        struct attempt attempt = {.session = s, .follow = f};
-        enum follow_end end = attempt_run(&attempt);
-        ever = ever || attempt.heard;
-        spoken = spoken || attempt.spoken;
-        if (end == FOLLOW_TIMEOUT && !ever) {
-            output_note(s->out, "no answer from %s in time", s->options->target);
-            return FOLLOW_FAILED;
-        }
-        if (end != FOLLOW_FAILED)
-            return end;
-        f->idle(f->context);
-        if (attempt.status.code > 0 && f->refused && f->refused(f->context, &attempt.status))
-            continue;
-        if (attempt.heard)
-            backoff = (struct backoff){0};
-        if (attempt.status.code == STATUS_OURS) {
-            output_note(s->out, "%s: %s", s->options->target, attempt.status.text);
-            return FOLLOW_FAILED;
-        }
-        /* Before the first message it is the request that asks for too much. */
-        bool too_much = !spoken && attempt.status.code == CODE_RESOURCE_EXHAUSTED;
-        if (!ever || too_much || !session_may_retry(attempt.status.code)) {
-            session_tell_failure(s, f->method, &attempt.status);
-            return FOLLOW_FAILED;
-        }
-        if (!wait_again(s, &backoff, &attempt))
-            return FOLLOW_STOPPED;
-        if (s->deadline_ns && clock_mono_ns() >= s->deadline_ns)
-            return FOLLOW_TIMEOUT;
-        if (renew_channel(s) != 0)
-            return FOLLOW_FAILED;
-        f->again(f->context);
-    }
 }

@@ -1,5 +1,5 @@
-/* The connection to one daemon as a command sees it: calls, streams that come back after a loss, and failures
- * in words. One thread. */
+/* The connection to one daemon as a command sees it: calls with one answer, and failures in words. For streams see
+ * client/stream_engine.h. One thread. */
 #ifndef XTCP_CLIENT_SESSION_H
 #define XTCP_CLIENT_SESSION_H
 
@@ -63,34 +63,5 @@ struct backoff {
 
 /* The next waiting time; |random| is any number. */
 int64_t backoff_next(struct backoff *b, uint32_t random);
-
-/* A stream that only listens. */
-struct follow {
-    const char *method;
-    const struct buf *request;
-    void *context;
-    /* A message came. Returns 0 to go on, 1 when all is done, or a negative error with |e|. */
-    int (*message)(void *context, const struct rpc_bytes *message, struct err *e);
-    /* No more is waiting for the moment: show what there is. */
-    void (*idle)(void *context);
-    /* The connection was lost and a new one begins. */
-    void (*again)(void *context);
-    /* The stream has failed with |status|. Returns true when that says that the daemon does not know what
-     * |request| asks for, and |request| asks for less now and is to be tried at once; NULL: it never does. */
-    bool (*refused)(void *context, const struct rpc_status *status);
-};
-
-enum follow_end {
-    FOLLOW_DONE,    /* |message| said so */
-    FOLLOW_STOPPED, /* by a signal, or the reader of the output has gone */
-    FOLLOW_TIMEOUT, /* --timeout */
-    FOLLOW_FAILED,  /* told on standard error */
-};
-
-/* Opens the stream and hands its messages on. A failure before the first message is final; after it the
- * stream is opened again with backoff, which is told on standard error, unless the daemon refuses it. */
-enum follow_end session_follow(struct session *s, const struct follow *f);
-
-#define SESSION_IDLE_NS (50 * 1000000LL) /* silence after which what has come is shown */
 
 #endif

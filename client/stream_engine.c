@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "client/session.h"
 #include "lib/clock.h"
 #include "rpc/client/many_stream.h"
 
@@ -369,7 +368,7 @@ static int64_t idle_at(const struct attempt *a)
 /* When silence has a meaning, and which; 0: never. */
 static int64_t silence_at(const struct attempt *a, enum stream_silence *meaning)
 {
-    if (a->state != ATTEMPT_BUSY || a->pending || !hooks_of(a)->silence)
+    if (!is_open(a) || a->pending || !hooks_of(a)->silence)
         return 0;
     *meaning = hooks_of(a)->silence(context_of(a), a->i);
     switch (*meaning) {
@@ -378,7 +377,7 @@ static int64_t silence_at(const struct attempt *a, enum stream_silence *meaning)
     case STREAM_SILENCE_ENDS_POLL:
         return a->heard_ns + STREAM_POLL_END_NS;
     case STREAM_SILENCE_FAILS:
-        return a->heard_ns + STREAM_ANSWER_NS;
+        return a->state == ATTEMPT_BUSY ? a->heard_ns + STREAM_ANSWER_NS : 0;
     }
     return 0;
 }
@@ -394,7 +393,7 @@ static int64_t look_at(const struct attempt *a)
     enum stream_silence meaning;
     if (a->state == ATTEMPT_WAITING)
         return a->retry_ns;
-    return is_open(a) ? earlier(earlier(idle_at(a), silence_at(a, &meaning)), waiting_at(a)) : 0;
+    return earlier(earlier(idle_at(a), silence_at(a, &meaning)), waiting_at(a));
 }
 
 static bool is_due(int64_t at, int64_t now)
@@ -535,10 +534,19 @@ static bool has_failed_in_time(struct stream_engine *e)
     return true;
 }
 
+/* Opens a stream, in place of one whose poll is complete. */
+static void begin_to_listen(struct attempt *a)
+{
+    if (a->state == ATTEMPT_READY)
+        close_stream(a, ATTEMPT_CLOSED);
+    if (a->state == ATTEMPT_CLOSED)
+        open_stream(a);
+}
+
 enum stream_end stream_engine_listen(struct stream_engine *e)
 {
     for (size_t i = 0; i < e->options.n; i++)
-        open_stream(&e->attempts[i]);
+        begin_to_listen(&e->attempts[i]);
     enum stream_end end = run(e, RUN_LISTEN, 0);
     return end == STREAM_END_TIMEOUT && has_failed_in_time(e) ? STREAM_END_DONE : end;
 }
@@ -563,4 +571,32 @@ int stream_engine_exit_code(const struct stream_engine *e)
         failed += a->state == ATTEMPT_FAILED || (a->trouble && (!a->ever || a->polls));
     }
     return failed == 0 ? EXIT_DONE : failed == e->options.n ? EXIT_FAILED : EXIT_SOME_FAILED;
+}
+
+int stream_engine_follow(struct session *s, const struct stream_hooks *hooks, void *context,
+                         enum stream_end *end)
+{
+    const struct stream_target target = {.options = s->options, .channel = s->channel};
+    struct stream_engine *e = NULL;
+    struct stream_report report;
+    const struct stream_engine_options how = {.targets = &target,
+                                              .n = 1,
+                                              .hooks = hooks,
+                                              .context = context,
+                                              .report = &report,
+                                              .out = s->out,
+                                              .stop = s->stop,
+                                              .deadline_ns = s->deadline_ns};
+    int rc = EXIT_FAILED;
+    *end = STREAM_END_DONE;
+    stream_report_init(&report, s->out, s->stop, false);
+    if (stream_engine_new(&how, &e) == 0) {
+        *end = stream_engine_listen(e);
+        rc = stream_engine_exit_code(e);
+    } else {
+        output_note(s->out, "out of memory");
+    }
+    stream_engine_free(e);
+    stream_report_end(&report);
+    return rc;
 }

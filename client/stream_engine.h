@@ -12,6 +12,7 @@
 
 #include "client/options.h"
 #include "client/output.h"
+#include "client/session.h"
 #include "client/stop.h"
 #include "client/stream_report.h"
 #include "lib/buf.h"
@@ -23,13 +24,15 @@ struct stream_engine;
 /* One daemon. */
 struct stream_target {
     const struct options *options;
-    struct rpc_channel *channel; /* for its first stream; NULL: that has a channel of its own, as all others have */
+    struct rpc_channel
+        *channel; /* for its first stream; NULL: that has a channel of its own, as all others have */
 };
 
 /* What a daemon is asked. */
 struct stream_request {
     const char *method;
-    bool polls;      /* each request is a poll, on a bidirectional stream; else there is one, and answers without end */
+    bool
+        polls; /* each request is a poll, on a bidirectional stream; else there is one, and answers without end */
     struct buf body; /* the engine's, empty; append here */
 };
 
@@ -51,8 +54,8 @@ enum stream_silence {
     STREAM_SILENCE_FAILS,     /* after STREAM_ANSWER_NS the stream is given up */
 };
 
-#define STREAM_IDLE_NS     (50 * 1000000LL)     /* silence after which what has come is shown */
-#define STREAM_LATE_NS     (1 * 1000000000LL)   /* the same for a poll that is held and whose end will be marked */
+#define STREAM_IDLE_NS     (50 * 1000000LL) /* silence after which what has come is shown */
+#define STREAM_LATE_NS     (1 * 1000000000LL) /* the same for a poll that is held and whose end will be marked */
 #define STREAM_POLL_END_NS (1 * 1000000000LL)
 #define STREAM_ANSWER_NS   (30 * 1000000000LL)
 
@@ -106,7 +109,7 @@ void stream_engine_free(struct stream_engine *e);
 void stream_engine_interrupt(struct stream_engine *e);
 
 enum stream_end {
-    STREAM_END_DONE,    /* nothing more is wanted, or to be had */
+    STREAM_END_DONE, /* nothing more is wanted, or to be had */
     STREAM_END_STOPPED, /* by a signal, by the reader of the output who has gone, or by stream_engine_interrupt */
     STREAM_END_TIMEOUT, /* the deadline */
     STREAM_END_TIME,    /* the time that was given has come */
@@ -125,5 +128,10 @@ enum stream_end stream_engine_wait(struct stream_engine *e, int64_t at);
 
 /* EXIT_DONE when nothing has failed, EXIT_FAILED when all targets have, else EXIT_SOME_FAILED. */
 int stream_engine_exit_code(const struct stream_engine *e);
+
+/* Listens to the daemon of |s|, as stream_engine_listen, with an engine and a report of its own. Returns an exit code,
+ * and in |end| how it ended. */
+int stream_engine_follow(struct session *s, const struct stream_hooks *hooks, void *context,
+                         enum stream_end *end);
 
 #endif

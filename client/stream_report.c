@@ -53,9 +53,7 @@ static enum stream_next one_of_several_ended(struct stream_report *r, const stru
 {
     struct buf why;
     bool retry = session_may_retry(f->status.code);
-    enum stream_next next = !retry      ? STREAM_NEXT_GIVE_UP
-                            : f->polls ? STREAM_NEXT_POLL
-                                       : STREAM_NEXT_WAIT;
+    enum stream_next next = !retry ? STREAM_NEXT_GIVE_UP : f->polls ? STREAM_NEXT_POLL : STREAM_NEXT_WAIT;
     if (f->lost && retry)
         return next; /* told before */
     buf_init(&why);

@@ -133,7 +133,8 @@ static int rounds(struct joined *d)
             output_note(d->fleet->out, "the time is over, before all polls were complete");
             return EXIT_FAILED;
         }
-        if (end == STREAM_END_TIMEOUT || stream_engine_exit_code(d->streams.engine) == EXIT_FAILED || d->fleet->out->error)
+        if (end == STREAM_END_TIMEOUT || stream_engine_exit_code(d->streams.engine) == EXIT_FAILED ||
+            d->fleet->out->error)
             break;
     }
     return stream_engine_exit_code(d->streams.engine);

@@ -8,6 +8,7 @@
 #include "client/show/table.h"
 #include "client/show/terminal_text.h"
 #include "client/show/units.h"
+#include "client/stream_engine.h"
 #include "lib/clock.h"
 #include "rpc/codec/msg_namespace.h"
 
@@ -177,11 +178,19 @@ static void show_event_json(struct session *s, const struct namespace_event *eve
     buf_char(&s->out->data, '\n');
 }
 
-static int on_event(void *context, const struct rpc_bytes *message, struct err *e)
+static int on_request(void *context, size_t i, struct stream_request *r)
+{
+    (void)context, (void)i;
+    r->method = SERVICE "Watch"; /* WatchRequest is empty */
+    return 0;
+}
+
+static int on_event(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
     struct session *s = context;
     struct namespace_event event;
     void *memory = NULL;
+    (void)i;
     int rc = namespace_event_decode(message->data, message->len, &event, &memory, e);
     if (rc != 0)
         return rc;
@@ -194,29 +203,12 @@ static int on_event(void *context, const struct rpc_bytes *message, struct err *
     return 0;
 }
 
-static void on_idle(void *context)
-{
-    (void)context; /* nothing is held back */
-}
-
-static void on_again(void *context)
-{
-    (void)context; /* the daemon begins with all namespaces again */
-}
-
 static int watch_namespaces(struct session *s)
 {
-    struct buf request;
-    buf_init(&request); /* WatchRequest is empty */
-    const struct follow follow = {.method = SERVICE "Watch",
-                                  .request = &request,
-                                  .context = s,
-                                  .message = on_event,
-                                  .idle = on_idle,
-                                  .again = on_again};
-    enum follow_end end = session_follow(s, &follow);
-    buf_free(&request);
-    return end == FOLLOW_FAILED ? EXIT_FAILED : EXIT_DONE;
+    /* Nothing is held back, and a new stream begins with all namespaces again. */
+    static const struct stream_hooks hooks = {.request = on_request, .message = on_event};
+    enum stream_end end;
+    return stream_engine_follow(s, &hooks, s, &end);
 }
 
 int command_namespaces(struct session *s)

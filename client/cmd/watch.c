@@ -8,6 +8,7 @@
 #include "client/show/record_pipeline.h"
 #include "client/show/units.h"
 #include "client/show/watch_table.h"
+#include "client/stream_engine.h"
 #include "lib/clock.h"
 #include "record/envelope.h"
 #include "rpc/codec/msg_focus.h"
@@ -227,13 +228,25 @@ static int take_tick(struct watch *w, const struct focus_event *event, struct er
     rc = show_tick(w, &event->tick);
     tell_troubles(w, &event->tick);
     w->ticks++;
-    return rc != 0 ? rc : w->max_ticks && w->ticks >= w->max_ticks;
+    if (rc != 0)
+        return rc;
+    return w->max_ticks && w->ticks >= w->max_ticks ? STREAM_ENOUGH : STREAM_GO_ON;
 }
 
-static int on_message(void *context, const struct rpc_bytes *message, struct err *e)
+static int on_request(void *context, size_t i, struct stream_request *r)
+{
+    const struct watch *w = context;
+    (void)i;
+    r->method = METHOD;
+    buf_bytes(&r->body, w->request.data, w->request.len);
+    return r->body.failed ? -ENOMEM : 0;
+}
+
+static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
     struct watch *w = context;
     struct focus_event event;
+    (void)i;
     int rc = focus_event_decode(message->data, message->len, &event, e);
     if (rc != 0)
         return rc;
@@ -251,24 +264,16 @@ static void on_idle(void *context)
     output_flush(w->out);
 }
 
-static void on_again(void *context)
+static void on_again(void *context, size_t i)
 {
     struct watch *w = context;
+    (void)i;
     if (w->table)
         watch_table_hide(w->table);
     w->left_out = 0;
 }
 
 /* ---- The command ---- */
-
-static int exit_code(struct watch *w, enum follow_end end)
-{
-    /* With nothing else to end it, it was asked to listen so long. */
-    bool early = end == FOLLOW_TIMEOUT && w->max_ticks;
-    if (early)
-        output_note(w->out, "the time is over, after %" PRIu64 " ticks", w->ticks);
-    return early || end == FOLLOW_FAILED ? EXIT_FAILED : EXIT_DONE;
-}
 
 static int run(struct watch *w)
 {
@@ -282,17 +287,18 @@ static int run(struct watch *w)
             return EXIT_FAILED;
         }
     }
-    const struct follow how = {.method = METHOD,
-                               .request = &w->request,
-                               .context = w,
-                               .message = on_message,
-                               .idle = on_idle,
-                               .again = on_again};
-    enum follow_end end = session_follow(w->session, &how);
+    static const struct stream_hooks hooks = {
+        .request = on_request, .message = on_message, .idle = on_idle, .again = on_again};
+    enum stream_end end;
+    rc = stream_engine_follow(w->session, &hooks, w, &end);
     if (w->table)
         watch_table_end(w->table);
     tell_lost(w, &(struct focus_tick){0}, true);
-    return exit_code(w, end);
+    /* With nothing else to end it, it was asked to listen so long. */
+    if (end != STREAM_END_TIMEOUT || !w->max_ticks)
+        return rc;
+    output_note(w->out, "the time is over, after %" PRIu64 " ticks", w->ticks);
+    return EXIT_FAILED;
 }
 
 int command_watch(struct session *s)

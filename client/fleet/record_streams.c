@@ -87,7 +87,8 @@ static void init_node(struct record_streams *s, size_t i)
     s->targets[i] = (struct stream_target){.options = o, .channel = s->fleet->channel};
 }
 
-int record_streams_new(struct record_streams *s, struct fleet *fleet, const struct record_streams_options *options)
+int record_streams_new(struct record_streams *s, struct fleet *fleet,
+                       const struct record_streams_options *options)
 {
     size_t n = fleet->nodes->n;
     *s = (struct record_streams){.fleet = fleet, .options = *options};

@@ -19,11 +19,12 @@ struct record_streams_options {
     const struct query *query;
     struct record_sink *records; /* where rows go */
     bool polls;                  /* polls are asked for; else the daemon's own are listened to */
-    bool one;                    /* the command is about one daemon: rows as they come, messages as stream_report says */
+    bool one; /* the command is about one daemon: rows as they come, messages as stream_report says */
     void *context;
     /* A message of node |i|, which is |r|'s to read: as the hook of stream_engine.h. */
-    int (*message)(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message, struct err *e);
-    void (*idle)(void *context);                                                /* as that hook */
+    int (*message)(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
+                   struct err *e);
+    void (*idle)(void *context);                                                 /* as that hook */
     int64_t (*waiting)(void *context, size_t i, const struct stream_waiting *w); /* as that hook */
     int64_t waiting_ns;
 };
@@ -40,7 +41,8 @@ struct record_streams {
 
 /* Makes the streams of |fleet|, none of them open. Returns 0 or -ENOMEM; record_streams_free comes after it in any
  * case. |fleet| and what |options| point to must outlive them. */
-int record_streams_new(struct record_streams *s, struct fleet *fleet, const struct record_streams_options *options);
+int record_streams_new(struct record_streams *s, struct fleet *fleet,
+                       const struct record_streams_options *options);
 void record_streams_free(struct record_streams *s);
 
 #endif

@@ -224,7 +224,8 @@ static void choose(struct options *o, unsigned how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const run[])(struct fleet * f) = {command_stream, command_poll, command_snapshot, command_join};
+    static int (*const run[])(struct fleet * f) = {command_stream, command_poll, command_snapshot,
+                                                   command_join};
     static char *const names[NODES] = {(char *)(uintptr_t) "a", (char *)(uintptr_t) "b",
                                        (char *)(uintptr_t) "c"};
     static int nowhere = -1;
