@@ -1,21 +1,19 @@
 #include "client/top/top_feed.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "client/session.h"
 #include "client/show/socket_sample.h"
+#include "client/stream_engine.h"
 #include "client/top/top_intake.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
-#include "rpc/client/many_stream.h"
 #include "rpc/codec/msg_stream.h"
 
 #define SERVICE     "/xtcp_flat_record.v1.XTCPFlatRecordService/"
@@ -23,44 +21,41 @@
 #define METHOD_ALL  SERVICE "FlatRecords"
 
 #define BATCH_ROWS      256
-#define SILENCE_END_NS  (1 * NS_PER_S) /* ends a poll whose end the daemon does not mark */
-#define FIRST_POLLS     2              /* that are asked for at the start, so that rates are there soon */
+#define FIRST_POLLS     2 /* that are asked for at the start, so that rates are there soon */
 #define FIRST_POLLS_GAP (1 * NS_PER_S)
 #define LOOK_NS         (NS_PER_S / 4) /* between looks whether the daemon has answered, until it sends something */
 
-enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12, CODE_UNAVAILABLE = 14 };
+enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12, CODE_UNAVAILABLE = 14 }; /* grpc_status_code */
+
+/* The first polls are there for something to see now, not only when the daemon's next poll is due. A daemon that
+ * refuses them is listened to all the same. */
+enum phase { PHASE_ASK, PHASE_FIRST_POLLS, PHASE_LISTEN };
 
 struct top_feed {
     struct thread thread;
     const struct options *client;
+    struct stream_target target;
     int64_t every_ns;
     int news; /* eventfd */
-    int wake; /* eventfd: the thread is to look up from waiting */
     pthread_mutex_t lock;
     /* Under |lock|. */
     bool ending;
     bool changed; /* |filter| has, the stream is to be opened anew */
     struct filter *filter;
-    struct rpc_many *many;  /* while there is a stream */
-    struct top_poll *ready; /* complete, not taken yet */
+    struct stream_engine *engine; /* while the thread listens */
+    struct top_poll *ready;       /* complete, not taken yet */
     struct top_poll *spare;
     struct top_feed_status status;
     /* The thread's own. */
     struct top_intake intake;
     struct filter *asked; /* the filter of the stream that is open; NULL: none */
     bool plain;           /* the daemon refused what we asked for: ask for nothing special */
-};
-
-/* One stream. */
-struct attempt {
-    struct top_feed *feed;
-    struct rpc_many_stream *line;
-    struct rpc_status status; /* how it ended */
-    struct err err;           /* what is wrong with what came, with |broken| */
-    bool broken;
-    bool heard; /* something came */
-    bool told;  /* that the connection stands */
-    int64_t heard_ns;
+    enum phase phase;
+    uint64_t polls_before; /* complete ones when the daemon was last connected to */
+    int64_t asked_ns;      /* monotonic: when the last poll was asked for */
+    bool heard;            /* something came on this stream */
+    bool told;             /* that the connection stands */
+    struct backoff backoff;
 };
 
 static void raise_event(int fd)
@@ -117,19 +112,6 @@ static int publish(void *context, struct top_poll **poll)
     return *poll ? 0 : -ENOMEM;
 }
 
-/* ---- The stream ---- */
-
-static int encode_request(const struct top_feed *f, struct buf *out)
-{
-    struct subscription request = {.batch_rows = BATCH_ROWS, .markers = true};
-    if (!f->plain) {
-        request.filter = f->asked ? (char *)filter_text(f->asked) : NULL;
-        request.columns = (char **)socket_sample_fields;
-        request.n_columns = n_socket_sample_fields;
-    }
-    return stream_request_encode(&request, out);
-}
-
 /* Whether somebody wants the thread: its end, or another filter. */
 static bool called_away(struct top_feed *f)
 {
@@ -139,145 +121,176 @@ static bool called_away(struct top_feed *f)
     return away;
 }
 
-/* When to look up from waiting; 0: never. */
-static int64_t next_look(const struct attempt *l, int64_t silence_ns, int64_t deadline_ns)
-{
-    int64_t next = silence_ns;
-    if (!l->told)
-        next = clock_mono_ns() + LOOK_NS;
-    return deadline_ns && (!next || deadline_ns < next) ? deadline_ns : next;
-}
+/* ---- The stream ---- */
 
-/* Nothing came for the time being. Returns false when the stream is of no use any more. */
-static bool on_silence(struct attempt *l, int64_t silence_ns)
+/* A stream is about to be opened. */
+static void begin_stream(struct top_feed *f)
 {
-    if (!l->told && rpc_many_stream_connected(l->line)) {
-        l->told = true;
-        set_status(l->feed, TOP_FEED_LISTENING, 0, "");
-    }
-    return !silence_ns || clock_mono_ns() < silence_ns || top_intake_end(&l->feed->intake) == 0;
-}
-
-static bool on_event(struct attempt *l, struct rpc_many_event *event)
-{
-    if (event->ended) {
-        l->status = event->status;
-        return false;
-    }
-    if (!l->told)
-        set_status(l->feed, TOP_FEED_LISTENING, 0, "");
-    l->told = true;
-    l->heard = true;
-    l->heard_ns = clock_mono_ns();
-    int rc = top_intake_message(&l->feed->intake, &event->message, &l->err);
-    rpc_bytes_free(&event->message);
-    l->broken = rc != 0;
-    return rc == 0;
-}
-
-/* Reads until |polls| polls are complete (0: for ever), or |deadline_ns| (0: none). Returns true then, false
- * when the stream has ended or is of no use any more. */
-static bool read_stream(struct attempt *l, uint64_t polls, int64_t deadline_ns)
-{
-    struct top_feed *f = l->feed;
-    uint64_t until = f->intake.polls + polls;
-    while (!polls || f->intake.polls < until) {
-        struct rpc_many_event event = {0};
-        int64_t silence = top_intake_unmarked(&f->intake) ? l->heard_ns + SILENCE_END_NS : 0;
-        int rc = rpc_many_next(f->many, next_look(l, silence, deadline_ns), &event);
-        if (rc == ERR_TIMEOUT) {
-            if (!on_silence(l, silence))
-                return false;
-            if (deadline_ns && clock_mono_ns() >= deadline_ns)
-                return true;
-        } else if (rc != 1 || !on_event(l, &event)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Asks for |count| polls (0: for ever), one each |every_ns|. Returns as read_stream. */
-static bool ask(struct attempt *l, const struct buf *request, uint64_t count, int64_t every_ns)
-{
-    for (uint64_t i = 0; !count || i < count; i++) {
-        int64_t next = clock_mono_ns() + every_ns;
-        /* The request before the first poll went with the call. When sending fails, the call has ended, and
-         * reading tells how. */
-        if (i)
-            rpc_many_stream_send(l->line, request->data, request->len);
-        if (!read_stream(l, 1, 0))
-            return false;
-        if (count && i + 1 == count)
-            return true;
-        if (!read_stream(l, 0, next))
-            return false;
-    }
-    return true;
-}
-
-/* One stream from its beginning to its end. */
-static bool run_stream(struct attempt *l, const char *method, uint64_t count, int64_t every_ns)
-{
-    struct top_feed *f = l->feed;
-    bool asks = strcmp(method, METHOD_POLL) == 0;
-    struct rpc_channel_options how;
-    struct buf request;
-    const struct rpc_many_stream_call call = {.target = session_address(f->client),
-                                              .options = &how,
-                                              .method = method,
-                                              .request = &request,
-                                              .half_close = !asks};
-    bool done = false;
-
-    session_channel_options(f->client, &how);
-    buf_init(&request);
-    l->line = NULL;
-    l->heard = l->told = false;
-    l->status = (struct rpc_status){.code = CODE_UNAVAILABLE};
+    f->heard = f->told = false;
     top_intake_begin(&f->intake);
-    if (encode_request(f, &request) != 0) {
-        l->broken = true;
-        err_set(&l->err, -ENOMEM, "out of memory");
-    } else if (rpc_many_stream_open(f->many, &call, l, &l->line, &l->err) != 0) {
-        l->broken = true;
-    } else {
-        done = asks ? ask(l, &request, count, every_ns) : read_stream(l, 0, 0);
-    }
-    rpc_many_stream_close(l->line);
-    buf_free(&request);
-    return done;
+    if (f->phase == PHASE_LISTEN)
+        return;
+    f->polls_before = f->intake.polls;
+    set_status(f, TOP_FEED_CONNECTING, 0, "");
 }
 
-/* All streams of one attempt. The status of the last one is that of the attempt. */
-static void run_attempt(struct attempt *l)
+static void on_again(void *context, size_t i)
 {
-    struct top_feed *f = l->feed;
-    if (f->every_ns) {
-        run_stream(l, METHOD_POLL, 0, f->every_ns);
-        return;
+    (void)i;
+    begin_stream(context);
+}
+
+static int on_request(void *context, size_t i, struct stream_request *r)
+{
+    struct top_feed *f = context;
+    struct subscription request = {.batch_rows = BATCH_ROWS, .markers = true};
+    (void)i;
+    if (!f->plain) {
+        request.filter = f->asked ? (char *)filter_text(f->asked) : NULL;
+        request.columns = (char **)socket_sample_fields;
+        request.n_columns = n_socket_sample_fields;
     }
-    /* Something to see now, not only when the daemon's next poll is due. Who may not ask for polls, or asks a
-     * daemon that has no such method, goes on without. */
-    bool done = run_stream(l, METHOD_POLL, FIRST_POLLS, FIRST_POLLS_GAP);
-    bool unreachable = !done && !l->heard && l->status.code == CODE_UNAVAILABLE;
-    if (!l->broken && !unreachable && !called_away(f))
-        run_stream(l, METHOD_ALL, 0, 0);
+    r->polls = f->phase != PHASE_LISTEN;
+    r->method = r->polls ? METHOD_POLL : METHOD_ALL;
+    f->asked_ns = clock_mono_ns();
+    return stream_request_encode(&request, &r->body);
+}
+
+static void tell_listening(struct top_feed *f)
+{
+    if (!f->told)
+        set_status(f, TOP_FEED_LISTENING, 0, "");
+    f->told = true;
+}
+
+static int64_t on_waiting(void *context, size_t i, const struct stream_waiting *w)
+{
+    struct top_feed *f = context;
+    (void)i;
+    if (w->connected)
+        tell_listening(f);
+    return f->told ? 0 : LOOK_NS;
+}
+
+static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
+{
+    struct top_feed *f = context;
+    uint64_t polls = f->intake.polls;
+    (void)i;
+    tell_listening(f);
+    f->heard = true;
+    int rc = top_intake_message(&f->intake, message, e);
+    return rc != 0 ? rc : f->intake.polls > polls ? STREAM_POLL_ENDED : STREAM_GO_ON;
+}
+
+static enum stream_silence on_silence(void *context, size_t i)
+{
+    const struct top_feed *f = context;
+    (void)i;
+    return top_intake_unmarked(&f->intake) ? STREAM_SILENCE_ENDS_POLL : STREAM_SILENCE_NOTHING;
+}
+
+static int on_poll_end(void *context, size_t i)
+{
+    struct top_feed *f = context;
+    (void)i;
+    return top_intake_end(&f->intake);
+}
+
+/* ---- Failures ---- */
+
+static enum phase first_phase(const struct top_feed *f)
+{
+    return f->every_ns ? PHASE_ASK : PHASE_FIRST_POLLS;
+}
+
+/* A daemon that knows neither filter nor columns says so. One that refuses the first polls may know them. */
+static bool on_refused(void *context, size_t i, const struct rpc_status *status)
+{
+    struct top_feed *f = context;
+    (void)i;
+    if (f->phase == PHASE_FIRST_POLLS || f->plain || f->heard ||
+        (status->code != CODE_INVALID_ARGUMENT && status->code != CODE_UNIMPLEMENTED))
+        return false;
+    f->plain = true;
+    f->phase = first_phase(f);
+    return true;
+}
+
+/* Why a stream failed, for people. */
+static void explain(const struct top_feed *f, const struct stream_failure *failure, bool ever,
+                    struct buf *out)
+{
+    const char *method = f->every_ns ? METHOD_POLL : METHOD_ALL;
+    const char *target = f->client->target;
+    if (failure->kind != STREAM_ENDED)
+        buf_printf(out, "%s: %s", target, failure->text);
+    else if (failure->status.code == 0)
+        buf_printf(out, "%s has ended the stream", target);
+    else if (ever)
+        session_explain(out, target, method, &failure->status);
+    else
+        session_why(out, f->client, method, &failure->status);
+}
+
+/* Tells of a failure, and whether there is another attempt. */
+static enum stream_next tell_failure(struct top_feed *f, struct stream_failure *failure)
+{
+    struct buf text;
+    pthread_mutex_lock(&f->lock);
+    bool ever = f->status.ever;
+    pthread_mutex_unlock(&f->lock);
+    bool again = ever && failure->kind == STREAM_ENDED && session_may_retry(failure->status.code);
+    if (f->intake.polls > f->polls_before)
+        f->backoff = (struct backoff){0};
+    failure->wait_ns = again ? backoff_next(&f->backoff, arc4random()) : 0;
+    f->phase = first_phase(f);
+    buf_init(&text);
+    explain(f, failure, ever, &text);
+    set_status(f, again ? TOP_FEED_WAITING : TOP_FEED_FAILED, clock_mono_ns() + failure->wait_ns,
+               buf_cstr(&text));
+    buf_free(&text);
+    return again ? STREAM_NEXT_WAIT : STREAM_NEXT_GIVE_UP;
+}
+
+static enum stream_next on_failed(void *context, size_t i, struct stream_failure *failure)
+{
+    struct top_feed *f = context;
+    bool unreachable = !f->heard && failure->status.code == CODE_UNAVAILABLE;
+    bool listen = f->phase == PHASE_FIRST_POLLS && failure->kind == STREAM_ENDED && !unreachable;
+    (void)i;
+    if (listen)
+        f->phase = PHASE_LISTEN;
+    if (!listen && !called_away(f))
+        return tell_failure(f, failure);
+    failure->wait_ns = 0;
+    return STREAM_NEXT_WAIT;
 }
 
 /* ---- The thread ---- */
 
-/* Before an attempt. Returns false when there is none to be made. */
-static bool attempt_begin(struct top_feed *f)
+static const struct stream_hooks hooks = {.request = on_request,
+                                          .message = on_message,
+                                          .silence = on_silence,
+                                          .end_poll = on_poll_end,
+                                          .again = on_again,
+                                          .refused = on_refused,
+                                          .waiting = on_waiting,
+                                          .waiting_ns = LOOK_NS,
+                                          .failed = on_failed};
+
+/* Makes an engine for the filter of the moment. Returns false when the thread is to end. */
+static bool begin(struct top_feed *f)
 {
-    struct rpc_many *many;
-    if (rpc_many_new(&many) != 0)
+    const struct stream_engine_options how = {.targets = &f->target, .n = 1, .hooks = &hooks, .context = f};
+    struct stream_engine *engine;
+    if (stream_engine_new(&how, &engine) != 0)
         return false;
     pthread_mutex_lock(&f->lock);
     bool go = !f->ending;
     if (go) {
         f->changed = false;
-        f->many = many;
+        f->engine = engine;
         filter_unref(f->asked);
         f->asked = f->filter ? filter_ref(f->filter) : NULL;
         f->intake.filter = f->asked;
@@ -286,83 +299,44 @@ static bool attempt_begin(struct top_feed *f)
     }
     pthread_mutex_unlock(&f->lock);
     if (!go)
-        rpc_many_free(many);
+        stream_engine_free(engine);
+    f->phase = first_phase(f);
     return go;
 }
 
-static void attempt_end(struct top_feed *f)
+static void end(struct top_feed *f)
 {
     pthread_mutex_lock(&f->lock);
-    struct rpc_many *many = f->many;
-    f->many = NULL;
+    struct stream_engine *engine = f->engine;
+    f->engine = NULL;
     pthread_mutex_unlock(&f->lock);
-    rpc_many_free(many);
+    stream_engine_free(engine);
 }
 
-/* Why an attempt failed, for people. */
-static void explain(const struct top_feed *f, const struct attempt *l, bool ever, struct buf *out)
+/* Asks and listens. Returns true when somebody wants the thread, false when there is nothing to be tried again. */
+static bool read_polls(struct top_feed *f)
 {
-    const char *method = f->every_ns ? METHOD_POLL : METHOD_ALL;
-    const char *target = f->client->target;
-    if (l->broken)
-        buf_printf(out, "%s: %s", target, l->err.text);
-    else if (l->status.code == 0)
-        buf_printf(out, "%s has ended the stream", target);
-    else if (ever)
-        session_explain(out, target, method, &l->status);
-    else
-        session_why(out, f->client, method, &l->status);
-}
-
-/* Tells how an attempt ended and waits. Returns false when there is nothing to be tried again. */
-static bool attempt_failed(struct top_feed *f, const struct attempt *l, struct backoff *backoff)
-{
-    struct buf text;
-    pthread_mutex_lock(&f->lock);
-    bool ever = f->status.ever;
-    pthread_mutex_unlock(&f->lock);
-    bool again = ever && !l->broken && session_may_retry(l->status.code);
-    int64_t wait = again ? backoff_next(backoff, arc4random()) : 0;
-    buf_init(&text);
-    explain(f, l, ever, &text);
-    set_status(f, again ? TOP_FEED_WAITING : TOP_FEED_FAILED, clock_mono_ns() + wait, buf_cstr(&text));
-    buf_free(&text);
-    if (!again)
-        return false;
-    struct pollfd fd = {.fd = f->wake, .events = POLLIN};
-    struct timespec t = {.tv_sec = wait / NS_PER_S, .tv_nsec = wait % NS_PER_S};
-    ppoll(&fd, 1, &t, NULL);
-    drain_event(f->wake);
-    return true;
-}
-
-/* A daemon that knows neither filter nor columns says so. */
-static bool refused(const struct top_feed *f, const struct attempt *l)
-{
-    return !f->plain && !l->broken && !l->heard &&
-           (l->status.code == CODE_INVALID_ARGUMENT || l->status.code == CODE_UNIMPLEMENTED);
+    for (;;) {
+        enum stream_end ended =
+            f->phase == PHASE_LISTEN ? stream_engine_listen(f->engine) : stream_engine_poll(f->engine);
+        if (ended == STREAM_END_STOPPED || stream_engine_exit_code(f->engine) != EXIT_DONE)
+            return ended == STREAM_END_STOPPED;
+        int64_t next = f->asked_ns + (f->every_ns ? f->every_ns : FIRST_POLLS_GAP);
+        if (f->phase == PHASE_FIRST_POLLS && f->intake.polls - f->polls_before >= FIRST_POLLS)
+            f->phase = PHASE_LISTEN;
+        else if (stream_engine_wait(f->engine, next) == STREAM_END_STOPPED)
+            return true;
+    }
 }
 
 static void *run(void *arg)
 {
     struct top_feed *f = arg;
-    struct backoff backoff = {0};
-    while (attempt_begin(f)) {
-        struct attempt attempt = {.feed = f};
-        uint64_t polls = f->intake.polls;
-        set_status(f, TOP_FEED_CONNECTING, 0, "");
-        run_attempt(&attempt);
-        attempt_end(f);
-        if (f->intake.polls > polls)
-            backoff = (struct backoff){0};
-        if (called_away(f))
-            continue; /* attempt_begin tells what for */
-        if (refused(f, &attempt)) {
-            f->plain = true;
-            continue;
-        }
-        if (!attempt_failed(f, &attempt, &backoff))
-            break;
+    bool again = true;
+    while (again && begin(f)) {
+        begin_stream(f);
+        again = read_polls(f);
+        end(f);
     }
     return NULL;
 }
@@ -375,13 +349,13 @@ int top_feed_new(const struct top_feed_options *options, struct top_feed **out)
     if (!f)
         return -ENOMEM;
     f->client = options->client;
+    f->target = (struct stream_target){.options = options->client};
     f->every_ns = options->every_ns;
     f->filter = options->filter ? filter_ref(options->filter) : NULL;
     pthread_mutex_init(&f->lock, NULL);
     f->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     f->intake = (struct top_intake){.poll = top_poll_new(), .complete = publish, .context = f};
-    int rc = f->news < 0 || f->wake < 0 ? -errno : 0;
+    int rc = f->news < 0 ? -errno : 0;
     if (rc == 0 && !f->intake.poll)
         rc = -ENOMEM;
     if (rc == 0)
@@ -394,18 +368,17 @@ int top_feed_new(const struct top_feed_options *options, struct top_feed **out)
     return 0;
 }
 
-/* Has the thread look up from whatever it does. */
-static void call(struct top_feed *f, bool end)
+/* Has the thread look up from whatever it does: to end, or for another filter. */
+static void call(struct top_feed *f, bool ending)
 {
     pthread_mutex_lock(&f->lock);
-    if (end)
+    if (ending)
         f->ending = true;
     else
         f->changed = true;
-    if (f->many)
-        rpc_many_interrupt(f->many);
+    if (f->engine)
+        stream_engine_interrupt(f->engine);
     pthread_mutex_unlock(&f->lock);
-    raise_event(f->wake);
 }
 
 void top_feed_free(struct top_feed *f)
@@ -416,8 +389,6 @@ void top_feed_free(struct top_feed *f)
     thread_join(&f->thread);
     if (f->news >= 0)
         close(f->news);
-    if (f->wake >= 0)
-        close(f->wake);
     top_intake_free(&f->intake);
     top_poll_free(f->intake.poll);
     top_poll_free(f->ready);
@@ -471,5 +442,8 @@ void top_feed_filter(struct top_feed *f, struct filter *filter)
 
 void top_feed_hurry(struct top_feed *f)
 {
-    raise_event(f->wake);
+    pthread_mutex_lock(&f->lock);
+    if (f->engine && f->status.state == TOP_FEED_WAITING)
+        stream_engine_interrupt(f->engine);
+    pthread_mutex_unlock(&f->lock);
 }
