@@ -21,7 +21,10 @@ enum attempt_state {
 /* The attempts to have a stream of one target, one after the other. */
 struct attempt {
     struct stream_engine *engine;
-    size_t i;
+    size_t i; /* of the target */
+    const struct stream_target *target;
+    const struct stream_hooks *hooks;
+    void *context;
     enum attempt_state state;
     struct rpc_many_stream *stream;
     struct rpc_bytes *held; /* messages of a poll that is not complete */
@@ -30,10 +33,7 @@ struct attempt {
     bool polls;         /* each request is a poll */
     bool marked;        /* the daemon marks the edges of polls */
     bool pending;       /* something came that may not be shown yet */
-    bool heard;         /* the stream has been answered */
-    bool ever;          /* or one before it */
-    bool spoken;        /* a message came at some time */
-    bool lost;          /* a stream has ended, and none was answered since */
+    struct stream_history history;
     bool tried;         /* a stream has ended at some time */
     bool trouble;       /* something failed that was asked for and not made good */
     bool again;         /* the next stream is not the first one */
@@ -70,7 +70,11 @@ int stream_engine_new(const struct stream_engine_options *options, struct stream
         return -ENOMEM;
     }
     for (size_t i = 0; i < options->n; i++)
-        e->attempts[i] = (struct attempt){.engine = e, .i = i};
+        e->attempts[i] = (struct attempt){.engine = e,
+                                          .i = i,
+                                          .target = &options->targets[i],
+                                          .hooks = options->hooks,
+                                          .context = options->context};
     if (options->stop)
         stop_call(options->stop, interrupt, e->many);
     *out = e;
@@ -105,21 +109,6 @@ void stream_engine_free(struct stream_engine *e)
     free(e);
 }
 
-static const struct stream_hooks *hooks_of(const struct attempt *a)
-{
-    return a->engine->options.hooks;
-}
-
-static void *context_of(const struct attempt *a)
-{
-    return a->engine->options.context;
-}
-
-static const struct stream_target *target_of(const struct attempt *a)
-{
-    return &a->engine->options.targets[a->i];
-}
-
 static void close_stream(struct attempt *a, enum attempt_state state)
 {
     rpc_many_stream_close(a->stream);
@@ -132,20 +121,17 @@ static void close_stream(struct attempt *a, enum attempt_state state)
 static void fail(struct attempt *a, struct stream_failure *f)
 {
     struct stream_engine *e = a->engine;
-    f->options = target_of(a)->options;
+    f->options = a->target->options;
     f->method = a->method;
     f->polls = a->polls;
-    f->heard = a->heard;
-    f->ever = a->ever;
-    f->spoken = a->spoken;
-    f->lost = a->lost;
+    f->history = a->history;
     f->wait_ns = backoff_next(&a->backoff, arc4random());
     drop_held(a);
     a->pending = false;
     a->tried = a->trouble = true;
-    a->lost = a->lost || f->kind == STREAM_ENDED;
-    enum stream_next next = hooks_of(a)->failed ? hooks_of(a)->failed(context_of(a), a->i, f)
-                                                : stream_report_failed(e->options.report, f);
+    a->history.lost = a->history.lost || f->kind == STREAM_ENDED;
+    enum stream_next next =
+        a->hooks->failed ? a->hooks->failed(a->context, a->i, f) : stream_report_failed(e->options.report, f);
     a->retry_ns = clock_mono_ns() + f->wait_ns;
     close_stream(a, next == STREAM_NEXT_WAIT   ? ATTEMPT_WAITING
                     : next == STREAM_NEXT_POLL ? ATTEMPT_CLOSED
@@ -158,40 +144,39 @@ static void fail_text(struct attempt *a, enum stream_failure_kind kind, const ch
     fail(a, &f);
 }
 
-/* ---- What is asked ---- */
+/* ---- Requests ---- */
 
 static int make_request(struct attempt *a, struct stream_request *r)
 {
     *r = (struct stream_request){0};
     buf_init(&r->body);
-    return hooks_of(a)->request(context_of(a), a->i, r);
+    return a->hooks->request(a->context, a->i, r);
 }
 
-/* Something was asked for: the times that silence is measured by begin. */
+/* A request is sent: silence is measured from now on. */
 static void begin_waiting(struct attempt *a)
 {
     a->state = ATTEMPT_BUSY;
     a->asked_ns = a->heard_ns = clock_mono_ns();
-    a->waiting_ns = a->asked_ns + (hooks_of(a)->waiting ? hooks_of(a)->waiting_ns : STREAM_PATIENCE_NS);
+    a->waiting_ns = a->asked_ns + (a->hooks->waiting ? a->hooks->waiting_ns : STREAM_PATIENCE_NS);
 }
 
 /* Opens the stream, with its first request. */
 static void open_stream(struct attempt *a)
 {
-    const struct stream_target *target = target_of(a);
     struct rpc_channel_options how;
     struct stream_request request;
     struct err e = {0};
-    if (a->again && hooks_of(a)->again)
-        hooks_of(a)->again(context_of(a), a->i);
-    a->marked = a->heard = a->pending = false;
-    session_channel_options(target->options, &how);
+    if (a->again && a->hooks->again)
+        a->hooks->again(a->context, a->i);
+    a->marked = a->history.heard = a->pending = false;
+    session_channel_options(a->target->options, &how);
     int rc = make_request(a, &request);
     a->method = request.method;
     a->polls = request.polls;
     begin_waiting(a);
-    const struct rpc_many_stream_call call = {.channel = a->again ? NULL : target->channel,
-                                              .target = session_address(target->options),
+    const struct rpc_many_stream_call call = {.channel = a->again ? NULL : a->target->channel,
+                                              .target = session_address(a->target->options),
                                               .options = &how,
                                               .method = request.method,
                                               .request = &request.body,
@@ -223,14 +208,14 @@ static void ask(struct attempt *a)
     buf_free(&request.body);
 }
 
-/* ---- What comes ---- */
+/* ---- Messages ---- */
 
-/* Hands on what is held, up to a message with which the stream is over. Returns what the last one was made of. */
+/* Hands the held messages on, up to one with which the stream is over. Returns the result of the last one. */
 static int hand_on(struct attempt *a, struct err *err)
 {
     int rc = STREAM_GO_ON;
     for (size_t i = 0; i < a->n_held && (rc == STREAM_GO_ON || rc == STREAM_POLL_ENDED); i++)
-        rc = hooks_of(a)->message(context_of(a), a->i, &a->held[i], err);
+        rc = a->hooks->message(a->context, a->i, &a->held[i], err);
     drop_held(a);
     return rc;
 }
@@ -284,9 +269,9 @@ static int room_for_one(struct attempt *a)
 static void connected(struct attempt *a)
 {
     if (a->engine->options.report)
-        stream_report_connected(a->engine->options.report, target_of(a)->options, a->lost, a->ever);
-    a->heard = a->ever = true;
-    a->lost = false;
+        stream_report_connected(a->engine->options.report, a->target->options, &a->history);
+    a->history.heard = a->history.ever = true;
+    a->history.lost = false;
     a->backoff = (struct backoff){0};
     if (!a->polls)
         a->trouble = false;
@@ -295,7 +280,7 @@ static void connected(struct attempt *a)
 /* Whether the poll that |message| is of is to be held back for more of it. */
 static bool is_held(const struct attempt *a, enum stream_mark mark)
 {
-    return hooks_of(a)->mark && mark != STREAM_MARK_END && a->held_bytes <= HOLD_MAX &&
+    return a->hooks->mark && mark != STREAM_MARK_END && a->held_bytes <= HOLD_MAX &&
            a->engine->held_bytes <= HOLD_ALL_MAX;
 }
 
@@ -303,12 +288,12 @@ static void on_message(struct attempt *a, struct rpc_bytes *message)
 {
     enum stream_mark mark = STREAM_MARK_NONE;
     connected(a);
-    a->spoken = true;
+    a->history.spoken = true;
     a->heard_ns = clock_mono_ns();
     if (!a->polls)
         a->waiting_ns = 0;
-    if (hooks_of(a)->mark)
-        mark = hooks_of(a)->mark(context_of(a), a->i, message);
+    if (a->hooks->mark)
+        mark = a->hooks->mark(a->context, a->i, message);
     a->marked = a->marked || mark != STREAM_MARK_NONE;
     if (room_for_one(a) != 0) {
         rpc_bytes_free(message);
@@ -323,19 +308,18 @@ static void on_message(struct attempt *a, struct rpc_bytes *message)
     enum stream_result result = pass_on(a);
     if (result == STREAM_POLL_ENDED || (result == STREAM_GO_ON && mark == STREAM_MARK_END))
         poll_complete(a);
-    a->pending = result != STREAM_ENOUGH && !hooks_of(a)->mark;
+    a->pending = result != STREAM_ENOUGH && !a->hooks->mark;
 }
 
 static void on_ended(struct attempt *a, const struct rpc_status *status)
 {
-    const struct stream_hooks *hooks = hooks_of(a);
     if (rpc_many_stream_connected(a->stream))
         connected(a);
     if (pass_on(a) == STREAM_ENOUGH)
         return;
-    if (!hooks->mark && !a->polls && hooks->idle)
-        hooks->idle(context_of(a));
-    if (hooks->refused && hooks->refused(context_of(a), a->i, status)) {
+    if (!a->hooks->mark && !a->polls && a->hooks->idle)
+        a->hooks->idle(a->context);
+    if (a->hooks->refused && a->hooks->refused(a->context, a->i, status)) {
         close_stream(a, ATTEMPT_CLOSED);
         open_stream(a);
         return;
@@ -356,10 +340,10 @@ static int64_t earlier(int64_t a, int64_t b)
     return !a || (b && b < a) ? b : a;
 }
 
-/* When what has come is to be shown though there is no more of it; 0: never. */
+/* When the messages that have come are shown although the rest of their poll is missing; 0: never. */
 static int64_t idle_at(const struct attempt *a)
 {
-    bool holds = hooks_of(a)->mark != NULL;
+    bool holds = a->hooks->mark != NULL;
     if (!a->pending || (holds && a->state != ATTEMPT_BUSY))
         return 0;
     return a->heard_ns + (holds && a->marked ? STREAM_LATE_NS : STREAM_IDLE_NS);
@@ -368,9 +352,9 @@ static int64_t idle_at(const struct attempt *a)
 /* When silence has a meaning, and which; 0: never. */
 static int64_t silence_at(const struct attempt *a, enum stream_silence *meaning)
 {
-    if (!is_open(a) || a->pending || !hooks_of(a)->silence)
+    if (!is_open(a) || a->pending || !a->hooks->silence)
         return 0;
-    *meaning = hooks_of(a)->silence(context_of(a), a->i);
+    *meaning = a->hooks->silence(a->context, a->i);
     switch (*meaning) {
     case STREAM_SILENCE_NOTHING:
         break;
@@ -404,18 +388,18 @@ static bool is_due(int64_t at, int64_t now)
 static void on_idle(struct attempt *a)
 {
     a->pending = false;
-    if (pass_on(a) != STREAM_ENOUGH && hooks_of(a)->idle)
-        hooks_of(a)->idle(context_of(a));
+    if (pass_on(a) != STREAM_ENOUGH && a->hooks->idle)
+        a->hooks->idle(a->context);
 }
 
 static void on_waiting(struct attempt *a, int64_t now)
 {
-    const struct stream_waiting w = {.options = target_of(a)->options,
+    const struct stream_waiting w = {.options = a->target->options,
                                      .polls = a->polls,
                                      .connected = rpc_many_stream_connected(a->stream),
                                      .elapsed_ns = now - a->asked_ns};
-    int64_t wait = hooks_of(a)->waiting ? hooks_of(a)->waiting(context_of(a), a->i, &w)
-                                        : stream_report_waiting(a->engine->options.report, &w);
+    int64_t wait = a->hooks->waiting ? a->hooks->waiting(a->context, a->i, &w)
+                                     : stream_report_waiting(a->engine->options.report, &w);
     a->waiting_ns = wait ? now + wait : 0;
 }
 
@@ -425,7 +409,7 @@ static void on_silence(struct attempt *a, enum stream_silence meaning)
         fail_text(a, STREAM_SILENT, "");
         return;
     }
-    int rc = hooks_of(a)->end_poll(context_of(a), a->i);
+    int rc = a->hooks->end_poll(a->context, a->i);
     if (rc == 0)
         poll_complete(a);
     else
@@ -450,14 +434,14 @@ static int64_t next_look(const struct stream_engine *e, int64_t until)
 {
     for (size_t i = 0; i < e->options.n; i++)
         until = earlier(until, look_at(&e->attempts[i]));
-    return e->options.report ? earlier(until, stream_report_due(e->options.report)) : until;
+    return e->options.report ? earlier(until, throttled_notes_due(&e->options.report->notes)) : until;
 }
 
 /* ---- The loop ---- */
 
 static bool is_reached(const struct attempt *a)
 {
-    return a->ever || (a->state == ATTEMPT_BUSY && rpc_many_stream_connected(a->stream));
+    return a->history.ever || (a->state == ATTEMPT_BUSY && rpc_many_stream_connected(a->stream));
 }
 
 /* Whether there is nothing to wait for. |listening|: a target is not waited for when none was ever there. */
@@ -477,8 +461,7 @@ static bool is_settled(const struct stream_engine *e, bool listening)
     return !busy && !waiting;
 }
 
-/* Waits for an event until |until|, handles it and all that is due at |*now|. Returns false when it was told to
- * stop. */
+/* Waits for an event until |until|, handles it and all that is due at |*now|. Returns false after a stop. */
 static bool turn(struct stream_engine *e, int64_t until, int64_t *now)
 {
     struct rpc_many_event event = {0};
@@ -495,7 +478,7 @@ static bool turn(struct stream_engine *e, int64_t until, int64_t *now)
     for (size_t i = 0; i < e->options.n; i++)
         on_time(&e->attempts[i], *now, is_due(until, *now));
     if (e->options.report)
-        stream_report_look(e->options.report, *now);
+        throttled_notes_look(&e->options.report->notes, *now);
     return true;
 }
 
@@ -523,12 +506,11 @@ static enum stream_end run(struct stream_engine *e, enum run_kind kind, int64_t 
     return STREAM_END_DONE;
 }
 
-/* The time is over: whether the only target, when there is one, was never reached. */
+/* At the end of the time: whether that is a failure, since the only target was never reached. */
 static bool has_failed_in_time(struct stream_engine *e)
 {
     struct attempt *a = &e->attempts[0];
-    if (!e->options.report || is_reached(a) ||
-        !stream_report_timeout(e->options.report, target_of(a)->options))
+    if (!e->options.report || is_reached(a) || !stream_report_timeout(e->options.report, a->target->options))
         return false;
     close_stream(a, ATTEMPT_FAILED);
     return true;
@@ -568,7 +550,7 @@ int stream_engine_exit_code(const struct stream_engine *e)
     size_t failed = 0;
     for (size_t i = 0; i < e->options.n; i++) {
         const struct attempt *a = &e->attempts[i];
-        failed += a->state == ATTEMPT_FAILED || (a->trouble && (!a->ever || a->polls));
+        failed += a->state == ATTEMPT_FAILED || (a->trouble && (!a->history.ever || a->polls));
     }
     return failed == 0 ? EXIT_DONE : failed == e->options.n ? EXIT_FAILED : EXIT_SOME_FAILED;
 }

@@ -1,6 +1,6 @@
-/* Streams of one daemon or of several, as the commands see them: opened together, asked for less where a daemon
- * refuses, closed when nothing comes, opened again when they are lost, until enough has come, the time is over or
- * the user stops it. What is asked, what a message and what silence mean is the user's, as hooks.
+/* Streams of one daemon or of several: opened together, opened again for less where a daemon refuses a request, given
+ * up after a long silence, opened again after a loss, until enough has come, the time is over or a signal comes. Hooks
+ * have what differs between commands: the requests, the meaning of messages and of silence, the notes.
  *
  * One thread uses an engine and runs the hooks; stream_engine_interrupt may come from any other. */
 #ifndef XTCP_CLIENT_STREAM_ENGINE_H
@@ -28,7 +28,7 @@ struct stream_target {
         *channel; /* for its first stream; NULL: that has a channel of its own, as all others have */
 };
 
-/* What a daemon is asked. */
+/* A request to a daemon. */
 struct stream_request {
     const char *method;
     bool
@@ -36,7 +36,7 @@ struct stream_request {
     struct buf body; /* the engine's, empty; append here */
 };
 
-/* What a hook made of a message. */
+/* What comes after a message. */
 enum stream_result {
     STREAM_GO_ON,         /* more is wanted */
     STREAM_POLL_ENDED,    /* and a poll is complete */
@@ -47,7 +47,7 @@ enum stream_result {
 /* Where a message stands in its poll. */
 enum stream_mark { STREAM_MARK_NONE, STREAM_MARK_BEGIN, STREAM_MARK_END };
 
-/* What silence means. */
+/* The meaning of silence. */
 enum stream_silence {
     STREAM_SILENCE_NOTHING,
     STREAM_SILENCE_ENDS_POLL, /* after STREAM_POLL_END_NS the poll is complete */
@@ -59,9 +59,9 @@ enum stream_silence {
 #define STREAM_POLL_END_NS (1 * 1000000000LL)
 #define STREAM_ANSWER_NS   (30 * 1000000000LL)
 
-/* The user of an engine. |i| is the number of a target. A hook that may be NULL says so. */
+/* The command's part. |i| is the number of a target. A hook that may be NULL says so. */
 struct stream_hooks {
-    /* Fills in what target |i| is asked: when a stream is opened, and for each further poll. Returns 0 or -ENOMEM. */
+    /* Fills in the request to target |i|: when a stream is opened, and for each further poll. Returns 0 or -ENOMEM. */
     int (*request)(void *context, size_t i, struct stream_request *r);
     /* Where |message| stands, found without reading its rows. With this hook the messages of a poll are held until
      * its end has come, is late, or many bytes are held. NULL: messages are handed on as they come. */
@@ -70,7 +70,7 @@ struct stream_hooks {
     int (*message)(void *context, size_t i, const struct rpc_bytes *message, struct err *e);
     /* Nothing more has come for a moment: shows what there is. NULL: nothing is shown before the end of a poll. */
     void (*idle)(void *context);
-    /* What silence means for target |i|, whose stream is open. NULL: nothing. */
+    /* Returns the meaning of silence of target |i|, whose stream is open. NULL: it has none. */
     enum stream_silence (*silence)(void *context, size_t i);
     /* Silence has ended the poll. Returns 0 or a negative error; NULL without |silence|. */
     int (*end_poll)(void *context, size_t i);
@@ -80,20 +80,22 @@ struct stream_hooks {
      * asks for less from now on: the stream is opened again at once. NULL: there is nothing less to ask for. */
     bool (*refused)(void *context, size_t i, const struct rpc_status *status);
     /* Called |waiting_ns| after a stream was opened and after a poll was asked for, until the first message comes or
-     * the poll is complete. Returns after what time to be called again, 0: no more. NULL: the report tells it. */
+     * the poll is complete. Returns the time (ns) until the next call, 0: none. NULL: stream_report_waiting is called,
+     * after STREAM_PATIENCE_NS. */
     int64_t (*waiting)(void *context, size_t i, const struct stream_waiting *w);
     int64_t waiting_ns;
-    /* A stream has failed. Returns what next; |f|->wait_ns may be changed. NULL: the report tells it and decides. */
+    /* A stream has failed. Returns the next step, for which |f|->wait_ns may be changed. NULL: stream_report_failed is
+     * called. */
     enum stream_next (*failed)(void *context, size_t i, struct stream_failure *f);
 };
 
-/* What an engine is made of; all of it must outlive the engine. */
+/* The parts of an engine, all of which must outlive it. */
 struct stream_engine_options {
     const struct stream_target *targets;
     size_t n;
     const struct stream_hooks *hooks;
     void *context;
-    struct stream_report *report; /* NULL: |hooks| have |failed| */
+    struct stream_report *report; /* NULL: |hooks| have |failed| and |waiting| */
     const struct output *out;     /* its error ends everything; NULL: there is none */
     struct stop *stop;            /* ends everything at once; NULL: there is none */
     int64_t deadline_ns;          /* monotonic; 0: none */
@@ -109,8 +111,8 @@ void stream_engine_free(struct stream_engine *e);
 void stream_engine_interrupt(struct stream_engine *e);
 
 enum stream_end {
-    STREAM_END_DONE, /* nothing more is wanted, or to be had */
-    STREAM_END_STOPPED, /* by a signal, by the reader of the output who has gone, or by stream_engine_interrupt */
+    STREAM_END_DONE,    /* nothing more is wanted, or to be had */
+    STREAM_END_STOPPED, /* by |stop| or stream_engine_interrupt */
     STREAM_END_TIMEOUT, /* the deadline */
     STREAM_END_TIME,    /* the time that was given has come */
 };
@@ -122,8 +124,7 @@ enum stream_end stream_engine_listen(struct stream_engine *e);
 /* Asks each target for a poll and takes the answers; a target whose stream has failed is connected to anew. */
 enum stream_end stream_engine_poll(struct stream_engine *e);
 
-/* Goes on until |at| (monotonic), without asking for anything; not longer than there is a target that has not failed
- * for good. */
+/* Takes what comes until |at| (monotonic) without asking for anything, or until all targets have failed for good. */
 enum stream_end stream_engine_wait(struct stream_engine *e, int64_t at);
 
 /* EXIT_DONE when nothing has failed, EXIT_FAILED when all targets have, else EXIT_SOME_FAILED. */

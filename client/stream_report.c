@@ -19,23 +19,14 @@ void stream_report_end(struct stream_report *r)
     throttled_notes_end(&r->notes);
 }
 
-int64_t stream_report_due(const struct stream_report *r)
-{
-    return throttled_notes_due(&r->notes);
-}
-
-void stream_report_look(struct stream_report *r, int64_t now)
-{
-    throttled_notes_look(&r->notes, now);
-}
-
-void stream_report_connected(struct stream_report *r, const struct options *options, bool lost, bool ever)
+void stream_report_connected(struct stream_report *r, const struct options *options,
+                             const struct stream_history *before)
 {
     if (!r->several)
         return;
-    if (lost)
+    if (before->lost)
         throttled_notes_add(&r->notes, "%s is back", options->target);
-    else if (!ever && options->verbose)
+    else if (!before->ever && options->verbose)
         throttled_notes_add(&r->notes, "%s has answered", options->target);
 }
 
@@ -54,7 +45,7 @@ static enum stream_next one_of_several_ended(struct stream_report *r, const stru
     struct buf why;
     bool retry = session_may_retry(f->status.code);
     enum stream_next next = !retry ? STREAM_NEXT_GIVE_UP : f->polls ? STREAM_NEXT_POLL : STREAM_NEXT_WAIT;
-    if (f->lost && retry)
+    if (f->history.lost && retry)
         return next; /* told before */
     buf_init(&why);
     explain(&why, f);
@@ -96,7 +87,7 @@ static void tell_wait(struct stream_report *r, const struct stream_failure *f)
     struct buf why;
     units_time((uint64_t)f->wait_ns, time);
     buf_init(&why);
-    if (f->status.code != CODE_OK && f->heard)
+    if (f->status.code != CODE_OK && f->history.heard)
         buf_printf(&why, "the connection to %s was lost (%s)", f->options->target,
                    f->status.text[0] ? f->status.text : rpc_status_name(f->status.code));
     else
@@ -108,10 +99,10 @@ static void tell_wait(struct stream_report *r, const struct stream_failure *f)
 static enum stream_next only_one_ended(struct stream_report *r, const struct stream_failure *f)
 {
     /* Before the first message it is the request that asks for too much. */
-    bool too_much = !f->spoken && f->status.code == CODE_RESOURCE_EXHAUSTED;
+    bool too_much = !f->history.spoken && f->status.code == CODE_RESOURCE_EXHAUSTED;
     if (f->polls && f->status.code == CODE_OK) {
         output_note(r->out, "%s ended the stream before the end of the poll", f->options->target);
-    } else if (f->polls || !f->ever || too_much || !session_may_retry(f->status.code)) {
+    } else if (f->polls || !f->history.ever || too_much || !session_may_retry(f->status.code)) {
         tell_end(r, f);
     } else {
         tell_wait(r, f);

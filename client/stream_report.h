@@ -1,6 +1,6 @@
-/* What is told on standard error about streams that fail and come back, and whether they are opened again: for a
- * command about one daemon, and for one about several, whose messages name the daemon and are not told all at once
- * when many fail together. One thread. */
+/* Notes on standard error about streams that fail and come back, and the decision whether they are opened again: for
+ * a command about one daemon, and for one about several, where the notes name the daemon and are throttled. One
+ * thread. */
 #ifndef XTCP_CLIENT_STREAM_REPORT_H
 #define XTCP_CLIENT_STREAM_REPORT_H
 
@@ -15,9 +15,17 @@
 
 enum stream_failure_kind {
     STREAM_ENDED,      /* by the daemon or with the connection: |status| */
-    STREAM_BROKEN,     /* a message is none, or there is no memory for it: |text| */
-    STREAM_NOT_OPENED, /* what the options say about the connection is wrong: |text| */
+    STREAM_BROKEN,     /* by a malformed message, or without memory: |text| */
+    STREAM_NOT_OPENED, /* the options of the connection are wrong: |text| */
     STREAM_SILENT,     /* no answer within STREAM_ANSWER_NS */
+};
+
+/* How far the streams of a target have come. */
+struct stream_history {
+    bool heard;  /* the last one has been answered */
+    bool ever;   /* or one before it */
+    bool spoken; /* a message came at some time */
+    bool lost;   /* one has ended, and none was answered since */
 };
 
 /* The failure of a stream. */
@@ -28,14 +36,11 @@ struct stream_failure {
     bool polls;               /* each request is a poll */
     struct rpc_status status; /* with STREAM_ENDED */
     const char *text;         /* with STREAM_BROKEN and STREAM_NOT_OPENED, else "" */
-    bool heard;               /* this stream has been answered */
-    bool ever;                /* or one before it */
-    bool spoken;              /* the target has sent a message at some time */
-    bool lost;                /* a stream before it has failed, and this one was not answered */
-    int64_t wait_ns;          /* until the next attempt */
+    struct stream_history history;
+    int64_t wait_ns; /* until the next attempt */
 };
 
-/* What comes after a failure. */
+/* The next step after a failure. */
 enum stream_next {
     STREAM_NEXT_GIVE_UP,
     STREAM_NEXT_WAIT, /* the stream is opened again after |wait_ns| */
@@ -56,31 +61,28 @@ struct stream_report {
     struct output *out;
     struct stop *stop;
     bool several;                 /* the command is about several daemons */
-    struct throttled_notes notes; /* with |several| */
+    struct throttled_notes notes; /* with |several|; the engine looks after those that are due */
 };
 
 /* A report to |out|, quiet about failures that come of |stop|; |several|: see above. */
 void stream_report_init(struct stream_report *r, struct output *out, struct stop *stop, bool several);
 
-/* Tells what is left to be told. */
+/* Tells how many throttled notes were left out. */
 void stream_report_end(struct stream_report *r);
 
-/* Tells of a failure, and says what next. */
+/* Tells a failure and returns the next step. */
 enum stream_next stream_report_failed(struct stream_report *r, const struct stream_failure *f);
 
 /* Nothing has come yet of a stream that only listens to the only daemon: tells it once while there is no connection,
- * else each second, as progress. Returns after what time (ns) to tell it again; 0: no more. */
+ * else each second, as progress. Returns the time (ns) until the next call, 0: none. */
 int64_t stream_report_waiting(struct stream_report *r, const struct stream_waiting *w);
 
 /* The time is over, and the target of |options| has not answered. Returns whether that has been told as a failure:
  * it is one for the only daemon. */
 bool stream_report_timeout(struct stream_report *r, const struct options *options);
 
-/* The target of |options| has answered: for the first time, or after it was |lost|. */
-void stream_report_connected(struct stream_report *r, const struct options *options, bool lost, bool ever);
-
-/* When stream_report_look has something to do (monotonic); 0: nothing. */
-int64_t stream_report_due(const struct stream_report *r);
-void stream_report_look(struct stream_report *r, int64_t now);
+/* The target of |options| has answered; |before|: how far it was until then. */
+void stream_report_connected(struct stream_report *r, const struct options *options,
+                             const struct stream_history *before);
 
 #endif

@@ -1,13 +1,11 @@
 /* The command join: one poll of all nodes at the same time, and both ends of each connection side by side. */
 #include <errno.h>
-#include <inttypes.h>
 
 #include "client/command.h"
 #include "client/fleet/connection_join.h"
 #include "client/fleet/join_table.h"
 #include "client/fleet/record_streams.h"
 #include "client/show/measured_rate.h"
-#include "lib/clock.h"
 
 /* What join_add reads. */
 #define COLUMNS                                                                                              \
@@ -44,12 +42,12 @@ static int take_record(void *context, const record_message *m, const char *node)
     return rc;
 }
 
-static int on_message(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
-                      struct err *e)
+static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
-    struct joined *d = context;
+    struct record_streams *s = context;
+    struct joined *d = s->owner;
     d->node = i;
-    int rc = stream_reader_message(r, message, e);
+    int rc = stream_reader_message(&s->readers[i], message, e);
     return rc == -ENOMEM ? err_set(e, rc, "more sockets than fit into memory") : rc;
 }
 
@@ -70,13 +68,6 @@ static int open_join(struct joined *d, struct err *e)
     d->measured = measured_rate_new();
     if (!d->records || !d->pipeline || !d->measured)
         return err_set(e, -ENOMEM, "out of memory");
-    const struct record_streams_options how = {
-        .query = d->query, .records = d->records, .polls = true, .context = d, .message = on_message};
-    rc = record_streams_new(&d->streams, d->fleet, &how);
-    if (rc != 0)
-        return err_set(e, rc, "out of memory");
-    for (size_t i = 0; i < nodes->n; i++)
-        d->streams.readers[i].quiet = true; /* losses are told all the same */
     return 0;
 }
 
@@ -99,45 +90,43 @@ static void tell(struct joined *d)
     buf_free(&line);
 }
 
-/* One poll of all. */
-static enum stream_end round_of(struct joined *d)
+/* One poll of all is complete, or is to come. */
+static void on_poll(void *owner, bool complete)
 {
-    join_reset(&d->join);
-    enum stream_end end = stream_engine_poll(d->streams.engine);
-    if (end != STREAM_END_DONE)
-        return end;
+    struct joined *d = owner;
+    if (!complete) {
+        join_reset(&d->join);
+        return;
+    }
     if (join_match(&d->join) != 0) {
         output_note(d->fleet->out, "out of memory");
         d->fleet->out->error = -ENOMEM;
-        return end;
+        return;
     }
     join_table(d->pipeline, &d->join);
     for (size_t i = 0; i < d->fleet->nodes->n; i++)
         measured_rate_end(d->measured, d->streams.readers[i].node);
     tell(d);
-    return end;
 }
 
-static int rounds(struct joined *d)
+static int run_polls(struct joined *d)
 {
+    static const struct stream_hooks hooks = {.message = on_message};
     const struct options *o = d->fleet->options;
-    uint64_t count = o->count || o->every_ns ? o->count : 1;
-    for (uint64_t i = 0; count == 0 || i < count; i++) {
-        int64_t next = clock_mono_ns() + o->every_ns;
-        enum stream_end end = round_of(d);
-        if (end == STREAM_END_DONE && o->every_ns && (count == 0 || i + 1 < count))
-            end = stream_engine_wait(d->streams.engine, next);
-        if (end == STREAM_END_STOPPED)
-            return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
-        if (end == STREAM_END_TIMEOUT && count) {
-            output_note(d->fleet->out, "the time is over, before all polls were complete");
-            return EXIT_FAILED;
-        }
-        if (end == STREAM_END_TIMEOUT || stream_engine_exit_code(d->streams.engine) == EXIT_FAILED ||
-            d->fleet->out->error)
-            break;
-    }
-    return stream_engine_exit_code(d->streams.engine);
+    uint64_t count = o->count || o->every_ns ? o->count : 1, done;
+    d->streams = (struct record_streams){
+        .fleet = d->fleet, .query = d->query, .records = d->records, .owner = d, .polls = true};
+    if (record_streams_open(&d->streams, &hooks) != 0)
+        return EXIT_FAILED;
+    for (size_t i = 0; i < d->fleet->nodes->n; i++)
+        d->streams.readers[i].quiet = true; /* losses are told all the same */
+    enum stream_end end = record_streams_poll(&d->streams, count, on_poll, &done);
+    if (end == STREAM_END_STOPPED)
+        return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;
+    if (end != STREAM_END_TIMEOUT || !count)
+        return stream_engine_exit_code(d->streams.engine);
+    output_note(d->fleet->out, "the time is over, before all polls were complete");
+    return EXIT_FAILED;
 }
 
 int command_join(struct fleet *fleet)
@@ -146,12 +135,12 @@ int command_join(struct fleet *fleet)
     struct err e = {0};
     int rc = open_join(&d, &e);
     if (rc == 0) {
-        rc = rounds(&d);
+        rc = run_polls(&d);
     } else {
         output_note(fleet->out, "%s", e.text);
         rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
-    record_streams_free(&d.streams);
+    record_streams_close(&d.streams);
     join_table_free(d.pipeline);
     join_reset(&d.join);
     record_sink_free(d.records);

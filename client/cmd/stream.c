@@ -15,12 +15,12 @@ struct stream {
     uint64_t max_polls; /* of each node; 0: no limit */
 };
 
-static int on_message(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
-                      struct err *e)
+static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
-    struct stream *st = context;
+    struct record_streams *s = context;
+    struct stream *st = s->owner;
+    struct stream_reader *r = &s->readers[i];
     uint64_t before = r->n_records;
-    (void)i;
     r->max_records = st->limited ? before + st->left : 0;
     int rc = stream_reader_message(r, message, e);
     if (st->limited)
@@ -34,8 +34,8 @@ static int on_message(void *context, size_t i, struct stream_reader *r, const st
 
 static void on_idle(void *context)
 {
-    struct stream *st = context;
-    record_sink_flush(st->pipeline.records);
+    const struct record_streams *s = context;
+    record_sink_flush(s->records);
 }
 
 static int exit_code(struct stream *st, enum stream_end end)
@@ -56,16 +56,14 @@ static int exit_code(struct stream *st, enum stream_end end)
 
 static int listen_to_all(struct stream *st)
 {
-    const struct record_streams_options how = {.query = st->pipeline.query,
-                                               .records = st->pipeline.records,
-                                               .one = st->fleet->nodes->n == 1,
-                                               .context = st,
-                                               .message = on_message,
-                                               .idle = on_idle};
-    if (record_streams_new(&st->streams, st->fleet, &how) != 0) {
-        output_note(st->fleet->out, "out of memory");
+    static const struct stream_hooks hooks = {.message = on_message, .idle = on_idle};
+    st->streams = (struct record_streams){.fleet = st->fleet,
+                                          .query = st->pipeline.query,
+                                          .records = st->pipeline.records,
+                                          .owner = st,
+                                          .one = st->fleet->nodes->n == 1};
+    if (record_streams_open(&st->streams, &hooks) != 0)
         return EXIT_FAILED;
-    }
     enum stream_end end = stream_engine_listen(st->streams.engine);
     record_sink_end(st->pipeline.records, NULL);
     return exit_code(st, end);
@@ -78,7 +76,7 @@ int command_stream(struct fleet *fleet)
     int rc = record_pipeline_open(&st.pipeline, o, fleet->out, fleet->nodes->n > 1);
     if (rc == EXIT_DONE)
         rc = listen_to_all(&st);
-    record_streams_free(&st.streams);
+    record_streams_close(&st.streams);
     record_pipeline_close(&st.pipeline);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/session.h"
+#include "lib/clock.h"
 #include "rpc/codec/msg_stream.h"
 
 #define SERVICE "/xtcp_flat_record.v1.XTCPFlatRecordService/"
@@ -11,7 +12,7 @@
 static int on_request(void *context, size_t i, struct stream_request *r)
 {
     struct record_streams *s = context;
-    r->polls = s->options.polls;
+    r->polls = s->polls;
     r->method = r->polls ? SERVICE "PollFlatRecords" : SERVICE "FlatRecords";
     return stream_reader_request(&s->readers[i], &r->body);
 }
@@ -29,25 +30,13 @@ static enum stream_mark mark_of(void *context, size_t i, const struct rpc_bytes 
                                       : STREAM_MARK_NONE;
 }
 
-static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
-{
-    struct record_streams *s = context;
-    return s->options.message(s->options.context, i, &s->readers[i], message, e);
-}
-
-static void on_idle(void *context)
-{
-    struct record_streams *s = context;
-    s->options.idle(s->options.context);
-}
-
-/* One daemon that tells what it makes of a request marks the edges of polls, and may hold the first one back for
- * long. Of several, one that is silent must not keep the others' polls. */
+/* A daemon that sends stream_info marks the edges of polls, and may hold the first poll back for long. One of several
+ * that is silent must not delay the polls of the others. */
 static enum stream_silence on_silence(void *context, size_t i)
 {
     struct record_streams *s = context;
     const struct stream_reader *r = &s->readers[i];
-    if (s->options.one && (r->edges || r->informed))
+    if (s->one && (r->edges || r->informed))
         return STREAM_SILENCE_NOTHING;
     return !r->edges && r->any_last ? STREAM_SILENCE_ENDS_POLL : STREAM_SILENCE_FAILS;
 }
@@ -71,60 +60,81 @@ static bool on_refused(void *context, size_t i, const struct rpc_status *status)
     return stream_reader_refused(&s->readers[i], status);
 }
 
-static int64_t on_waiting(void *context, size_t i, const struct stream_waiting *w)
-{
-    struct record_streams *s = context;
-    return s->options.waiting(s->options.context, i, w);
-}
-
 static void init_node(struct record_streams *s, size_t i)
 {
     const struct nodes *nodes = s->fleet->nodes;
     const struct options *o = &nodes->items[i]->options;
     struct session as = {.options = o, .out = s->fleet->out};
-    stream_reader_init(&s->readers[i], &as, s->options.records, s->options.query);
+    stream_reader_init(&s->readers[i], &as, s->records, s->query);
     s->readers[i].node = nodes->n > 1 ? nodes->items[i]->name : NULL;
     s->targets[i] = (struct stream_target){.options = o, .channel = s->fleet->channel};
 }
 
-int record_streams_new(struct record_streams *s, struct fleet *fleet,
-                       const struct record_streams_options *options)
+/* Returns 0 or -ENOMEM. */
+static int make_streams(struct record_streams *s)
 {
-    size_t n = fleet->nodes->n;
-    *s = (struct record_streams){.fleet = fleet, .options = *options};
-    stream_report_init(&s->report, fleet->out, fleet->stop, !options->one);
+    size_t n = s->fleet->nodes->n;
     s->readers = calloc(n, sizeof(*s->readers));
     s->targets = calloc(n, sizeof(*s->targets));
     if (!s->readers || !s->targets)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
         init_node(s, i);
-    s->hooks = (struct stream_hooks){.request = on_request,
-                                     .mark = options->one ? NULL : mark_of,
-                                     .message = on_message,
-                                     .idle = options->idle ? on_idle : NULL,
-                                     .silence = options->polls ? on_silence : NULL,
-                                     .end_poll = on_poll_end,
-                                     .again = on_again,
-                                     .refused = on_refused,
-                                     .waiting = options->waiting ? on_waiting : NULL,
-                                     .waiting_ns = options->waiting_ns};
     const struct stream_engine_options how = {.targets = s->targets,
                                               .n = n,
                                               .hooks = &s->hooks,
                                               .context = s,
                                               .report = &s->report,
-                                              .out = fleet->out,
-                                              .stop = fleet->stop,
-                                              .deadline_ns = fleet->deadline_ns};
+                                              .out = s->fleet->out,
+                                              .stop = s->fleet->stop,
+                                              .deadline_ns = s->fleet->deadline_ns};
     return stream_engine_new(&how, &s->engine);
 }
 
-void record_streams_free(struct record_streams *s)
+int record_streams_open(struct record_streams *s, const struct stream_hooks *own)
+{
+    stream_report_init(&s->report, s->fleet->out, s->fleet->stop, !s->one);
+    s->hooks = *own;
+    s->hooks.request = on_request;
+    s->hooks.mark = s->one ? NULL : mark_of;
+    s->hooks.silence = s->polls ? on_silence : NULL;
+    s->hooks.end_poll = on_poll_end;
+    s->hooks.again = on_again;
+    s->hooks.refused = on_refused;
+    int rc = make_streams(s);
+    if (rc != 0)
+        output_note(s->fleet->out, "out of memory");
+    return rc;
+}
+
+void record_streams_close(struct record_streams *s)
 {
     stream_engine_free(s->engine);
     stream_report_end(&s->report);
     free(s->readers);
     free(s->targets);
-    *s = (struct record_streams){0};
+}
+
+enum stream_end record_streams_poll(struct record_streams *s, uint64_t count,
+                                    void (*on_poll)(void *owner, bool complete), uint64_t *done)
+{
+    int64_t every = s->fleet->options->every_ns;
+    enum stream_end end = STREAM_END_DONE;
+    for (*done = 0; count == 0 || *done < count;) {
+        int64_t next = clock_mono_ns() + every;
+        if (on_poll)
+            on_poll(s->owner, false);
+        end = stream_engine_poll(s->engine);
+        s->between = end == STREAM_END_DONE;
+        if (s->between && on_poll)
+            on_poll(s->owner, true);
+        *done += s->between;
+        if (s->between && every && *done != count && !s->fleet->out->error &&
+            stream_engine_exit_code(s->engine) != EXIT_FAILED)
+            end = stream_engine_wait(s->engine, next);
+        if (end == STREAM_END_STOPPED || end == STREAM_END_TIMEOUT || s->fleet->out->error ||
+            stream_engine_exit_code(s->engine) == EXIT_FAILED)
+            break;
+    }
+    return end;
 }

@@ -14,35 +14,35 @@
 #include "client/stream_engine.h"
 #include "client/stream_report.h"
 
-/* What a command wants of its streams. */
-struct record_streams_options {
+struct record_streams {
+    /* The command's, set before record_streams_open. */
+    struct fleet *fleet;
     const struct query *query;
     struct record_sink *records; /* where rows go */
-    bool polls;                  /* polls are asked for; else the daemon's own are listened to */
-    bool one; /* the command is about one daemon: rows as they come, messages as stream_report says */
-    void *context;
-    /* A message of node |i|, which is |r|'s to read: as the hook of stream_engine.h. */
-    int (*message)(void *context, size_t i, struct stream_reader *r, const struct rpc_bytes *message,
-                   struct err *e);
-    void (*idle)(void *context);                                                 /* as that hook */
-    int64_t (*waiting)(void *context, size_t i, const struct stream_waiting *w); /* as that hook */
-    int64_t waiting_ns;
-};
-
-struct record_streams {
-    struct fleet *fleet;
-    struct record_streams_options options;
+    void *owner;                 /* for its hooks, whose context is this struct */
+    bool one;   /* it is about one daemon: rows as they come, messages as stream_report.h says */
+    bool polls; /* polls are asked for; else those that the daemons make are listened to */
+    /* Ours. */
     struct stream_reader *readers; /* one for each node */
     struct stream_target *targets;
     struct stream_hooks hooks;
     struct stream_report report;
     struct stream_engine *engine;
+    bool between; /* record_streams_poll has ended between two polls, not in one */
 };
 
-/* Makes the streams of |fleet|, none of them open. Returns 0 or -ENOMEM; record_streams_free comes after it in any
- * case. |fleet| and what |options| point to must outlive them. */
-int record_streams_new(struct record_streams *s, struct fleet *fleet,
-                       const struct record_streams_options *options);
-void record_streams_free(struct record_streams *s);
+/* Makes the streams, none of them open. |own| has the hooks |message|, and |idle| and |waiting| if need be. Returns 0,
+ * or -ENOMEM, which is told; record_streams_close comes after it in any case. All that |s| points to must outlive
+ * it. */
+int record_streams_open(struct record_streams *s, const struct stream_hooks *own);
+
+/* Frees what record_streams_open has made; nothing when it was not called. */
+void record_streams_close(struct record_streams *s);
+
+/* Asks all nodes for |count| polls (0: without end), one each --every, until all nodes have failed. |on_poll| is called
+ * with |owner| before each poll and, when it is complete, after it (NULL: is not called). Returns as
+ * stream_engine_poll, and the number of complete polls in |done|. */
+enum stream_end record_streams_poll(struct record_streams *s, uint64_t count,
+                                    void (*on_poll)(void *owner, bool complete), uint64_t *done);
 
 #endif

@@ -16,3 +16,9 @@ target_compile_definitions(client_yaml_test PRIVATE SAMPLE="${CMAKE_SOURCE_DIR}/
 xtcp_unit_test(client_connection_join_test SOURCES client_connection_join_test.c LIBS xtcp_client)
 xtcp_unit_test(client_top_view_test SOURCES client_top_view_test.c LIBS xtcp_client)
 xtcp_unit_test(client_manual_test SOURCES client_manual_test.c LIBS xtcp_client)
+# It plays the network and the clock itself.
+xtcp_unit_test(client_stream_engine_test SOURCES client_stream_engine_test.c LIBS xtcp_client)
+foreach(played clock_mono_ns arc4random rpc_many_new rpc_many_free rpc_many_next rpc_many_stream_open rpc_many_stream_send rpc_many_stream_connected
+        rpc_many_stream_close stop_reason)
+    target_link_options(client_stream_engine_test PRIVATE -Wl,--wrap=${played})
+endforeach()
