@@ -376,13 +376,13 @@ size_t inventory_count(struct inventory *r, size_t *excluded)
 
 /* Reports refusal |i|. Its memory stays where it is as long as no entry is added; so it is copied under the
  * lock. */
-static void refuse(struct inventory *r, const struct poll_request *order, size_t i,
+static void refuse(struct inventory *r, const struct poll_request *request, size_t i,
                    void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     pthread_mutex_lock(&r->lock);
     struct refusal what = r->refusals[i];
     pthread_mutex_unlock(&r->lock);
-    struct collector_result result = {.poll_id = order->poll_id, .netns_id = what.id};
+    struct collector_result result = {.poll_id = request->poll_id, .netns_id = what.id};
     if (what.code == -EBUSY)
         err_set(&result.err, -EBUSY, "still busy with poll %llu", (unsigned long long)what.earlier);
     else
@@ -390,7 +390,7 @@ static void refuse(struct inventory *r, const struct poll_request *order, size_t
     refused(arg, &result);
 }
 
-size_t inventory_poll(struct inventory *r, struct poll_request *order, const struct inventory_scope *scope,
+size_t inventory_poll(struct inventory *r, struct poll_request *request, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
     size_t n = 0;
@@ -406,8 +406,8 @@ size_t inventory_poll(struct inventory *r, struct poll_request *order, const str
             continue;
         n++;
         uint64_t earlier = en->busy_poll;
-        en->busy_poll = order->poll_id; /* before the order: its result may come at once */
-        int rc = collector_poll(en->collector, order);
+        en->busy_poll = request->poll_id; /* before the request: its result may come at once */
+        int rc = collector_poll(en->collector, request);
         if (rc == 0)
             continue;
         en->busy_poll = earlier;
@@ -419,7 +419,7 @@ size_t inventory_poll(struct inventory *r, struct poll_request *order, const str
     r->next = NULL;
     pthread_mutex_unlock(&r->lock);
     for (size_t i = 0; i < n_refused; i++)
-        refuse(r, order, i, refused, arg);
+        refuse(r, request, i, refused, arg);
     reap(r);
     return n;
 }
@@ -437,7 +437,7 @@ void inventory_result(struct inventory *r, const struct collector_result *result
         snprintf(name, INVENTORY_NAME_MAX, "%s", en->info->netns);
         *inode = en->info->inode;
         *cookie = en->info->cookie;
-        if (en->busy_poll == result->poll_id) /* else it comes late, and the next order is out already */
+        if (en->busy_poll == result->poll_id) /* else it comes late, and the next request is out already */
             en->busy_poll = 0;
         if (result->err.code != -EBUSY) {
             en->last_poll_id = result->poll_id;

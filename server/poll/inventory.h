@@ -35,7 +35,7 @@ void inventory_select(struct inventory *r, const struct config *config);
  * namespace: what it still has in hand ends later. Thread "nswatch", or main when nswatch is not running. */
 void inventory_event(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns);
 
-/* Stops all collectors and waits for them, until |deadline_ns| (monotonic) at most; their orders end as
+/* Stops all collectors and waits for them, until |deadline_ns| (monotonic) at most; their requests end as
  * cancelled. Returns whether all have ended: if not, one hangs in the kernel, and neither |r| nor what the
  * collectors use may be freed. */
 bool inventory_stop(struct inventory *r, int64_t deadline_ns);
@@ -46,11 +46,11 @@ struct inventory_scope {
     const void *arg;
 };
 
-/* Gives |order| to every collector in |scope| (NULL: to all). Returns how many there are; each of them
- * reports once: those that took the order through the sink, the others (still busy with an earlier order, or
+/* Gives |request| to every collector in |scope| (NULL: to all). Returns how many there are; each of them
+ * reports once: those that took the request through the sink, the others (still busy with an earlier request, or
  * stopping) through |refused|, called from here. The caller must count with the sink's reports coming before
  * the return. */
-size_t inventory_poll(struct inventory *r, struct poll_request *order, const struct inventory_scope *scope,
+size_t inventory_poll(struct inventory *r, struct poll_request *request, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
 /* How many collectors there are in |scope| (NULL: in all), for the begin of a poll: inventory_poll has to
@@ -63,7 +63,7 @@ size_t inventory_collectors(struct inventory *r, const struct inventory_scope *s
 void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns,
                       char *name, uint64_t *inode, uint64_t *cookie);
 
-/* Calls |fn| with the name and identity of every namespace that took an order of poll |poll_id| and has not
+/* Calls |fn| with the name and identity of every namespace that took a request of poll |poll_id| and has not
  * reported. */
 void inventory_missing(struct inventory *r, uint64_t poll_id,
                        void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);

@@ -15,7 +15,7 @@ struct entry {
     bool excluded;               /* it is not to be collected */
     struct collector *collector; /* NULL while it cannot be collected, or is not to be */
     struct leaver *farewell;     /* for the day when the collector has to go; with it */
-    uint64_t busy_poll;          /* poll whose order it has not reported yet, 0: none */
+    uint64_t busy_poll;          /* poll whose request it has not reported yet, 0: none */
     uint64_t sockets;            /* of poll |full_poll_id|, the last that counted all; 0: none yet */
     uint64_t full_poll_id;
     uint64_t last_poll_id;
@@ -38,7 +38,7 @@ struct leaver {
     struct leaver *next;
 };
 
-/* A collector that did not take its order. */
+/* A collector that did not take its request. */
 struct refusal {
     uint64_t id;
     int code;
@@ -57,7 +57,7 @@ struct inventory {
     struct leaver *leavers;      /* to be joined once they have ended */
     const struct config *wanted; /* whose selection is in force; NULL: all */
     const struct config *next;   /* the one to come, while a poll is being started; or NULL */
-    bool starting;               /* the collectors have been counted, their orders are to follow */
+    bool starting;               /* the collectors have been counted, their requests are to follow */
     bool stopping;
 };
 

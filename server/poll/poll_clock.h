@@ -1,4 +1,4 @@
-/* The daemon's pace: when polls happen, and what they cost. The schedule, the governor and the figures of the
+/* The clock of polls: when they happen, and what they cost. The schedule, the governor and the figures of the
  * cost behind locks, so that services may ask and change while main keeps time. */
 #ifndef XTCP_SERVER_POLL_POLL_CLOCK_H
 #define XTCP_SERVER_POLL_POLL_CLOCK_H

@@ -71,9 +71,9 @@ struct poller {
     struct inventory *inventory; /* of the running poll */
     int64_t start_ns;
     pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
-    struct poll_request *order; /* of the running poll, NULL between polls */
-    bool issued;                /* |pending| counts all orders that were given */
-    int64_t pending;  /* orders not reported yet; below zero while reports come faster than counting */
+    struct poll_request *request; /* of the running poll, NULL between polls */
+    bool issued;                  /* |pending| counts all requests that were given */
+    int64_t pending;  /* requests not reported yet; below zero while reports come faster than counting */
     uint32_t capture; /* polls that are still to be recorded */
     struct summary *now;
     struct summary *last;
@@ -106,8 +106,8 @@ void poller_free(struct poller *p)
 {
     if (!p)
         return;
-    if (p->order)
-        poll_request_unref(p->order);
+    if (p->request)
+        poll_request_unref(p->request);
     pthread_mutex_destroy(&p->lock);
     free(p->now);
     free(p->last);
@@ -216,7 +216,7 @@ static void note_result(struct poller *p, const struct collector_result *result,
         s->end.namespaces_empty++;
 }
 
-/* A report, from a collector's thread or (refused orders) from main. */
+/* A report, from a collector's thread or (refused requests) from main. */
 static void on_result(void *arg, const struct collector_result *result)
 {
     struct poller *p = arg;
@@ -224,8 +224,8 @@ static void on_result(void *arg, const struct collector_result *result)
     uint64_t inode;
     uint64_t cookie;
     pthread_mutex_lock(&p->lock);
-    bool current = p->order && p->order->poll_id == result->poll_id;
-    int64_t timestamp = current ? p->order->timestamp_ns : clock_wall_ns();
+    bool current = p->request && p->request->poll_id == result->poll_id;
+    int64_t timestamp = current ? p->request->timestamp_ns : clock_wall_ns();
     struct inventory *r = p->inventory;
     pthread_mutex_unlock(&p->lock);
     inventory_result(r, result, timestamp, name, &inode, &cookie);
@@ -236,7 +236,7 @@ static void on_result(void *arg, const struct collector_result *result)
         p->ops.gone(p->ops.arg);
     bool complete = false;
     pthread_mutex_lock(&p->lock);
-    if (p->order && p->order->poll_id == result->poll_id) { /* else it was given up long ago */
+    if (p->request && p->request->poll_id == result->poll_id) { /* else it was given up long ago */
         note_result(p, result, name, inode, cookie);
         p->pending--;
         complete = p->issued && p->pending == 0;
@@ -279,7 +279,7 @@ static bool take_capture(struct poller *p)
     return take;
 }
 
-static struct poll_request *make_order(uint64_t id, const struct config *config, bool capture)
+static struct poll_request *make_request(uint64_t id, const struct config *config, bool capture)
 {
     struct poll_request *o = poll_request_new();
     if (!o)
@@ -307,17 +307,18 @@ static struct poll_request *make_order(uint64_t id, const struct config *config,
 }
 
 /* A recording is of everything. */
-static int add_filters(struct poll_request *order, const struct plan *plan)
+static int add_filters(struct poll_request *request, const struct plan *plan)
 {
     if (!plan || plan->n_filters == 0)
         return 0;
-    return poll_request_filters(order, plan->filters, plan->n_filters, plan->want_all || order->capture_path);
+    return poll_request_filters(request, plan->filters, plan->n_filters,
+                                plan->want_all || request->capture_path);
 }
 
 /* Whether the sockets that the kernel tells of may be those that pass the filters only. */
-static bool order_is_filtered(const struct poll_request *order, const struct plan *plan)
+static bool request_is_filtered(const struct poll_request *request, const struct plan *plan)
 {
-    return plan && plan->n_filters && !plan->want_all && !order->capture_path;
+    return plan && plan->n_filters && !plan->want_all && !request->capture_path;
 }
 
 /* The poll does not come about. */
@@ -339,17 +340,17 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
     struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, begin->poll_id) : NULL;
     if (p->ops.plan && !plan)
         return -ENOMEM;
-    struct poll_request *order = make_order(begin->poll_id, config, take_capture(p));
-    if (order && add_filters(order, plan) < 0) {
-        poll_request_unref(order);
-        order = NULL;
+    struct poll_request *request = make_request(begin->poll_id, config, take_capture(p));
+    if (request && add_filters(request, plan) < 0) {
+        poll_request_unref(request);
+        request = NULL;
     }
-    if (!order) {
+    if (!request) {
         revoke(plan);
         return -ENOMEM;
     }
     const struct inventory_scope some = {.wants = plan_has, .arg = plan};
-    const struct inventory_scope *scope = plan && plan->n_scope && !order->capture_path ? &some : NULL;
+    const struct inventory_scope *scope = plan && plan->n_scope && !request->capture_path ? &some : NULL;
     size_t expected = inventory_collectors(r, scope);
     p->start_ns = clock_mono_ns();
     pthread_mutex_lock(&p->lock);
@@ -357,20 +358,20 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
     p->now->n_failures = p->now->n_unseen = 0;
     p->now->timeouts = p->now->no_turn = 0;
     p->now->timeout_ns = config->poll_timeout;
-    p->now->filtered = order_is_filtered(order, plan);
+    p->now->filtered = request_is_filtered(request, plan);
     p->now->partial = scope != NULL;
     p->now->begin = *begin;
-    p->now->begin.timestamp_ns = order->timestamp_ns;
+    p->now->begin.timestamp_ns = request->timestamp_ns;
     p->now->begin.namespaces = (uint32_t)expected;
     p->now->end.poll_id = begin->poll_id;
     p->inventory = r;
-    p->order = order;
+    p->request = request;
     p->issued = false;
     p->pending = 0;
     pthread_mutex_unlock(&p->lock);
     if (p->ops.begin)
         p->ops.begin(p->ops.arg, &p->now->begin, plan_ref(plan));
-    size_t n = inventory_poll(r, order, scope, on_result, p);
+    size_t n = inventory_poll(r, request, scope, on_result, p);
     inventory_unseen(r, scope, note_unseen, p);
     plan_unref(plan);
     pthread_mutex_lock(&p->lock);
@@ -458,17 +459,17 @@ static struct status_poll figures(const struct summary *s)
 bool poller_check(struct poller *p, struct inventory *r)
 {
     pthread_mutex_lock(&p->lock);
-    bool running = p->order != NULL;
+    bool running = p->request != NULL;
     bool complete = running && p->issued && p->pending == 0;
-    bool stuck = running && !complete && clock_mono_ns() >= p->order->deadline_ns + STUCK_NS;
+    bool stuck = running && !complete && clock_mono_ns() >= p->request->deadline_ns + STUCK_NS;
     pthread_mutex_unlock(&p->lock);
     if (!complete && !stuck)
         return false;
     if (stuck)
-        inventory_missing(r, p->order->poll_id, note_missing, p);
+        inventory_missing(r, p->request->poll_id, note_missing, p);
     pthread_mutex_lock(&p->lock);
-    struct poll_request *order = p->order;
-    p->order = NULL;
+    struct poll_request *request = p->request;
+    p->request = NULL;
     p->now->end.timestamp_ns = clock_wall_ns();
     p->now->end.duration_ns = (uint64_t)(clock_mono_ns() - p->start_ns);
     p->polls++;
@@ -481,21 +482,21 @@ bool poller_check(struct poller *p, struct inventory *r)
         p->full = figures(finished);
     pthread_mutex_unlock(&p->lock);
     if (stuck)
-        poll_request_cancel(order);
-    poll_request_unref(order);
+        poll_request_cancel(request);
+    poll_request_unref(request);
     tell_end(p); /* |last| changes on this thread only */
     return true;
 }
 
 int64_t poller_deadline(const struct poller *p)
 {
-    return p->order ? p->order->deadline_ns + STUCK_NS : INT64_MAX;
+    return p->request ? p->request->deadline_ns + STUCK_NS : INT64_MAX;
 }
 
 void poller_cancel(struct poller *p)
 {
-    if (p->order)
-        poll_request_cancel(p->order);
+    if (p->request)
+        poll_request_cancel(p->request);
 }
 
 /* ---- Status ---- */

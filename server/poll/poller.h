@@ -1,4 +1,4 @@
-/* One poll after the other: gives the order to all collectors, gathers their results, tells the hub where a
+/* One poll after the other: gives the request to all collectors, gathers their results, tells the hub where a
  * poll begins and ends.
  *
  * main starts polls and looks after them (poller_check); collectors report on their own threads through the

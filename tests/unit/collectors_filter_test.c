@@ -38,7 +38,7 @@ static struct batch_pool *pool;
 static struct collectors *set;
 static struct collector *own;
 static uint64_t poll_id;
-static bool spoil; /* orders ask for an operation that no kernel has */
+static bool spoil; /* requests ask for an operation that no kernel has */
 
 #define NEEDS_NAMESPACE()                                                                                    \
     do {                                                                                                     \
@@ -92,7 +92,7 @@ static void poll_with(struct collector *c, groups_t groups, const char *const *t
         filters[i] = parsed(texts[i]);
     assert_int_equal(poll_request_filters(o, filters, n, want_all), 0);
     for (unsigned i = 0; i < n; i++)
-        filter_unref(filters[i]); /* the order has its own */
+        filter_unref(filters[i]); /* the request has its own */
     if (spoil)
         o->kernel->code[0] = 0xff;
     o->poll_id = ++poll_id;

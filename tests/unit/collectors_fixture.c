@@ -93,7 +93,7 @@ void fixture_close(struct fixture *f)
     assert_int_equal(f->sink.wrong, 0);
 }
 
-struct poll_request *order_new(uint64_t poll_id, int64_t patience)
+struct poll_request *request_new(uint64_t poll_id, int64_t patience)
 {
     struct poll_request *o = poll_request_new();
     assert_non_null(o);
@@ -132,7 +132,7 @@ void end(struct collector *c)
 
 struct collector_result poll_once(struct fixture *f, struct collector *c, int64_t patience)
 {
-    struct poll_request *o = order_new(f->sink.want_poll, patience);
+    struct poll_request *o = request_new(f->sink.want_poll, patience);
     unsigned before = done_count(&f->sink);
     assert_int_equal(collector_poll(c, o), 0);
     struct collector_result r = wait_done(&f->sink, before + 1);

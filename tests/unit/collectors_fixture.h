@@ -34,20 +34,20 @@ struct fixture {
     struct err e;
 };
 
-/* A set with as many slots as |turnstile|; a collector's namespace has the id 7. */
+/* A set with as many slots as |dump_slots|; a collector's namespace has the id 7. */
 void fixture_open(struct fixture *f, unsigned dump_slots);
 /* The same with all |options| but for sink and pool. */
 void fixture_open_with(struct fixture *f, struct collectors_options options);
 void fixture_close(struct fixture *f);
 
-struct poll_request *order_new(uint64_t poll_id, int64_t patience);
+struct poll_request *request_new(uint64_t poll_id, int64_t patience);
 
 #define FIXTURE_ID 7
 struct collector *start(struct fixture *f, const char *name, const char *path, uint64_t cookie, bool is_own);
 struct collector *start_id(struct fixture *f, uint64_t id, const char *path);
 void end(struct collector *c);
 
-/* One poll with an order of its own. */
+/* One poll with a request of its own. */
 struct collector_result poll_once(struct fixture *f, struct collector *c, int64_t patience);
 
 /* Waits until |want| results are there in all; returns the last one. */

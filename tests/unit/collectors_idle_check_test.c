@@ -1,4 +1,4 @@
-/* The gate: namespaces without sockets are not dumped, and no socket is missed for it. */
+/* The idle check: namespaces without sockets are not dumped, and no socket is missed for it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -196,7 +196,7 @@ static const struct {
     {"TIME_WAIT, IPv6", make_time_wait6, 1},
 };
 
-/* In a fresh namespace each: sockets that appear behind the gate are seen by the next poll. */
+/* In a fresh namespace each: sockets that appear after an idle check are seen by the next poll. */
 static void test_nothing_missed(void **state)
 {
     (void)state;
@@ -222,7 +222,7 @@ static void test_nothing_missed(void **state)
     }
 }
 
-/* A namespace that has sockets never pays for the gate; one that had none is dumped every 16th time. */
+/* A namespace that has sockets never pays for an idle check; one that had none is dumped every 16th time. */
 static void test_when(void **state)
 {
     (void)state;
@@ -281,7 +281,7 @@ static void test_another_in_its_place(void **state)
     fixture_close(&f);
 }
 
-/* In a process with mounts of its own, /proc gone from its place: there is no gate, and no error. Returns
+/* In a process with mounts of its own, /proc gone from its place: there is no idle check, and no error. Returns
  * what is wrong, NULL: nothing. */
 static const char *poll_without_proc(const char *file)
 {

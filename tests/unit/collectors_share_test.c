@@ -86,7 +86,7 @@ static void test_threads(void **state)
     }
     size_t descriptors = count_entries("fd");
     for (unsigned poll = 0; poll < POLLS; poll++) {
-        struct poll_request *o = order_new(1, PATIENCE);
+        struct poll_request *o = request_new(1, PATIENCE);
         for (unsigned i = 0; i < COLLECTORS; i++)
             assert_int_equal(collector_poll(c[i], o), 0);
         wait_done(&f.sink, COLLECTORS * (poll + 1));
@@ -114,7 +114,7 @@ static void test_threads(void **state)
     assert_int_equal(count_entries("task"), before);
 }
 
-/* Many collectors and polls, with orders cancelled and collectors stopped at any moment: each accepted order
+/* Many collectors and polls, with requests cancelled and collectors stopped at any moment: each accepted request
  * is answered exactly once. */
 static void many(unsigned threads_max)
 {
@@ -126,7 +126,7 @@ static void many(unsigned threads_max)
         c[i] = start_id(&f, i, i % 2 && !privileged ? i % 4 == 1 ? empty.path : full.path : NULL);
     unsigned accepted = 0;
     for (unsigned poll = 0; poll < POLLS; poll++) {
-        struct poll_request *o = order_new(1, PATIENCE);
+        struct poll_request *o = request_new(1, PATIENCE);
         for (unsigned i = 0; i < COLLECTORS; i++) {
             int rc = collector_poll(c[i], o);
             assert_true(rc == 0 || rc == -EBUSY || rc == ERR_CANCELLED);
@@ -179,7 +179,7 @@ static void hanging(unsigned threads_max)
         slow[i] = start_id(&f, SLOW_ID, NULL);
     for (unsigned i = 0; i < OTHERS; i++)
         c[i] = start_id(&f, 1, NULL);
-    struct poll_request *first = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *first = request_new(1, 3600 * NS_PER_S);
     hold(&f.sink, SLOW_ID);
     for (unsigned i = 0; i < HANGING; i++)
         assert_int_equal(collector_poll(slow[i], first), 0);
@@ -189,7 +189,7 @@ static void hanging(unsigned threads_max)
     wait_held(&f.sink, HANGING);
 
     /* And again, without those, which are still at it. */
-    struct poll_request *second = order_new(1, PATIENCE);
+    struct poll_request *second = request_new(1, PATIENCE);
     for (unsigned i = 0; i < HANGING; i++)
         assert_int_equal(collector_poll(slow[i], second), -EBUSY);
     for (unsigned i = 0; i < OTHERS; i++)
@@ -236,7 +236,7 @@ static void test_ranks(void **state)
     fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .overdue_ns = 3600 * NS_PER_S});
     struct collector *slow = start_id(&f, SLOW_ID, full.path);
     struct collector *other = start_id(&f, 1, full.path);
-    struct poll_request *o = order_new(1, 50 * NS_PER_MS);
+    struct poll_request *o = request_new(1, 50 * NS_PER_MS);
     hold(&f.sink, SLOW_ID);
     assert_int_equal(collector_poll(slow, o), 0);
     wait_held(&f.sink, 1);
@@ -255,7 +255,7 @@ static void test_ranks(void **state)
 
     /* The slow one asks first and comes second. */
     struct collector *busy = start_id(&f, 2, full.path);
-    o = order_new(1, PATIENCE);
+    o = request_new(1, PATIENCE);
     hold(&f.sink, 2);
     assert_int_equal(collector_poll(busy, o), 0);
     wait_held(&f.sink, 2);
@@ -289,7 +289,7 @@ static void test_prompt_end(void **state)
     struct collector *busy = start_id(&f, SLOW_ID, NULL);
     for (unsigned i = 0; i < WAITING; i++)
         c[i] = start_id(&f, 1, NULL);
-    struct poll_request *o = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *o = request_new(1, 3600 * NS_PER_S);
     hold(&f.sink, SLOW_ID);
     assert_int_equal(collector_poll(busy, o), 0);
     wait_held(&f.sink, 1);
@@ -370,7 +370,7 @@ static void test_worker_gone_astray(void **state)
     log_set_fd(STDERR_FILENO);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(poll_once(&f, next, PATIENCE).rows, SOCKETS);
-    struct poll_request *o = order_new(1, PATIENCE);
+    struct poll_request *o = request_new(1, PATIENCE);
     assert_int_equal(collector_poll(trap, o), ERR_CANCELLED);
     poll_request_unref(o);
     end(trap);

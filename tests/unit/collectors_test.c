@@ -116,7 +116,7 @@ static void test_not_there(void **state)
     fixture_close(&f);
 }
 
-/* A new path counts from the next order on. */
+/* A new path counts from the next request on. */
 static void test_rename(void **state)
 {
     (void)state;
@@ -145,19 +145,19 @@ static void test_dump_slots(void **state)
     for (unsigned i = 0; i < 3; i++)
         waiters[i] = start(&f, "waiter", "", 0, true);
 
-    struct poll_request *kept = order_new(1, PATIENCE);
+    struct poll_request *kept = request_new(1, PATIENCE);
     hold(&f.sink, FIXTURE_ID);
     assert_int_equal(collector_poll(kept_one, kept), 0);
     wait_held(&f.sink, 1);
     assert_int_equal(collector_poll(kept_one, kept), -EBUSY);
 
-    struct poll_request *late = order_new(1, 20 * NS_PER_MS);
+    struct poll_request *late = request_new(1, 20 * NS_PER_MS);
     assert_int_equal(collector_poll(waiters[0], late), 0);
     assert_int_equal(wait_done(&f.sink, 1).err.code, ERR_TIMEOUT);
 
     int64_t begin = clock_mono_ns();
-    struct poll_request *cancelled = order_new(1, 3600 * NS_PER_S);
-    struct poll_request *patient = order_new(1, 3600 * NS_PER_S);
+    struct poll_request *cancelled = request_new(1, 3600 * NS_PER_S);
+    struct poll_request *patient = request_new(1, 3600 * NS_PER_S);
     assert_int_equal(collector_poll(waiters[0], patient), 0);
     assert_int_equal(collector_poll(waiters[1], cancelled), 0);
     assert_int_equal(collector_poll(waiters[2], patient), 0);
@@ -180,14 +180,14 @@ static void test_dump_slots(void **state)
     fixture_close(&f);
 }
 
-/* An order that was cancelled, or is too late, before the collector saw it. */
-static void test_order_is_void(void **state)
+/* A request that was cancelled, or is too late, before the collector saw it. */
+static void test_request_is_void(void **state)
 {
     (void)state;
     struct fixture f;
     fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
-    struct poll_request *o = order_new(1, PATIENCE);
+    struct poll_request *o = request_new(1, PATIENCE);
     poll_request_cancel(o);
     assert_int_equal(collector_poll(c, o), 0);
     assert_int_equal(wait_done(&f.sink, 1).err.code, ERR_CANCELLED);
@@ -206,7 +206,7 @@ static void test_texts_too_long(void **state)
     struct fixture f;
     fixture_open(&f, 1);
     struct collector *c = start(&f, "default", "", 0, true);
-    struct poll_request *o = order_new(1, PATIENCE);
+    struct poll_request *o = request_new(1, PATIENCE);
     o->label = calloc(1, RECORD_FRAME_HEAD_MAX + 1);
     memset(o->label, 'x', RECORD_FRAME_HEAD_MAX);
     assert_int_equal(collector_poll(c, o), 0);
@@ -235,7 +235,7 @@ static void test_deleted_namespace_dies(void **state)
     fixture_open_with(&f, (struct collectors_options){.idle_check_ns = 1});
     struct collector *c = start(&f, netns_name, path, 0, false);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, 0);
-    assert_true(poll_once(&f, c, PATIENCE).empty); /* nor does the gate hold anything */
+    assert_true(poll_once(&f, c, PATIENCE).empty); /* nor does the idle check hold anything */
     assert_true(if_nametoindex(veth) > 0);
     snprintf(command, sizeof(command), "ip netns del %s", netns_name);
     assert_int_equal(system(command), 0);
@@ -258,7 +258,7 @@ static void test_dies_during_dump(void **state)
     assert_int_equal(net_process_start(&p, SOCKETS), 0);
     fixture_open(&f, 0);
     struct collector *c = start(&f, "mortal", p.path, 0, false);
-    struct poll_request *o = order_new(1, PATIENCE);
+    struct poll_request *o = request_new(1, PATIENCE);
     hold(&f.sink, FIXTURE_ID);
     assert_int_equal(collector_poll(c, o), 0);
     wait_held(&f.sink, 1);
@@ -288,7 +288,7 @@ static void test_no_way_home(void **state)
     assert_int_equal(r.err.code, -EINVAL);
     assert_non_null(strstr(r.err.text, "cannot go back"));
     assert_int_equal(r.rows, 0);
-    struct poll_request *o = order_new(1, PATIENCE);
+    struct poll_request *o = request_new(1, PATIENCE);
     assert_int_equal(collector_poll(c, o), ERR_CANCELLED);
     poll_request_unref(o);
     end(c);
@@ -338,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_not_there),
         cmocka_unit_test(test_rename),
         cmocka_unit_test(test_dump_slots),
-        cmocka_unit_test(test_order_is_void),
+        cmocka_unit_test(test_request_is_void),
         cmocka_unit_test(test_texts_too_long),
         cmocka_unit_test(test_deleted_namespace_dies),
         cmocka_unit_test(test_dies_during_dump),

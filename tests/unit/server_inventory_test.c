@@ -12,7 +12,7 @@
 
 #include "server/poll/inventory.h"
 
-/* ---- Collectors that take every order and never report by themselves ---- */
+/* ---- Collectors that take every request and never report by themselves ---- */
 
 struct collector {
     uint64_t id;
@@ -83,10 +83,10 @@ static void refused(void *arg, const struct collector_result *result)
     *(struct collector_result *)arg = *result;
 }
 
-static void give_order(struct inventory *r, uint64_t poll_id, struct collector_result *no)
+static void give_request(struct inventory *r, uint64_t poll_id, struct collector_result *no)
 {
-    struct poll_request order = {.refs = 1, .poll_id = poll_id};
-    assert_int_equal(inventory_poll(r, &order, NULL, refused, no), 1);
+    struct poll_request request = {.refs = 1, .poll_id = poll_id};
+    assert_int_equal(inventory_poll(r, &request, NULL, refused, no), 1);
 }
 
 static void report(struct inventory *r, uint64_t poll_id, uint64_t id, int code, const char *expected)
@@ -121,7 +121,7 @@ static void test_who_has_not_reported(void **state)
     (void)state;
     struct collector_result no = {0};
     struct inventory *r = with_namespace(7, "blue");
-    give_order(r, 1, &no);
+    give_request(r, 1, &no);
     assert_int_equal(missing(r, 1), 1);
     assert_int_equal(missing(r, 2), 0);
     report(r, 1, 7, 0, "blue");
@@ -132,14 +132,14 @@ static void test_who_has_not_reported(void **state)
     inventory_free(r);
 }
 
-/* A collector is free for its next order before its report of the last one has arrived. */
+/* A collector is free for its next request before its report of the last one has arrived. */
 static void test_a_late_report_leaves_the_next_order_open(void **state)
 {
     (void)state;
     struct collector_result no = {0};
     struct inventory *r = with_namespace(7, "blue");
-    give_order(r, 1, &no);
-    give_order(r, 2, &no);
+    give_request(r, 1, &no);
+    give_request(r, 2, &no);
     report(r, 1, 7, ERR_TIMEOUT, "blue");
     assert_int_equal(missing(r, 2), 1);
     report(r, 2, 7, 0, "blue");
