@@ -100,7 +100,7 @@ static struct watch_dir *find_dir(struct nswatch *nw, const char *path)
     return NULL;
 }
 
-static bool is_wanted(const struct client_yaml *s, const char *path)
+static bool is_wanted(const struct nswatch_settings *s, const char *path)
 {
     for (size_t i = 0; i < s->dir_count; i++)
         if (!strcmp(s->dirs[i], path))
@@ -109,7 +109,7 @@ static bool is_wanted(const struct client_yaml *s, const char *path)
 }
 
 /* Moves the watcher from the directories in force to those of |s|; what is in both is not touched. */
-static void apply_dirs(struct nswatch *nw, const struct client_yaml *s)
+static void apply_dirs(struct nswatch *nw, const struct nswatch_settings *s)
 {
     for (size_t i = 0; i < s->dir_count; i++) {
         struct watch_dir *d = find_dir(nw, s->dirs[i]);
@@ -142,7 +142,7 @@ static void apply_interval(struct nswatch *nw, int64_t interval_ns)
 static void read_mailbox(struct nswatch *nw)
 {
     pthread_mutex_lock(&nw->box.lock);
-    struct client_yaml *settings = nw->box.settings;
+    struct nswatch_settings *settings = nw->box.settings;
     bool rescan = nw->box.rescan;
     nw->tell |= nw->box.tell;
     nw->box.settings = NULL;

@@ -20,7 +20,7 @@ enum source { FROM_WAKE, FROM_TIMER, FROM_INOTIFY, FROM_MOUNTINFO, FROM_NSID, SO
 /* What other threads hand to the loop and what they may read. */
 struct mailbox {
     pthread_mutex_t lock;
-    struct client_yaml *settings; /* to put in force; NULL: none */
+    struct nswatch_settings *settings; /* to put in force; NULL: none */
     bool rescan;
     bool tell; /* when the rescan is done */
     struct nswatch_stats stats;

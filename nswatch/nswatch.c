@@ -117,7 +117,7 @@ static int prepare(struct nswatch *nw, const struct nswatch_options *options)
 struct nswatch *nswatch_new(const struct nswatch_options *options, nswatch_callback *callback, void *arg,
                             struct err *e)
 {
-    struct client_yaml *settings;
+    struct nswatch_settings *settings;
     if (options->proc_root && strlen(options->proc_root) > PROC_ROOT_MAX) {
         err_set(e, ERR_RANGE, "path of /proc: longer than %d bytes", PROC_ROOT_MAX);
         return NULL;
@@ -220,7 +220,7 @@ void nswatch_reconcile(struct nswatch *nw)
 
 int nswatch_set_options(struct nswatch *nw, const struct nswatch_options *options, struct err *e)
 {
-    struct client_yaml *settings;
+    struct nswatch_settings *settings;
     if (options->proc_root && strcmp(options->proc_root, nw->proc_root))
         return err_set(e, ERR_PRECONDITION, "the path of /proc cannot be changed while running");
     if (options->mountinfo_path && strcmp(options->mountinfo_path, nw->mountinfo_path))
@@ -229,7 +229,7 @@ int nswatch_set_options(struct nswatch *nw, const struct nswatch_options *option
     if (rc)
         return rc;
     pthread_mutex_lock(&nw->box.lock);
-    struct client_yaml *unused = nw->box.settings;
+    struct nswatch_settings *unused = nw->box.settings;
     nw->box.settings = settings;
     pthread_mutex_unlock(&nw->box.lock);
     free(unused);

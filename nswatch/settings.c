@@ -45,16 +45,16 @@ static size_t copy_path(char *to, const char *path)
     return n;
 }
 
-int settings_new(const struct nswatch_options *options, struct client_yaml **out, struct err *e)
+int settings_new(const struct nswatch_options *options, struct nswatch_settings **out, struct err *e)
 {
     int rc = check(options, e);
     if (rc)
         return rc;
-    size_t size = sizeof(struct client_yaml) + options->dir_count * sizeof(char *);
+    size_t size = sizeof(struct nswatch_settings) + options->dir_count * sizeof(char *);
     size_t text = 0;
     for (size_t i = 0; i < options->dir_count; i++)
         text += strlen(options->dirs[i]) + 1;
-    struct client_yaml *s = calloc(1, size + text);
+    struct nswatch_settings *s = calloc(1, size + text);
     if (!s)
         return err_set(e, -ENOMEM, "no memory for the namespace directories");
     s->proc_interval_ns = options->proc_interval_ns;
