@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/command.h"
+#include "lib/decimal.h"
 #include "lib/duration.h"
 #include "lib/nearest.h"
 
@@ -183,10 +184,8 @@ static int unknown_command(struct scan *s, const char *given)
 
 static int read_count(const struct option_def *d, const char *value, void *at, struct err *e)
 {
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || *end || errno == ERANGE || v == 0)
+    uint64_t v;
+    if (decimal_parse(value, UINT64_MAX, &v) || v == 0)
         return err_set(e, ERR_USAGE, "--%s %s: expected a whole number from 1 up", d->name, value);
     *(uint64_t *)at = v;
     return 0;

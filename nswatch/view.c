@@ -1,5 +1,6 @@
 #include "nswatch/view.h"
 
+#include "lib/array.h"
 #include "lib/err.h"
 #include "nswatch/text.h"
 
@@ -46,14 +47,8 @@ bool view_name_texts(struct ns_name *n, const char *dir, const char *name)
 /* The names of |o| in an array that the registry keeps; without memory for it, none. */
 static void view_names(struct view *v, struct registry *r, const struct ns_object *o)
 {
-    if (o->name_count > r->scratch_size) {
-        size_t size = o->name_count + 8;
-        struct nswatch_name *grown = realloc(r->scratch, size * sizeof(*grown));
-        if (!grown)
-            return;
-        r->scratch = grown;
-        r->scratch_size = size;
-    }
+    if (array_room(&r->scratch, o->name_count, &r->scratch_size, sizeof(*r->scratch)))
+        return;
     for (const struct ns_name *n = o->names; n; n = n->sibling)
         r->scratch[v->ns.name_count++] =
             (struct nswatch_name){.dir = n->dir->path, .name = n->name, .text = n->text};

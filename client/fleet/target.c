@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/ascii.h"
+#include "lib/decimal.h"
 
 #define EXPECTED "expected HOST, HOST:PORT, [IPV6]:PORT or unix:/path"
 
@@ -19,9 +20,8 @@ static bool is_target(const char *text, size_t n);
 
 static bool is_port(const char *text)
 {
-    char *end;
-    long port = strtol(text, &end, 10);
-    return ascii_is_digit(text[0]) && !*end && port >= 1 && port <= 65535;
+    uint64_t port;
+    return decimal_parse(text, UINT16_MAX, &port) == 0 && port >= 1;
 }
 
 /* A URL: says what of it is the target. */

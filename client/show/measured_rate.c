@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/show/socket_index.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 
 #define STEP_NS (NS_PER_S / 2) /* rates are over at least as much, where polls come faster */
@@ -75,7 +76,7 @@ static struct host *find_or_add_host(struct measured_rate *m, const char *node)
     struct host *h = find_host(m, node);
     if (h)
         return h;
-    if (top_room(&m->hosts, m->n_hosts + 1, &m->room, sizeof(*m->hosts)) != 0 ||
+    if (array_room(&m->hosts, m->n_hosts + 1, &m->room, sizeof(*m->hosts)) != 0 ||
         socket_index_add(&m->by_node, &key, (uint32_t)m->n_hosts) != 0)
         return NULL;
     m->hosts[m->n_hosts] = (struct host){0};
@@ -95,7 +96,7 @@ static struct seen *find_or_add(struct measured_rate *m, struct host *h, const s
     if (place != SOCKET_INDEX_NONE)
         return &h->sockets[place];
     if (m->n >= MEASURED_RATE_SOCKETS_MAX ||
-        top_room(&h->sockets, h->n + 1, &h->room, sizeof(*h->sockets)) != 0 ||
+        array_room(&h->sockets, h->n + 1, &h->room, sizeof(*h->sockets)) != 0 ||
         socket_index_add(&h->index, key, (uint32_t)h->n) != 0)
         return NULL;
     h->sockets[h->n] = (struct seen){.key = *key, .base = *now, .next = *now, .now = *now};

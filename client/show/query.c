@@ -6,6 +6,7 @@
 
 #include "filter/message.h"
 #include "lib/glob.h"
+#include "lib/netns_pattern.h"
 #include "rpc/codec/msg_stream.h"
 
 #define BATCH_ROWS 256 /* rows in one message: few messages, and the first rows are there soon */
@@ -117,24 +118,10 @@ int query_request(const struct query *q, bool plain, struct buf *request)
     return stream_request_encode(&r, request);
 }
 
-/* Whether |text| is the number |inode|. */
-static bool is_inode(const char *text, uint64_t inode)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    unsigned long long n = strtoull(text, &end, 10);
-    return !*end && n == inode;
-}
-
 bool query_wants_netns(const struct query *q, const char *name, uint64_t inode)
 {
     const struct option_list *list = &q->options->netns;
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i], name) == 0 || glob_match(list->items[i], name) ||
-            is_inode(list->items[i], inode))
-            return true;
-    return list->n == 0;
+    return netns_wanted(list->items, list->n, name, inode);
 }
 
 bool query_match(const struct query *q, const record_message *r)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define SIZE_FIRST 256 /* slots */
-#define ROOM_FIRST 256 /* elements */
 
 static bool same(const struct socket_key *a, const struct socket_key *b)
 {
@@ -115,21 +114,4 @@ void socket_index_remove(struct socket_index *x, const struct socket_key *key)
         }
     }
     x->slots[hole].place = SOCKET_INDEX_NONE;
-}
-
-int top_room(void *array, size_t n, size_t *room, size_t size)
-{
-    void *old;
-    if (n <= *room)
-        return 0;
-    size_t more = *room * 2 > n ? *room * 2 : n;
-    if (more < ROOM_FIRST)
-        more = ROOM_FIRST;
-    memcpy(&old, array, sizeof(old)); /* a pointer of any type */
-    void *bigger = reallocarray(old, more, size);
-    if (!bigger)
-        return -ENOMEM;
-    memcpy(array, &bigger, sizeof(bigger));
-    *room = more;
-    return 0;
 }

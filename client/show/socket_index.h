@@ -36,8 +36,4 @@ int socket_index_add(struct socket_index *x, const struct socket_key *key, uint3
 /* Takes |key| out, if it is there. */
 void socket_index_remove(struct socket_index *x, const struct socket_key *key);
 
-/* Room for |n| elements of |size| bytes in the heap array whose pointer is at |array|; |*room| is what it has
- * room for. Returns 0 or -ENOMEM (nothing has changed then). */
-int top_room(void *array, size_t n, size_t *room, size_t size);
-
 #endif

@@ -12,6 +12,7 @@
 #include "client/show/socket_table.h"
 #include "client/show/terminal_text.h"
 #include "client/show/units.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "record/names.h"
 
@@ -135,7 +136,7 @@ static int name_index(struct watch_table *t, const char *name, uint32_t *out)
             return 0;
         }
     }
-    if (top_room(&t->names, t->n_names + 1, &t->names_room, sizeof(*t->names)) != 0)
+    if (array_room(&t->names, t->n_names + 1, &t->names_room, sizeof(*t->names)) != 0)
         return -ENOMEM;
     buf_init(&t->names[t->n_names]);
     buf_str(&t->names[t->n_names], name);
@@ -147,7 +148,7 @@ static int keep(struct watch_table *t, const struct socket_sample *s)
 {
     uint32_t place = socket_index_find(&t->index, &s->key);
     if (place == SOCKET_INDEX_NONE) {
-        if (top_room(&t->kept, t->n_kept + 1, &t->room, sizeof(*t->kept)) != 0 ||
+        if (array_room(&t->kept, t->n_kept + 1, &t->room, sizeof(*t->kept)) != 0 ||
             socket_index_add(&t->index, &s->key, (uint32_t)t->n_kept) != 0)
             return -ENOMEM;
         place = (uint32_t)t->n_kept++;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
+
 #define MISSED_MAX 2  /* complete polls without a socket that end it */
 #define ABSENT_MAX 10 /* polls of any kind */
 
@@ -54,7 +56,7 @@ static void history_drop(struct top_model *m, struct top_entry *e)
 static uint32_t change_log_new(struct top_model *m)
 {
     if (m->n_histories == TOP_HISTORIES ||
-        top_room(&m->histories, m->n_histories + 1, &m->room_histories, sizeof(*m->histories)) != 0)
+        array_room(&m->histories, m->n_histories + 1, &m->room_histories, sizeof(*m->histories)) != 0)
         return SOCKET_INDEX_NONE;
     m->histories[m->n_histories].entry = SOCKET_INDEX_NONE;
     return (uint32_t)m->n_histories++;
@@ -128,7 +130,7 @@ static uint32_t take_place(struct top_model *m)
         m->free_place = m->items[place].history;
         return place;
     }
-    if (top_room(&m->items, m->n_items + 1, &m->room_items, sizeof(*m->items)) != 0)
+    if (array_room(&m->items, m->n_items + 1, &m->room_items, sizeof(*m->items)) != 0)
         return SOCKET_INDEX_NONE;
     return (uint32_t)m->n_items++;
 }
@@ -209,9 +211,9 @@ static void sum_entry(struct top_sums *s, const struct top_entry *e)
 /* Sums and the list of the sockets that are there, in no order yet. */
 static int gather(struct top_model *m)
 {
-    if (top_room(&m->sums, m->n_netns, &m->room_sums, sizeof(*m->sums)) != 0 ||
-        top_room(&m->sums_order, m->n_netns, &m->room_sums_order, sizeof(*m->sums_order)) != 0 ||
-        top_room(&m->order, m->n_used, &m->room_order, sizeof(*m->order)) != 0) {
+    if (array_room(&m->sums, m->n_netns, &m->room_sums, sizeof(*m->sums)) != 0 ||
+        array_room(&m->sums_order, m->n_netns, &m->room_sums_order, sizeof(*m->sums_order)) != 0 ||
+        array_room(&m->order, m->n_used, &m->room_order, sizeof(*m->order)) != 0) {
         m->n_netns = 0;
         return -ENOMEM;
     }

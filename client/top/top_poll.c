@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
+
 struct top_poll *top_poll_new(void)
 {
     return calloc(1, sizeof(struct top_poll));
@@ -51,7 +53,7 @@ static int netns_index(struct top_poll *p, uint64_t id, const char *name, uint32
         return 0;
     if (p->n_netns >= TOP_NAMESPACES_MAX)
         return ERR_LIMIT;
-    int rc = top_room(&p->netns, p->n_netns + 1, &p->room_netns, sizeof(*p->netns));
+    int rc = array_room(&p->netns, p->n_netns + 1, &p->room_netns, sizeof(*p->netns));
     if (rc == 0)
         rc = socket_index_add(&p->by_id, &key, (uint32_t)p->n_netns);
     if (rc != 0)
@@ -68,7 +70,7 @@ int top_poll_add(struct top_poll *p, const record_message *r)
         p->head.left_out++;
         return 0;
     }
-    int rc = top_room(&p->samples, p->n_samples + 1, &p->room_samples, sizeof(*p->samples));
+    int rc = array_room(&p->samples, p->n_samples + 1, &p->room_samples, sizeof(*p->samples));
     if (rc != 0)
         return rc;
     struct socket_sample *s = &p->samples[p->n_samples];

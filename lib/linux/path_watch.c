@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/array.h"
 #include "lib/cursor.h"
 #include "lib/err.h"
 #include "lib/linux/inotify_parse.h"
@@ -333,14 +334,8 @@ static int add_step(const struct placing *c, const char *path, uint32_t events, 
     struct watched_path *p = c->p;
     if (p->n == STEPS_MAX)
         return ERR_LIMIT;
-    if (p->n == p->size) {
-        size_t size = p->size ? 2 * p->size : 8;
-        struct step *steps = realloc(p->steps, size * sizeof(*steps));
-        if (!steps)
-            return -ENOMEM;
-        p->steps = steps;
-        p->size = size;
-    }
+    if (array_room(&p->steps, p->n + 1, &p->size, sizeof(*p->steps)))
+        return -ENOMEM;
     char *copy = name ? strdup(name) : NULL;
     if (name && !copy)
         return -ENOMEM;

@@ -10,6 +10,7 @@
 
 #include "lib/ascii.h"
 #include "lib/clock.h"
+#include "lib/decimal.h"
 #include "lib/file.h"
 #include "rpc/client/client_auth.h"
 
@@ -18,9 +19,8 @@
 /* Whether |text| is a port number. */
 static bool is_port(const char *text)
 {
-    char *end;
-    long port = strtol(text, &end, 10);
-    return ascii_is_digit(text[0]) && !*end && port >= 1 && port <= 65535;
+    uint64_t port;
+    return decimal_parse(text, UINT16_MAX, &port) == 0 && port >= 1;
 }
 
 /* gRPC itself takes anything for a name to resolve: with a slip of the pen that is a long wait for a strange

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 
@@ -216,15 +217,7 @@ static struct input *take(struct hub *h)
 /* A place behind the others. The list's lock is held. */
 static struct subscriber **list_push(struct hub *h)
 {
-    if (h->n == h->size) {
-        size_t size = h->size ? 2 * h->size : 16;
-        struct subscriber **list = realloc(h->list, size * sizeof(struct subscriber *));
-        if (!list)
-            return NULL;
-        h->list = list;
-        h->size = size;
-    }
-    return &h->list[h->n++];
+    return array_room(&h->list, h->n + 1, &h->size, sizeof(struct subscriber *)) ? NULL : &h->list[h->n++];
 }
 
 /* Takes what |s| needs for |owner|; the list's lock is held, as it is in what follows. */

@@ -246,21 +246,4 @@ struct focus {
     bool lost; /* the thread focus/other could not come home and has ended */
 };
 
-/* Makes room for at least |n| elements of |each| bytes in |*array|, which has room for |*cap|. Returns false without
- * memory. */
-static inline bool focus_grow(void **array, size_t *cap, size_t n, size_t each)
-{
-    if (n <= *cap)
-        return true;
-    size_t size = *cap ? 2 * *cap : 16;
-    if (size < n)
-        size = n;
-    void *grown = reallocarray(*array, size, each);
-    if (!grown)
-        return false;
-    *array = grown;
-    *cap = size;
-    return true;
-}
-
 #endif

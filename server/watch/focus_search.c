@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inet_diag/dump.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/glob.h"
 #include "lib/log.h"
@@ -50,8 +51,7 @@ static bool note_namespace(void *arg, const struct nswatch_ns *ns)
     const struct focus_request *r = &s->selection->request;
     if (!netns_wanted(r->netns, r->n_netns, ns->netns, ns->inode))
         return true;
-    if (!focus_grow((void **)&s->list, &s->cap, s->n + 1, sizeof(*s->list)) ||
-        focus_ns_copy(&s->list[s->n], ns) != 0) {
+    if (array_room(&s->list, s->n + 1, &s->cap, sizeof(*s->list)) || focus_ns_copy(&s->list[s->n], ns) != 0) {
         s->out_of_memory = true;
         return false;
     }
@@ -73,7 +73,7 @@ static int on_socket(void *arg, const struct record_source *source)
     f->matched++;
     if (f->n_hits >= s->selection->request.max_sockets)
         return 0;
-    if (!focus_grow((void **)&f->hits, &f->cap_hits, f->n_hits + 1, sizeof(*f->hits)))
+    if (array_room(&f->hits, f->n_hits + 1, &f->cap_hits, sizeof(*f->hits)))
         return -ENOMEM;
     lookup_identity(source, &f->hits[f->n_hits].id);
     f->hits[f->n_hits++].state = state;
@@ -164,7 +164,7 @@ static void search_here(struct search *s, struct focus_ns *where)
         note_error(s, &e);
     if (f->n_hits == first)
         return;
-    if (!focus_grow((void **)&f->where, &f->cap_where, f->n_where + 1, sizeof(*f->where))) {
+    if (array_room(&f->where, f->n_where + 1, &f->cap_where, sizeof(*f->where))) {
         f->n_hits = first;
         return;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
@@ -169,7 +170,7 @@ static struct focus_place *find_place(struct focus_watch *w, uint64_t id)
 /* A new place, which takes over |where|. NULL without memory. */
 static struct focus_place *add_place(struct focus_watch *w, struct focus_ns *where)
 {
-    if (!focus_grow((void **)&w->places, &w->cap_places, w->n_places + 1, sizeof(*w->places)))
+    if (array_room(&w->places, w->n_places + 1, &w->cap_places, sizeof(*w->places)))
         return NULL;
     struct focus_place *p = &w->places[w->n_places++];
     *p = (struct focus_place){.where = *where};
@@ -181,8 +182,8 @@ static bool add_socket(struct focus_watch *w, struct focus_place *p, const struc
                        struct focus_about about)
 {
     size_t cap = p->cap;
-    if (!focus_grow((void **)&p->ids, &cap, p->n + 1, sizeof(*p->ids)) ||
-        !focus_grow((void **)&p->about, &p->cap, p->n + 1, sizeof(*p->about)))
+    if (array_room(&p->ids, p->n + 1, &cap, sizeof(*p->ids)) ||
+        array_room(&p->about, p->n + 1, &p->cap, sizeof(*p->about)))
         return false;
     p->ids[p->n] = *id;
     p->about[p->n++] = about;

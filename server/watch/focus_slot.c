@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "rpc/codec/msg_focus.h"
 #include "server/watch/focus_int.h"
 
@@ -105,7 +106,7 @@ int focus_slot_ended(struct focus_slot *s, const struct focus_place *p, size_t i
         return -ENOMEM;
     pthread_mutex_lock(&s->lock);
     int rc = s->n_ended < ENDED_MAX ? 0 : ERR_LIMIT;
-    if (rc == 0 && !focus_grow((void **)&s->ended, &s->cap_ended, s->n_ended + 1, sizeof(e)))
+    if (rc == 0 && array_room(&s->ended, s->n_ended + 1, &s->cap_ended, sizeof(e)))
         rc = -ENOMEM;
     if (rc == 0)
         s->ended[s->n_ended++] = e;

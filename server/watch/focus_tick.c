@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "server/watch/focus_int.h"
 
@@ -190,7 +191,7 @@ static void look_for(struct focus_watch *w, struct focus_place *p, struct invent
 /* Remembers it for searches that are under way. */
 static void note_gone(struct focus_watch *w, const struct focus_place *p, size_t i)
 {
-    if (!focus_grow((void **)&w->gone, &w->cap_gone, w->n_gone + 1, sizeof(*w->gone)))
+    if (array_room(&w->gone, w->n_gone + 1, &w->cap_gone, sizeof(*w->gone)))
         return;
     const uint32_t *cookie = p->ids[i].id.idiag_cookie;
     w->gone[w->n_gone++] = (struct focus_gone){.ns_id = p->where.ns.id,

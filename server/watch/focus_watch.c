@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "server/live/bounds.h"
 #include "server/watch/focus_int.h"
@@ -37,7 +38,7 @@ static int enter(struct focus *f, struct focus_watch *w, const struct quota_boun
 {
     if (f->lost)
         return err_set(e, ERR_UNAVAILABLE, "focus is out of order: restart the daemon");
-    if (!w->user || !focus_grow((void **)&f->watches, &f->cap, f->n + 1, sizeof(*f->watches)))
+    if (!w->user || array_room(&f->watches, f->n + 1, &f->cap, sizeof(*f->watches)))
         return err_set(e, -ENOMEM, "out of memory");
     int rc = quota_take(w->user, w->rank, QUOTA_FOCUS_STREAMS, 1, 1, bound, e);
     if (rc == 0)
