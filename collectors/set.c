@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/linux/netns.h"
+#include "lib/thread.h"
 
 /* More threads than this only contend for the locks of the kernel's tables. */
 #define DUMP_SLOTS_DEFAULT_MAX 4
@@ -21,13 +22,9 @@ static unsigned default_dump_slots(void)
 
 static void init_locks(struct collectors *set)
 {
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&set->lock, NULL);
     pthread_cond_init(&set->ready_changed, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&set->slot_timer_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&set->slot_timer_wake);
 }
 
 static void free_set(struct collectors *set)

@@ -5,6 +5,7 @@
 
 #include "collectors/set.h"
 #include "lib/clock.h"
+#include "lib/thread.h"
 
 static void report_dropped(struct collectors *set)
 {
@@ -31,12 +32,7 @@ static void report_dropped(struct collectors *set)
 static void sleep_until(struct collectors *set, int64_t at_ns)
 {
     set->slot_timer_ns = at_ns;
-    if (at_ns == INT64_MAX) {
-        pthread_cond_wait(&set->slot_timer_wake, &set->lock);
-    } else {
-        struct timespec at = {.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
-        pthread_cond_timedwait(&set->slot_timer_wake, &set->lock, &at);
-    }
+    thread_cond_wait(&set->slot_timer_wake, &set->lock, at_ns);
     set->slot_timer_ns = 0; /* awake: it looks at everything before it sleeps again */
 }
 

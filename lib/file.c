@@ -155,7 +155,6 @@ static void job_read(struct job *j)
 
 static struct job *job_new(const char *path, size_t max)
 {
-    pthread_condattr_t monotonic;
     struct job *j = calloc(1, sizeof(*j));
     if (!j)
         return NULL;
@@ -165,10 +164,7 @@ static struct job *job_new(const char *path, size_t max)
         return NULL;
     }
     j->max = max;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&j->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&j->changed);
     pthread_mutex_init(&j->lock, NULL);
     return j;
 }
@@ -204,11 +200,9 @@ static void *job_run(void *arg)
 static bool job_wait(struct job *j)
 {
     int64_t deadline_ns = clock_mono_ns() + WAIT_NS;
-    struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
-    int rc = 0;
     pthread_mutex_lock(&j->lock);
-    while (!j->done && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);
+    while (!j->done && thread_cond_wait(&j->changed, &j->lock, deadline_ns))
+        continue;
     bool done = j->done;
     j->abandoned = !done;
     if (!done)

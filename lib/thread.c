@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "lib/clock.h"
+
 /* Some buffers of file names and lines are on the stack, and gRPC's own threads take the default. */
 #define STACK_LEAST (512 * 1024)
 
@@ -69,4 +71,21 @@ void thread_join(struct thread *t)
         return;
     pthread_join(t->id, NULL);
     t->running = false;
+}
+
+void thread_cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool thread_cond_wait(pthread_cond_t *c, pthread_mutex_t *lock, int64_t deadline_ns)
+{
+    if (deadline_ns == INT64_MAX)
+        return pthread_cond_wait(c, lock) == 0;
+    struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
+    return pthread_cond_timedwait(c, lock, &until) != ETIMEDOUT;
 }

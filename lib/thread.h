@@ -36,4 +36,11 @@ void thread_abandon(struct thread *t);
 /* Waits for the end of |t|; nothing when it is not running. */
 void thread_join(struct thread *t);
 
+/* A condition for thread_cond_wait; end it with pthread_cond_destroy. */
+void thread_cond_init(pthread_cond_t *c);
+
+/* Waits for |c|, with |lock| held, until |deadline_ns| (clock_mono_ns; INT64_MAX: no end). Returns false when that time has
+ * passed; a wait can end early, as those of pthread_cond_wait can. */
+bool thread_cond_wait(pthread_cond_t *c, pthread_mutex_t *lock, int64_t deadline_ns);
+
 #endif

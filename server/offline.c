@@ -11,6 +11,7 @@
 #include "inet_diag/replay.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "nswatch/nswatch.h"
 #include "outputs/format/format.h"
 #include "server/poll/inventory.h"
@@ -183,18 +184,12 @@ static void print_waiting(struct once *o)
     }
 }
 
-static void wait_until(struct once *o, int64_t deadline_ns)
-{
-    struct timespec at = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
-    pthread_cond_timedwait(&o->changed, &o->lock, &at);
-}
-
 static void run_poll(struct once *o, const struct config *config)
 {
     pthread_mutex_lock(&o->lock);
     int64_t deadline = clock_mono_ns() + SYNC_WAIT_NS;
     while (!o->synced && clock_mono_ns() < deadline)
-        wait_until(o, deadline);
+        thread_cond_wait(&o->changed, &o->lock, deadline);
     pthread_mutex_unlock(&o->lock);
     const struct poll_begin begin = {.poll_id = 1, .trigger = POLL_TRIGGER_START};
     int rc = poller_start(o->poller, o->inventory, &begin, config);
@@ -206,7 +201,7 @@ static void run_poll(struct once *o, const struct config *config)
         print_waiting(o);
         pthread_mutex_lock(&o->lock);
         while (!o->woken && clock_mono_ns() < poller_deadline(o->poller))
-            wait_until(o, poller_deadline(o->poller));
+            thread_cond_wait(&o->changed, &o->lock, poller_deadline(o->poller));
         o->woken = false;
         pthread_mutex_unlock(&o->lock);
     }
@@ -253,13 +248,9 @@ static int make_parts(struct once *o, const struct config *config, struct err *e
 
 static int once_open(struct once *o, const struct config *config, const char *format, struct err *e)
 {
-    pthread_condattr_t monotonic;
     *o = (struct once){.pool = batch_pool_new(POOL_KEEP)};
     pthread_mutex_init(&o->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&o->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&o->changed);
     if (printer_init(&o->printer, format) || !o->pool)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = make_parts(o, config, e);

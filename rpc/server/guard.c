@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/hash.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "rpc/server/guard_int.h"
 
 /* Descriptors at most, whatever the limit of the process says. */
@@ -38,11 +39,7 @@ static size_t descriptors(void)
 
 int rpc_guard_start(struct quota *quota, const struct rpc_guard_limits *limits, struct err *e)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard.changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&guard.changed);
     guard.quota = quota;
     guard.n_fds = descriptors();
     guard.stopping = false;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/thread.h"
 #include "lib/tsan.h"
 #include "rpc/server/guard_int.h"
 
@@ -401,12 +402,7 @@ void *guard_run(void *arg)
             next = clock_earlier(next, guard.trim_ns);
         if (guard.stopping) /* said while the lock was not held */
             break;
-        if (next == INT64_MAX) {
-            pthread_cond_wait(&guard.changed, &guard.lock);
-        } else {
-            struct timespec until = {.tv_sec = next / NS_PER_S, .tv_nsec = next % NS_PER_S};
-            pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
-        }
+        thread_cond_wait(&guard.changed, &guard.lock, next);
     }
     pthread_mutex_unlock(&guard.lock);
     return NULL;

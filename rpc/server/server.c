@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "lib/tsan.h"
 #include "rpc/server/server_int.h"
 
@@ -141,11 +142,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         return err_set(e, -ENOMEM, "out of memory");
     s->options = *options;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&s->changed);
     s->queues = calloc(options->threads, sizeof(*s->queues));
     s->plain = calloc((size_t)options->threads * RPC_PLAIN_SERVERS, sizeof(struct core_server *));
     if (!s->queues || !s->plain) {
@@ -258,10 +255,8 @@ static bool is_down(const struct rpc_server *s)
  * |until_ns| (monotonic) is reached. Returns whether they are down. */
 static bool wait_down(struct rpc_server *s, bool idle, int64_t until_ns)
 {
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     pthread_mutex_lock(&s->lock);
-    while (!is_down(s) && !(idle && !s->calls) &&
-           pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT)
+    while (!is_down(s) && !(idle && !s->calls) && thread_cond_wait(&s->changed, &s->lock, until_ns))
         continue;
     bool down = is_down(s);
     pthread_mutex_unlock(&s->lock);

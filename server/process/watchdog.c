@@ -6,17 +6,14 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 
 static void *watchdog_run(void *arg)
 {
     struct watchdog *w = arg;
-    int rc = 0;
     pthread_mutex_lock(&w->lock);
-    while (!w->done && rc != ETIMEDOUT) {
-        struct timespec until = {.tv_sec = w->deadline_ns / NS_PER_S, .tv_nsec = w->deadline_ns % NS_PER_S};
-        rc = w->deadline_ns == INT64_MAX ? pthread_cond_wait(&w->changed, &w->lock)
-                                         : pthread_cond_timedwait(&w->changed, &w->lock, &until);
-    }
+    while (!w->done && thread_cond_wait(&w->changed, &w->lock, w->deadline_ns))
+        continue;
     bool done = w->done;
     pthread_mutex_unlock(&w->lock);
     if (!done) {
@@ -29,11 +26,7 @@ static void *watchdog_run(void *arg)
 int watchdog_start(struct watchdog *w)
 {
     *w = (struct watchdog){.deadline_ns = INT64_MAX};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&w->changed);
     pthread_mutex_init(&w->lock, NULL);
     return thread_start(&w->thread, "watchdog", 0, watchdog_run, w);
 }

@@ -10,19 +10,10 @@
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "server/watch/focus_int.h"
 
 /* ---- The threads focus and focus/other ---- */
-
-static void wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t when_ns)
-{
-    if (when_ns == INT64_MAX) {
-        pthread_cond_wait(changed, lock);
-        return;
-    }
-    struct timespec t = {.tv_sec = when_ns / NS_PER_S, .tv_nsec = when_ns % NS_PER_S};
-    pthread_cond_timedwait(changed, lock, &t);
-}
 
 /* The watch of |t| whose tick is due first, or NULL. The lock is held. */
 static struct focus_watch *first_due(const struct focus_ticker *t)
@@ -49,7 +40,7 @@ static struct focus_watch *next_watch(struct focus_ticker *t, int64_t *due_ns)
         w = first_due(t);
         if (w && w->due_ns <= clock_mono_ns())
             break;
-        wait_until(&f->tick_changed, &f->lock, w ? w->due_ns : INT64_MAX);
+        thread_cond_wait(&f->tick_changed, &f->lock, w ? w->due_ns : INT64_MAX);
         w = NULL;
     }
     if (w) {
@@ -236,7 +227,7 @@ static struct focus_watch *next_search(struct focus *f, struct focus_selection *
         w = first_search(f);
         if (w && w->search_ns <= clock_mono_ns())
             break;
-        wait_until(&f->search_changed, &f->lock, w ? w->search_ns : INT64_MAX);
+        thread_cond_wait(&f->search_changed, &f->lock, w ? w->search_ns : INT64_MAX);
         w = NULL;
     }
     if (w) {
@@ -316,7 +307,6 @@ static int make_finder(struct focus *f, struct focus_finder *finder)
 
 int focus_new(const struct focus_options *options, struct focus **out, struct err *e)
 {
-    pthread_condattr_t attr;
     struct focus *f = calloc(1, sizeof(*f));
     if (!f)
         return err_set(e, -ENOMEM, "out of memory");
@@ -324,11 +314,8 @@ int focus_new(const struct focus_options *options, struct focus **out, struct er
     for (size_t i = 0; i < FOCUS_FINDERS; i++)
         f->finders[i].wake = -1;
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->tick_changed, &attr);
-    pthread_cond_init(&f->search_changed, &attr);
-    pthread_condattr_destroy(&attr);
+    thread_cond_init(&f->tick_changed);
+    thread_cond_init(&f->search_changed);
     f->own_netns_fd = netns_open_self();
     int rc = f->own_netns_fd < 0 ? f->own_netns_fd : 0;
     for (size_t i = 0; i < FOCUS_TICKERS && rc == 0; i++)
