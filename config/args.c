@@ -196,7 +196,7 @@ static int apply(struct config_builder *b, const struct setting *s, bool again, 
     return rc == 0 || rc == -ENOMEM ? rc : ERR_USAGE;
 }
 
-/* Reads the configuration |path|; not |again| from a pipe, whose bytes are gone. */
+/* Reads the configuration |path|. A pipe is not read |again|: its bytes are gone. */
 static int read_file(struct config_builder *b, const char *path, bool again, struct err *e)
 {
     if (!again)

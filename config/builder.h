@@ -25,17 +25,20 @@ struct config_builder;
 struct config_builder *config_builder_new(void);
 void config_builder_free(struct config_builder *b);
 
-/* From now on an error behind which more can be found does not end the reading: |told| gets it, the reading
- * goes on, and config_build fails with the first of them in the end. While |told| returns false all is as
- * without it. What is still returned by config_parse_* and config_read_file then has not been told, and
- * nothing behind it has been looked at; what config_build returns has been told, save for want of memory.
- * Rules between options are left out where one of them is wrong. */
+/* Asks for all errors rather than the first. From now on an error does not end the reading where more errors can be
+ * found behind it: it is passed to |told| with |arg|, the reading goes on, and config_build fails with the first of
+ * them in the end. |told| returns whether the reading is to go on so; while it returns false, everything is as without
+ * it.
+ *
+ * An error that config_parse_* or config_read_file returns has not been passed to |told|, and nothing behind it has
+ * been looked at. An error that config_build returns has been, unless it is -ENOMEM. Rules between options are not
+ * checked where one of the options is wrong. */
 typedef bool config_error_fn(void *arg, const struct err *e);
 void config_builder_tell_all(struct config_builder *b, config_error_fn *told, void *arg);
 
-/* Sets the option called |key| from its text form. |origin| says where it came from ("FILE:LINE"), is copied
- * and precedes the sentence of an error: `ORIGIN: KEY: value "TEXT" …`. For front ends that have keys and
- * texts. Returns 0, ERR_UNKNOWN for a key that does not exist, or what config_set_text returns. */
+/* Sets the option called |key| from its text form, for front ends that have keys and texts. |origin| says where the
+ * value comes from ("FILE:LINE"); it is copied, and precedes the sentence of an error: `ORIGIN: KEY: value "TEXT" …`.
+ * Returns 0, ERR_UNKNOWN for a key that does not exist, or what config_set_text returns. */
 int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin,
                        struct err *e);
 
@@ -55,8 +58,8 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
  * CONFIG_FILE_MAX, or another code of file_read (lib/file.h). */
 int config_read_file(struct config_builder *b, const char *path, struct err *e);
 
-/* The same of a |path| that may also be standard input, as file_read_input has it, without end. For a program
- * that does nothing else yet. */
+/* As config_read_file; |path| may also be standard input (file_read_input in lib/file.h), for which there is no time
+ * limit. For a program that does nothing else yet. */
 int config_read_input(struct config_builder *b, const char *path, struct err *e);
 
 /* Applies the variables of |environment| ("NAME=VALUE", ends with NULL; NULL: none) that are called as an
@@ -70,10 +73,10 @@ struct config_sources {
     int argc;
     char *const *argv;
     char *const *environment; /* as environ; NULL: none */
-    bool again;               /* not the first time: what came by standard input is ERR_PRECONDITION */
+    bool again;               /* not the first time: a file from standard input is ERR_PRECONDITION */
 };
 
-/* An option that a program has besides those of the configuration. Exactly one of |flag| and |value| is set. */
+/* An option of the program itself, besides those of the configuration. Exactly one of |flag| and |value| is set. */
 struct config_program_option {
     const char *name;    /* "output": --output */
     const char *metavar; /* "FORMAT"; NULL: it takes no argument */

@@ -44,39 +44,40 @@ enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 /* Whether changed files are noticed without a signal. */
 enum config_watch { CONFIG_WATCH_OFF, CONFIG_WATCH_ON };
 
-/* Whether the daemon gives up system calls that it has no use for. */
+/* Whether the daemon gives up the system calls that it does not need. */
 enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_REQUIRED };
 
-/* Every string is NUL-terminated, valid UTF-8 without control characters, owned by the struct, never NULL.
- * Durations are in nanoseconds. Bounds and defaults: config_options. */
+/* The values of all options, under the names that config_options gives them, unless a comment says otherwise; help,
+ * bounds and defaults stand there. Every string is NUL-terminated, valid UTF-8 without control characters, owned by
+ * the struct, never NULL. Durations are in nanoseconds. */
 struct config {
     _Atomic unsigned refs; /* config_ref and config_unref only */
 
-    /* Counts published configurations, from 1; 0 until the publisher sets it. Not an option: never validated
-     * or compared. */
+    /* The number of this configuration among the published ones, from 1; 0 until the publisher sets it. Not an
+     * option: it is never validated or compared. */
     uint64_t generation;
 
     /* gRPC */
-    struct config_strings grpc_listen; /* each valid for config_listen_parse */
-    uint32_t subscribers_max;          /* streams served at the same time */
-    uint32_t focus_streams_max;        /* streams of FocusService served at the same time */
-    uint32_t focus_sockets_max;        /* that one of them may watch */
-    uint32_t focus_rate_max;           /* lookups in a second, of all of them */
-    uint32_t queue_rows;               /* bound of a subscriber's queue, in rows; holds for new subscribers */
-    uint32_t ipv4_ttl;                 /* of what listeners send; 0: the kernel's */
-    uint32_t ipv6_hop_limit;           /* the same */
-    bool grpc_insecure;                /* whether grpc_listen may go beyond loopback */
-    struct config_strings grpc_tls_listen;                   /* TCP only */
+    struct config_strings grpc_listen;     /* each valid for config_listen_parse */
+    bool grpc_insecure;                    /* whether grpc_listen may have addresses beyond loopback */
+    struct config_strings grpc_tls_listen; /* TCP only */
     char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* empty: none */
     struct config_strings grpc_health_listen;
-    uint32_t connections_max;      /* of all listeners together */
-    uint32_t connection_calls_max; /* on one connection at the same time */
-    uint32_t control_calls_max;    /* of one peer in a second */
+    uint32_t connections_max;      /* open at the same time, of all listeners together */
+    uint32_t connection_calls_max; /* under way at the same time on one connection */
+    uint32_t control_calls_max;    /* calls of one peer in a second that change something */
     uint32_t calls_max;            /* under way at the same time */
     uint32_t calls_rate_max;       /* begun in a second by one user */
+    uint32_t queue_memory_max;     /* MiB of messages that wait for readers */
     uint32_t user_share_percent;   /* of each bound, for one user */
-    uint32_t queue_memory_max;     /* MiB of what waits for readers */
-    uint32_t reserved_percent;     /* of each bound: for unix sockets, and as much for the role control */
+    uint32_t reserved_percent;  /* of each bound, for unix sockets, and as much again for the role control */
+    uint32_t subscribers_max;   /* streams of records at the same time */
+    uint32_t focus_streams_max; /* streams of FocusService at the same time */
+    uint32_t focus_sockets_max; /* sockets that one such stream may watch */
+    uint32_t focus_rate_max;    /* lookups of sockets in a second, of all such streams together */
+    uint32_t queue_rows;        /* rows in the queue of one subscriber; a change holds for new subscribers */
+    uint32_t ipv4_ttl;          /* of the packets that listeners send; 0: the kernel's default */
+    uint32_t ipv6_hop_limit;    /* of the packets that listeners send; 0: the kernel's default */
 
     /* Access */
     enum config_socket_mode unix_socket_mode;
@@ -89,24 +90,24 @@ struct config {
     /* Polling */
     int64_t poll_frequency;
     int64_t poll_timeout;     /* less than poll_frequency */
+    uint32_t poll_jitter_pct; /* percent of the interval */
+    uint32_t max_loops;       /* regular polls; 0: no limit */
     groups_t groups;          /* option enabled_deserializers */
     uint32_t max_cpu_percent; /* of one CPU; 0: no limit */
-    uint32_t poll_jitter_pct; /* of the interval */
-    uint32_t max_loops;       /* regular polls; 0: no limit */
 
     /* Collection */
-    uint32_t modulus;                 /* each so many-th socket is reported */
+    uint32_t modulus;                 /* N: each N-th socket is reported */
     uint32_t packet_size;             /* bytes received at once; 0: as many as the kernel sends */
     uint32_t nl_timeout_milliseconds; /* 0: no limit */
     uint32_t write_files;             /* polls to record */
-    char *capture_path;               /* where to; absolute */
+    char *capture_path;               /* absolute path of the directory for recordings; empty: none */
 
     /* Namespaces */
-    struct config_strings netns_dirs;
+    struct config_strings netns_dirs;                   /* absolute paths */
     struct config_strings netns_include, netns_exclude; /* lib/netns_pattern.h */
-    int64_t proc_scan_interval;                         /* 0: never look at /proc */
-    uint32_t collector_threads_max;
-    int64_t reconcile_frequency; /* 0: never */
+    int64_t proc_scan_interval;                         /* 0: /proc is never searched */
+    uint32_t collector_threads_max;                     /* namespaces with a thread of their own */
+    int64_t reconcile_frequency;                        /* 0: never */
     bool reconcile_before_poll;
     bool populate_nsid;
 
@@ -114,8 +115,9 @@ struct config {
     char *label;
     char *tag;
     char *location;
-    char *hostname;      /* always set: the machine's own when none was given */
-    bool hostname_given; /* |hostname| was configured rather than asked of the machine */
+    char *hostname; /* never empty: the machine's own name when none was given */
+    bool
+        hostname_given; /* not an option: whether |hostname| was configured rather than asked of the machine */
 
     char *state_file; /* absolute; empty: nothing is kept */
 
@@ -125,8 +127,7 @@ struct config {
     /* Log */
     enum log_level log_level;
     enum log_format log_format;
-    uint32_t debug_level; /* XtcpConfig's number for log_level, see config_set_debug_level; not an option of
-                             its own */
+    uint32_t debug_level; /* not an option: XtcpConfig's number for log_level, see config_set_debug_level */
 };
 
 /* ---- The option table ---- */
@@ -177,7 +178,7 @@ struct config_option {
     bool (*same_item)(const char *a, const char *b);
 };
 
-/* The place of each option in the table, CONFIG_OPTION_poll_frequency, and how many there are. */
+/* The index of each option in the table, as CONFIG_OPTION_poll_frequency, and the number of options. */
 enum config_option_index {
 #define OPTION(name, ...) CONFIG_OPTION_##name,
 #include "config/options_grpc.def"
@@ -215,8 +216,8 @@ const struct config *config_ref(const struct config *c);
 /* Drops a reference and frees |c| with the last one; nothing when NULL. Any thread. */
 void config_unref(const struct config *c);
 
-/* Options whose values differ between |a| and |b|: returns how many, and the first |max| of them in table
- * order in |out| (may be NULL when |max| is 0). A hostname counts by its value, given or not. */
+/* Compares |a| and |b| option by option. Returns the number of options whose values differ; the first |max| of them, in
+ * table order, are in |out|, which may be NULL when |max| is 0. A hostname counts by its value, given or not. */
 size_t config_diff(const struct config *a, const struct config *b, const struct config_option **out,
                    size_t max);
 
@@ -224,8 +225,8 @@ size_t config_diff(const struct config *a, const struct config *b, const struct 
 
 /* Sets |option| from its text form, checked against the option's own bounds; on an error |c| is as before and
  * |e| (may be NULL) says `NAME: value "TEXT" …` with what is allowed. Returns 0, ERR_MALFORMED, ERR_RANGE,
- * ERR_UNKNOWN (a name) or -ENOMEM. What a list names twice is in it once. Rules between options are
- * config_validate's. */
+ * ERR_UNKNOWN (a name) or -ENOMEM. An item that is given twice is in the list once. Rules between options are
+ * checked by config_validate. */
 int config_set_text(struct config *c, const struct config_option *option, const char *text, struct err *e);
 
 /* Replaces the string at |field| (&c->label, …) by a copy of |text|. Checks nothing: config_validate does.
@@ -240,13 +241,13 @@ int config_set_strings(struct config *c, struct config_strings *field, const cha
  * from 1000 trace. */
 void config_set_debug_level(struct config *c, uint32_t debug_level);
 
-/* Fills in what follows from other fields, after they were changed: the machine's hostname where none is
- * given, the debug_level of a log_level, and leaves what is in a list twice there once. config_build does it
- * by itself. Returns 0 or -ENOMEM. */
+/* Makes the fields that follow from others agree with them, after changes: the machine's hostname where none is given,
+ * and the debug_level of a log_level. An item that is in a list twice stays once. config_build does this by itself.
+ * Returns 0 or -ENOMEM. */
 int config_normalise(struct config *c);
 
-/* Whether every value is within its bounds and the rules between options hold. Returns 0, or the code of the
- * first offence with |e| (may be NULL) naming the option, its value and what is allowed. */
+/* Checks that every value is within its bounds and that the rules between options hold. Returns 0, or the code of the
+ * first error with |e| (may be NULL) naming the option, its value and what is allowed. */
 int config_validate(const struct config *c, struct err *e);
 
 /* ---- Listeners ---- */

@@ -51,14 +51,14 @@ struct config_builder {
     struct config *config;
     char *origins[CONFIG_OPTION_COUNT]; /* NULL: default */
     bool fixed[CONFIG_OPTION_COUNT];    /* by environment or command line: wins over the state file */
-    bool wrong[CONFIG_OPTION_COUNT];    /* something is wrong with it that has been told */
+    bool wrong[CONFIG_OPTION_COUNT];    /* an error about it has been told */
     config_error_fn *told;              /* NULL: the first error ends the reading */
     void *told_arg;
-    struct err first; /* that was told */
+    struct err first; /* the first error that was told */
 };
 
-/* Tells |e|, which is about |option| (NULL: about none). Returns 0 when the reading is to go on, else e's
- * code. */
+/* Passes |e|, which is about |option| (NULL: about none), to the listener of config_builder_tell_all. Returns 0 when
+ * the reading is to go on, else e's code. */
 int builder_tell(struct config_builder *b, const struct config_option *option, const struct err *e);
 
 /* Sets |option| from |text|; the error carries |origin|. */
@@ -71,12 +71,14 @@ int builder_set_origin(struct config_builder *b, const struct config_option *opt
 
 /* ---- access.c ---- */
 
-/* Items of access_control_uids and access_read_uids. */
+/* |check_item| and |same_item| of access_control_uids and access_read_uids. */
 int access_check_user(const char *item, struct err *e);
 bool access_same_user(const char *a, const char *b);
 
-/* Items of grpc_tls_listen; of access_control_names and access_read_names. */
+/* |check_item| of grpc_tls_listen. */
 int access_check_tls_listen(const char *item, struct err *e);
+
+/* |check_item| and |same_item| of access_control_names and access_read_names. */
 int access_check_name(const char *item, struct err *e);
 bool access_same_name(const char *a, const char *b);
 

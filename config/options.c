@@ -1,4 +1,5 @@
-/* The option table: its rows are in two files, by topic; this one has what they refer to. */
+/* The option table: its rows stand in two files, by topic, and the functions and names that they refer to in this one.
+ * */
 #include <limits.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static int check_file(const char *item, struct err *e)
     return 0;
 }
 
-/* Skips the slashes at |at| that mean nothing: of doubled ones all but the last, and those at the end. */
+/* Skips slashes at |at| that mean nothing: doubled ones but the last, and those at the end of the path. */
 static const char *next_step(const char *at)
 {
     while (at[0] == '/' && (at[1] == '/' || at[1] == '\0'))

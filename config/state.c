@@ -58,7 +58,7 @@ static struct config *overlay(const struct config_builder *b, const struct confi
     return c;
 }
 
-/* Puts the overlay |c| in place of b's configuration if the whole is valid. Takes |c|. */
+/* Puts the overlay |c| in place of b's configuration if the whole is valid. Takes over the reference to |c|. */
 static int adopt(struct config_builder *b, struct config_builder *t, struct config *c, struct err *e)
 {
     struct config *before = b->config;
@@ -144,7 +144,7 @@ static int not_ours(const char *path, struct err *e)
     return err_set(e, ERR_PRECONDITION, "%s: is no state file of this program, and left alone", path);
 }
 
-/* Refuses a file that is somebody else's. What ours left behind, whole or cut, may be replaced. */
+/* Refuses a file that is no state file. A state file, whole or cut, may be replaced. */
 static int check_ours(const char *path, struct err *e)
 {
     char *data;
@@ -173,7 +173,7 @@ static int write_all(int fd, const char *data, size_t len)
     return fsync(fd) == 0 ? 0 : -errno;
 }
 
-/* Makes the new name of a file in the directory of |path| last. */
+/* Writes the directory of |path| to the disk, and with it the new name of the file. */
 static int sync_directory(const char *path)
 {
     const char *slash = strrchr(path, '/');

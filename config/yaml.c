@@ -1,5 +1,4 @@
-/* The YAML front end: libyaml's events, of which a configuration needs few. Everything else is refused where
- * it stands. */
+/* The YAML front end: a configuration needs few of libyaml's events. Every other one is refused with its line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,7 @@ static int fail(struct yaml_reader *r, int code, const char *key, const char *se
                    sentence);
 }
 
-/* What libyaml says is a constant string; where its reader fails (encoding), it knows the byte but not the
+/* The problem that libyaml names is a constant string. Where its reader fails (encoding), it knows the byte but not the
  * line. */
 static int syntax_error(struct yaml_reader *r)
 {
@@ -107,8 +106,8 @@ static int skip_node(struct yaml_reader *r)
     }
 }
 
-/* |rc| is what is wrong with the current node, which belongs to |o| (NULL: to none): tells it and passes the
- * node over, where that is wanted. Returns 0 then, else |rc|. */
+/* |rc| is the code of an error in the current node, which belongs to |o| (NULL: to none), or 0. When all errors are
+ * wanted, the error is told and the node skipped, and 0 returned; else |rc| is. */
 static int pass_over(struct yaml_reader *r, const struct config_option *o, int rc)
 {
     if (rc == 0)
@@ -213,7 +212,7 @@ static int parse_scalar(struct yaml_reader *r, const struct config_option *o)
     return rc ? value_failed(r, o, rc) : 0;
 }
 
-/* The value of |o| (may be NULL) is not known: no rule says anything about it. */
+/* The value of |o| (may be NULL) is not known, so the rules about it are not checked. */
 static void doubt(struct yaml_reader *r, const struct config_option *o)
 {
     if (o)
