@@ -124,6 +124,11 @@ struct config_apply {
  * naming the field. */
 int config_apply_options(struct config_apply *a, const XtcpConfig__V1__XtcpConfig *m);
 
+/* Sets |option| of the candidate to what stands at |p|, its place, unless that says that it is not given. Returns 0 or
+ * an error with |a->e| naming the field. */
+int config_apply_option(struct config_apply *a, const struct config_option *option,
+                        const struct config_place *p);
+
 /* Gives the first TCP listener of the candidate the port |port|. Returns 0 or an error with |a->e|. */
 int config_apply_port(struct config_apply *a, uint32_t port);
 

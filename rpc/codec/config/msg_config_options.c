@@ -148,7 +148,7 @@ static int apply_listeners(struct config_apply *a, const struct config_option *o
 
 /* ---- All of them ---- */
 
-/* Zero says that a number is not given, unless it is alone in its message: that one is absent then. */
+/* A zero says that a number is not given. A number that is alone in its message is given whenever the message is. */
 static bool number_is_given(const struct config_place *p)
 {
     return config_place_number(p) != 0 || p->parent->descriptor->n_fields == 1;
@@ -162,12 +162,13 @@ static int apply_list_at(struct config_apply *a, const struct config_option *opt
     if (!list.f)
         return 0;
     char *const *items = *(char **const *)list.at;
-    bool listeners = option == &config_options[CONFIG_OPTION_grpc_listen];
-    return (listeners ? apply_listeners : apply_list)(a, option, items, *config_place_count(&list));
+    size_t n = *config_place_count(&list);
+    if (option == &config_options[CONFIG_OPTION_grpc_listen])
+        return apply_listeners(a, option, items, n);
+    return apply_list(a, option, items, n);
 }
 
-/* |p| is the place of |option|. */
-static int apply_option(struct config_apply *a, const struct config_option *option,
+int config_apply_option(struct config_apply *a, const struct config_option *option,
                         const struct config_place *p)
 {
     bool given = !config_place_absent(p);
@@ -197,7 +198,7 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__XtcpConfi
     for (size_t i = 0; rc == 0 && (option = config_nested_option(i)); i++) {
         struct config_place p = config_place_find(&m->base, option->wire);
         if (p.f)
-            rc = apply_option(a, option, &p);
+            rc = config_apply_option(a, option, &p);
     }
     return rc;
 }

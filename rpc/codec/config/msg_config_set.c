@@ -111,11 +111,9 @@ static int apply_option(const struct field_args *x)
         return apply_text(x, value);
     case CONFIG_GROUPS:
         return apply_groups(x, value);
-    case CONFIG_ENUM:
-    case CONFIG_LIST:
-        break; /* no field outside of XtcpConfig.options has such an option */
+    default:
+        return config_apply_option(x->a, option, &x->p);
     }
-    return 0;
 }
 
 static int apply_debug_level(const struct field_args *x)
