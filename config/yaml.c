@@ -173,7 +173,7 @@ static int value_failed(struct yaml_reader *r, const struct config_option *o, in
 
 static int parse_item(struct yaml_reader *r, const struct config_option *o)
 {
-    const char *item;
+    const char *item = NULL;
     int rc = check_plain(r, o->name);
     if (!rc)
         rc = take_scalar(r, o, &item);
