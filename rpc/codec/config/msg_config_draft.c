@@ -83,8 +83,7 @@ int config_draft_reset(struct config_draft *d, const char *key, struct err *e)
     return 0;
 }
 
-/* Whether there is a field at |path| that some option is behind, and not one that decides who reaches the
- * daemon. */
+/* Whether the field at |path| shows an option, and not one that decides who reaches the daemon. */
 static bool is_safe_to_reset(const char *path)
 {
     static const char *const kept[] = {"options.listeners.", "options.access."};

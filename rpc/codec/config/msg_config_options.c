@@ -1,4 +1,4 @@
-/* Set: XtcpConfig.options, our own settings, one sub-message per topic. */
+/* Set: the fields in XtcpConfig.options, one message for each topic, and how each kind of field is read. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

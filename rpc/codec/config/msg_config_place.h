@@ -21,9 +21,9 @@ enum config_place_kind {
     CONFIG_PLACE_BOOL,
     CONFIG_PLACE_TEXT,
     CONFIG_PLACE_DURATION,
-    CONFIG_PLACE_LIST, /* of strings */
-    CONFIG_PLACE_WRAPPED, /* a message with a list of strings and nothing else: an empty list differs from an absent one */
-    CONFIG_PLACE_GROUPS, /* EnabledDeserializers: a map from names to bools */
+    CONFIG_PLACE_LIST,    /* of strings */
+    CONFIG_PLACE_WRAPPED, /* a list of strings, alone in a message: an empty one differs from an absent one */
+    CONFIG_PLACE_GROUPS,  /* EnabledDeserializers: a map from names to bools */
     CONFIG_PLACE_OTHER,
 };
 

@@ -13,15 +13,15 @@
 
 struct config_reply; /* a response of ConfigService that carries a configuration */
 
-/* Reads GetResponse, SetResponse, SetPollFrequencyResponse or SetS3UploadResponse. Fields that a newer daemon
- * has are left out. Returns 0 and it in |out|, or ERR_MALFORMED, ERR_LIMIT, -ENOMEM. */
+/* Reads GetResponse, SetResponse, SetPollFrequencyResponse or SetS3UploadResponse. Fields that only a newer daemon has
+ * are left out. Returns 0 and the reply in |out|, for config_reply_free, or ERR_MALFORMED, ERR_LIMIT, -ENOMEM. */
 int config_reply_decode(const void *reply, size_t len, struct config_reply **out, struct err *e);
 void config_reply_free(struct config_reply *r);
 
 /* Appends the configuration as indented protojson, ending with a newline. Returns 0 or -ENOMEM. */
 int config_reply_json(const struct config_reply *r, struct buf *out);
 
-/* The generation of the configuration; what is in force for the two durations, in ns (0: not told). */
+/* The generation of the configuration, and its durations in ns, 0 when the reply has none. */
 uint64_t config_reply_generation(const struct config_reply *r);
 int64_t config_reply_poll_frequency(const struct config_reply *r);
 int64_t config_reply_poll_timeout(const struct config_reply *r);
@@ -32,7 +32,7 @@ const char *const *config_reply_changed(const struct config_reply *r, size_t *n)
 #define CONFIG_JSON_MAX (1024 * 1024) /* bytes of a document */
 
 /* Appends a SetRequest made of the protojson document |text|, an XtcpConfig, called |name| in errors. Strict:
- * what follows the object, unknown and duplicate keys and wrong types are errors that name place and key.
+ * anything behind the object, unknown and duplicate keys and wrong types are errors that name place and key.
  * Returns 0, ERR_MALFORMED, ERR_UNKNOWN, ERR_DUPLICATE, ERR_TYPE, ERR_RANGE, ERR_LIMIT or -ENOMEM. */
 int config_set_request_from_json(const char *text, size_t len, const char *name, bool dry_run,
                                  struct buf *request, struct err *e);

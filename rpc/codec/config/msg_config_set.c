@@ -19,7 +19,7 @@ struct field_args {
     struct config_place p; /* its place in |m| */
 };
 
-/* |value| is not what this daemon has, |in_force|, and cannot be. */
+/* The error of a |value| other than |in_force|, the one that this daemon has and cannot change. */
 static int refuse(const struct field_args *x, const char *value, const char *in_force)
 {
     const char *why = x->row->why ? x->row->why : "";
@@ -291,8 +291,8 @@ static void list_changes(const struct config *in_force, struct config_msg_set *s
     }
 }
 
-/* Makes the candidate whole, checks it and hands it over; frees it when that fails or |rc| is an error
- * already. */
+/* Completes and checks the candidate, and hands it over to the caller; frees it when that fails, or when |rc| is an
+ * error already. */
 static int finish(struct config_apply *a, int rc, struct config_msg_set *out)
 {
     if (rc == 0)
