@@ -1,5 +1,5 @@
-/* The option table: its rows stand in two files, by topic, and the functions and names that they refer to in this one.
- * */
+/* The option table: its rows stand in two files, by topic, and the functions and names that they refer to in this
+ * one. */
 #include <limits.h>
 #include <string.h>
 

@@ -20,8 +20,8 @@ int config_path_set(ProtobufCMessage *root, const char *path, const char *text, 
 /* Appends the field at |path| of |root| as config_path_set reads it: nothing when it is absent. */
 void config_path_print(const ProtobufCMessage *root, const char *path, struct buf *out);
 
-/* Whether the field at |path| of |root| is absent, zero or empty. A message that is present is not, whatever it holds.
- * */
+/* Whether the field at |path| of |root| is absent, zero or empty. A message that is present is not, whatever it
+ * holds. */
 bool config_path_absent(const ProtobufCMessage *root, const char *path);
 
 #endif

@@ -1,6 +1,5 @@
 /* Places of fields in messages: the one walker over descriptors by which a configuration is told, set and printed. For
- * the kinds of fields that package xtcp_config.v1 has. Included by rpc/codec/config/ and its tests only; any thread.
- * */
+ * the kinds of fields that package xtcp_config.v1 has. Included by rpc/codec/config/ and its tests only; any thread. */
 #ifndef XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_PLACE_H
 #define XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_PLACE_H
 
