@@ -1,4 +1,5 @@
 xtcp_unit_test(server_peer_rate_test SOURCES server_peer_rate_test.c LIBS xtcp_server)
+xtcp_unit_test(server_listeners_test SOURCES server_listeners_test.c LIBS xtcp_server)
 xtcp_unit_test(server_access_test SOURCES server_access_test.c LIBS xtcp_server)
 xtcp_unit_test(server_tokens_test SOURCES server_tokens_test.c LIBS xtcp_server)
 xtcp_unit_test(server_schedule_test SOURCES server_schedule_test.c LIBS xtcp_server)
