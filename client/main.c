@@ -48,7 +48,7 @@ static int print_help(const struct command *c, int fd)
     return print(fd, &text);
 }
 
-/* A socket that takes the number of a closed standard output would get the data. What is missing becomes a
+/* A socket that takes the number of a closed standard output would get the data. A missing one becomes a
  * descriptor that cannot be written to, so that writing fails as it should. */
 static void hold_standard_fds(void)
 {

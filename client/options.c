@@ -50,7 +50,7 @@ const struct option_def options_global[] = {
 const char *const output_format_names[] = {"",    "table", "wide",  "jsonl", "json", "protojson",
                                            "csv", "tsv",   "proto", "null",  NULL};
 
-/* What is being read. */
+/* The state of reading. */
 struct scan {
     int argc;
     char *const *argv;

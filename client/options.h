@@ -23,7 +23,7 @@ enum output_format {
 
 #define OPTION_LIST_MAX 256
 
-/* What may be given more than once, in its order. Zeroed: nothing. */
+/* The values of an option that may be given more than once, in their order. Zeroed: none. */
 struct option_list {
     const char *items[OPTION_LIST_MAX];
     size_t n;

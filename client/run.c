@@ -16,7 +16,7 @@
 #include "lib/clock.h"
 #include "lib/thread.h"
 
-/* What the command wrote goes out; its exit code, or a failure when that could not be written. */
+/* Writes the output of the command. Returns its exit code, or a failure when that could not be written. */
 static int finish(struct output *out, struct stop *stop, int code)
 {
     output_flush(out);

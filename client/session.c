@@ -72,7 +72,7 @@ void session_close(struct session *s)
     s->channel = NULL;
 }
 
-/* What a failure means. The first row whose code and words fit counts; %s is the target. */
+/* The meaning of failures. The first row whose code and words fit counts; %s is the target. */
 static const struct {
     int code;
     const char *words; /* part of gRPC's text; NULL: any */

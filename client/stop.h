@@ -35,15 +35,15 @@ void stop_free(struct stop *s);
  * already. */
 void stop_attach(struct stop *s, struct rpc_channel *c);
 
-/* The same for whatever |interrupt| interrupts when it is called with |context|, on any thread (NULL: nothing
- * any longer). */
+/* From now on a stop calls |interrupt| with |context| as well, on any thread, at once when it has come already (NULL:
+ * no longer anything). */
 void stop_call(struct stop *s, void (*interrupt)(void *context), void *context);
 
-/* What is called when a second signal ends the process at once, on the thread of |s|, whatever the others do:
- * it only writes to descriptors (NULL: nothing). */
+/* Sets the function that is called when a second signal ends the process at once, on the thread of |s|:
+ * it only writes to descriptors (NULL: none). */
 void stop_last(struct stop *s, void (*last)(void));
 
-/* Why to stop, STOP_NOT as long as there is no reason. Any thread. */
+/* The reason to stop, STOP_NOT as long as there is none. Any thread. */
 enum stop_reason stop_reason(const struct stop *s);
 
 /* A descriptor that is readable once there is a reason, for poll(2); it stays |s|'s. */

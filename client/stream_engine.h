@@ -36,7 +36,7 @@ struct stream_request {
     struct buf body; /* the engine's, empty; append here */
 };
 
-/* What comes after a message. */
+/* The next step after a message. */
 enum stream_result {
     STREAM_GO_ON,         /* more is wanted */
     STREAM_POLL_ENDED,    /* and a poll is complete */
@@ -44,7 +44,7 @@ enum stream_result {
     STREAM_ENOUGH_OF_ALL, /* no more of any */
 };
 
-/* Where a message stands in its poll. */
+/* The place of a message in its poll. */
 enum stream_mark { STREAM_MARK_NONE, STREAM_MARK_BEGIN, STREAM_MARK_END };
 
 /* The meaning of silence. */
@@ -63,7 +63,7 @@ enum stream_silence {
 struct stream_hooks {
     /* Fills in the request to target |i|: when a stream is opened, and for each further poll. Returns 0 or -ENOMEM. */
     int (*request)(void *context, size_t i, struct stream_request *r);
-    /* Where |message| stands, found without reading its rows. With this hook the messages of a poll are held until
+    /* Returns the place of |message|, without a look at its rows. With this hook the messages of a poll are held until
      * its end has come, is late, or many bytes are held. NULL: messages are handed on as they come. */
     enum stream_mark (*mark)(void *context, size_t i, const struct rpc_bytes *message);
     /* Takes a message. Returns an enum stream_result, or a negative error with |e|: the stream has failed. */

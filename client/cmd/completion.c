@@ -9,7 +9,7 @@
 
 #define PROGRAM "xtcp2client"
 
-/* What can stand behind an option or as an argument. */
+/* The kinds of words behind an option or as an argument. */
 enum values { VALUES_NONE, VALUES_FORMATS, VALUES_COLUMNS, VALUES_FILES, VALUES_SHELLS, VALUES_OTHER };
 
 static enum values values_called(const char *name)
@@ -165,7 +165,7 @@ static void bash_formats(struct buf *out)
     buf_str(out, "\"\n");
 }
 
-/* What is offered where no value of an option is due. */
+/* The words that are offered where no value of an option is due. */
 static void bash_words(struct buf *out)
 {
     buf_str(out, "    case $command/$cur in\n");

@@ -22,7 +22,7 @@ struct edit {
     bool asks; /* there is a person to ask */
 };
 
-/* What to do next. */
+/* The next step. */
 enum step { STEP_AGAIN, STEP_APPLY, STEP_DONE, STEP_FAILED };
 
 /* One line from standard input; its first character that is not blank, in lower case. 0: there is none. */

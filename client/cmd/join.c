@@ -7,7 +7,7 @@
 #include "client/fleet/record_streams.h"
 #include "client/show/measured_rate.h"
 
-/* What join_add reads. */
+/* The fields that join_add reads. */
 #define COLUMNS                                                                                              \
     "netns,netns_inode,netns_cookie,inet_diag_msg_family,inet_diag_msg_state,"                               \
     "inet_diag_msg_socket_source,inet_diag_msg_socket_source_port,inet_diag_msg_socket_destination,"         \

@@ -26,7 +26,7 @@ static void count(struct buf *out, uint64_t n, const char *what)
     buf_printf(out, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* What |p| found: a partial poll only tells of sockets that match what its readers asked for. */
+/* The sockets that |p| found: a partial poll only tells of sockets that match what its readers asked for. */
 static void show_found(struct buf *out, const char *title, const struct status_poll *p)
 {
     char took[UNITS_TEXT_MAX], time[CLOCK_TEXT_MAX];

@@ -1,4 +1,4 @@
-/* What StatusService tells, for the commands that show some of it. */
+/* The answer of StatusService, for the commands that show some of it. */
 #ifndef XTCP_CLIENT_CMD_STATUS_H
 #define XTCP_CLIENT_CMD_STATUS_H
 

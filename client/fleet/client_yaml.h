@@ -73,7 +73,7 @@ const char *client_yaml_like(const struct client_yaml *s, const char *typed);
 void client_yaml_apply_defaults(const struct client_yaml *s, struct options *o);
 
 /* Puts those options of |node| (may be NULL) and of the file that |o| does not have into |o|, which then
- * points into |s|. What is wrong with a value has been found when the file was read. */
+ * points into |s|. A wrong value has been found when the file was read. */
 void client_yaml_apply(const struct client_yaml *s, const struct client_yaml_node *node, struct options *o);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is in client.yaml, looked up and put into effect. */
+/* Looks up the contents of client.yaml and puts them into effect. */
 #include <string.h>
 
 #include "client/fleet/client_yaml.h"

@@ -13,7 +13,7 @@
 struct fleet {
     const struct options *options; /* of the command; with one node those of the node */
     const struct nodes *nodes;     /* one at least */
-    struct rpc_channel *channel;   /* to the only node, nothing sent yet; NULL: it is to be made */
+    struct rpc_channel *channel;   /* to the only node, for its first stream; NULL: there is none yet */
     struct output *out;
     struct stop *stop;
     int64_t deadline_ns; /* monotonic end of the whole run; 0: none */

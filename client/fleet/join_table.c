@@ -20,7 +20,7 @@ struct join_table {
     struct table *table; /* NULL: jsonl */
 };
 
-/* What is told of both ends, A's column before B's. What must not be left out comes first. */
+/* The columns of both ends, A's before B's. Those that must not be left out come first. */
 static const struct table_column columns[] = {
     {"A", TABLE_LEFT, 0, 7, 14, 0},        {"A ADDRESS", TABLE_LEFT, 0, 15, 0, 0},
     {"B", TABLE_LEFT, 0, 7, 14, 0},        {"B ADDRESS", TABLE_LEFT, 0, 15, 0, 0},
@@ -155,7 +155,7 @@ static void cell_state(struct table *t, const struct join_end *a, const struct j
     table_cell_str(t, text);
 }
 
-/* What stands where the other end would. */
+/* The text in place of the other end. */
 static void cell_missing(struct join_table *w, const struct join_row *row)
 {
     char text[48] = "";

@@ -1,4 +1,4 @@
-/* What is told about many nodes on standard error, not too much of it at a time: when hundreds of them go
+/* Notes about many nodes on standard error, not too many of them at a time: when hundreds of them go
  * away at once, a few are named and the others counted. One thread. */
 #ifndef XTCP_CLIENT_FLEET_THROTTLED_NOTES_H
 #define XTCP_CLIENT_FLEET_THROTTLED_NOTES_H

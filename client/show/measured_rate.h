@@ -9,7 +9,7 @@
 #include "record/unpack.h"
 
 /* Sockets that are known at a time, of all nodes together, some 200 bytes each: those of the poll that is
- * under way and of the one before it. What comes beyond that has no rate. */
+ * under way and of the one before it. Sockets beyond that have no rate. */
 #define MEASURED_RATE_SOCKETS_MAX (1u << 20)
 
 struct measured_rate;

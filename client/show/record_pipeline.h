@@ -1,4 +1,4 @@
-/* What a command that shows records needs: what is to be seen of them, which are wanted, where they go. One
+/* The parts of a command that shows records: the view of them, the query for them, the sink that takes them. One
  * thread. */
 #ifndef XTCP_CLIENT_SHOW_RECORD_PIPELINE_H
 #define XTCP_CLIENT_SHOW_RECORD_PIPELINE_H

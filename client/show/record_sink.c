@@ -12,7 +12,7 @@
 #include "outputs/format/format.h"
 #include "record/unpack.h"
 
-/* What stands in front of each record in the formats that are no table. */
+/* The prefix of each record in the formats that are no table. */
 enum { LABEL_NONE = -1 };
 
 struct record_sink {

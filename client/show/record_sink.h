@@ -1,4 +1,4 @@
-/* Where records go: the table of sockets, or one of the formats of outputs/, in order if that was asked for.
+/* The destination of records: the table of sockets, or one of the formats of outputs/, in order if that was asked for.
  * One thread. */
 #ifndef XTCP_CLIENT_SHOW_RECORD_SINK_H
 #define XTCP_CLIENT_SHOW_RECORD_SINK_H
@@ -15,13 +15,13 @@
 
 struct record_sink;
 
-/* What tells the records of one poll from those of the next. */
+/* The values that tell the records of one poll from those of the next. */
 struct record_sink_poll {
     int64_t timestamp_ns;
     uint64_t poll_id; /* 0: the daemon does not number its polls */
 };
 
-/* What became of a record. */
+/* The fate of a record. */
 struct record_sink_added {
     struct record_sink_poll poll;
     bool shown; /* it was wanted */

@@ -54,7 +54,7 @@ void socket_index_clear(struct socket_index *x)
     x->used = 0;
 }
 
-/* Where |key| is, or the empty slot where it would be. |x| is not empty and never full. */
+/* The slot of |key|, or the empty one where it would be. |x| is not empty and never full. */
 static size_t seek(const struct socket_index *x, const struct socket_key *key)
 {
     size_t at = home(x, key);
@@ -105,7 +105,7 @@ void socket_index_remove(struct socket_index *x, const struct socket_key *key)
     if (x->slots[hole].place == SOCKET_INDEX_NONE)
         return;
     x->used--;
-    /* Whoever was pushed past the hole moves back into it, so that nobody's search ends early. */
+    /* An entry that was pushed past the hole moves back into it, so that no search ends early. */
     for (size_t at = (hole + 1) & mask; x->slots[at].place != SOCKET_INDEX_NONE; at = (at + 1) & mask) {
         size_t from = home(x, &x->slots[at].key);
         if (((at - from) & mask) >= ((at - hole) & mask)) {

@@ -76,8 +76,8 @@ static void copy_algorithm(const record_message *r, char to[SOCKET_ALGORITHM_MAX
         memcpy(to, name, strnlen(name, SOCKET_ALGORITHM_MAX - 1));
 }
 
-/* In place of a cookie that the daemon does not tell: a number made of both ends (FNV-1a). Who is told no
- * cookies takes a new connection between the same ends for the old one, until a counter goes back. */
+/* In place of a cookie that the daemon does not tell: a number made of both ends (FNV-1a). Without
+ * cookies a new connection between the same ends is taken for the old one, until a counter goes back. */
 static uint64_t ends_number(const struct socket_sample *s)
 {
     uint64_t h = 0xcbf29ce484222325;

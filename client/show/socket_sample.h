@@ -1,4 +1,4 @@
-/* What top keeps of a socket at one poll, and what two polls tell of it together: rates, and what limits it.
+/* A socket at one poll as top keeps it, and the difference of two polls: its rates and the limits of its sending.
  * Pure; any thread. */
 #ifndef XTCP_CLIENT_SHOW_SOCKET_SAMPLE_H
 #define XTCP_CLIENT_SHOW_SOCKET_SAMPLE_H
@@ -10,7 +10,7 @@
 #include "client/show/address.h"
 #include "record/unpack.h"
 
-/* Who a socket is: cookies are not used twice as long as the kernel runs. */
+/* The identity of a socket: cookies are not used twice as long as the kernel runs. */
 struct socket_key {
     uint64_t netns;  /* netns_cookie, the inode number where the daemon tells none */
     uint64_t cookie; /* of the socket; made of its addresses and ports where the daemon tells none */
@@ -64,7 +64,7 @@ void socket_sample_from(const record_message *r, struct socket_sample *out);
  * that wait to be accepted. */
 uint64_t socket_sample_queue(const struct socket_sample *s);
 
-/* What held sending back between two polls. */
+/* The reasons that held sending back between two polls. */
 enum socket_limit {
     SOCKET_LIMIT_UNKNOWN, /* seen once, or not a connection */
     SOCKET_LIMIT_IDLE,
@@ -80,7 +80,7 @@ enum socket_limit {
 /* "-", "idle", "receiving", "application", … */
 extern const char *const socket_limit_names[SOCKET_LIMITS];
 
-/* What happened between two polls, and how things were at the second. */
+/* The difference of two polls, with the state at the second. */
 struct socket_interval {
     uint64_t length_us; /* between the polls */
     uint64_t busy_us;   /* of it, with data to send; it contains the two below */

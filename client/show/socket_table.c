@@ -112,7 +112,7 @@ static bool rank_idle(const record_message *r, uint64_t *out)
     return cell_has_flow(r);
 }
 
-/* What held sending back: the share of the time with data to send. */
+/* The reason that held sending back: the share of the time with data to send. */
 static void put_limit(struct cell *c, const record_message *r)
 {
     uint64_t by_peer = r->tcp_info_rwnd_limited, by_buffer = r->tcp_info_sndbuf_limited;
@@ -224,7 +224,7 @@ struct sockets {
     bool nodes; /* the first column is the node */
 };
 
-/* What sorts the rows: namespace, listeners first, what is over last, local and peer end. */
+/* The order of the rows: namespace, listeners first, what is over last, local and peer end. */
 struct sort_key {
     char netns[24];
     uint8_t phase; /* 0: listens, 1: lives, 2: is over */

@@ -19,7 +19,7 @@ struct socket_table_column {
     struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
     bool wide;                /* in the wide table only */
     const char *doc;          /* one line; NULL: that of its only field */
-    /* What it shows of a record; NULL: its only field, as cell_field has it. */
+    /* Writes its cell of a record; NULL: its only field, as cell_field has it. */
     void (*put)(struct cell *c, const record_message *r);
     /* The number that it is sorted by; false: there is none. NULL: the values of its fields, the first counts
      * most. */
@@ -45,7 +45,7 @@ void socket_table_free(struct sockets *s);
 /* Rates are those of |m|, which must outlive it; without, all sockets count as seen for the first time. */
 void socket_table_measure(struct sockets *s, const struct measured_rate *m);
 
-/* Where its rows wait. */
+/* The table in which its rows wait. */
 struct table *socket_table_table(struct sockets *s);
 
 /* Adds |r|, whose contents may be anything; |node| is where it came from (NULL: not told). Rows are sorted by

@@ -296,7 +296,7 @@ static int take_end(struct stream_reader *r, const struct poll_end *end)
     return rc;
 }
 
-/* What the daemon makes of the request. */
+/* The daemon tells its understanding of the request. */
 static void take_info(struct stream_reader *r, const struct subscription_info *info)
 {
     static const char *const places[] = {"", "by the kernel", "by the collector", "on the stream"};

@@ -1,4 +1,4 @@
-/* What arrives on a stream of records: rows, which go to their sink, and the edges of polls, which are told
+/* Reads the messages of a stream of records: rows, which go to their sink, and the edges of polls, which are told
  * on standard error. Also for daemons that send neither envelopes nor edges: their polls are told apart by
  * the records. One thread. */
 #ifndef XTCP_CLIENT_SHOW_STREAM_READER_H
@@ -30,7 +30,7 @@ struct stream_reader {
     char unknown
         [STREAM_READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer */
     bool told_unknown;               /* a poll was complete: it is too late for that */
-    /* What has come so far. */
+    /* The state of the stream. */
     uint64_t n_records;
     uint64_t n_polls;             /* complete ones */
     bool edges;                   /* the daemon marks begin and end of polls */

@@ -19,7 +19,7 @@ struct row {
     uint8_t key[TABLE_KEY_MAX];
 };
 
-/* Where each column goes: its width, 0 when it is left out. */
+/* The width of each column, 0 when it is left out. */
 struct layout {
     uint16_t *widths;
     bool printed; /* its titles have been printed */
@@ -161,7 +161,7 @@ static int by_key(const void *a, const void *b)
     return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
-/* What each column needs for all rows that wait. */
+/* The width that each column needs for all rows that wait. */
 static void measure(struct table *t)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -190,7 +190,7 @@ static uint16_t floor_of(const struct table *t, size_t i)
     return c->cut && c->cut < t->natural[i] ? c->cut : t->natural[i];
 }
 
-/* Where nothing more can be left out: takes from the widest of the columns that may be squeezed. */
+/* When nothing more can be left out: takes from the widest of the columns that may be squeezed. */
 static void squeeze(const struct table *t, uint16_t *widths)
 {
     for (size_t total = total_width(t, widths); t->width && total > t->width; total--) {
@@ -227,7 +227,7 @@ static void fit(const struct table *t, uint16_t *widths)
             if (!widths[i] && t->columns[i].drop == rank &&
                 total_width(t, widths) + GAP + floor_of(t, i) <= t->width)
                 widths[i] = floor_of(t, i);
-    /* What is left goes back to those that were cut. */
+    /* The rest goes back to those that were cut. */
     for (size_t i = 0; i < t->n; i++) {
         if (!widths[i] || widths[i] == t->natural[i])
             continue;

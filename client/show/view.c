@@ -236,7 +236,7 @@ bool view_measures(const struct view *v)
 
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT])
 {
-    /* What tells polls apart, and how an address is written. */
+    /* The fields that tell polls apart, and those that the text of an address depends on. */
     static const int16_t always[] = {FIELD_timestamp_ns, FIELD_poll_id, FIELD_inet_diag_msg_family};
     /* Fields that a table shows beside an address. */
     static const int16_t with_address[] = {FIELD_inet_diag_msg_socket_interface, FIELD_v6only,
@@ -244,7 +244,7 @@ size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUN
     /* Fields by which rates are measured. */
     static const int16_t with_rates[] = {FIELD_netns_inode, FIELD_netns_cookie,
                                          FIELD_inet_diag_msg_socket_cookie, FIELD_tcp_info_bytes_acked};
-    /* What says whether a socket has such numbers. */
+    /* The fields that say whether a socket has such numbers. */
     static const int16_t with_info[] = {FIELD_inet_diag_msg_state, FIELD_tcp_info_state};
     struct record_mask whole = {0};
     bool wanted[FIELD_COUNT] = {false};

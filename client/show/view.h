@@ -1,4 +1,4 @@
-/* What is to be seen of records: which columns in which order, sorted how, written how. Made of the options;
+/* The view of records: which columns in which order, sorted how, written how. Made of the options;
  * unchanged from then on. Any thread. */
 #ifndef XTCP_CLIENT_SHOW_VIEW_H
 #define XTCP_CLIENT_SHOW_VIEW_H

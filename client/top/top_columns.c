@@ -8,7 +8,7 @@
 #include "client/show/units.h"
 #include "record/names.h"
 
-/* What fits into 64 bits; more than that comes from counters that make no sense. */
+/* Cut to 64 bits; more than that comes from counters that make no sense. */
 static uint64_t whole(double v)
 {
     return v <= 0 ? 0 : v >= 1.8e19 ? UINT64_MAX : (uint64_t)(v + 0.5);
@@ -37,7 +37,7 @@ void top_text_share(double share, char *out)
     snprintf(out, TOP_CELL_MAX, share > 0 && share < 0.0995 ? "%.1f%%" : "%.0f%%", share * 100);
 }
 
-/* ---- Cells. What they leave empty becomes "-". ---- */
+/* ---- Cells. An empty one becomes "-". ---- */
 
 #define CELL(name)                                                                                           \
     static void name(const struct top_model *m, const struct top_entry *e, char out[TOP_CELL_MAX])

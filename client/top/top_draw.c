@@ -147,7 +147,7 @@ static void draw_prompt(const struct top_scene *s, size_t y)
     struct line l = {.y = y};
     say(&l, TOP_STYLE_BOLD, "filter: ");
     size_t room = width > l.x + 1 ? width - l.x - 1 : 0;
-    /* What is left of the cursor moves out when there is too much of it. */
+    /* The text left of the cursor moves out when there is too much of it. */
     const char *from = v->input;
     struct buf left;
     buf_init(&left);

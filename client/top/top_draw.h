@@ -1,4 +1,4 @@
-/* What top draws of its model and view. One thread. */
+/* Draws the model and the view of top. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_DRAW_H
 #define XTCP_CLIENT_TOP_TOP_DRAW_H
 
@@ -6,7 +6,7 @@
 #include "client/top/top_model.h"
 #include "client/top/top_view.h"
 
-/* What is on the screen besides the sockets. */
+/* The screen besides the sockets. */
 struct top_scene {
     struct top_model *model;
     struct top_view *view;

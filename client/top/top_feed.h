@@ -1,4 +1,4 @@
-/* Where top has its polls from: a thread that listens to one daemon and hands over whole polls, the newest
+/* The polls for top: a thread that listens to one daemon and hands over whole polls, the newest
  * one when several have come. It connects again by itself. */
 #ifndef XTCP_CLIENT_TOP_TOP_FEED_H
 #define XTCP_CLIENT_TOP_TOP_FEED_H
@@ -35,7 +35,7 @@ struct top_feed_status {
     char text[ERR_TEXT_MAX * 2]; /* what went wrong; as it came from elsewhere, not clean */
 };
 
-/* Starts the thread. What |options| points to must live as long. Returns 0 or -errno. */
+/* Starts the thread. All that |options| points to must live as long. Returns 0 or -errno. */
 int top_feed_new(const struct top_feed_options *options, struct top_feed **out);
 
 /* Ends the thread, at once. NULL is allowed. */

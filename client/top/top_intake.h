@@ -1,4 +1,4 @@
-/* What arrives on a stream, made into whole polls for top. Also of daemons that mark no edges: there a poll
+/* Makes the messages of a stream into whole polls for top. Also those of daemons that mark no edges: there a poll
  * is complete when a record of another one comes, or when its owner says so. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_INTAKE_H
 #define XTCP_CLIENT_TOP_TOP_INTAKE_H

@@ -1,4 +1,4 @@
-/* What top knows: the sockets of the last poll with their rates, sums, an order, and the history of those
+/* The data of top: the sockets of the last poll with their rates, sums, an order, and the history of those
  * that were looked at. Pure: it neither listens nor draws. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_MODEL_H
 #define XTCP_CLIENT_TOP_TOP_MODEL_H

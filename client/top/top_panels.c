@@ -1,4 +1,4 @@
-/* What top shows in place of the list: the history of a socket, the choice of columns, the help. */
+/* The panels that top shows in place of the list: the history of a socket, the choice of columns, the help. */
 #include <stdio.h>
 #include <string.h>
 

@@ -19,7 +19,7 @@ struct top_netns {
     char name[TOP_NAME_MAX];
 };
 
-/* What is told about a poll as a whole. */
+/* A poll as a whole. */
 struct top_poll_head {
     uint64_t poll_id; /* 0: the daemon does not number its polls */
     int64_t timestamp_ns;

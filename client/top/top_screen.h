@@ -53,7 +53,7 @@ void top_screen_begin(void);
 void top_screen_end(void);
 
 /* Writes |text|, made clean, from column |x| of line |y| on, in at most |width| columns; returns how many it
- * took. What is outside of the screen is left out. */
+ * took. Text outside of the screen is left out. */
 size_t top_screen_put(size_t y, size_t x, size_t width, enum top_style style, const char *text);
 
 /* The same, at the right end of |width| columns. */
@@ -62,7 +62,7 @@ void top_screen_put_right(size_t y, size_t x, size_t width, enum top_style style
 /* |width| columns in |style| with nothing in them. */
 void top_screen_fill(size_t y, size_t x, size_t width, enum top_style style);
 
-/* Where the terminal's cursor blinks, until the next top_screen_begin. */
+/* Sets the place where the terminal's cursor blinks, until the next top_screen_begin. */
 void top_screen_cursor(size_t y, size_t x);
 
 #endif

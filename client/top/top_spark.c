@@ -1,6 +1,6 @@
 #include "client/top/top_spark.h"
 
-/* What a line of a bar looks like when so many of its steps are filled. */
+/* The look of a line of a bar, by the number of its steps that are filled. */
 static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 static const char *const letters[] = {" ", ".", ":", "|", "#"};
 

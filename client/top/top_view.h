@@ -1,4 +1,4 @@
-/* What top shows and how keys change that: no terminal in here, no daemon. One thread. */
+/* The state of the screen and how keys change it: no terminal in here, no daemon. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_VIEW_H
 #define XTCP_CLIENT_TOP_TOP_VIEW_H
 
@@ -29,7 +29,7 @@ enum top_key_code {
 
 enum top_mode { TOP_MODE_SOCKETS, TOP_MODE_NAMESPACES, TOP_MODE_HISTORY, TOP_MODE_COLUMNS, TOP_MODE_HELP };
 
-/* What a key asks of the caller. */
+/* The caller's part of what a key does. */
 enum top_action {
     TOP_ACTION_NONE,
     TOP_ACTION_QUIT,

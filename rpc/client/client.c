@@ -81,9 +81,10 @@ void rpc_channel_free(struct rpc_channel *c)
     free(c);
 }
 
-const struct client_link *client_link_of(const struct rpc_channel *c)
+void client_link_take(struct rpc_channel *c, struct client_link *out)
 {
-    return &c->link;
+    *out = c->link;
+    c->link = (struct client_link){0};
 }
 
 void rpc_channel_connect(struct rpc_channel *c)

@@ -1,4 +1,4 @@
-/* What a client shows, and what it wants to be shown. Included by rpc/ only. */
+/* The credentials of a client, and the certificates that it expects. Included by rpc/ only. */
 #ifndef XTCP_RPC_CLIENT_CLIENT_AUTH_H
 #define XTCP_RPC_CLIENT_CLIENT_AUTH_H
 

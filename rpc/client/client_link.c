@@ -67,9 +67,9 @@ static grpc_channel *core_channel_new(const char *target, const struct rpc_chann
         /* A channel is a connection of its own, also when a process has several to one target. */
         integer_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, message_max),
-        /* Whoever retries does so with a backoff of his own. */
+        /* The callers retry with a backoff of their own. */
         integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
-        /* What one attempt may take, in spite of its name: also far away daemons are to be reached. */
+        /* The time of one attempt, in spite of its name: far away daemons are to be reached as well. */
         integer_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms ? connect_ms : 1),
         integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500),
         integer_arg(GRPC_ARG_DNS_ARES_QUERY_TIMEOUT_MS, connect_ms ? connect_ms : 1),

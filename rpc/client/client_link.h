@@ -1,4 +1,4 @@
-/* What the two kinds of clients share, the blocking one (client.c) and the one with many channels
+/* The part that the two kinds of clients share, the blocking one (client.c) and the one with many channels
  * (many_stream.c): a channel of gRPC core with what each of its calls carries, and messages as bytes.
  * Included by rpc/ only. */
 #ifndef XTCP_RPC_CLIENT_CLIENT_LINK_H
@@ -20,8 +20,8 @@ int client_link_open(const char *target, const struct rpc_channel_options *optio
                      struct err *e);
 void client_link_close(struct client_link *l);
 
-/* That of |c|, whose it stays. */
-const struct client_link *client_link_of(const struct rpc_channel *c);
+/* Moves the link of |c|, which can only be freed from then on, to |out|. */
+void client_link_take(struct rpc_channel *c, struct client_link *out);
 
 /* |len| bytes at |data| as a buffer of gRPC, which the caller destroys. */
 grpc_byte_buffer *client_buffer(const void *data, size_t len);

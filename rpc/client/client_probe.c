@@ -268,7 +268,7 @@ static bool tell_tls(struct probe *p)
     return true;
 }
 
-/* What the error queue says about a step that failed. */
+/* The error queue's words about a step that failed. */
 static bool tell_failure(struct probe *p)
 {
     unsigned long error = ERR_peek_last_error();

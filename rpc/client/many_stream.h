@@ -21,7 +21,7 @@ struct rpc_many_stream; /* one stream */
 /* Returns 0 or -ENOMEM. rpc_client_init comes before it. */
 int rpc_many_new(struct rpc_many **out);
 
-/* Cancels what is under way, waits for its end and frees; all lines are gone then. */
+/* Cancels what is under way, waits for its end and frees; all streams are gone then. */
 void rpc_many_free(struct rpc_many *m);
 
 /* Makes rpc_many_next return ERR_CANCELLED, now and later. Any thread. */
@@ -29,7 +29,7 @@ void rpc_many_interrupt(struct rpc_many *m);
 
 /* A call to make. */
 struct rpc_many_stream_call {
-    struct rpc_channel *channel; /* to make it on, which outlives |rpc_many|; NULL: a channel of its own */
+    struct rpc_channel *channel; /* to make it on, which makes no call of its own any more; NULL: a new one */
     const char *target;          /* of that one, as is |options| */
     const struct rpc_channel_options *options;
     const char *method;
@@ -38,19 +38,19 @@ struct rpc_many_stream_call {
 };
 
 /* Makes |call|, on a new channel unless it has one; |owner| comes back with each event. Nothing is waited for. Returns
- * 0 and the line in |out|, or as rpc_channel_new. */
+ * 0 and the stream in |out|, or as rpc_channel_new. */
 int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
                          struct rpc_many_stream **out, struct err *e);
 
 /* Sends one more message. Returns 0, or ERR_UNAVAILABLE when the one before it is still under way or the call
  * has ended, which an event tells. */
-int rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len);
+int rpc_many_stream_send(struct rpc_many_stream *s, const void *message, size_t len);
 
 /* Whether the daemon has answered at all. */
-bool rpc_many_stream_connected(const struct rpc_many_stream *l);
+bool rpc_many_stream_connected(const struct rpc_many_stream *s);
 
-/* Cancels the stream and closes the channel that was made for it; no event of it comes any more. NULL is allowed. */
-void rpc_many_stream_close(struct rpc_many_stream *l);
+/* Cancels the stream and closes its channel; no event of it comes any more. NULL is allowed. */
+void rpc_many_stream_close(struct rpc_many_stream *s);
 
 struct rpc_many_event {
     void *owner;
@@ -59,8 +59,8 @@ struct rpc_many_event {
     struct rpc_status status; /* how it ended */
 };
 
-/* Waits for the next event of any line until |deadline_ns| (monotonic; 0: for ever). Returns 1 with |out|,
- * ERR_TIMEOUT, or ERR_CANCELLED after rpc_many_interrupt. A line that has ended has no further events; close
+/* Waits for the next event of any stream until |deadline_ns| (monotonic; 0: for ever). Returns 1 with |out|,
+ * ERR_TIMEOUT, or ERR_CANCELLED after rpc_many_interrupt. A stream that has ended has no further events; close
  * it. */
 int rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_many_event *out);
 

@@ -1,4 +1,4 @@
-/* What several daemons may send at once, to `stream`, `poll`, `snapshot` and `join`, in any order, with
+/* What one daemon or several at once may send, to `stream`, `poll`, `snapshot` and `join`, in any order, with
  * streams that end and time that passes. The calls of gRPC and the clock are played here (the linker puts the
  * functions __wrap_… in the place of those that they are named after).
  *
