@@ -161,7 +161,7 @@ static void begin_waiting(struct attempt *a)
     a->waiting_ns = a->asked_ns + (a->hooks->waiting ? a->hooks->waiting_ns : STREAM_PATIENCE_NS);
 }
 
-/* Opens the stream, with its first request. */
+/* Opens the stream, with its first request; in place of one that was refused, if there is one. */
 static void open_stream(struct attempt *a)
 {
     struct rpc_channel_options how;
@@ -175,7 +175,8 @@ static void open_stream(struct attempt *a)
     a->method = request.method;
     a->polls = request.polls;
     begin_waiting(a);
-    const struct rpc_many_stream_call call = {.channel = a->again ? NULL : a->target->channel,
+    const struct rpc_many_stream_call call = {.instead = a->stream,
+                                              .channel = a->again ? NULL : a->target->channel,
                                               .target = session_address(a->target->options),
                                               .options = &how,
                                               .method = request.method,
@@ -320,7 +321,6 @@ static void on_ended(struct attempt *a, const struct rpc_status *status)
     if (!a->hooks->mark && !a->polls && a->hooks->idle)
         a->hooks->idle(a->context);
     if (a->hooks->refused && a->hooks->refused(a->context, a->i, status)) {
-        close_stream(a, ATTEMPT_CLOSED);
         open_stream(a);
         return;
     }

@@ -126,17 +126,27 @@ static int start_call(struct rpc_many_stream *s, const struct buf *request, bool
     return rc;
 }
 
+/* Gives |s| the channel for |call|. */
+static int take_link(struct rpc_many_stream *s, const struct rpc_many_stream_call *call, struct err *e)
+{
+    if (call->instead) {
+        s->link = call->instead->link;
+        call->instead->link = (struct client_link){0};
+    } else if (call->channel) {
+        client_link_take(call->channel, &s->link);
+    } else {
+        return client_link_open(call->target, call->options, &s->link, e);
+    }
+    return 0;
+}
+
 int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
                          struct rpc_many_stream **out, struct err *e)
 {
     struct rpc_many_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return err_set(e, -ENOMEM, "out of memory");
-    int rc = 0;
-    if (call->channel)
-        client_link_take(call->channel, &s->link);
-    else
-        rc = client_link_open(call->target, call->options, &s->link, e);
+    int rc = take_link(s, call, e);
     if (rc != 0) {
         free(s);
         return rc;
@@ -162,6 +172,7 @@ int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *
         rpc_many_stream_close(s);
         return err_set(e, rc, "the call to %s cannot be started", call->method);
     }
+    rpc_many_stream_close(call->instead);
     *out = s;
     return 0;
 }

@@ -29,16 +29,17 @@ void rpc_many_interrupt(struct rpc_many *m);
 
 /* A call to make. */
 struct rpc_many_stream_call {
-    struct rpc_channel *channel; /* to make it on, which makes no call of its own any more; NULL: a new one */
-    const char *target;          /* of that one, as is |options| */
+    struct rpc_many_stream *instead; /* one that has ended: it is closed, and its channel used; NULL: none */
+    struct rpc_channel *channel; /* to use else, which makes no call of its own any more; NULL: a new one */
+    const char *target;          /* of a new channel, as is |options| */
     const struct rpc_channel_options *options;
     const char *method;
     const struct buf *request; /* its first message */
     bool half_close;           /* the last one as well */
 };
 
-/* Makes |call|, on a new channel unless it has one; |owner| comes back with each event. Nothing is waited for. Returns
- * 0 and the stream in |out|, or as rpc_channel_new. */
+/* Makes |call|; |owner| comes back with each event. Nothing is waited for. Returns 0 and the stream in |out|, or as
+ * rpc_channel_new; |call|->instead is not closed then. */
 int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
                          struct rpc_many_stream **out, struct err *e);
 

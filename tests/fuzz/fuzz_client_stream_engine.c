@@ -93,6 +93,7 @@ int __wrap_rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream
         free(l);
         return err_set(e, ERR_UNAVAILABLE, "no more of them");
     }
+    rpc_many_stream_close(call->instead);
     l->node = (size_t)(call->target[0] - 'a');
     l->owner = owner;
     if (l->node >= NODES || play.lines[l->node])

@@ -92,6 +92,7 @@ int __wrap_rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream
     (void)m;
     if (strcmp(call->target, "bad") == 0)
         return err_set(e, ERR_USAGE, "bad target");
+    rpc_many_stream_close(call->instead);
     note("open %s: %s%s", call->target, buf_cstr((struct buf *)(uintptr_t)call->request),
          call->half_close ? "." : "");
     assert_false(play.open[i]);
