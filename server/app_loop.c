@@ -43,17 +43,20 @@ static bool resync(struct app *app, const struct config *config, int64_t now)
     return wait;
 }
 
-/* Begins a poll if one is due. */
-static void begin_poll(struct app *app, const struct config *config, int64_t now)
+/* Begins a poll if one is due, by the configuration that is in force then: a client that has changed it and asks for a poll gets
+ * one with the change. */
+static void begin_poll(struct app *app, int64_t now)
 {
     struct poll_begin begin;
     if (!poll_clock_begin(app->poll_clock, now, &begin))
         return;
+    const struct config *config = app_config(app);
     int rc = poller_start(app->poller, app->inventory, &begin, config);
     if (rc) {
         log_error("app", "poll %llu: %s", (unsigned long long)begin.poll_id, err_name(rc));
         poll_clock_abandon(app->poll_clock, now);
     }
+    config_unref(config);
 }
 
 /* Begins and ends polls as they are due, and sets the timer for the next time. Main thread. */
@@ -69,7 +72,7 @@ static void run_schedule(struct app *app)
         poll_clock_open(app->poll_clock, now);
     bool wait = resync(app, config, now);
     if (!wait)
-        begin_poll(app, config, now);
+        begin_poll(app, now);
     int64_t next = open ? poll_clock_next(app->poll_clock) : app->start_mono_ns + SYNC_WAIT_NS;
     int64_t others[] = {poller_deadline(app->poller), resync_next(&app->resync, config->reconcile_frequency)};
     config_unref(config);
