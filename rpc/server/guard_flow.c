@@ -319,6 +319,7 @@ void guard_flow_end(struct guard_conn *c)
 {
     unpause(c);
     guard_flow_unstick(c);
+    guard_give_back(c);
 }
 
 /* Wakes those whose time has come. Returns when the next one is due; INT64_MAX: none. */
@@ -444,6 +445,15 @@ static void judge(struct guard_conn *c, enum budget_kind kind, int64_t now_ns, s
         kill_conn(c, why[kind], news);
 }
 
+/* Whether |c| would not have to wait for calls but for those that are only reserved, its own or its user's: that is no fault of
+ * |c|, which may be an honest client of a busy machine. */
+static bool only_reserved(const struct guard_conn *c)
+{
+    enum guard_class class = guard_class_of(c);
+    return c->own.have[BUDGET_CALLS] + c->reserved > 0 &&
+           c->user->budget[class].have[BUDGET_CALLS] + c->user->reserved[class] > 0;
+}
+
 /* The budget of all that |c| takes part in. */
 static struct budget *all_of(const struct guard_conn *c)
 {
@@ -469,7 +479,9 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
     int64_t more = budget_wait(user, of_user, wait ? &other : &kind);
     if (more > wait)
         wait = more;
-    if (wait)
+    if (wait && kind == BUDGET_CALLS && only_reserved(c))
+        c->hot_ns = 0;
+    else if (wait)
         judge(c, kind, now_ns, news);
     else if (budget_has(&c->own, own, 0.5) && budget_has(user, of_user, 0.5))
         c->hot_ns = 0;
@@ -611,12 +623,14 @@ static void reserve(struct guard_conn *c, size_t n)
     double room = guard.budgets[GUARD_OWN][guard_class_of(c)][BUDGET_CALLS].burst / 2 - c->reserved;
     double calls = least((double)(after - before) / CALL_HIDDEN, room > 0 ? room : 0);
     c->reserved += calls;
+    c->user->reserved[guard_class_of(c)] += calls;
     spend(c, BUDGET_CALLS, calls);
 }
 
 void guard_give_back(struct guard_conn *c)
 {
     spend(c, BUDGET_CALLS, -c->reserved);
+    c->user->reserved[guard_class_of(c)] -= c->reserved;
     c->reserved = 0;
     c->hidden = 0;
 }

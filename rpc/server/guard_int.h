@@ -30,7 +30,8 @@ struct guard_user {
     struct guard_user *next; /* of the same bucket */
     struct quota_user *quota;
     struct budget budget[GUARD_CLASSES];
-    double connects; /* connections that may come at once */
+    double reserved[GUARD_CLASSES]; /* of its connections, of what has been taken from |budget| */
+    double connects;                /* connections that may come at once */
     int64_t connects_ns;
     double stuck; /* of its connections */
     size_t connections;

@@ -326,7 +326,7 @@ def test_two_signals_at_once(host, terminal):
     os.kill(pid, signal.SIGTERM)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGHUP)
-    assert t.ended() in (0, 1)
+    assert t.ended() in (0, 1, 128 + signal.SIGHUP, 128 + signal.SIGTERM)  # by which of them, the machine decides
 
 
 def test_control_c(host, terminal):

@@ -543,6 +543,37 @@ static void test_tls_hello_again(void **state)
     end();
 }
 
+/* A user's records that are slow to come take calls from the budget of its other connections. Those wait, and are not taken for
+ * floods. */
+static void test_tls_slow_records(void **state)
+{
+    (void)state;
+    uint8_t out[200];
+    static const char backlog[65536];
+    static const uint8_t dark[4096];
+    begin(20);
+    struct pair slow[5];
+    for (uint8_t i = 0; i < 5; i++) {
+        slow[i] = open_tls(&alice);
+        write_all(slow[i].conn, out, make_record(out, 22, 2, (uint8_t)(20 + i), 90), 200);
+        assert_int_equal(take(slow[i].conn, dark, 3000), 0); /* a handshake */
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(take(slow[i].conn, dark, sizeof(dark)), 0);
+        assert_true(slow[i].conn->reserved > 100);
+    }
+    struct pair other = open_pair(&alice, QUOTA_REMOTE);
+    assert_true(write(other.fds[0], backlog, sizeof(backlog)) > 0);
+    assert_int_equal(may_read(other.conn), -EAGAIN);
+    assert_true(LOCKED(other.conn->hot_ns) == 0);
+    assert_false(LOCKED(other.conn->dead));
+    for (size_t i = 0; i < 5; i++)
+        close_pair(&slow[i]); /* what they had reserved goes back */
+    assert_true(LOCKED(other.conn->user->reserved[GUARD_OTHERS] < 0.001));
+    assert_int_equal(may_read(other.conn), 0);
+    close_pair(&other);
+    end();
+}
+
 /* What stays dark is closed; a record that has not come as a whole takes no more than half of a budget, and
  * gives it back. */
 static void test_tls_dark(void **state)
@@ -654,6 +685,7 @@ int main(void)
         cmocka_unit_test_teardown(test_unread_of_others, stop_guard),
         cmocka_unit_test_teardown(test_announced_length, stop_guard),
         cmocka_unit_test_teardown(test_tls_hello_again, stop_guard),
+        cmocka_unit_test_teardown(test_tls_slow_records, stop_guard),
         cmocka_unit_test_teardown(test_tls_dark, stop_guard),
         cmocka_unit_test_teardown(test_address, stop_guard),
         cmocka_unit_test_teardown(test_proof, stop_guard),
