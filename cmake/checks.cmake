@@ -9,12 +9,13 @@ add_test(NAME layers_self_test
 set_tests_properties(layers_self_test PROPERTIES PASS_REGULAR_EXPRESSION "10 files, 15 problems")
 # The same for the files of each folder, by the symbols that their objects need and define.
 add_test(NAME circles COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/circles.py ${CMAKE_BINARY_DIR})
+add_test(NAME unused COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/unused.py ${CMAKE_BINARY_DIR})
 add_test(NAME circles_self_test
     COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/circles.py --symbols ${CMAKE_SOURCE_DIR}/tests/data/circles/symbols.txt)
 set_tests_properties(circles_self_test PROPERTIES
-    PASS_REGULAR_EXPRESSION "a/one.c a/three.c a/two.c: .*a/one.c uses of a/two.c: two, two_too\n.*8 files, 1 problems")
+    PASS_REGULAR_EXPRESSION "a/one.c a/three.c a/two.c: .*a/one.c uses of a/two.c: two, two_too\n.*8 files, 2 problems")
 add_test(NAME format COMMAND ${CMAKE_SOURCE_DIR}/tools/format.sh --check)
-set_tests_properties(layers layers_self_test circles circles_self_test format PROPERTIES LABELS unit TIMEOUT 120)
+set_tests_properties(layers layers_self_test circles circles_self_test unused format PROPERTIES LABELS unit TIMEOUT 120)
 set_tests_properties(format PROPERTIES SKIP_RETURN_CODE 77)
 
 # xtcp_own_sources(<variable> <directory>): our .c files that targets in and below |directory| are made of.

@@ -68,17 +68,6 @@ int builder_set(struct config_builder *b, const struct config_option *option, co
     return builder_set_origin(b, option, origin, e);
 }
 
-int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin,
-                       struct err *e)
-{
-    const struct config_option *option = config_option_find(key);
-    if (!option) {
-        char quoted[VALUE_QUOTED_MAX];
-        return err_set(e, ERR_UNKNOWN, "%s: %s: no such option", origin, value_quote(key, quoted));
-    }
-    return builder_set(b, option, text, origin, e);
-}
-
 const char *config_builder_origin(const struct config_builder *b, const struct config_option *option)
 {
     const char *origin = b->origins[option_index(option)];

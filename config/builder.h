@@ -36,12 +36,6 @@ void config_builder_free(struct config_builder *b);
 typedef bool config_error_fn(void *arg, const struct err *e);
 void config_builder_tell_all(struct config_builder *b, config_error_fn *told, void *arg);
 
-/* Sets the option called |key| from its text form, for front ends that have keys and texts. |origin| says where the
- * value comes from ("FILE:LINE"); it is copied, and precedes the sentence of an error: `ORIGIN: KEY: value "TEXT" …`.
- * Returns 0, ERR_UNKNOWN for a key that does not exist, or what config_set_text returns. */
-int config_builder_set(struct config_builder *b, const char *key, const char *text, const char *origin,
-                       struct err *e);
-
 /* Where the value of |option| came from: "FILE:LINE", "XTCP2_POLL_TIMEOUT", "--poll-timeout" or "default".
  * Lives as long as |b| is not changed. */
 const char *config_builder_origin(const struct config_builder *b, const struct config_option *option);

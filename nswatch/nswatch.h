@@ -44,9 +44,8 @@ enum nswatch_state {
     NSWATCH_STATES
 };
 
-/* "own", "named", "anonymous"; "pending", "ready", "failed": indexed by the enums. */
+/* "own", "named", "anonymous", by the enum. */
 extern const char *const nswatch_kind_names[NSWATCH_KINDS];
-extern const char *const nswatch_state_names[NSWATCH_STATES];
 
 /* One name of a namespace. */
 struct nswatch_name {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 const char *const nswatch_kind_names[NSWATCH_KINDS] = {"own", "named", "anonymous"};
-const char *const nswatch_state_names[NSWATCH_STATES] = {"pending", "ready", "failed"};
 const char *const nswatch_event_names[NSWATCH_EVENTS] = {
     [NSWATCH_ADDED] = "added",           [NSWATCH_READY] = "ready",     [NSWATCH_CHANGED] = "changed",
     [NSWATCH_FAILED] = "failed",         [NSWATCH_REMOVED] = "removed", [NSWATCH_SYNCED] = "synced",

@@ -73,19 +73,3 @@ const struct record_field *record_field_by_name(const char *name, size_t n)
     }
     return NULL;
 }
-
-const struct record_field *record_field_by_number(uint32_t number)
-{
-    size_t low = 0;
-    size_t high = FIELD_COUNT;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (record_fields[mid].number == number)
-            return &record_fields[mid];
-        if (record_fields[mid].number < number)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return NULL;
-}

@@ -118,9 +118,6 @@ extern const struct record_field record_fields[FIELD_COUNT];
 /* The field called |name| (|n| bytes, no NUL needed), or NULL. */
 const struct record_field *record_field_by_name(const char *name, size_t n);
 
-/* The field |number|, or NULL. */
-const struct record_field *record_field_by_number(uint32_t number);
-
 /* Its index in record_fields[]. */
 static inline unsigned record_field_index(const struct record_field *f)
 {

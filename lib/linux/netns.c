@@ -17,14 +17,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-int netns_is_nsfs(const char *path)
-{
-    struct statfs st;
-    if (statfs(path, &st))
-        return -errno;
-    return st.f_type == NSFS_MAGIC;
-}
-
 int netns_inode(const char *path, uint64_t *inode)
 {
     struct stat st;

@@ -9,10 +9,6 @@
 
 #include <stdint.h>
 
-/* Whether |path| is a file of nsfs, by statfs(2), which opens and therefore pins nothing. Follows symbolic
- * links. Returns 1 or 0, or -errno. Any thread. */
-int netns_is_nsfs(const char *path);
-
 /* The inode number of the namespace file |path| in |inode|; pins nothing. The number is free for the next
  * namespace as soon as this one is gone: a hint, not an identity. Returns 0 or -errno. Any thread. */
 int netns_inode(const char *path, uint64_t *inode);

@@ -101,11 +101,6 @@ void rpc_channel_interrupt(struct rpc_channel *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-bool rpc_channel_interrupted(const struct rpc_channel *c)
-{
-    return atomic_load(&((struct rpc_channel *)c)->interrupted);
-}
-
 static grpc_call *call_new(struct rpc_channel *c, const char *method, const struct rpc_call_options *options)
 {
     int64_t timeout = options ? options->timeout_ns : 0;

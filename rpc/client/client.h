@@ -67,7 +67,6 @@ void rpc_channel_connect(struct rpc_channel *c);
 
 /* Makes every call that is under way or comes later on this channel end with CANCELLED at once. Any thread. */
 void rpc_channel_interrupt(struct rpc_channel *c);
-bool rpc_channel_interrupted(const struct rpc_channel *c);
 
 /* Options of a call. */
 struct rpc_call_options {

@@ -126,11 +126,6 @@ static size_t put_prefix(uint8_t *out, uint32_t number, size_t len)
     return (size_t)(varint_put(at, len) - out);
 }
 
-size_t stream_put_record(uint8_t *out, size_t len)
-{
-    return put_prefix(out, STREAM_FIELD_RECORD, len);
-}
-
 size_t stream_put_envelope(uint8_t *out, size_t len)
 {
     return put_prefix(out, STREAM_FIELD_ENVELOPE, len);

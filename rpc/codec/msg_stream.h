@@ -1,8 +1,8 @@
 /* Messages of XTCPFlatRecordService: the request of a stream, and the parts of its responses.
  *
  * FlatRecordsRequest and PollFlatRecordsRequest have the same fields, and so do the two responses: one codec
- * serves both methods. Rows are never encoded here: a response with rows is a prefix (stream_put_record,
- * stream_put_envelope) in front of bytes that exist already.
+ * serves both methods. Rows are never encoded here: a response with rows is a prefix (stream_put_envelope)
+ * in front of bytes that exist already.
  *
  * Everything here is pure and may be called from any thread. */
 #ifndef XTCP_RPC_CODEC_MSG_STREAM_H
@@ -40,11 +40,8 @@ enum {
 
 #define STREAM_PREFIX_MAX 12 /* bytes that the prefix of a response can take */
 
-/* Writes at |out| (STREAM_PREFIX_MAX bytes of room) what precedes a serialized XtcpFlatRecord of |len| bytes
- * in a response. Returns the bytes written. */
-size_t stream_put_record(uint8_t *out, size_t len);
-
-/* The same for a serialized Envelope of |len| bytes. */
+/* Writes at |out| (STREAM_PREFIX_MAX bytes of room) what precedes a serialized Envelope of |len| bytes in a response. Returns
+ * the bytes written. A serialized record needs no more than the tag of STREAM_FIELD_RECORD in place of its row's. */
 size_t stream_put_envelope(uint8_t *out, size_t len);
 
 /* Append a whole response with that one field. Strings may be NULL (empty); what is not valid UTF-8 in them

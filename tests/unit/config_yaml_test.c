@@ -243,17 +243,17 @@ static void test_other_front_ends(void **state)
     (void)state;
     struct config_builder *b = config_builder_new();
     struct err e = {0};
-    assert_int_equal(config_builder_set(b, "poll_timeout", "3s", "XTCP2_POLL_TIMEOUT", &e), 0);
+    assert_int_equal(config_parse_environment(b, (char *[]){"XTCP2_POLL_TIMEOUT=3s", NULL}, &e), 0);
     assert_string_equal(config_builder_origin(b, test_option("poll_timeout")), "XTCP2_POLL_TIMEOUT");
-    assert_int_equal(config_builder_set(b, "tag", "\n", "XTCP2_TAG", &e), ERR_MALFORMED);
+    assert_int_equal(config_parse_environment(b, (char *[]){"XTCP2_TAG=\n", NULL}, &e), ERR_MALFORMED);
     assert_string_equal(e.text,
                         "XTCP2_TAG: value \"?\" holds a control character; allowed at most 40 characters");
-    assert_int_equal(config_builder_set(b, "nope", "1", "XTCP2_NOPE", &e), ERR_UNKNOWN);
-    assert_string_equal(e.text, "XTCP2_NOPE: nope: no such option");
+    assert_int_equal(config_parse_environment(b, (char *[]){"XTCP2_NOPE=1", NULL}, &e), ERR_UNKNOWN);
+    assert_string_equal(e.text, "XTCP2_NOPE: no such option");
     /* a builder stays good for a second configuration */
     struct config *one, *two;
     assert_int_equal(config_build(b, &one, &e), 0);
-    assert_int_equal(config_builder_set(b, "label", "x", "test", &e), 0);
+    assert_int_equal(config_parse_environment(b, (char *[]){"XTCP2_LABEL=x", NULL}, &e), 0);
     assert_int_equal(config_build(b, &two, &e), 0);
     assert_string_equal(one->label, "");
     assert_string_equal(two->label, "x");

@@ -353,9 +353,6 @@ static void only_network_namespaces_are_entered(void **state)
     world_file(WORLD_DIR "/file");
     world_attach("/proc/self/ns/pid", WORLD_DIR "/pidns");
     mkfifo(WORLD_DIR "/fifo", 0600);
-    assert_int_equal(netns_is_nsfs(WORLD_DIR "/blue"), 1);
-    assert_int_equal(netns_is_nsfs(WORLD_DIR "/file"), 0);
-    assert_int_equal(netns_is_nsfs(WORLD_DIR "/none"), -ENOENT);
     assert_int_equal(netns_inode(WORLD_DIR "/none", &inode), -ENOENT);
     assert_int_equal(netns_enter(WORLD_DIR "/none"), -ENOENT);
     assert_int_equal(netns_enter(WORLD_DIR "/file"), ERR_TYPE);
