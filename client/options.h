@@ -59,7 +59,7 @@ struct options {
     bool verbose;
     bool help;
     bool version;
-    /* Those of verbs. */
+    /* Options of verbs. */
     uint64_t count;
     uint64_t polls;
     int64_t every_ns;

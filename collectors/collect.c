@@ -34,7 +34,7 @@ struct work {
     uint32_t nsid;
 };
 
-/* What to do about an answer with a hole: ask once more, for what was not passed on yet. */
+/* Answers with a hole, and how often to ask once more, for what was not passed on yet. */
 static const struct {
     int code;
     unsigned retries;
@@ -147,7 +147,7 @@ static bool nothing_there(struct work *w)
     return want == 0 || rc == -ENOPROTOOPT || (rc == 0 && cookie == want);
 }
 
-/* What the request's filters want to know of the namespace that the thread is in. */
+/* The facts that the request's filters need of the namespace that the thread is in. */
 static int read_envs(struct work *w)
 {
     const struct poll_request *o = w->collect->request;

@@ -21,7 +21,7 @@ static bool leaves_out(const struct filter_kernel *k)
     return k->len > 0 || k->states != FILTER_STATES_ALL || k->sport || k->dport;
 }
 
-/* What goes into the requests to the kernel. */
+/* The part of a poll request that goes into the requests to the kernel. */
 static int push_down(struct poll_request *o)
 {
     struct filter_kernel *k = malloc(sizeof(*k));

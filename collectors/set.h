@@ -1,4 +1,4 @@
-/* What the collectors of a daemon share, and what a collector is. Private to this folder.
+/* The collectors of a daemon and what they share. Private to this folder.
  *
  * The life of a request, and the files that it goes through; each uses those below it only:
  *

@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* What collector_rename has left. With the lock. */
+/* Takes the name and path that collector_rename has left. With the lock. */
 static void take_names(struct collector *c)
 {
     if (!c->new_name)
@@ -42,7 +42,7 @@ static bool wants_idle_check(const struct collector *c, const struct poll_reques
     return c->was_empty && c->empty_cost_ns >= pays && (request->poll_id + c->ns.id) % IDLE_CHECK_EVERY != 0;
 }
 
-/* What the next poll shall know of this one. With the lock. */
+/* Notes of this poll what the next one needs. With the lock. */
 static void remember(struct collector *c, const struct collector_result *r, bool collected)
 {
     c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : collected ? RANK_LAST : RANK_FIRST;

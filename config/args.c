@@ -9,7 +9,7 @@
 #include "lib/file.h"
 #include "lib/nearest.h"
 
-/* What getopt_long returns for a long option: one of these, plus the index in its table. */
+/* The value of getopt_long for a long option: one of these, plus the index in its table. */
 enum { OWN_BASE = 0x1000, TABLE_BASE = 0x2000 };
 
 #define SHORT_MAX 64
@@ -140,7 +140,7 @@ static const struct config_program_option *own_by_short(const struct args *a, in
     return own;
 }
 
-/* What getopt_long returned for |token|. */
+/* The option that getopt_long has found for |token|. */
 static int take(struct args *a, int value, const char *token)
 {
     if (value == ':' || value == '?') {

@@ -1,4 +1,4 @@
-/* What a builder knows besides values: their origins, and the errors that have been told. */
+/* The knowledge of a builder besides values: their origins, and the errors that have been told. */
 #include "config/builder.h"
 
 #include <errno.h>

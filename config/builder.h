@@ -62,7 +62,7 @@ int config_read_input(struct config_builder *b, const char *path, struct err *e)
  * config_set_text returns, with |e| naming the variable. */
 int config_parse_environment(struct config_builder *b, char *const environment[], struct err *e);
 
-/* What a program was started with. */
+/* The command line and the environment of a program. */
 struct config_sources {
     int argc;
     char *const *argv;

@@ -1,4 +1,4 @@
-/* What the files of config/ share besides the public interface. */
+/* The interface between the files of config/. */
 #ifndef XTCP_CONFIG_INTERNAL_H
 #define XTCP_CONFIG_INTERNAL_H
 

@@ -27,7 +27,7 @@ int value_error(const struct config_option *o, int code, const char *text, struc
 
 /* ---- value.c: types ---- */
 
-/* What there is to do with a value of one type. */
+/* The operations on a value of one type. */
 struct value_type {
     const char *noun; /* "a duration such as 250ms or 1m30s" */
     size_t size;      /* of a value that is copied and compared byte by byte */

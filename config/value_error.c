@@ -1,4 +1,4 @@
-/* What is allowed for an option, and what is said of a text that is not. */
+/* Bounds of options, and errors about texts that are out of them. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What can only be known where the sockets are. */
+/* Facts that are known only in the namespace of the sockets. */
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>

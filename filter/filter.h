@@ -88,7 +88,7 @@ bool filter_part_in_kernel(const struct filter *f, size_t i);
 
 /* ---- Evaluation ---- */
 
-/* What a filter can only know where the sockets are: in their network namespace. */
+/* Facts that a filter knows only in the network namespace of the sockets. */
 struct filter_env {
     uint16_t auto_min; /* ip_local_port_range: what `autobound` compares with */
     uint16_t auto_max;
@@ -100,7 +100,7 @@ struct filter_env {
 /* Whether |f| needs an environment at all. */
 bool filter_needs_env(const struct filter *f);
 
-/* The environment that |f| needs, of the calling thread's namespace. What cannot be found out is as
+/* The environment that |f| needs, of the calling thread's namespace. A fact that cannot be found out is as
  * filter_match takes it without an environment. Some system calls. */
 void filter_env_read(const struct filter *f, struct filter_env *env);
 
@@ -143,7 +143,7 @@ const char *filter_unfound(const struct filter *f, size_t i, bool *device);
 
 #define FILTER_CODE_MAX 8192
 
-/* What an inet_diag request can say of filters. */
+/* The part of filters that an inet_diag request can carry. */
 struct filter_kernel {
     uint32_t states; /* idiag_states */
     uint16_t sport;  /* id.idiag_sport and idiag_dport, in host order: every socket that is wanted has this */
@@ -154,7 +154,7 @@ struct filter_kernel {
     uint8_t code[FILTER_CODE_MAX]; /* INET_DIAG_REQ_BYTECODE */
 };
 
-/* What to ask the kernel so that at least all sockets are among the answers that pass one of the |n|
+/* The request to the kernel with which at least all sockets are among the answers that pass one of the |n|
  * |filters|. When the code were longer than FILTER_CODE_MAX, there is none. Without filters no socket passes.
  * Any thread. */
 void filter_kernel(const struct filter *const *filters, size_t n, struct filter_kernel *out);

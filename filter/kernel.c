@@ -1,4 +1,4 @@
-/* What the kernel can do itself: the states and the ports of a request, and its bytecode.
+/* The part of filters that the kernel evaluates: the states and the ports of a request, and its bytecode.
  *
  * The code is made from its end to its begin: then the places that an operation jumps to are known when it is
  * put in front of them. Places are counted from the end, in bytes: 0 accepts the socket, -4 (one operation
@@ -9,7 +9,7 @@
  * A port that all wanted sockets have goes into the request, where comparing it costs the kernel least; the
  * code need not look at that port again.
  *
- * What the kernel cannot evaluate counts as true where that lets more sockets pass: as it stands, and as
+ * A comparison that the kernel cannot evaluate counts as true where that lets more sockets pass: as it stands, and as
  * false below an odd number of negations. So nothing is left out. */
 #include <arpa/inet.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 /* All states; bit 0 of FILTER_STATES_ALL is none. */
 #define STATES_REAL (FILTER_STATES_ALL & ~1u)
 
-/* What is known of a node without looking at a socket, rounded towards letting it pass. */
+/* The value of a node without a socket, rounded towards letting it pass. */
 enum outlook { NEVER, SOMETIMES, ALWAYS };
 
 struct code {
@@ -331,7 +331,7 @@ static uint16_t common_port(const struct filter *const *filters, size_t n, bool 
     return port;
 }
 
-/* What |node| is made of. */
+/* The parts of |node|. */
 enum makeup { ONLY_STATES = 1, ONLY_KNOWN = 2 };
 
 static unsigned makeup(const struct filter *f, uint16_t node)

@@ -28,7 +28,7 @@ static const struct {
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SPACE    " \t\r\n"
 
-/* What ends a word, beside control characters and bytes that are no UTF-8. */
+/* Characters that end a word, beside control characters and bytes that are no UTF-8. */
 #define STOPS SPACE "()!&|=<>\""
 
 /* Whether |text| has "[!" up to |n|: in a pattern, not an operator. */

@@ -4,7 +4,7 @@
 #include "filter/node.h"
 #include "lib/utf8.h"
 
-/* What an evaluation is about. */
+/* The subject of an evaluation. */
 struct subject {
     const struct filter *f;
     filter_get_fn *get;
@@ -107,7 +107,7 @@ static bool match_autobound(const struct subject *s, uint64_t port)
                   : port >= FILTER_AUTO_MIN && port <= FILTER_AUTO_MAX;
 }
 
-/* What was looked up, 0 when it was not found. */
+/* The number that was looked up, 0 when it was not found. */
 static bool match_lookup(const struct subject *s, const struct node *n, uint64_t v)
 {
     if (!s->env)

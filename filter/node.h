@@ -1,4 +1,4 @@
-/* What a filter is made of. Private to this folder.
+/* The parts of a filter. Private to this folder.
  *
  *     lex.c      text to tokens
  *     parse.c    tokens to nodes: the grammar
@@ -88,7 +88,7 @@ struct text {
 
 struct node {
     uint8_t kind; /* enum node_kind */
-    uint8_t op;   /* enum compare. What is not there compares false, with NE too */
+    uint8_t op;   /* enum compare. A value that is absent compares false, with NE too */
     uint16_t first;
     uint16_t next;
     const struct record_field *field;

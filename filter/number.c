@@ -15,7 +15,7 @@ typedef unsigned __int128 wide; /* a number with its unit, before it is divided 
 /* A quantity is counted in its smallest unit: nanoseconds, bytes, bits per second, pieces. */
 enum quantity { PIECES, TIME, BYTES, RATE };
 
-/* What the numbers of a field are in. */
+/* The units of the numbers of a field. */
 static const struct {
     enum quantity quantity;
     uint64_t base;

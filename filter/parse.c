@@ -92,7 +92,7 @@ static int parse_all(struct parser *p)
 
 /* ---- The filter ---- */
 
-/* What the nodes need from the kernel. */
+/* The attributes that the nodes need from the kernel. */
 static groups_t groups_of(const struct filter *f)
 {
     groups_t groups = 0;
@@ -136,7 +136,7 @@ static int make_parts(struct filter *f)
     return 0;
 }
 
-/* What is derived from the nodes. */
+/* Properties that are derived from the nodes. */
 static int finish(struct filter *f)
 {
     if (f->pool.failed)

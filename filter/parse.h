@@ -38,7 +38,7 @@ uint16_t parser_node(struct parser *p, const struct node *n);
 /* |a| negated. */
 uint16_t parser_not(struct parser *p, uint16_t a);
 
-/* |a| and |b|, or |a| or |b|: |kind| is NODE_AND or NODE_OR. What is of that kind itself is taken apart. */
+/* |a| and |b|, or |a| or |b|: |kind| is NODE_AND or NODE_OR. A node of that kind itself is taken apart. */
 uint16_t parser_join(struct parser *p, enum node_kind kind, uint16_t a, uint16_t b);
 
 /* ---- term.c ---- */

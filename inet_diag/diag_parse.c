@@ -13,7 +13,7 @@
 
 #define ERRNO_MAX 999 /* no kernel has larger ones, and our own codes begin behind it */
 
-/* What an attribute of an answer must look like. Structs grow at their end, so most have a smallest length
+/* The form that an attribute of an answer must have. Structs grow at their end, so most have a smallest length
  * only: that of the oldest kernel that sent them. */
 struct attr_policy {
     uint8_t part; /* enum record_part, or PART_NONE: known, but not in the record */
@@ -181,7 +181,7 @@ static int parse_error(const struct diag_reader *r)
     return code >= -ERRNO_MAX ? code : ERR_MALFORMED;
 }
 
-/* What the message in |r| is; DIAG_END: nothing for the caller. */
+/* The kind of the message in |r|; DIAG_END: nothing for the caller. */
 static enum diag_event classify(struct diag_reader *r, uint16_t flags)
 {
     if (flags & NLM_F_REQUEST)

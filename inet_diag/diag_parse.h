@@ -7,7 +7,7 @@
  *     while ((event = diag_reader_next(&r)) != DIAG_END)
  *         ...
  *
- * The bytes may come from anybody. What does not parse is skipped and counted; nothing outside of the
+ * The bytes may come from anywhere. A part that does not parse is skipped and counted; nothing outside of the
  * datagram is ever read. Layouts: <linux/netlink.h>, <linux/inet_diag.h>, host byte order. One owner at a
  * time. */
 #ifndef XTCP_INET_DIAG_DIAG_PARSE_H

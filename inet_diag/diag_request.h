@@ -14,7 +14,7 @@ struct nl_msg;
 /* The extension mask (idiag_ext: bit INET_DIAG_X - 1) that makes the kernel send what |groups| need. */
 uint8_t diag_request_extensions(groups_t groups);
 
-/* What a dump is about. */
+/* The contents of a request for a dump. */
 struct diag_request {
     groups_t groups;
     uint32_t states; /* bits 1 << TCP_X; DIAG_STATES_ALL: all that ss -a shows */

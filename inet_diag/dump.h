@@ -37,7 +37,7 @@ struct dump {
     uint64_t cookie; /* of the socket's namespace (SO_NETNS_COOKIE); 0: the kernel has none */
 };
 
-/* What dump_receive is given; nothing of it is kept. */
+/* The arguments of dump_receive; nothing of them is kept. */
 struct dump_options {
     uint8_t *buffer; /* DUMP_BUFFER_SIZE bytes, aligned for a netlink header */
     size_t buffer_size;
@@ -51,7 +51,7 @@ struct dump_options {
     bool again;                    /* a repetition: sockets in |seen| are not counted once more */
 };
 
-/* What happened; dump_receive adds to it. */
+/* Counts of an answer; dump_receive adds to them. */
 struct dump_counts {
     uint64_t sockets;       /* sockets in the answers, duplicates included */
     uint64_t duplicates;    /* sockets left out because their cookie was there already */
@@ -74,7 +74,7 @@ int dump_open(struct dump *d, uint64_t cookie, struct err *e);
  * complete. Returns 0 or -errno. */
 int dump_request(struct dump *d, groups_t groups, struct err *e);
 
-/* The same, spelled out. What the kernel refuses in it comes with the answer. */
+/* The same, spelled out. A refusal of the kernel comes with the answer. */
 int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e);
 
 /* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the

@@ -17,7 +17,7 @@ struct netns_ref {
     const char *path; /* what to open: "/run/netns/blue", "/proc/123/ns/net" */
 };
 
-/* What became of going in. */
+/* The outcome of going in. */
 struct netns_entry {
     uint64_t inode; /* of the namespace that was entered */
     bool lost;      /* the thread is still inside and cannot go home: it must end, and do nothing else */

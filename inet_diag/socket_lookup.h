@@ -64,7 +64,7 @@ size_t lookup_take_answers(const void *data, size_t len, const struct lookup_ask
 
 struct socket_lookup;
 
-/* What is asked through; |own_netns_fd| is a descriptor of the daemon's own namespace, which stays the caller's.
+/* A socket to ask through; |own_netns_fd| is a descriptor of the daemon's own namespace, which stays the caller's.
  * Returns 0 or -ENOMEM. */
 int lookup_new(int own_netns_fd, struct socket_lookup **out);
 void lookup_free(struct socket_lookup *x);

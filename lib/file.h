@@ -70,7 +70,7 @@ bool file_is_stream(const char *path);
 /* Frees |text|, which is NUL-terminated, and leaves nothing of it in memory. NULL is allowed. */
 void file_forget(char *text);
 
-/* What |mode| of a struct stat is, "a directory", "a FIFO". */
+/* The kind of file that |mode| of a struct stat says: "a directory", "a FIFO". */
 const char *file_type(mode_t mode);
 
 #endif

@@ -1,4 +1,4 @@
-/* A hash of bytes for tables in memory: FNV-1a with 64 bits. Whoever chooses the bytes can choose the chain,
+/* A hash of bytes for tables in memory: FNV-1a with 64 bits. A peer that chooses the bytes can choose the chain,
  * so the number of entries has to be bounded by something else. */
 #ifndef XTCP_LIB_HASH_H
 #define XTCP_LIB_HASH_H

@@ -49,7 +49,7 @@ struct piece {
 };
 
 /* A control character would let a stranger's text forge a second line or drive the reader's terminal: it
- * becomes spaces. What nobody sees is escaped, in JSON by buf_json_string. */
+ * becomes spaces. Characters that are not visible are escaped, in JSON by buf_json_string. */
 static struct piece next_piece(const char *message, size_t n, bool json)
 {
     size_t len = utf8_length(message, n);

@@ -12,7 +12,7 @@ enum subject { NAME, PATH, KIND, COOKIE, INODE, SUBJECTS };
 static const char *const prefixes[SUBJECTS] = {
     [NAME] = "name:", [PATH] = "path:", [KIND] = "kind:", [COOKIE] = "cookie:", [INODE] = "inode:"};
 
-/* What records call a namespace without a name: netns:[NUMBER]. */
+/* The label of a namespace without a name in records: netns:[NUMBER]. */
 static const char label[] = "netns:[";
 
 static const char *const kinds[] = {"own", "named", "anonymous"};
@@ -22,7 +22,7 @@ static bool is_label(const char *text)
     return strncmp(text, label, strlen(label)) == 0;
 }
 
-/* What |text| is about; |*rest| is what it says about that. SUBJECTS: it starts with a word that is none of
+/* The subject of |text|; |*rest| is its pattern. SUBJECTS: it starts with a word that is none of
  * ours. */
 static enum subject split(const char *text, const char **rest)
 {

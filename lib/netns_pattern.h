@@ -18,7 +18,7 @@
 
 #include "lib/err.h"
 
-/* What is known about a namespace. */
+/* A namespace, as far as it is known. */
 struct netns_facts {
     const char *const *names; /* without directory; what records show among them */
     size_t n_names;

@@ -1,5 +1,5 @@
 /* The attribute groups: which parts of a socket's record are asked of the kernel and encoded. Their names are
- * those of XtcpConfig.enabled_deserializers. What every answer carries (struct inet_diag_msg) belongs to no
+ * those of XtcpConfig.enabled_deserializers. The head of every answer (struct inet_diag_msg) belongs to no
  * group. */
 #ifndef XTCP_MODEL_GROUPS_H
 #define XTCP_MODEL_GROUPS_H

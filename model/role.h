@@ -1,4 +1,4 @@
-/* What a peer may do. Each role includes the ones before it. */
+/* The rights of a peer. Each role includes the ones before it. */
 #ifndef XTCP_MODEL_ROLE_H
 #define XTCP_MODEL_ROLE_H
 

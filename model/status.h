@@ -1,4 +1,4 @@
-/* What the daemon tells of itself. */
+/* The status of the daemon. */
 #ifndef XTCP_MODEL_STATUS_H
 #define XTCP_MODEL_STATUS_H
 
@@ -67,7 +67,7 @@ struct status_gap {
     const char *effect;
 };
 
-/* What the daemon uses; times in ns of CPU since its start, unless the name says otherwise. */
+/* The cost of the daemon; times in ns of CPU since its start, unless the name says otherwise. */
 struct status_cost {
     uint64_t cpu_ns;
     uint64_t collect_cpu_ns;

@@ -1,4 +1,4 @@
-/* What a reader of records asks for, and what is made of it. */
+/* The request of a reader of records, and what the daemon made of it. */
 #ifndef XTCP_MODEL_SUBSCRIPTION_H
 #define XTCP_MODEL_SUBSCRIPTION_H
 
@@ -10,7 +10,7 @@
 #define SUBSCRIPTION_NAMES_MAX  256   /* entries of |columns|, and of |netns| */
 #define SUBSCRIPTION_NAME_MAX   255   /* bytes of one of them */
 
-/* What a client asks for. All zero: every record, one per message, nothing else. Strings are NUL-terminated
+/* A request. All zero: every record, one per message, nothing else. Strings are NUL-terminated
  * and valid UTF-8. */
 struct subscription {
     uint32_t batch_rows; /* 0: one record per message; N: up to N rows per message, in an envelope */
@@ -39,7 +39,7 @@ struct filter_part {
     uint32_t place; /* enum filter_place */
 };
 
-/* What the daemon made of a request. */
+/* The daemon's reading of a request. */
 struct subscription_info {
     const char *filter;
     const struct filter_part *parts;

@@ -86,7 +86,7 @@ struct focus_info {
     uint64_t matched;
 };
 
-/* What a tick is besides its rows. */
+/* A tick without its rows. */
 struct focus_tick {
     uint64_t tick;
     int64_t timestamp_ns;

@@ -1,4 +1,4 @@
-/* Who a namespace is: its cookie, which takes a visit inside. */
+/* The identity of a namespace: its cookie, which can only be read inside. */
 #ifndef XTCP_NSWATCH_IDENTITY_H
 #define XTCP_NSWATCH_IDENTITY_H
 

@@ -17,7 +17,7 @@ struct nl_sock;
 
 enum source { FROM_WAKE, FROM_TIMER, FROM_INOTIFY, FROM_MOUNTINFO, FROM_NSID, SOURCES };
 
-/* What other threads hand to the loop and what they may read. */
+/* Requests of other threads to the loop, and figures that they may read. */
 struct mailbox {
     pthread_mutex_t lock;
     struct nswatch_settings *settings; /* to put in force; NULL: none */

@@ -8,7 +8,7 @@
 
 struct nl_sock;
 
-/* What has been heard; bits. */
+/* Kinds of messages; bits. */
 #define NSID_NEW  1u /* RTM_NEWNSID */
 #define NSID_GONE 2u /* RTM_DELNSID */
 #define NSID_LOST 4u /* messages were lost: either may have come */
@@ -17,8 +17,8 @@ struct nl_sock;
 int nsid_open(struct nl_sock **sock);
 void nsid_close(struct nl_sock *sock);
 
-/* What the |len| bytes of messages at |data|, which is aligned to 4 bytes, tell: NSID_NEW, NSID_GONE, both or
- * 0. What does not fit into |len| is not looked at. Pure; any thread. */
+/* The kinds of the messages in the |len| bytes at |data|, which is aligned to 4 bytes: NSID_NEW, NSID_GONE, both or
+ * 0. A message that does not fit into |len| is not looked at. Pure; any thread. */
 unsigned nsid_parse(const void *data, size_t len);
 
 /* The descriptor to wait for. */

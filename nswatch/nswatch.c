@@ -1,6 +1,6 @@
 /* The watcher: its public functions, its thread, its loop.
  *
- * Who runs what. nswatch_new and nswatch_free run on their caller's thread, while no nswatch thread exists;
+ * Threads. nswatch_new and nswatch_free run on their caller's thread, while no nswatch thread exists;
  * nswatch_stop, nswatch_rescan, nswatch_set_options and nswatch_get_stats run on any thread and touch nothing
  * but struct mailbox, under its lock, and the eventfd that wakes the loop. Everything else of this folder
  * runs on the nswatch thread alone, without locks: the loop, the registry, the inotify and netlink
@@ -18,11 +18,11 @@
  * directories; the one moment of holding is the visit above. The price is that a path can mean something else
  * at the next use, which is why every look compares the inode, and every visit the cookie.
  *
- * What wakes the loop is in the table below. Each turn of the loop ends with one reconcile_run, which alone
+ * The events that wake the loop are in the table below. Each turn of the loop ends with one reconcile_run, which alone
  * decides what has become of a name (reconcile.c). */
 
 /* clang-format off */
-/* What wakes the loop:
+/* Events that wake the loop:
  *
  *     inotify    a name has come or gone, or the way to a       look at that name, place the watches anew
  *                directory has changed

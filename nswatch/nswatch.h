@@ -18,7 +18,7 @@
  *               path and no names. A name that turns out to be another name of a known namespace ends so,
  *               followed by CHANGED of that namespace
  *
- * What has no name and no process whose main thread lives in it (only a second thread, a socket or an open
+ * A namespace without a name and without a process whose main thread lives in it (only a second thread, a socket or an open
  * descriptor) is not seen: such a namespace counts as gone. */
 #ifndef XTCP_NSWATCH_NSWATCH_H
 #define XTCP_NSWATCH_NSWATCH_H
@@ -63,7 +63,7 @@ struct nswatch_ns {
     uint64_t inode;  /* of nsfs; 0: not known. The identity where there is no cookie */
     enum nswatch_kind kind;
     enum nswatch_state state;
-    /* What records show: "default" (own), the file's name (of several the first by the order of the
+    /* The label in records: "default" (own), the file's name (of several the first by the order of the
      * directories, then of the alphabet; with its directory where it is "default"), "netns:[INODE]"
      * (anonymous). Bytes that are control characters, backslash or not UTF-8 are written as \xNN. */
     const char *netns;

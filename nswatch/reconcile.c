@@ -36,7 +36,7 @@
 
 enum look { LOOK_GONE, LOOK_PLAIN, LOOK_NSFS };
 
-/* What a look at a file has seen. */
+/* The result of a look at a file. */
 struct sight {
     enum look look;
     uint64_t inode, mount_id;

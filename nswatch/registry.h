@@ -21,7 +21,7 @@ struct ns_dir {
     char *path;
     unsigned order;
 
-    /* What propagation.c keeps here. */
+    /* Of propagation.c. */
     bool private_mount; /* mounts made in other mount namespaces do not show in this directory */
     int64_t known_until_ns;
 };
@@ -37,7 +37,7 @@ struct ns_name {
     char *path;        /* dir/name as the kernel knows it */
     char *text;        /* dir/name escaped; may be |path| itself */
 
-    /* What reconcile.c keeps here: the last look at the file, and the waiting for it to become a namespace. */
+    /* Of reconcile.c: the last look at the file, and the waiting for it to become a namespace. */
     uint64_t inode, mount_id;
     bool is_nsfs;
     bool created; /* an event spoke of this name since the last look */
@@ -64,7 +64,7 @@ struct ns_object {
     char *last_text, *last_path; /* of the last name, for REMOVED */
     const char *last_label;      /* the end of |last_text| */
 
-    /* What processes.c keeps here. */
+    /* Of processes.c. */
     uint64_t seen_scan, candidate_scan, candidate_search;
     pid_t candidate;       /* of the scan candidate_scan */
     pid_t found_in_search; /* of the search candidate_search */

@@ -83,7 +83,7 @@ static void view_error(struct err *e, const struct ns_object *o)
     }
 }
 
-/* What records show of a namespace whose file is |text|, of which |label| is the last part. A file that is
+/* The label in records of a namespace whose file is |text|, of which |label| is the last part. A file that is
  * called as the daemon's own namespace is shown with its directory, so that the two can be told apart. */
 static const char *label_of(const char *text, const char *label)
 {

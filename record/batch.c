@@ -15,7 +15,7 @@ struct batch_pool {
     struct batch_pool_stats stats;
 };
 
-/* What a batch occupies: it is one allocation of header, index and bytes. */
+/* The bytes that a batch occupies: it is one allocation of header, index and bytes. */
 static size_t batch_size(const struct batch *b)
 {
     return sizeof(*b) + (size_t)b->rows_cap * sizeof(b->index[0]) + b->bytes_cap;

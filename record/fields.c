@@ -38,7 +38,7 @@ const struct record_section record_sections[SECTION_COUNT] = {
 #include "record/fields.def"
 };
 
-/* What each field takes from its section. */
+/* The properties that each field takes from its section. */
 enum {
 #define SECTION(id, from, group, title) from_of_##id = (from), group_of_##id = (group),
 #define RECORD_FIELD(...)

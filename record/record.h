@@ -17,7 +17,7 @@
 #define RECORD_EVENT_POLL     0
 #define RECORD_EVENT_CLOSE    1
 
-/* What is the same in every record of one namespace in one poll. Strings may be NULL or empty: then they are
+/* The values that are the same in every record of one namespace in one poll. Strings may be NULL or empty: then they are
  * not sent. */
 struct record_context {
     const char *daemon_version;

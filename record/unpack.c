@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What decoding takes at first, and at most: protobuf-c keeps up to 128 bytes for each unknown field of two
+/* Memory that decoding takes at first, and at most: protobuf-c keeps up to 128 bytes for each unknown field of two
  * bytes. */
 #define MEMORY_FIRST 16384
 #define MEMORY_MAX   ((size_t)128 * RECORD_UNPACK_MAX)

@@ -1,4 +1,4 @@
-/* What the server's and the client's side of the gRPC core API share. Included by rpc/ only. */
+/* The gRPC core API, as far as the server's and the client's side share it. Included by rpc/ only. */
 #ifndef XTCP_RPC_CORE_H
 #define XTCP_RPC_CORE_H
 

@@ -62,7 +62,7 @@ static int check(void *arg, const struct config *new, struct err *e)
     return listeners_try(((struct app *)arg)->listeners, new, e);
 }
 
-/* What of a new configuration can be refused. */
+/* The parts of a new configuration that can be refused. */
 static int prepare(void *arg, const struct config *new, struct err *e)
 {
     struct app *app = arg;
@@ -148,7 +148,7 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* What a large dump needed shall go back to the system after it. Left alone, malloc takes the freeing of a
+/* Memory that a large dump needed shall go back to the system after it. Left alone, malloc takes the freeing of a
  * large block as a sign that more will be wanted and keeps the next one. And it makes an arena for each of
  * hundreds of threads, on many CPUs, of which a few are at work at a time. */
 static void limit_malloc(void)
@@ -207,7 +207,7 @@ static int make_modules(struct app *app, struct err *e)
     return app->nswatch ? 0 : e->code;
 }
 
-/* Those who have not read all that waits for them go without the rest, rather than without their status. */
+/* Readers that have not read all that waits for them go without the rest, rather than without their status. */
 static void drop_queues(void *arg)
 {
     struct app *app = arg;

@@ -1,4 +1,4 @@
-/* What other threads than main, the services above all, ask of the running daemon. */
+/* The running daemon for other threads than main, the services above all. */
 #include "server/app_int.h"
 
 #include <unistd.h>

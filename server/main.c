@@ -84,7 +84,7 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
     memcpy(out, options, sizeof(options));
 }
 
-/* What is wrong with the state file does not prevent a start, save for a file system that does not answer: a
+/* An error in the state file does not prevent a start, save for a file system that does not answer: a
  * thread would be left in there, with all the rights that this process still has. */
 static int read_state(const struct command *c, struct config_builder *b, const char *path, struct err *e)
 {
@@ -178,7 +178,7 @@ static int print_help(void)
     return print(&text);
 }
 
-/* What the options do not say each by itself. */
+/* Rules between options. */
 static int check_command(const struct command *c, struct err *e)
 {
     const struct {

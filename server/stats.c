@@ -94,7 +94,7 @@ static struct status_limit shared(struct app *app, const struct bounds *bounds, 
     return (struct status_limit){name, bounds->of[kind].max, quota_total(q, kind), quota_refused(q, kind)};
 }
 
-/* What clients are bound by. A bound without an option is called as the request's fields are. */
+/* The bounds of clients. A bound without an option is called as the request's fields are. */
 static void gather_limits(struct app *app, const struct listeners_stats *listeners, struct stats_parts *p,
                           struct status_msg *out)
 {
@@ -118,7 +118,7 @@ static void gather_limits(struct app *app, const struct listeners_stats *listene
     out->n_limits = LIMITS;
 }
 
-/* What else was refused, and how often; without what never was. */
+/* Other refusals, and how many of each kind; kinds without any are left out. */
 static void gather_refusals(struct app *app, const struct listeners_stats *listeners, struct stats_parts *p,
                             struct status_msg *out)
 {

@@ -5,7 +5,7 @@
  *
  * Life: epoll gives back the address of the source, and several events at a time. So an event may still be on its way
  * when its descriptor has been closed, by the function of another source or by another thread. A source therefore
- * stays in memory as long as the loop runs. What its function works on may end earlier: then the function has to
+ * stays in memory as long as the loop runs. The object that its function works on may end earlier: then the function has to
  * find that out by itself. */
 #ifndef XTCP_LIB_LINUX_EVENT_SOURCE_H
 #define XTCP_LIB_LINUX_EVENT_SOURCE_H

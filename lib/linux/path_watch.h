@@ -1,4 +1,4 @@
-/* What happens to paths, by inotify: to the file or folder itself, and to the way that leads there.
+/* Changes of paths, by inotify: of the file or folder itself, and of the way that leads there.
  *
  * A path is a way through the file system: folders, which may be renamed, and links, which may come to point
  * elsewhere. Each step is watched, up to what is there or to the first name that is missing, so a path that
@@ -22,7 +22,7 @@ enum path_kind {
     PATH_FOLDER /* the names in the folder: that they come and go */
 };
 
-/* What path_watch_read tells; |owner| is what was given with the path. */
+/* An event of path_watch_read; |owner| is that of the path. */
 struct path_news {
     /* The path may mean something else, or the file has changed: to be placed anew. */
     void (*path)(void *arg, void *owner);
@@ -50,7 +50,7 @@ const char *path_watch_reason(int rc);
 struct watched_path *path_watch_add(struct path_watch *w, const char *path, enum path_kind kind, void *owner);
 void path_watch_remove(struct path_watch *w, struct watched_path *p);
 
-/* Watches the way of |p| as it is now. What happens to it after the call began is told. Returns 0, also when
+/* Watches the way of |p| as it is now. Changes of it after the call began are told. Returns 0, also when
  * there is nothing at the end of the way yet, or when the last step must not be read: then its coming is
  * watched. -errno or ERR_LIMIT when some of what happens will not be told: the caller tries again later. */
 int path_watch_place(struct path_watch *w, struct watched_path *p);

@@ -35,7 +35,7 @@ static int add(struct users *list, uid_t uid)
     return 0;
 }
 
-/* What one of the databases has been asked for; its functions want memory from the caller, and more of it
+/* A question to one of the databases; its functions want memory from the caller, and more of it
  * when that is too little. */
 struct entry {
     char *memory;

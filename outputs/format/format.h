@@ -46,7 +46,7 @@ struct format_labels {
     struct format_label list[FORMAT_LABELS_MAX];
 };
 
-/* One form. What may be NULL: begin (there is no header), labels (it has no place for them), between and end
+/* One form. These may be NULL: begin (there is no header), labels (it has no place for them), between and end
  * (nothing), serialized and envelope (records are decoded and written one by one). */
 struct format {
     const char *name;

@@ -1,8 +1,8 @@
-/* What stands between bytes from outside and protobuf-c: a check of a whole message, level by level, against
+/* A check that stands between bytes from outside and protobuf-c: it looks of a whole message, level by level, against
  * its descriptor.
  *
  * protobuf-c takes strings that are not UTF-8 or hold a NUL (and so loses their end), keeps unknown fields
- * without a word, and merges messages that are given twice. What has passed this check has none of that.
+ * without a word, and merges messages that are given twice. A message that has passed this check has none of that.
  * Included by rpc/ only. */
 #ifndef XTCP_RPC_CODEC_MSG_CHECK_H
 #define XTCP_RPC_CODEC_MSG_CHECK_H

@@ -50,7 +50,7 @@
         fields(MSG_GET, message) return ok;                                                                  \
     }
 
-/* What one row becomes in codec_put. */
+/* One row in codec_put. */
 #define MSG_PUT(M, KIND, ...)          MSG_PUT_##KIND(M, __VA_ARGS__)
 #define MSG_PUT_NUMBER(M, name)        M##_set_##name(m, s->name);
 #define MSG_PUT_NUMBER_AS(M, name, as) M##_set_##name(m, s->as);
@@ -68,7 +68,7 @@
     if (ok && s->unless_0)                                                                                   \
         ok = codec##_put(M##_mutable_##name(m, arena), s, arena);
 
-/* What one row becomes in codec_get. */
+/* One row in codec_get. */
 #define MSG_GET(M, KIND, ...)          MSG_GET_##KIND(M, __VA_ARGS__)
 #define MSG_GET_NUMBER(M, name)        s->name = M##_##name(m);
 #define MSG_GET_NUMBER_AS(M, name, as) s->as = M##_##name(m);

@@ -1,4 +1,4 @@
-/* What the two files of the focus codec share. */
+/* The interface between the two files of the focus codec. */
 #ifndef XTCP_RPC_CODEC_MSG_FOCUS_INT_H
 #define XTCP_RPC_CODEC_MSG_FOCUS_INT_H
 

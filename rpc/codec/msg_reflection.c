@@ -33,7 +33,7 @@ const char *const reflection_services[REFLECTION_SERVICE_COUNT] = {
     "xtcp_status.v1.StatusService",
 };
 
-/* What is loaded; each names the files it imports. */
+/* The files that are loaded; each names the files it imports. */
 static _upb_DefPool_Init *const roots[] = {
     &xtcp_flat_record_v1_xtcp_flat_record_proto_upbdefinit,
     &xtcp_config_v1_xtcp_config_proto_upbdefinit,

@@ -1,4 +1,4 @@
-/* What the codecs that use upb share. A decoded message, the plain structs made of it and their strings live
+/* Helpers of the codecs that use upb. A decoded message, the plain structs made of it and their strings live
  * in one arena. Included by rpc/ only. */
 #ifndef XTCP_RPC_CODEC_MSG_UPB_H
 #define XTCP_RPC_CODEC_MSG_UPB_H

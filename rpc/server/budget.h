@@ -1,4 +1,4 @@
-/* Token buckets: how much of several things may be used in a second, and at once. What was used cannot be
+/* Token buckets: how much of several things may be used in a second, and at once. Use cannot be
  * taken back, so a budget may fall below zero; it is then used up until time has refilled it.
  *
  * Pure: the caller passes the monotonic time and serialises. */

@@ -1,4 +1,4 @@
-/* Who makes a call, and whether it may be made. */
+/* The caller of a call, and whether it may be made. */
 #include <errno.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
@@ -115,7 +115,7 @@ static void make_visible(char *name)
         *p = *p > ' ' && *p <= '~' ? *p : '?';
 }
 
-/* What tells the caller from others at its address: the first name of its certificate, and that it has a
+/* The signs that tell the caller from others at its address: the first name of its certificate, and that it has a
  * token. */
 static void describe(const struct rpc_caller *caller, char out[WHO_MAX])
 {

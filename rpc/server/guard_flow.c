@@ -34,7 +34,7 @@
 #define HOT_BACKLOG 32768
 
 /* While answers cannot be written, so many frames that ask for one are read: of a connection; of a user and
- * of all, in parts of calls_rate_max. What is sent earns further ones. A connection that stays there is
+ * of all, in parts of calls_rate_max. Answers that are sent earn further ones. A connection that stays there is
  * closed. */
 #define STUCK_MAX      300
 #define STUCK_USER     0.5
@@ -57,7 +57,7 @@
 /* Bytes of a handshake at most: more that nobody has decrypted is none. */
 #define HIDDEN_MAX 65536
 
-/* Those that a handshake usually has. */
+/* The bytes that a handshake usually has. */
 #define HANDSHAKE_BYTES 6144
 
 /* A record of TLS may hold calls of this size, for all that is known before it is decrypted. */

@@ -71,7 +71,7 @@ struct guard_conn {
     int64_t wake_ns;
     struct guard_conn *next_paused, *previous_paused;
 
-    /* TLS. What is sent begins with records in the clear, until the ServerHello has been seen. */
+    /* TLS. The daemon's side begins with records in the clear, until the ServerHello has been seen. */
     uint8_t hello[TLS_HELLO_SIZE]; /* the beginning of the record that is being sent */
     uint32_t record_at;            /* how much of it has been sent */
     _Atomic bool known; /* |hello| is the ServerHello, whose random bytes no other connection has */
@@ -181,7 +181,7 @@ void guard_flow_begin(struct guard_conn *c, int64_t now_ns);
 /* |c| goes: ends its pause, and takes back what it counts elsewhere. */
 void guard_flow_end(struct guard_conn *c);
 
-/* What is reserved for calls in records that have not been decrypted goes back to the budgets that it came
+/* The calls that are reserved for records which have not been decrypted go back to the budgets that they came
  * from. */
 void guard_give_back(struct guard_conn *c);
 

@@ -4,7 +4,7 @@
 #include "lib/tsan.h"
 #include "rpc/server/server_int.h"
 
-/* What this thread waits for inside a call of gRPC's. */
+/* The events that this thread waits for inside a call of gRPC's. */
 static _Thread_local struct {
     const struct rpc_event *event;
     bool arrived;

@@ -1,4 +1,4 @@
-/* Who is at the other end of a connection, found out when it is accepted: the one moment at which that can be
+/* The peer at the other end of a connection, found out when it is accepted: the one moment at which that can be
  * known for sure. One thread at a time. */
 #ifndef XTCP_RPC_SERVER_PEER_H
 #define XTCP_RPC_SERVER_PEER_H

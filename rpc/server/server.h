@@ -33,7 +33,7 @@ struct rpc_message {
         more; /* another message stands behind this one: gRPC may hold it back a moment to write both at once */
 };
 
-/* What a stream does. Calls come in the order open, then any of message, half_closed and next, then closed,
+/* The functions of a stream. Calls come in the order open, then any of message, half_closed and next, then closed,
  * which is the last one; `message` and `half_closed` never run at the same time for one call, `next` may run
  * beside them. */
 struct rpc_stream_ops {
@@ -60,7 +60,7 @@ struct rpc_stream_ops {
 
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_BIDI };
 
-/* What a unary call asks. Valid while it is being answered. */
+/* The request of a unary call. Valid while it is being answered. */
 struct rpc_request {
     const uint8_t *data; /* the message */
     size_t len;
@@ -83,7 +83,7 @@ struct rpc_grant {
                        counts */
 };
 
-/* Who calls, as far as it is not settled by the connection alone. Valid during the call of |role|. */
+/* The caller, as far as it is not settled by the connection alone. Valid during the call of |role|. */
 struct rpc_caller {
     enum rpc_role role; /* that the connection has been given; of TLS: RPC_ROLE_HEALTH */
     bool secure;        /* TLS */

@@ -1,4 +1,4 @@
-/* What a server knows of its calls: which there are, what is under way, what is awaited. */
+/* The calls of a server: which there are, which operations are under way. */
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "rpc/server/server_int.h"

@@ -18,7 +18,7 @@ enum { CERT, KEY, CLIENT_CA, FILES };
 static const char *const options[FILES] = {
     [CERT] = "tls_cert_file", [KEY] = "tls_key_file", [CLIENT_CA] = "tls_client_ca_file"};
 
-/* What all files held at one time. */
+/* The contents of all files at one time. */
 struct material {
     char *pem[FILES]; /* that of a file that is not configured is NULL */
 };
@@ -33,7 +33,7 @@ struct rpc_tls {
     struct file_attempt attempt; /* to read the files as they are now */
 };
 
-/* What one port has been given. */
+/* The certificates that one port has been given. */
 struct port {
     struct rpc_tls *tls;
     uint64_t generation;

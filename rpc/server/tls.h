@@ -37,7 +37,7 @@ void rpc_tls_exchange(struct rpc_tls *t, struct rpc_tls *fresh);
 bool rpc_tls_same_files(struct rpc_tls *t, const struct rpc_tls_files *files);
 
 /* Reads the files again if they have changed, a second after the system could not read them, or |anyway|.
- * What is wrong with them is logged, once for each change and each time |anyway|, and what was read before
+ * An error in them is logged, once for each change and each time |anyway|, and what was read before
  * stays. Any thread. */
 void rpc_tls_refresh(struct rpc_tls *t, bool anyway);
 

@@ -1,4 +1,4 @@
-/* What the PEM files of a TLS listener hold: whether they can be used, and together. */
+/* The PEM files of a TLS listener: whether they can be used, and together. */
 #ifndef XTCP_RPC_SERVER_TLS_PEM_H
 #define XTCP_RPC_SERVER_TLS_PEM_H
 

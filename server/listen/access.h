@@ -1,4 +1,4 @@
-/* Who may do what: from what is known of a peer to its role. docs/access.md has the rules. */
+/* Access: from the facts that are known of a peer to its role. docs/access.md has the rules. */
 #ifndef XTCP_SERVER_LISTEN_ACCESS_H
 #define XTCP_SERVER_LISTEN_ACCESS_H
 

@@ -1,4 +1,4 @@
-/* Who has an address that could not be bound, as far as this process may see. */
+/* The process that has an address which could not be bound, as far as this process may see. */
 #ifndef XTCP_SERVER_LISTEN_ADDRESS_OWNER_H
 #define XTCP_SERVER_LISTEN_ADDRESS_OWNER_H
 

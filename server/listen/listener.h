@@ -49,7 +49,7 @@ struct listener_plan {
     bool asks_clients;
 };
 
-/* What opening one takes. */
+/* The means to open one. */
 struct listener_means {
     struct rpc_server *server;
     struct rpc_tls *tls; /* NULL where there is no listener with TLS */

@@ -1,4 +1,4 @@
-/* What the files of the listeners share. Private to them; each calls those behind it only:
+/* The interface between the files of the listeners. Private to them; each calls those behind it only:
  *
  *     listeners.c          their life, and looking after them
  *     listeners_change.c   following the configuration

@@ -1,4 +1,4 @@
-/* What gRPC, which accepts connections by TLS itself, leaves undone: a listener that found no descriptor
+/* Work that gRPC, which accepts connections by TLS itself, leaves undone: a listener that found no descriptor
  * stops for ever and is to be made anew. Under the lock of the listeners. */
 #ifndef XTCP_SERVER_LISTEN_TLS_RESTART_H
 #define XTCP_SERVER_LISTEN_TLS_RESTART_H

@@ -1,4 +1,4 @@
-/* What stands in a token file. Pure: bytes in, table out. */
+/* The contents of a token file. Pure: bytes in, table out. */
 #ifndef XTCP_SERVER_LISTEN_TOKEN_TABLE_H
 #define XTCP_SERVER_LISTEN_TOKEN_TABLE_H
 

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "lib/quota.h"
 
-/* What all streams together may ask for (server/stream/selection.h). Different ones at the same time: */
+/* Bounds of the requests of all streams together (server/stream/selection.h). Different ones at the same time: */
 #define SELECTION_FILTERS_MAX 64
 #define SELECTION_FILTER_TEXT 32768 /* bytes of all of them, in canonical form: all look at each socket */
 #define SELECTION_MASKS_MAX   32

@@ -20,7 +20,7 @@ struct file_watch;
 /* Returns 0 and one that watches nothing in |out|, or -errno. */
 int file_watch_new(struct file_watch **out);
 
-/* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. What a path is now counts
+/* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. The state of a path now counts
  * as known, unless it was watched at the same place before. Returns 0, or a code for path_watch_reason when
  * changes will be noticed by time. Without any path, nothing of the kernel's is taken up. */
 int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);

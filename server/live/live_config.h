@@ -12,7 +12,7 @@
 
 struct live_config;
 
-/* What the sources say: file, environment and command line make |base|; the state file, on top of it,
+/* The sources of the configuration: file, environment and command line make |base|; the state file, on top of it,
  * |config|. The same one when there is no state. */
 struct live_config_sources {
     struct config *config;
@@ -45,7 +45,7 @@ void live_config_free(struct live_config *s);
 /* From now on changes are kept in the state file, if there is to be one. Returns 0, or a code with |e|. */
 int live_config_start(struct live_config *s, struct err *e);
 
-/* What was changed is in the state file, and nothing comes after it. */
+/* The changes are in the state file, and nothing comes after them. */
 void live_config_stop(struct live_config *s);
 
 /* A reference to the configuration in force. */

@@ -25,7 +25,7 @@ int reload_new(const char *config_file, int epoll, const struct event_source *so
 /* Follows the files that |c|, which is in force, names; cheap when it has been called for it before. */
 void reload_follow(struct reload *r, const struct config *c);
 
-/* What has changed since the last call. To be called when the source is ready. */
+/* The files that have changed since the last call. To be called when the source is ready. */
 struct reload_due reload_read(struct reload *r);
 
 /* NULL is allowed. */

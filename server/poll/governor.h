@@ -27,7 +27,7 @@ void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
  * polls for ever. */
 int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t frequency_ns);
 
-/* What the daemon uses, in percent of one CPU, over the last polls, into |*percent|. Returns false, with 0
+/* The use of the daemon, in percent of one CPU, over the last polls, into |*percent|. Returns false, with 0
  * there, before the second one. */
 bool governor_percent(const struct governor *g, double *percent);
 

@@ -69,7 +69,7 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
                        void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);
 
 /* Calls |fn| for each namespace in |scope| (NULL: of all) that is to be collected and cannot be: it cannot be
- * entered, or there is no collector for it. What has not become a namespace is none. With the inventory's
+ * entered, or there is no collector for it. A file that has not become a namespace is none. With the inventory's
  * lock held. */
 void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
                       void (*fn)(void *arg, const struct poll_error *error), void *arg);

@@ -61,7 +61,7 @@ void poll_clock_end(struct poll_clock *p, int64_t now_ns, int64_t cpu_ns, int64_
 /* When polls happen, as of now. */
 void poll_clock_schedule(struct poll_clock *p, struct status_schedule *out);
 
-/* What the daemon uses, as of the end of the last poll; without memory and threads. */
+/* The cost of the daemon, as of the end of the last poll; without memory and threads. */
 void poll_clock_cost(struct poll_clock *p, struct status_cost *cost);
 
 #endif

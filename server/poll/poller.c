@@ -16,7 +16,7 @@
 
 #define HINT_MAX 512
 
-/* What is counted over all polls. */
+/* Counts over all polls. */
 enum count {
     COUNT_GONE,
     COUNT_TIMEOUT,

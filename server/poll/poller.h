@@ -19,7 +19,7 @@ struct poller;
 
 /* Where a poller tells what happens. Any of them may be NULL. */
 struct poller_ops {
-    /* Who takes part in a poll that is about to start; NULL without memory, then there is none. Main. */
+    /* The plan of a poll that is about to start: who takes part; NULL without memory, then there is none. Main. */
     struct plan *(*plan)(void *arg, uint64_t poll_id);
     /* Takes the plan's reference. Main. */
     void (*begin)(void *arg, const struct poll_begin *begin, struct plan *plan);
@@ -56,7 +56,7 @@ int64_t poller_deadline(const struct poller *p);
 /* Gives up the running poll: those who are still at it are told to stop. */
 void poller_cancel(struct poller *p);
 
-/* What polls gave so far, for StatusService. The strings and lists in |last| and |errors| belong to |memory|,
+/* Figures of the polls so far, for the status. The strings and lists in |last| and |errors| belong to |memory|,
  * which the caller frees. */
 struct poller_stats {
     uint64_t polls;

@@ -5,7 +5,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
-/* What is kept, if it is there. tests/integration/test_privileges.py takes each of them away and shows what
+/* The capabilities that are kept, if they are there. tests/integration/test_privileges.py takes each of them away and shows what
  * is lost. Not among them, although root has it:
  * - CAP_DAC_OVERRIDE: files are written as their owner, which the daemon is (state file, captures, sockets);
  * - CAP_KILL, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_FOWNER and the rest: nothing here needs them.

@@ -1,4 +1,4 @@
-/* What this process may do: which capabilities it keeps, and what it does not see for want of one. */
+/* The capabilities that this process keeps, and what it does not see for want of one. */
 #ifndef XTCP_SERVER_PROCESS_PRIVILEGE_H
 #define XTCP_SERVER_PROCESS_PRIVILEGE_H
 

@@ -25,7 +25,7 @@
 
 /* The filter names what is refused, not what is allowed: gRPC, OpenSSL and the C library may use other calls
  * in their next version, and a daemon that fails on some machine only makes people switch the filter off.
- * What is refused is what none of them ever does. (deploy/systemd/xtcp2.service names what is allowed.) */
+ * The calls that are refused are those that none of them ever makes. (deploy/systemd/xtcp2.service names what is allowed.) */
 #define CALL(name) SCMP_SYS(name)
 static const int refused[] = {
     /* programs */

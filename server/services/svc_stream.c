@@ -9,7 +9,7 @@
 #include "server/services/services.h"
 #include "server/services/unknown_names.h"
 
-/* What a request asks for. */
+/* A request, understood. */
 struct wish {
     uint32_t batch_rows;
     bool markers;

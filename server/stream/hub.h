@@ -1,6 +1,6 @@
 /* The hub: passes batches and poll markers from the collectors to the subscribers.
  *
- * Whoever has something (a collector's thread, main) puts it into the hub's queue and goes on; the thread
+ * A thread that has something (a collector's, main) puts it into the hub's queue and goes on; the thread
  * "hub", which has never been in another network namespace, offers it to every subscriber and starts the
  * sending. Order is kept: what is put in between the begin and the end of a poll reaches every subscriber
  * between them. */
@@ -34,7 +34,7 @@ void hub_free(struct hub *h);
 
 /* ---- In: any thread, never blocks ---- */
 
-/* Who takes part in poll |poll_id|, which is about to start: those that are subscribers now. One reference,
+/* The plan of poll |poll_id|, which is about to start: those that are subscribers now take part. One reference,
  * the caller's, for hub_begin; NULL without memory. */
 struct plan *hub_plan(struct hub *h, uint64_t poll_id);
 

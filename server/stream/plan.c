@@ -18,7 +18,7 @@ struct plan_member {
     bool netns_wanted;
 };
 
-/* What all members get that want the same rows with the same fields. */
+/* The rows of all members that want the same ones with the same fields. */
 struct plan_cut {
     int filter; /* bit of the filter, or NO_FILTER */
     int mask_place;

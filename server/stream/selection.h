@@ -1,4 +1,4 @@
-/* What a stream asks for: which sockets (filter), of which namespaces (netns), which of their fields
+/* The request of a stream: which sockets (filter), of which namespaces (netns), which of their fields
  * (columns).
  *
  * Read from the request once, immutable from then on, reference counted. The same filters and masks of fields
@@ -50,7 +50,7 @@ bool selection_equal(const struct selection *a, const struct selection *b);
 /* Whether |s| wants the namespace that records call |name|. Any thread. */
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode);
 
-/* What was made of the request. Its strings belong to the selection; |info| has no warnings yet. */
+/* The daemon's reading of the request. Its strings belong to the selection; |info| has no warnings yet. */
 struct selection_description {
     struct subscription_info info;
     struct filter_part parts[FILTER_TERMS_MAX];

@@ -1,4 +1,4 @@
-/* What the subscribers of a poll share: its rows, its end, and what never came through. */
+/* Objects that the subscribers of a poll share: its rows, its end, and the rows that never came through. */
 #ifndef XTCP_SERVER_STREAM_SHARED_BATCH_H
 #define XTCP_SERVER_STREAM_SHARED_BATCH_H
 
@@ -13,7 +13,7 @@
 
 /* ---- Rows ---- */
 
-/* What one kind of sink has made of a batch, for all subscribers with such a sink: made when the first of them sends it, freed
+/* The form in which one kind of sink sends a batch, for all subscribers with such a sink: made when the first of them sends it, freed
  * with the batch. Stands at the head of the sink's own struct. */
 struct shared_view {
     void (*free)(struct shared_view *v);
@@ -73,7 +73,7 @@ void shared_end_unref(struct shared_end *f);
 
 #define SHARED_FILTERS_MAX 64 /* of one poll */
 
-/* What is left of a batch that nobody gets: enough to tell each subscriber how many of its rows were in it. */
+/* The remains of a batch that no subscriber gets: enough to tell each subscriber how many of its rows were in it. */
 struct shared_lost {
     uint64_t poll_id;
     uint32_t rows;

@@ -94,7 +94,7 @@ enum subscriber_item_kind {
     SUBSCRIBER_END,
 };
 
-/* What the sink gets, in the order in which it happened. Valid during the call of subscriber_take_fn. */
+/* An item for the sink, in the order in which it happened. Valid during the call of subscriber_take_fn. */
 struct subscriber_item {
     enum subscriber_item_kind kind;
     union {

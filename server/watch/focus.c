@@ -52,7 +52,7 @@ static struct focus_watch *next_watch(struct focus_ticker *t, int64_t *due_ns)
     return w;
 }
 
-/* What has been asked for and found since the last tick. Returns whether the watch can tick. */
+/* Takes in what has been asked for and found since the last tick. Returns whether the watch can tick. */
 static bool catch_up(struct focus *f, struct focus_watch *w)
 {
     pthread_mutex_lock(&f->lock);

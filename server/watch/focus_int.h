@@ -1,4 +1,4 @@
-/* What the files of focus share: the parts of a watch, and who may touch them. */
+/* The interface between the files of focus: the parts of a watch, and which thread may touch them. */
 #ifndef XTCP_SERVER_WATCH_FOCUS_INT_H
 #define XTCP_SERVER_WATCH_FOCUS_INT_H
 
@@ -100,7 +100,7 @@ void focus_found_free(struct focus_found *f);
  * which wants one every |interval_ns|, or (0) of a new one. */
 int64_t focus_search_rest(int64_t now_ns, int64_t cpu_ns, int64_t interval_ns);
 
-/* What a finder works with. */
+/* The means of a finder. */
 struct focus_finder {
     struct focus *focus;
     struct thread thread;
@@ -135,7 +135,7 @@ void focus_slot_init(struct focus_slot *s);
 void focus_slot_fini(struct focus_slot *s);
 /* Drops what waits of an earlier selection. */
 void focus_slot_drop(struct focus_slot *s);
-/* What the new one has come to, to be told before its first tick. |info| is copied. Returns 0 or -ENOMEM. */
+/* The answer to the request of a new one, to be told before its first tick. |info| is copied. Returns 0 or -ENOMEM. */
 int focus_slot_info(struct focus_slot *s, const struct focus_info *info);
 /* A tick's |rows| (exchanged with those of the slot) take the place of those that wait. */
 void focus_slot_tick(struct focus_slot *s, const struct focus_tick *tick, struct buf *rows, uint64_t n_rows);
@@ -191,7 +191,7 @@ struct focus_watch {
     size_t cap_gone;
 };
 
-/* What makes ticks. There are two, and at most one of them is at a watch at a time: the thread "focus", for
+/* A maker of ticks. There are two, and at most one of them is at a watch at a time: the thread "focus", for
  * watches that are about the daemon's own namespace alone, never leaves it and sends by itself;
  * "focus/other", for the others, never calls gRPC. */
 struct focus_ticker {

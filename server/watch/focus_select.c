@@ -1,4 +1,4 @@
-/* What a watch was asked for, and which sockets that is at the moment. */
+/* The sockets that a watch was asked for, and which they are at the moment. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -286,7 +286,7 @@ static bool is_gone(const struct focus_watch *w, uint64_t ns_id, const struct lo
     return false;
 }
 
-/* What ended before |began_ns| cannot come in a search any more. */
+/* A socket that ended before |began_ns| cannot come in a search any more. */
 static void forget_gone(struct focus_watch *w, int64_t began_ns)
 {
     size_t kept = 0;

@@ -4,6 +4,7 @@ import http.server
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 from concurrent import futures
 
@@ -241,7 +242,7 @@ def test_not_allowed(serve, code, text):
 
 def test_socket_of_somebody_else(tmp_path):
     """A directory that this user may enter, a socket that it may not use."""
-    path = f"/tmp/xt-{os.getpid()}-s"
+    path = f"{tempfile.gettempdir()}/xt-{os.getpid()}-s"
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(path)
         try:

@@ -29,7 +29,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 
-/* What XtcpConfig tells besides struct config. */
+/* Values of XtcpConfig that are not in struct config. */
 struct config_msg_extra {
     const char *daemon_version;
     /* The port that the first TCP listener is bound to; 0: what the configuration says, 8889 when it has none. */

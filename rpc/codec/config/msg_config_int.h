@@ -1,4 +1,4 @@
-/* What the files of the configuration codec share: the table of XtcpConfig's fields, and small helpers.
+/* The interface between the files of the configuration codec: the table of XtcpConfig's fields, and small helpers.
  * Included by rpc/codec/config/ and its tests only. */
 #ifndef XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INT_H
 #define XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INT_H
@@ -23,7 +23,7 @@ struct config_reply {
 
 /* ---- The fields of XtcpConfig ---- */
 
-/* What stands behind a field of XtcpConfig. */
+/* The source of a field of XtcpConfig. */
 enum config_field_kind {
     CONFIG_FIELD_FIXED,  /* one value, that of |fixed_number| or |fixed_text|; nothing here can change it */
     CONFIG_FIELD_OPTION, /* the option whose wire path it is */

@@ -6,7 +6,7 @@
 
 #include "lib/utf8.h"
 
-/* What is left of the text. It is valid JSON; all the same nothing beyond |end| is read. */
+/* The rest of the text. It is valid JSON; all the same nothing beyond |end| is read. */
 struct scan {
     const char *at;
     const char *end;

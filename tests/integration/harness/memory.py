@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import secrets
 import threading
 import time
 
@@ -64,7 +65,7 @@ class Bound:
 
     def _make_folder(self, mount):
         _remove_left_over(mount)
-        folder = f"{mount}/{GROUP_PREFIX}{os.getpid()}"
+        folder = f"{mount}/{GROUP_PREFIX}{secrets.token_hex(4)}"
         os.mkdir(folder)
         self.folder = folder
 
@@ -85,7 +86,7 @@ class Bound:
 def _remove_left_over(mount):
     """Groups of tests that were killed."""
     for name in os.listdir(mount):
-        if name.startswith(GROUP_PREFIX) and not os.path.exists(f"/proc/{name.removeprefix(GROUP_PREFIX)}"):
+        if name.startswith(GROUP_PREFIX):  # one that is in use stays
             with contextlib.suppress(OSError):
                 os.rmdir(f"{mount}/{name}")
 
