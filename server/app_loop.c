@@ -43,8 +43,8 @@ static bool resync(struct app *app, const struct config *config, int64_t now)
     return wait;
 }
 
-/* Begins a poll if one is due, by the configuration that is in force then: a client that has changed it and asks for a poll gets
- * one with the change. */
+/* Begins a poll if one is due, by the configuration that is in force then: a client that has changed it and
+ * asks for a poll gets one with the change. */
 static void begin_poll(struct app *app, int64_t now)
 {
     struct poll_begin begin;
@@ -122,6 +122,7 @@ static void on_signals(void *arg, uint32_t events)
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
+            reload_known(app->reload); /* first: what changes while they are read is told */
             read_again(app, true, true, true);
             listeners_restore(app->listeners);
             nswatch_rescan(app->nswatch);

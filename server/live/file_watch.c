@@ -30,6 +30,7 @@ struct file_watch {
     int timer;
     int both; /* epoll: one descriptor for the caller */
     struct file files[FILE_WATCH_MAX];
+    bool on;
     bool by_time;     /* some changes are not told by the kernel */
     bool news;        /* the kernel has told of one of the files */
     int64_t first_ns; /* of a group of changes that is not over; 0: there is none */
@@ -96,7 +97,7 @@ static int watch_all(struct file_watch *w)
     bool any = false;
     for (size_t i = 0; i < FILE_WATCH_MAX; i++)
         any = any || w->files[i].path;
-    if (!any) {
+    if (!any || !w->on) {
         path_watch_close(w->paths);
         return 0;
     }
@@ -126,9 +127,23 @@ static int watch_again(struct file_watch *w)
     return rc;
 }
 
-int file_watch_set(struct file_watch *w, const char *const *paths, size_t n)
+/* Whether the files are other than at the last look. */
+static bool look_again(struct file_watch *w)
+{
+    bool differ = false;
+    for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
+        struct file_stamp now = file_stamp(w->files[i].path);
+        differ = differ || !file_stamp_same(&now, &w->files[i].seen);
+        w->files[i].seen = now;
+    }
+    return differ;
+}
+
+int file_watch_set(struct file_watch *w, const char *const *paths, size_t n, bool on)
 {
     bool fresh[FILE_WATCH_MAX] = {false};
+    bool resumed = on && !w->on;
+    w->on = on;
     for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
         struct file *f = &w->files[i];
         char *path = i < n ? absolute(paths[i]) : NULL;
@@ -145,9 +160,18 @@ int file_watch_set(struct file_watch *w, const char *const *paths, size_t n)
         if (fresh[i])
             w->files[i].told = w->files[i].seen = file_stamp(w->files[i].path);
     }
-    if (w->first_ns)
+    if (resumed && look_again(w))
+        w->first_ns = clock_mono_ns();
+    if (w->first_ns && on)
         look_in(w, QUIET_NS); /* a change that is not told yet */
     return rc;
+}
+
+void file_watch_known(struct file_watch *w)
+{
+    look_again(w);
+    for (size_t i = 0; i < FILE_WATCH_MAX; i++)
+        w->files[i].told = w->files[i].seen;
 }
 
 /* ---- Changes ---- */
@@ -161,18 +185,6 @@ static void on_path(void *arg, void *owner)
 static void on_lost(void *arg)
 {
     ((struct file_watch *)arg)->news = true;
-}
-
-/* Whether the files are other than at the last look. */
-static bool look_again(struct file_watch *w)
-{
-    bool differ = false;
-    for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
-        struct file_stamp now = file_stamp(w->files[i].path);
-        differ = differ || !file_stamp_same(&now, &w->files[i].seen);
-        w->files[i].seen = now;
-    }
-    return differ;
 }
 
 /* The files that have changed since they were told last, as bits. */

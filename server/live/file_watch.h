@@ -5,6 +5,7 @@
 #ifndef XTCP_SERVER_LIVE_FILE_WATCH_H
 #define XTCP_SERVER_LIVE_FILE_WATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,13 @@ struct file_watch;
 int file_watch_new(struct file_watch **out);
 
 /* Watches |paths| from now on, FILE_WATCH_MAX at most; empty ones stand for none. The state of a path now counts
- * as known, unless it was watched at the same place before. Returns 0, or a code for path_watch_reason when
- * changes will be noticed by time. Without any path, nothing of the kernel's is taken up. */
-int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
+ * as known, unless it stood at the same place before. While |on| is false nothing is told, and nothing of the
+ * kernel's is taken up; what changes meanwhile is told when |on| is true again. Returns 0, or a code for
+ * path_watch_reason when changes will be noticed by time. */
+int file_watch_set(struct file_watch *w, const char *const *paths, size_t n, bool on);
+
+/* The state of all paths now counts as known: the caller is about to read the files anyway. */
+void file_watch_known(struct file_watch *w);
 
 /* For epoll: readable when file_watch_read has something to do. Stays the watch's. */
 int file_watch_fd(const struct file_watch *w);

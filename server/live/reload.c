@@ -83,12 +83,17 @@ void reload_follow(struct reload *r, const struct config *c)
     r->generation = c->generation;
     size_t n = add_sockets(&c->grpc_listen, paths, listen, SOCKETS);
     n = add_sockets(&c->grpc_health_listen, paths, listen, n);
-    int rc = file_watch_set(r->watch, paths, c->config_watch == CONFIG_WATCH_ON ? n : 0);
+    int rc = file_watch_set(r->watch, paths, n, c->config_watch == CONFIG_WATCH_ON);
     if (rc && !r->late)
         log_warn("config",
                  "cannot watch the files of the configuration: %s: looking at them every %d seconds",
                  path_watch_reason(rc), (int)(FILE_WATCH_INTERVAL_NS / NS_PER_S));
     r->late = rc != 0;
+}
+
+void reload_known(struct reload *r)
+{
+    file_watch_known(r->watch);
 }
 
 struct reload_due reload_read(struct reload *r)

@@ -28,6 +28,9 @@ void reload_follow(struct reload *r, const struct config *c);
 /* The files that have changed since the last call. To be called when the source is ready. */
 struct reload_due reload_read(struct reload *r);
 
+/* All files are about to be read, whether they have changed or not: no change up to now is told later. */
+void reload_known(struct reload *r);
+
 /* NULL is allowed. */
 void reload_free(struct reload *r);
 

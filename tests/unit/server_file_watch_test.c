@@ -66,7 +66,7 @@ static void put(const char *path, const char *text)
 static void watch(struct fixture *f, const char *a, const char *b)
 {
     const char *const paths[] = {a, b};
-    assert_int_equal(file_watch_set(f->watch, paths, 2), 0);
+    assert_int_equal(file_watch_set(f->watch, paths, 2, true), 0);
 }
 
 /* What has changed; 0 when nothing has for long enough. */
@@ -219,6 +219,32 @@ static void test_nothing_is_taken_for_no_file(void **state)
     assert_int_equal(changes(f), 1);
 }
 
+/* While it is off nothing is told. What came meanwhile is told when it is on again, but for what was known. */
+static void test_off_and_on(void **state)
+{
+    struct fixture *f = *state;
+    const char *const paths[] = {"a", "b"};
+    int before = instances();
+    put("a", "one");
+    put("b", "one");
+    assert_int_equal(file_watch_set(f->watch, paths, 2, false), 0);
+    assert_int_equal(instances(), before);
+    put("a", "two");
+    assert_int_equal(changes(f), 0);
+    file_watch_known(f->watch);
+    put("b", "three");
+    watch(f, "a", "b");
+    assert_int_equal(changes(f), 2);
+    put("a", "four");
+    assert_int_equal(file_watch_read(f->watch), 0); /* it may be written to yet */
+    assert_int_equal(file_watch_set(f->watch, paths, 2, false), 0);
+    assert_int_equal(changes(f), 0);
+    watch(f, "a", "b");
+    assert_int_equal(changes(f), 1);
+    watch(f, "a", "b");
+    assert_int_equal(changes(f), 0);
+}
+
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
@@ -232,13 +258,13 @@ static void look_by_time(struct fixture *f, int call, int error, const char *sys
 {
     const char *const paths[] = {"a", "link"};
     CHECK(refuse_call(call, error) == 0);
-    int rc = file_watch_set(f->watch, paths, 2);
+    int rc = file_watch_set(f->watch, paths, 2, true);
     CHECK(rc == -error && strstr(path_watch_reason(rc), sysctl));
     put("a", "two");
     CHECK(changes_within(f, 5000) == 1);
     CHECK(symlink("c", "tmp") == 0 && rename("tmp", "link") == 0);
     CHECK(changes_within(f, 5000) == 2);
-    CHECK(file_watch_set(f->watch, NULL, 0) == 0);
+    CHECK(file_watch_set(f->watch, NULL, 0, true) == 0);
     put("a", "three");
     CHECK(changes_within(f, 2300) == 0);
     _exit(0);
@@ -310,6 +336,7 @@ int main(void)
         TEST(test_no_rest),
         TEST(test_a_folder_that_is_renamed),
         TEST(test_nothing_is_taken_for_no_file),
+        TEST(test_off_and_on),
         TEST(test_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
