@@ -210,7 +210,7 @@ def test_status(host, daemon):
 
 
 def test_health(daemon):
-    assert "SERVING" in run(daemon.target, "health")
+    assert run(daemon.target, "health").split()[-1] == "SERVING"
 
 
 # ---- Errors ----
