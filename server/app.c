@@ -342,21 +342,28 @@ static void stop_nswatch(struct app *app)
 }
 
 /* The mirror of start(); each part copes with not having been made. */
-static void stop(struct app *app)
+static void stop(struct app *app, struct watchdog *w)
 {
+    watchdog_at(w, "listeners");
     listeners_close(app->listeners);
+    watchdog_at(w, "nswatch");
     stop_nswatch(app);
+    watchdog_at(w, "focus");
     if (app->focus)
         focus_stop(app->focus);
     if (app->poller)
         poller_cancel(app->poller);
+    watchdog_at(w, "collectors");
     bool hangs = app->inventory && !inventory_stop(app->inventory, clock_mono_ns() + COLLECTORS_STOP_NS);
+    watchdog_at(w, "hub");
     if (app->hub) {
         hub_stop(app->hub);
         hub_close(app->hub);
     }
+    watchdog_at(w, "gRPC's connections");
     if (app->server)
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
+    watchdog_at(w, "state file");
     live_config_stop(app->live_config);
     if (hangs) {
         log_info("app", "a collector hangs in the kernel: leaving it behind");
@@ -368,7 +375,9 @@ static void stop(struct app *app)
         return;
     }
     hub_free(app->hub);
+    watchdog_at(w, "gRPC");
     rpc_server_fini();
+    watchdog_at(w, "memory");
     rpc_guard_stop();
     listeners_free(app->listeners);
     reload_free(app->reload);
@@ -429,7 +438,7 @@ int app_run(const struct live_config_sources *sources, app_reload *reload, void 
         log_error("app", "cannot start: %s", e.text);
     }
     watchdog_arm(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);
-    stop(app);
+    stop(app, &watchdog);
     if (app->stuck)
         _exit(rc ? 1 : 0);
     watchdog_stop(&watchdog);

@@ -1,6 +1,7 @@
 #include "server/process/watchdog.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@ static void *watchdog_run(void *arg)
     bool done = w->done;
     pthread_mutex_unlock(&w->lock);
     if (!done) {
-        log_info("app", "not everything has come to its end in time: leaving it behind");
+        const char *at = atomic_load(&w->at);
+        log_info("app", "not everything has come to its end in time: leaving it behind (%s)",
+                 at ? at : "start");
         _exit(w->status);
     }
     return NULL;
@@ -26,6 +29,7 @@ static void *watchdog_run(void *arg)
 int watchdog_start(struct watchdog *w)
 {
     *w = (struct watchdog){.deadline_ns = INT64_MAX};
+    atomic_init(&w->at, NULL);
     thread_cond_init(&w->changed);
     pthread_mutex_init(&w->lock, NULL);
     return thread_start(&w->thread, "watchdog", 0, watchdog_run, w);
@@ -38,6 +42,11 @@ void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status)
     w->status = status;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
+}
+
+void watchdog_at(struct watchdog *w, const char *what)
+{
+    atomic_store(&w->at, what);
 }
 
 void watchdog_stop(struct watchdog *w)

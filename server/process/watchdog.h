@@ -15,6 +15,7 @@ struct watchdog {
     bool done;
     int64_t deadline_ns; /* INT64_MAX: no bound yet */
     int status;
+    const char *_Atomic at; /* what is being ended */
 };
 
 /* Starts the thread, before there is anything whose end could need it. |w| is the caller's until
@@ -24,6 +25,9 @@ int watchdog_start(struct watchdog *w);
 /* From now on the process ends with exit status |status|, at once and without cleaning up, at |deadline_ns|
  * (monotonic). */
 void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status);
+
+/* |what| is about to be ended: the log names it when that takes too long. Lives as long as the program. */
+void watchdog_at(struct watchdog *w, const char *what);
 
 /* Takes it back, and ends the thread. */
 void watchdog_stop(struct watchdog *w);

@@ -15,6 +15,7 @@ xtcp_unit_test(server_change_log_test SOURCES server_change_log_test.c LIBS xtcp
 xtcp_unit_test(server_sandbox_test SOURCES server_sandbox_test.c LIBS xtcp_server)
 xtcp_unit_test(server_selection_test SOURCES server_selection_test.c LIBS xtcp_server)
 xtcp_unit_test(server_file_watch_test SOURCES server_file_watch_test.c LIBS xtcp_server)
+xtcp_unit_test(server_watchdog_test SOURCES server_watchdog_test.c LIBS xtcp_server)
 xtcp_unit_test(server_outbox_test SOURCES server_outbox_test.c LIBS xtcp_server)
 xtcp_unit_test(server_focus_test SOURCES server_focus_test.c server_fake_rpc.c LIBS xtcp_server)
 xtcp_unit_test(server_address_owner_test SOURCES server_address_owner_test.c LIBS xtcp_server)

@@ -119,6 +119,18 @@ class Daemon:
                 pass
         return sorted(n for n in names if not n.startswith(GRPC_THREADS))
 
+    def thread_states(self):
+        """A line for each thread: its name, its state, where in the kernel it waits."""
+        lines = ""
+        for tid in sorted(os.listdir(f"/proc/{self.pid}/task"), key=int):
+            task = pathlib.Path(f"/proc/{self.pid}/task/{tid}")
+            try:
+                stat = (task / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                lines += f"{(task / 'comm').read_text(errors='replace').strip()}: {stat[0]}, {(task / 'wchan').read_text()}\n"
+            except OSError as e:
+                lines += f"{tid}: {e}\n"
+        return lines
+
     # ---- End ----
 
     def send_signal(self, number):
@@ -138,8 +150,9 @@ class Daemon:
         try:
             status = self.wait_exit(STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            threads = self.thread_states()
             self.kill()
-            raise AssertionError(f"still running {bound(STOP_SECONDS):g} s after signal {number}\n{self.log()}")
+            raise AssertionError(f"still running {bound(STOP_SECONDS):g} s after signal {number}\n{threads}{self.log()}")
         self.stop_seconds = time.monotonic() - begin
         assert status == 0, f"exit status {status}\n{self.log()}"
         self.check_log()
