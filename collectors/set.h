@@ -13,7 +13,7 @@
  * set.c makes and frees what they share.
  *
  * One lock, |lock| of struct collectors, guards everything here that is not said to be of one thread; it is the
- * innermost one: no function of another folder is called with it. */
+ * innermost one: of other folders, only functions of lib and the end of a filter are called with it. */
 #ifndef XTCP_COLLECTORS_SET_H
 #define XTCP_COLLECTORS_SET_H
 

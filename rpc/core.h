@@ -5,7 +5,7 @@
 #include <grpc/grpc.h>
 #include <stdint.h>
 
-/* Starts gRPC with its own log lines going to lib/log. Call it in main before any other thread exists, with
+/* Starts gRPC with its own log lines going to lib/log. Call it in main before any thread enters a namespace, with
  * every signal blocked and in the host's network namespace: gRPC's threads inherit all of that. Calls nest. */
 void rpc_core_init(void);
 void rpc_core_fini(void);

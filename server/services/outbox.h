@@ -13,7 +13,7 @@ struct outbox_item {
 };
 
 struct outbox {
-    pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
+    pthread_mutex_t lock; /* a leaf: only the quota's is taken under it */
     struct outbox_item *first;
     struct outbox_item **last;
     size_t n;

@@ -39,7 +39,7 @@ struct subscriber {
     struct subscriber_options options;
     int64_t since_ns;
 
-    pthread_mutex_t lock;    /* a leaf: nothing else is locked under it */
+    pthread_mutex_t lock;    /* a leaf: only those of the quota and of the batch pool are taken under it */
     struct quota_user *user; /* the sink's, that pays for what waits; NULL: nobody does */
     struct item *ring;       /* a power of two of them */
     size_t ring_size;
