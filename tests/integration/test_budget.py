@@ -56,7 +56,8 @@ def deferred_polls(c):
 # ---- A reader that polls in a loop ----
 
 def test_a_loop_stays_within_the_limit(host, demand):
-    d = host.daemon("--poll-frequency", "1h", "--max-cpu-percent", "5")
+    # Few enough that a caller of a slow machine, which needs 25 ms for a round of its own, would go beyond it.
+    d = host.daemon("--poll-frequency", "1h", "--max-cpu-percent", "2")
     c = host.connect(d)
     listener = host.keep(socket.create_server(("127.0.0.1", 0)))
     for _ in range(200):  # so that a poll costs something
@@ -68,7 +69,7 @@ def test_a_loop_stays_within_the_limit(host, demand):
     begin, cpu = time.monotonic(), cpu_s(d.pid)
     time.sleep(5)
     share = (cpu_s(d.pid) - cpu) / (time.monotonic() - begin)
-    assert share < 0.08
+    assert share < 0.035
     assert all(c.poll().begin.deferred_ns == 0 for _ in range(5))  # of a caller who may control
     polls = [first, *loop.rest()]
     held = [p for p in polls if p.begin.deferred_ns]
