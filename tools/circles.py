@@ -40,7 +40,7 @@ def read_nm(text, name_of):
             continue
         if words[-2] == "U":
             current[1].add(words[-1])
-        elif words[-2] in DEFINED:
+        elif words[-2] in DEFINED and not words[-1].startswith("__odr_asan."):  # AddressSanitizer's own
             current[0].add(words[-1])
     return files
 
