@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "rpc/client/many_stream.h"
 
@@ -254,19 +255,6 @@ static void hold(struct attempt *a, struct rpc_bytes *message)
     a->engine->held_bytes += message->len;
 }
 
-static int room_for_one(struct attempt *a)
-{
-    if (a->n_held < a->room_held)
-        return 0;
-    size_t room = a->room_held ? 2 * a->room_held : 16;
-    struct rpc_bytes *grown = reallocarray(a->held, room, sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    a->held = grown;
-    a->room_held = room;
-    return 0;
-}
-
 static void connected(struct attempt *a)
 {
     if (a->engine->options.report)
@@ -296,7 +284,7 @@ static void on_message(struct attempt *a, struct rpc_bytes *message)
     if (a->hooks->mark)
         mark = a->hooks->mark(a->context, a->i, message);
     a->marked = a->marked || mark != STREAM_MARK_NONE;
-    if (room_for_one(a) != 0) {
+    if (array_room(&a->held, a->n_held + 1, &a->room_held, sizeof(*a->held)) != 0) {
         rpc_bytes_free(message);
         fail_text(a, STREAM_BROKEN, "out of memory");
         return;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
+
 #define OPTIONS_AGREED (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE)
 #define QUIET_MS       2000 /* silent for longer than two polls can be apart */
 #define SLACK          2    /* bytes that SYN and FIN count for, at one end more than at the other */
@@ -23,18 +25,6 @@ void join_reset(struct join *j)
 }
 
 /* ---- Gathering ---- */
-
-/* |list| of |n| entries of |size| bytes with room for one more; NULL without memory, |list| stays then. */
-static void *with_room(void *list, size_t n, size_t *cap, size_t size)
-{
-    if (n < *cap)
-        return list;
-    size_t room = *cap ? 2 * *cap : 64;
-    void *grown = reallocarray(list, room, size);
-    if (grown)
-        *cap = room;
-    return grown;
-}
 
 /* The name of a namespace, kept; those of one dump come one after the other. */
 static const char *keep_name(struct join *j, const char *name)
@@ -83,10 +73,8 @@ int join_add(struct join *j, size_t node, const record_message *r)
         j->left_out++;
         return 0;
     }
-    struct join_end *ends = with_room(j->ends, j->n_ends, &j->cap_ends, sizeof(*ends));
-    if (!ends)
+    if (array_room(&j->ends, j->n_ends + 1, &j->cap_ends, sizeof(*j->ends)))
         return -ENOMEM;
-    j->ends = ends;
     end.netns = keep_name(j, r->netns);
     if (!end.netns)
         return -ENOMEM;
@@ -199,10 +187,8 @@ static bool counters_tell(const struct join_end *a, const struct join_end *b)
 
 static int add_row(struct join *j, enum join_kind kind, size_t a, size_t b)
 {
-    struct join_row *rows = with_room(j->rows, j->n_rows, &j->cap_rows, sizeof(*rows));
-    if (!rows)
+    if (array_room(&j->rows, j->n_rows + 1, &j->cap_rows, sizeof(*j->rows)))
         return -ENOMEM;
-    j->rows = rows;
     /* The node that was named first is on the left; within one, the end that connected, if its port tells. */
     if (b != JOIN_NONE) {
         const struct join_end *x = &j->ends[a], *y = &j->ends[b];
@@ -220,10 +206,8 @@ static int add_row(struct join *j, enum join_kind kind, size_t a, size_t b)
 
 static int add_candidate(struct join *j, size_t end)
 {
-    size_t *candidates = with_room(j->candidates, j->n_candidates, &j->cap_candidates, sizeof(*candidates));
-    if (!candidates)
+    if (array_room(&j->candidates, j->n_candidates + 1, &j->cap_candidates, sizeof(*j->candidates)))
         return -ENOMEM;
-    j->candidates = candidates;
     j->candidates[j->n_candidates++] = end;
     j->rows[j->n_rows - 1].n_candidates++;
     return 0;

@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/netns_pattern.h"
@@ -112,18 +113,10 @@ static void set_excluded(struct inventory *r, struct entry *en, bool excluded)
 
 static struct entry *entry_add(struct inventory *r, uint64_t id)
 {
-    if (r->n == r->size) {
-        size_t size = r->size ? 2 * r->size : 64;
-        struct entry **entries = realloc(r->entries, size * sizeof(struct entry *));
-        if (!entries)
-            return NULL;
-        r->entries = entries;
-        struct refusal *refusals = realloc(r->refusals, size * sizeof(*refusals));
-        if (!refusals)
-            return NULL;
-        r->refusals = refusals;
-        r->size = size;
-    }
+    size_t size = r->size; /* of both */
+    if (array_room(&r->entries, r->n + 1, &size, sizeof(struct entry *)) ||
+        array_room(&r->refusals, r->n + 1, &r->size, sizeof(*r->refusals)))
+        return NULL;
     struct entry *en = calloc(1, sizeof(*en));
     if (!en)
         return NULL;
