@@ -173,26 +173,21 @@ static int get_request(const xtcp_focus_v1_WatchRequest *m, struct focus_request
     return rc;
 }
 
-int focus_request_decode(const void *data, size_t len, struct focus_request *out, struct err *e)
+static int read_request(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e)
 {
-    *out = (struct focus_request){0};
-    upb_Arena *arena = upb_Arena_New();
-    if (!arena)
-        return err_set(e, -ENOMEM, "WatchRequest: out of memory");
-    out->memory = arena;
     xtcp_focus_v1_WatchRequest *m = REQUEST(new)(arena);
     int rc = msg_upb_decode(data, len, m, &REQUEST(msginit), arena, "WatchRequest", e);
-    if (rc == 0)
-        rc = get_request(m, out, arena, e);
-    if (rc < 0)
-        focus_request_free(out);
-    return rc;
+    return rc == 0 ? get_request(m, to, arena, e) : rc;
+}
+
+int focus_request_decode(const void *data, size_t len, struct focus_request *out, struct err *e)
+{
+    return msg_upb_read_new(read_request, data, len, out, sizeof(*out), &out->memory, "WatchRequest", e);
 }
 
 void focus_request_free(struct focus_request *r)
 {
-    if (r->memory)
-        upb_Arena_Free(r->memory);
+    msg_upb_free(r->memory);
     *r = (struct focus_request){0};
 }
 

@@ -229,8 +229,9 @@ static int get_tick(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, 
     return get_ended(m, t, arena, e);
 }
 
-static int get_event(const void *data, size_t len, struct focus_event *out, upb_Arena *arena, struct err *e)
+static int read_event(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e)
 {
+    struct focus_event *out = to;
     size_t rest_len;
     uint8_t *rest = msg_upb_array(arena, len, 1);
     if (!rest)
@@ -252,20 +253,11 @@ static int get_event(const void *data, size_t len, struct focus_event *out, upb_
 
 int focus_event_decode(const void *data, size_t len, struct focus_event *out, struct err *e)
 {
-    *out = (struct focus_event){0};
-    upb_Arena *arena = upb_Arena_New();
-    if (!arena)
-        return err_set(e, -ENOMEM, "WatchResponse: out of memory");
-    out->memory = arena;
-    int rc = get_event(data, len, out, arena, e);
-    if (rc < 0)
-        focus_event_free(out);
-    return rc;
+    return msg_upb_read_new(read_event, data, len, out, sizeof(*out), &out->memory, "WatchResponse", e);
 }
 
 void focus_event_free(struct focus_event *event)
 {
-    if (event->memory)
-        upb_Arena_Free(event->memory);
+    msg_upb_free(event->memory);
     *event = (struct focus_event){0};
 }

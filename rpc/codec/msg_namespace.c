@@ -64,9 +64,9 @@ int namespace_event_encode(const struct namespace_event *event, struct buf *out)
 
 /* ---- Decoding ---- */
 
-/* Reads |data| into plain structs in |arena|. */
-static int get_list(const void *data, size_t len, struct namespace_list *out, upb_Arena *arena, struct err *e)
+static int read_list(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e)
 {
+    struct namespace_list *out = to;
     xtcp_namespace_v1_ListResponse *m = LIST(new)(arena);
     int rc = msg_upb_decode(data, len, m, &LIST(msginit), arena, "ListResponse", e);
     if (rc < 0)
@@ -78,26 +78,18 @@ static int get_list(const void *data, size_t len, struct namespace_list *out, up
 
 int namespace_list_decode(const void *data, size_t len, struct namespace_list *out, struct err *e)
 {
-    *out = (struct namespace_list){0};
-    upb_Arena *arena = upb_Arena_New();
-    if (!arena)
-        return err_set(e, -ENOMEM, "ListResponse: out of memory");
-    out->memory = arena;
-    int rc = get_list(data, len, out, arena, e);
-    if (rc < 0)
-        namespace_list_free(out);
-    return rc;
+    return msg_upb_read_new(read_list, data, len, out, sizeof(*out), &out->memory, "ListResponse", e);
 }
 
 void namespace_list_free(struct namespace_list *list)
 {
-    namespace_event_free(list->memory);
+    msg_upb_free(list->memory);
     *list = (struct namespace_list){0};
 }
 
-static int get_event(const void *data, size_t len, struct namespace_event *out, upb_Arena *arena,
-                     struct err *e)
+static int read_event(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e)
 {
+    struct namespace_event *out = to;
     xtcp_namespace_v1_NamespaceEvent *m = EVENT(new)(arena);
     int rc = msg_upb_decode(data, len, m, &EVENT(msginit), arena, "NamespaceEvent", e);
     if (rc < 0)
@@ -114,23 +106,10 @@ static int get_event(const void *data, size_t len, struct namespace_event *out, 
 int namespace_event_decode(const void *data, size_t len, struct namespace_event *out, void **memory,
                            struct err *e)
 {
-    *out = (struct namespace_event){0};
-    *memory = NULL;
-    upb_Arena *arena = upb_Arena_New();
-    if (!arena)
-        return err_set(e, -ENOMEM, "NamespaceEvent: out of memory");
-    int rc = get_event(data, len, out, arena, e);
-    if (rc == 0) {
-        *memory = arena;
-    } else {
-        upb_Arena_Free(arena);
-        *out = (struct namespace_event){0};
-    }
-    return rc;
+    return msg_upb_read_new(read_event, data, len, out, sizeof(*out), memory, "NamespaceEvent", e);
 }
 
 void namespace_event_free(void *memory)
 {
-    if (memory)
-        upb_Arena_Free(memory);
+    msg_upb_free(memory);
 }

@@ -142,34 +142,21 @@ int status_msg_encode(const struct status_msg *status, struct buf *out)
     return rc;
 }
 
-static int get_status(const void *data, size_t len, struct status_msg *out, upb_Arena *arena, struct err *e)
+static int read_status(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e)
 {
     xtcp_status_v1_GetResponse *m = xtcp_status_v1_GetResponse_new(arena);
     int rc = msg_upb_decode(data, len, m, &xtcp_status_v1_GetResponse_msginit, arena, "GetResponse", e);
     if (rc < 0)
         return rc;
-    return status_get(m, out, arena) ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
+    return status_get(m, to, arena) ? 0 : err_set(e, -ENOMEM, "GetResponse: out of memory");
 }
 
 int status_msg_decode(const void *data, size_t len, struct status_msg *out, void **memory, struct err *e)
 {
-    *out = (struct status_msg){0};
-    *memory = NULL;
-    upb_Arena *arena = upb_Arena_New();
-    if (!arena)
-        return err_set(e, -ENOMEM, "GetResponse: out of memory");
-    int rc = get_status(data, len, out, arena, e);
-    if (rc == 0) {
-        *memory = arena;
-    } else {
-        upb_Arena_Free(arena);
-        *out = (struct status_msg){0};
-    }
-    return rc;
+    return msg_upb_read_new(read_status, data, len, out, sizeof(*out), memory, "GetResponse", e);
 }
 
 void status_msg_free(void *memory)
 {
-    if (memory)
-        upb_Arena_Free(memory);
+    msg_upb_free(memory);
 }

@@ -164,7 +164,6 @@ int stream_event_decode(const void *data, size_t len, struct stream_event *out, 
 
 void stream_event_free(struct stream_event *event)
 {
-    if (event->memory)
-        upb_Arena_Free(event->memory);
+    msg_upb_free(event->memory);
     *event = (struct stream_event){0};
 }

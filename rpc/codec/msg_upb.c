@@ -28,6 +28,27 @@ int msg_upb_decode(const void *data, size_t len, void *message, const upb_MiniTa
     }
 }
 
+int msg_upb_read_new(msg_upb_read *read, const void *data, size_t len, void *to, size_t size, void **memory,
+                     const char *name, struct err *e)
+{
+    upb_Arena *arena = upb_Arena_New();
+    memset(to, 0, size);
+    int rc = arena ? read(data, len, to, arena, e) : err_set(e, -ENOMEM, "%s: out of memory", name);
+    if (rc < 0) {
+        memset(to, 0, size);
+        msg_upb_free(arena);
+        arena = NULL;
+    }
+    *memory = arena;
+    return rc;
+}
+
+void msg_upb_free(void *memory)
+{
+    if (memory)
+        upb_Arena_Free(memory);
+}
+
 int msg_upb_encode(const void *message, const upb_MiniTable *table, upb_Arena *arena, struct buf *out)
 {
     char *bytes;

@@ -17,6 +17,18 @@
 int msg_upb_decode(const void *data, size_t len, void *message, const upb_MiniTable *table, upb_Arena *arena,
                    const char *name, struct err *e);
 
+/* Reads |len| bytes at |data| into the struct |to|, which is all zero; the memory that it refers to is |arena|'s. Returns
+ * 0, or a code with |e|. */
+typedef int msg_upb_read(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e);
+
+/* Has |read| read into the |size| bytes at |to|, with an arena of its own, for msg_upb_free: |*memory|, which may be a part of
+ * |to|. Returns 0; or a code with |e|, and |to| is all zero and |*memory| NULL. |name| is that of the message. */
+int msg_upb_read_new(msg_upb_read *read, const void *data, size_t len, void *to, size_t size, void **memory,
+                     const char *name, struct err *e);
+
+/* NULL is allowed. */
+void msg_upb_free(void *memory);
+
 /* Appends |message| of the type |table| to |out|; NULL (out of memory in a step before) is an error. Returns
  * 0 or -ENOMEM. */
 int msg_upb_encode(const void *message, const upb_MiniTable *table, upb_Arena *arena, struct buf *out);
