@@ -10,5 +10,5 @@ const char *health_status_name(uint32_t status)
         [HEALTH_NOT_SERVING] = "NOT_SERVING",
         [HEALTH_SERVICE_UNKNOWN] = "SERVICE_UNKNOWN",
     };
-    return status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNRECOGNIZED";
+    return name_of(names, sizeof(names) / sizeof(names[0]), status, "UNRECOGNIZED");
 }

@@ -11,5 +11,5 @@ const char *poll_trigger_name(uint32_t trigger)
         [POLL_TRIGGER_BURST] = "burst",
         [POLL_TRIGGER_START] = "start",
     };
-    return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : "unknown";
+    return NAME_OF(names, trigger);
 }

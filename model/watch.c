@@ -9,5 +9,5 @@ const char *focus_end_name(uint32_t reason)
         [FOCUS_END_TIME_WAIT] = "time-wait",     [FOCUS_END_NAMESPACE] = "namespace gone",
         [FOCUS_END_NOT_FOUND] = "not found",     [FOCUS_END_UNREACHABLE] = "not reachable",
     };
-    return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+    return NAME_OF(names, reason);
 }
