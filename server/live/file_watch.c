@@ -139,6 +139,19 @@ static bool look_again(struct file_watch *w)
     return differ;
 }
 
+/* The files that have changed since they were told last, as bits. */
+static uint64_t tell(struct file_watch *w)
+{
+    uint64_t changed = 0;
+    for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
+        struct file *f = &w->files[i];
+        if (!file_stamp_same(&f->seen, &f->told))
+            changed |= UINT64_C(1) << i;
+        f->told = f->seen;
+    }
+    return changed;
+}
+
 int file_watch_set(struct file_watch *w, const char *const *paths, size_t n, bool on)
 {
     bool fresh[FILE_WATCH_MAX] = {false};
@@ -170,8 +183,7 @@ int file_watch_set(struct file_watch *w, const char *const *paths, size_t n, boo
 void file_watch_known(struct file_watch *w)
 {
     look_again(w);
-    for (size_t i = 0; i < FILE_WATCH_MAX; i++)
-        w->files[i].told = w->files[i].seen;
+    tell(w);
 }
 
 /* ---- Changes ---- */
@@ -185,19 +197,6 @@ static void on_path(void *arg, void *owner)
 static void on_lost(void *arg)
 {
     ((struct file_watch *)arg)->news = true;
-}
-
-/* The files that have changed since they were told last, as bits. */
-static uint64_t tell(struct file_watch *w)
-{
-    uint64_t changed = 0;
-    for (size_t i = 0; i < FILE_WATCH_MAX; i++) {
-        struct file *f = &w->files[i];
-        if (!file_stamp_same(&f->seen, &f->told))
-            changed |= UINT64_C(1) << i;
-        f->told = f->seen;
-    }
-    return changed;
 }
 
 uint64_t file_watch_read(struct file_watch *w)

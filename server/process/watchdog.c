@@ -18,9 +18,8 @@ static void *watchdog_run(void *arg)
     bool done = w->done;
     pthread_mutex_unlock(&w->lock);
     if (!done) {
-        const char *at = atomic_load(&w->at);
         log_info("app", "not everything has come to its end in time: leaving it behind (%s)",
-                 at ? at : "start");
+                 atomic_load(&w->at));
         _exit(w->status);
     }
     return NULL;
@@ -29,7 +28,7 @@ static void *watchdog_run(void *arg)
 int watchdog_start(struct watchdog *w)
 {
     *w = (struct watchdog){.deadline_ns = INT64_MAX};
-    atomic_init(&w->at, NULL);
+    atomic_init(&w->at, "start");
     thread_cond_init(&w->changed);
     pthread_mutex_init(&w->lock, NULL);
     return thread_start(&w->thread, "watchdog", 0, watchdog_run, w);
