@@ -1,4 +1,4 @@
-/* What one daemon or several at once may send, to `stream`, `poll`, `snapshot` and `join`, in any order, with
+/* Answers of one daemon or several at once, to `stream`, `poll`, `snapshot` and `join`, in any order, with
  * streams that end and time that passes. The calls of gRPC and the clock are played here (the linker puts the
  * functions __wrap_… in the place of those that they are named after).
  *
@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "rpc/client/client_probe.h"
 #include "rpc/client/many_stream.h"
+#include "tests/unit/wrap_many_stream.h"
 
 #define NODES      3
 #define LINES_MAX  64
@@ -42,20 +43,9 @@ static struct {
     size_t opened;
 } play;
 
-int64_t __wrap_clock_mono_ns(void);
-uint32_t __wrap_arc4random(void);
-int __wrap_rpc_many_new(struct rpc_many **out);
-void __wrap_rpc_many_free(struct rpc_many *m);
-int __wrap_rpc_many_next(struct rpc_many *m, int64_t deadline_ns, struct rpc_many_event *out);
-int __wrap_rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
-                                struct rpc_many_stream **out, struct err *e);
-int __wrap_rpc_many_stream_send(struct rpc_many_stream *l, const void *message, size_t len);
-bool __wrap_rpc_many_stream_connected(const struct rpc_many_stream *l);
-void __wrap_rpc_many_stream_close(struct rpc_many_stream *l);
 bool __wrap_rpc_client_probe(const char *target, const char *address,
                              const struct rpc_channel_options *options, struct buf *out);
 void __wrap_stop_call(struct stop *s, void (*interrupt)(void *context), void *context);
-enum stop_reason __wrap_stop_reason(const struct stop *s);
 
 int64_t __wrap_clock_mono_ns(void)
 {

@@ -15,6 +15,7 @@
 #include "collectors/set.h"
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
 
 #define CONNECTIONS 100
@@ -39,14 +40,6 @@ static struct collectors *set;
 static struct collector *own;
 static uint64_t poll_id;
 static bool spoil; /* requests ask for an operation that no kernel has */
-
-#define NEEDS_NAMESPACE()                                                                                    \
-    do {                                                                                                     \
-        if (unshared) {                                                                                      \
-            print_message("skipped: no namespace of our own: %s\n", err_name(unshared));                     \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 static void on_batch(void *arg, struct batch *b)
 {
@@ -120,7 +113,7 @@ static void poll_one(const char *text, bool want_all)
 static void test_without_filters(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     poll_with(own, GROUPS_DEFAULT, NULL, 0, true);
     assert_int_equal(sink.rows, sockets.count);
     assert_int_equal(sink.result.sockets, sockets.count);
@@ -134,7 +127,7 @@ static void test_in_the_kernel(void **state)
 {
     (void)state;
     char text[128];
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     snprintf(text, sizeof(text), "sport = %u and state established", four);
     poll_one(text, false);
     assert_int_equal(sink.rows, CONNECTIONS);
@@ -149,7 +142,7 @@ static void test_in_the_kernel(void **state)
 static void test_in_the_collector(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     poll_one("rtt > 1h or state listening", false);
     assert_int_equal(sink.rows, 2);
     assert_int_equal(sink.result.sockets, sockets.count);
@@ -165,7 +158,7 @@ static void test_want_all(void **state)
     (void)state;
     const char *texts[COLLECTOR_FILTERS_MAX];
     char text[COLLECTOR_FILTERS_MAX][64];
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     for (unsigned i = 0; i < COLLECTOR_FILTERS_MAX; i++) {
         snprintf(text[i], sizeof(text[i]), i % 2 ? "dport = %u" : "sport = %u", i < 2 ? four : i);
         texts[i] = text[i];
@@ -188,7 +181,7 @@ static void test_want_all(void **state)
 static void test_groups(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     poll_with(own, 0, NULL, 0, true);
     uint64_t bare = sink.bytes;
     poll_with(own, 0, (const char *const[]){"cwnd > 0 and cong = *"}, 1, true);
@@ -202,7 +195,7 @@ static void test_groups(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), 0);
@@ -221,7 +214,7 @@ static void test_names(void **state)
 static void test_what_is_remembered(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     poll_with(own, 0, NULL, 0, true);
     assert_int_equal(own->sockets, sockets.count);
     assert_false(own->was_empty);
@@ -250,7 +243,7 @@ static void net_admin(bool on)
 static void test_refused(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     struct err e;
     struct collectors *weak_set;
     struct collector *weak;
@@ -297,7 +290,7 @@ static void test_not_understood(void **state)
     struct collector *old;
     const struct collectors_options options = {.pool = pool, .sink = {.batch = on_batch, .done = on_done}};
     const struct netns_ref ns = {.name = "old", .path = "", .own = true};
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     assert_int_equal(collectors_new(&options, &old_set, &e), 0);
     assert_int_equal(collector_start(old_set, &ns, &old, &e), 0);
     snprintf(text, sizeof(text), "sport >= %u and sport <= %u and state established", four, four);

@@ -21,19 +21,12 @@
 #include "inet_diag/sockstat.h"
 #include "lib/linux/netns.h"
 #include "tests/unit/collectors_fixture.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
 
 static struct net_process here, other; /* namespaces without sockets */
 static int home;
 static int privileged;
-
-#define NEEDS_NAMESPACE()                                                                                    \
-    do {                                                                                                     \
-        if (privileged) {                                                                                    \
-            print_message("skipped: no namespaces of our own: %s\n", err_name(privileged));                  \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 /* ---- The text ---- */
 
@@ -84,7 +77,7 @@ static void test_count_here(void **state)
     struct net_sockets s = {0};
     uint64_t before;
     uint64_t after;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     size_t descriptors = count_entries("fd");
     assert_int_equal(netns_enter(here.path), 0);
     int rc = sockstat_count(&before);
@@ -200,7 +193,7 @@ static const struct {
 static void test_nothing_missed(void **state)
 {
     (void)state;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct fixture f;
         struct net_sockets s = {0};
@@ -229,7 +222,7 @@ static void test_when(void **state)
     struct fixture f;
     struct net_sockets s = {0};
     unsigned gated = 0;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fresh_here();
     fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
     struct collector *c = start_id(&f, 3, other.path);
@@ -262,7 +255,7 @@ static void test_another_in_its_place(void **state)
     (void)state;
     struct fixture f;
     uint64_t cookie;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fresh_here();
     assert_int_equal(netns_enter(here.path), 0);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -319,7 +312,7 @@ static void test_without_proc(void **state)
     (void)state;
     char file[64];
     int status;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     snprintf(file, sizeof(file), "/tmp/xt-col-gate-%d", (int)getpid());
     pid_t pid = fork();
     assert_true(pid >= 0);

@@ -16,6 +16,7 @@
 #include "lib/linux/netns.h"
 #include "lib/log.h"
 #include "tests/unit/collectors_fixture.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
 
 #define SOCKETS 701 /* more than one batch and several datagrams */
@@ -24,14 +25,6 @@
 static struct net_process full, empty;
 static struct net_sockets own;
 static int privileged; /* 0, or why there are no other namespaces */
-
-#define NEEDS_NAMESPACE()                                                                                    \
-    do {                                                                                                     \
-        if (privileged) {                                                                                    \
-            print_message("skipped: no namespaces of our own: %s\n", err_name(privileged));                  \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 /* The linker has thread_start of the collectors come here first. */
 int __real_thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg);
@@ -232,7 +225,7 @@ static void test_ranks(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .overdue_ns = 3600 * NS_PER_S});
     struct collector *slow = start_id(&f, SLOW_ID, full.path);
     struct collector *other = start_id(&f, 1, full.path);
@@ -355,7 +348,7 @@ static void test_worker_gone_astray(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .threads_max = 1});
     struct collector *with_thread = start_id(&f, 1, NULL);
     struct collector *trap = start_id(&f, 2, full.path);

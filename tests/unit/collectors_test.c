@@ -18,6 +18,7 @@
 #include "lib/linux/netns.h"
 #include "lib/log.h"
 #include "tests/unit/collectors_fixture.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
 
 #define SOCKETS 701 /* more than one batch and several datagrams */
@@ -26,14 +27,6 @@ static struct net_process full, empty;
 static struct net_sockets own;
 static char netns_name[32], veth[IFNAMSIZ]; /* of the namespace that ip(8) makes */
 static int privileged;                      /* 0, or why there are no other namespaces */
-
-#define NEEDS_NAMESPACE()                                                                                    \
-    do {                                                                                                     \
-        if (privileged) {                                                                                    \
-            print_message("skipped: no namespaces of our own: %s\n", err_name(privileged));                  \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 static void test_own_namespace(void **state)
 {
@@ -56,7 +49,7 @@ static void test_other_namespace(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open(&f, 0);
     struct collector *c = start(&f, "blue", full.path, 0, false);
     size_t before = count_entries("fd");
@@ -88,7 +81,7 @@ static void test_empty_namespace(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open(&f, 1);
     struct collector *c = start(&f, "empty", empty.path, 0, false);
     struct collector_result r = poll_once(&f, c, PATIENCE);
@@ -121,7 +114,7 @@ static void test_rename(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open(&f, 1);
     struct collector *c = start(&f, "blue", "/run/netns/xt-col-none", 0, false);
     assert_int_equal(poll_once(&f, c, PATIENCE).err.code, ERR_GONE);
@@ -223,7 +216,7 @@ static void test_deleted_namespace_dies(void **state)
     (void)state;
     struct fixture f;
     char path[64], command[512];
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     snprintf(path, sizeof(path), "/run/netns/%s", netns_name);
     snprintf(command, sizeof(command),
              "ip netns add %s && ip link add %s type veth peer name there && ip link set there netns %s",
@@ -254,7 +247,7 @@ static void test_dies_during_dump(void **state)
     (void)state;
     struct fixture f;
     struct net_process p;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     assert_int_equal(net_process_start(&p, SOCKETS), 0);
     fixture_open(&f, 0);
     struct collector *c = start(&f, "mortal", p.path, 0, false);
@@ -278,7 +271,7 @@ static void test_no_way_home(void **state)
 {
     (void)state;
     struct fixture f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(privileged);
     fixture_open(&f, 1);
     struct collector *c = start(&f, "trap", full.path, 0, false);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -21,20 +21,13 @@
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
 #include "tests/unit/inet_diag_message.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
 
 static int unshared; /* 0, or why there is no namespace of our own */
 static struct net_sockets sockets;
 static struct u64set seen;
 static uint8_t buffer[DUMP_BUFFER_SIZE];
-
-#define NEEDS_NAMESPACE()                                                                                    \
-    do {                                                                                                     \
-        if (unshared) {                                                                                      \
-            print_message("skipped: no namespace of our own: %s\n", err_name(unshared));                     \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 struct found {
     uint64_t cookies[4096];
@@ -147,7 +140,7 @@ static void test_groups_choose_parts(void **state)
     (void)state;
     static struct found f;
     struct dump_counts counts;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     assert_int_equal(dump_groups(GROUP_BIT(GROUP_CONG), &f, &counts), 0);
     assert_int_equal(f.parts[PART_CONG], sockets.count);
     assert_int_equal(
@@ -164,7 +157,7 @@ static void test_passing_states(void **state)
     static struct found f;
     struct dump_counts counts;
     struct net_sockets s = {0};
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     uint16_t port = net_listen(&s, AF_INET);
     net_connect(&s, s.fds[0], port, 2);
     uint64_t time_wait = net_cookie(s.fds[1]);
@@ -200,7 +193,7 @@ static void test_seen_are_left_out(void **state)
 {
     (void)state;
     static struct found f;
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     for (int again = 0; again < 2; again++) {
         struct dump d;
         struct err e = {0};
@@ -239,7 +232,7 @@ static void test_ends_early(void **state)
         {sizeof(buffer), 0, false, true, false, ERR_CANCELLED},
         {sizeof(buffer), 0, false, false, true, ERR_TIMEOUT},
     };
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct dump_options o = options_for(cases[i].late ? 0 : 10 * NS_PER_S);
         _Atomic bool cancelled = cases[i].cancelled, stopping = cases[i].stopping;
@@ -268,7 +261,7 @@ static void test_busy(void **state)
     struct err e = {0};
     struct dump_counts counts = {0};
     struct dump_options o = options_for(10 * NS_PER_S);
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     f.count = 0;
     assert_int_equal(dump_open(&d, 0, &e), 0);
     assert_int_equal(dump_request(&d, GROUPS_DEFAULT, &e), 0);
@@ -372,7 +365,7 @@ static void test_forged_answers(void **state)
     struct dump d;
     struct err e = {0};
     struct dump_counts counts = {0};
-    NEEDS_NAMESPACE();
+    NEEDS_NAMESPACE(unshared);
     assert_int_equal(dump_open(&d, 0, &e), 0);
     d.seq = TEST_SEQ;
     struct message m = {.len = 0};

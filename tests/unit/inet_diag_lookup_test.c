@@ -17,15 +17,8 @@
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
 #include "tests/unit/inet_diag_message.h"
+#include "tests/unit/needs_namespace.h"
 #include "tests/unit/test_net.h"
-
-#define NEEDS_ROOT()                                                                                         \
-    do {                                                                                                     \
-        if (unshared) {                                                                                      \
-            print_message("skipped: no namespace of our own: %s\n", err_name(unshared));                     \
-            skip();                                                                                          \
-        }                                                                                                    \
-    } while (0)
 
 static int unshared; /* 0, or why there is no namespace of our own */
 static int own_netns_fd;
@@ -223,7 +216,7 @@ static struct socket_lookup *open_lookup(void)
 static void test_every_socket_answers(void **state)
 {
     (void)state;
-    NEEDS_ROOT();
+    NEEDS_NAMESPACE(unshared);
     struct answers a = {0};
     find_all();
     assert_int_equal(n_ids, sockets.count);
@@ -294,7 +287,7 @@ static void test_enters_and_holds_nothing(void **state)
 {
     (void)state;
     struct net_process p;
-    NEEDS_ROOT();
+    NEEDS_NAMESPACE(unshared);
     assert_int_equal(net_process_start(&p, 1), 0);
     size_t before = descriptors();
     struct netns_ref ns = {.name = "other", .path = p.path};
