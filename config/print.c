@@ -241,7 +241,7 @@ void config_dump_yaml(const struct config *c, struct buf *out)
     buf_str(
         out,
         "# Configuration of xtcp2, read with --config FILE; on SIGHUP the daemon reads it again.\n"
-        "# What is not given here has its default; environment and command line take precedence over this file.\n"
+        "# Options that are not given here have their defaults; environment and command line take precedence over this file.\n"
         "# Durations: ns, us, ms, s, m, h, d, as in 250ms or 1m30s.\n");
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         if (strcmp(section, config_options[i].section) != 0)

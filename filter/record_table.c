@@ -34,7 +34,7 @@ static const struct filter_name short_names[] = {
     {"container", FIELD_container_name},
 };
 
-/* What tables call it in their titles, where neither of the above does, and what was called otherwise before
+/* Titles of columns, where they are none of the names above, and names that meant something else before
  * there were these: older ones of this program know none of them. They go before names without their prefix:
  * "retrans" is the sum that the column RETRANS is about, not what is in flight. */
 static const struct filter_name titles[] = {

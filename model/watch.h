@@ -69,7 +69,7 @@ struct focus_request {
     void *memory; /* what focus_request_free frees */
 };
 
-/* ---- What comes back ---- */
+/* ---- Answers ---- */
 
 /* WatchInfo. */
 struct focus_info {

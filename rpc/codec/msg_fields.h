@@ -21,7 +21,7 @@
  * Both return false without memory. poll_put fills a message, NULL is allowed and counts as out of memory; its texts
  * are those of |from| or in |arena|. poll_get fills a struct that is all zero; its texts and lists are in |arena|,
  * never NULL.
- * What a row names is looked up by the compiler in the code generated from the contract, so a field that is not there
+ * The compiler looks up the fields of the rows in the code generated from the contract, so a field that is not there
  * does not compile. */
 #ifndef XTCP_RPC_CODEC_MSG_FIELDS_H
 #define XTCP_RPC_CODEC_MSG_FIELDS_H

@@ -11,7 +11,7 @@
 #include "server/listen/access.h"
 #include "server/listen/listeners_int.h"
 
-/* ---- What a configuration names is there and good ---- */
+/* ---- Checks of the files and users that a configuration names ---- */
 
 static int check_tls(const struct config *c, struct err *e)
 {

@@ -125,7 +125,7 @@ static void test_selected(void **state)
     assert_false(netns_selected(&web, in, 2, out, 2)); /* exclude wins */
 }
 
-/* What streams, watches and clients ask for. */
+/* The lists of namespaces that streams, watches and clients ask for. */
 static void test_wanted(void **state)
 {
     (void)state;

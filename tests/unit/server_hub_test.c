@@ -511,7 +511,7 @@ static void test_limit_of_subscribers(void **state)
     teardown(&f, b);
 }
 
-/* What hub_run is given: counts how it ended. */
+/* The argument of hub_run: counts how the calls ended. */
 struct work {
     unsigned run, dropped;
 };

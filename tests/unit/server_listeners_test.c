@@ -90,7 +90,7 @@ static int wait_at(const struct fixture *f, const char *name)
     return fd;
 }
 
-/* What epoll tells, as the loop would take it; NULL: nothing. */
+/* The source of the next event of epoll, as the loop would take it; NULL: there is none. */
 static const struct event_source *next_event(const struct fixture *f)
 {
     struct epoll_event event;
