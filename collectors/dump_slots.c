@@ -190,8 +190,7 @@ void dump_slots_ask(struct collector *c)
     admit(set);
     if (!is_waiting(c))
         return;
-    int64_t overdue = first_overdue(set);
-    dump_slots_expect(set, overdue < c->request->deadline_ns ? overdue : c->request->deadline_ns);
+    dump_slots_expect(set, clock_earlier(first_overdue(set), c->request->deadline_ns));
 }
 
 void dump_slots_leave(struct collector *c)
@@ -270,13 +269,12 @@ int64_t dump_slots_keep(struct collectors *set, int64_t now_ns)
             if (now_ns >= c->request->deadline_ns) {
                 queue_remove(c);
                 drop(c, ERR_TIMEOUT);
-            } else if (c->request->deadline_ns < first) {
-                first = c->request->deadline_ns;
+            } else {
+                first = clock_earlier(first, c->request->deadline_ns);
             }
         }
     }
     if (!next_waiting(set))
         return INT64_MAX;
-    int64_t overdue = first_overdue(set);
-    return overdue < first ? overdue : first;
+    return clock_earlier(first_overdue(set), first);
 }

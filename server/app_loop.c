@@ -74,12 +74,11 @@ static void run_schedule(struct app *app)
     if (!wait)
         begin_poll(app, now);
     int64_t next = open ? poll_clock_next(app->poll_clock) : app->start_mono_ns + SYNC_WAIT_NS;
-    int64_t others[] = {poller_deadline(app->poller), resync_next(&app->resync, config->reconcile_frequency)};
-    config_unref(config);
     if (wait)
         next = INT64_MAX; /* it has come, and waits */
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        next = others[i] < next ? others[i] : next;
+    next = clock_earlier(next, poller_deadline(app->poller));
+    next = clock_earlier(next, resync_next(&app->resync, config->reconcile_frequency));
+    config_unref(config);
     if (next == app->timer_ns)
         return;
     app->timer_ns = next;

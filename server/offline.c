@@ -109,17 +109,13 @@ struct once {
     unsigned missing; /* namespaces that were not polled completely; main's */
 };
 
-static void wake(struct once *o)
+static void on_wake(void *arg)
 {
+    struct once *o = arg;
     pthread_mutex_lock(&o->lock);
     o->woken = true;
     pthread_cond_signal(&o->changed);
     pthread_mutex_unlock(&o->lock);
-}
-
-static void on_wake(void *arg)
-{
-    wake(arg);
 }
 
 static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)

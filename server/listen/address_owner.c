@@ -163,8 +163,9 @@ static pid_t find_process(uint64_t inode)
     if (!list)
         return 0;
     for (const struct dirent *entry; !pid && (entry = readdir(list));) {
-        if (entry->d_name[strspn(entry->d_name, "0123456789")] == '\0' && has_socket(entry->d_name, link))
-            pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        pid_t candidate = proc_parse_pid(entry->d_name);
+        if (candidate && has_socket(entry->d_name, link))
+            pid = candidate;
     }
     closedir(list);
     return pid;

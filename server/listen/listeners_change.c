@@ -38,7 +38,7 @@ mode_t listeners_socket_mode(const struct config *c)
     return modes[c->unix_socket_mode];
 }
 
-struct rpc_tls_files listeners_tls_files(const struct config *c)
+static struct rpc_tls_files tls_files(const struct config *c)
 {
     return (struct rpc_tls_files){
         .cert = c->tls_cert_file, .key = c->tls_key_file, .client_ca = c->tls_client_ca_file};
@@ -46,7 +46,7 @@ struct rpc_tls_files listeners_tls_files(const struct config *c)
 
 int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e)
 {
-    const struct rpc_tls_files files = listeners_tls_files(c);
+    const struct rpc_tls_files files = tls_files(c);
     *out = NULL;
     if (c->grpc_tls_listen.n == 0)
         return 0;
@@ -55,26 +55,21 @@ int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err 
     return rpc_tls_new(&files, out, e);
 }
 
-/* Whether |name| is the same in |a| and |b|. */
-static bool same_option(const struct config *a, const struct config *b, const char *const *names, size_t n)
-{
-    const struct config_option *differ[CONFIG_OPTION_COUNT];
-    size_t n_differ = config_diff(a, b, differ, CONFIG_OPTION_COUNT);
-    for (size_t i = 0; i < n_differ; i++) {
-        for (size_t k = 0; k < n; k++) {
-            if (strcmp(differ[i]->name, names[k]) == 0)
-                return false;
-        }
-    }
-    return true;
-}
-
+/* Whether |a| and |b| make the same listeners. */
 static bool same_listeners(const struct config *a, const struct config *b)
 {
     static const char *const names[] = {
         "grpc_listen",        "grpc_tls_listen",  "grpc_health_listen", "tls_cert_file", "tls_key_file",
         "tls_client_ca_file", "unix_socket_mode", "unix_socket_group",  "ipv4_ttl",      "ipv6_hop_limit"};
-    return same_option(a, b, names, sizeof(names) / sizeof(names[0]));
+    const struct config_option *differ[CONFIG_OPTION_COUNT];
+    size_t n_differ = config_diff(a, b, differ, CONFIG_OPTION_COUNT);
+    for (size_t i = 0; i < n_differ; i++) {
+        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+            if (strcmp(differ[i]->name, names[k]) == 0)
+                return false;
+        }
+    }
+    return true;
 }
 
 /* Appends what |list| asks for. */
@@ -112,7 +107,7 @@ static bool is_default(const struct config *c)
 /* Certificates: read now, unless these files are in use. */
 static int prepare_tls(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
-    const struct rpc_tls_files files = listeners_tls_files(ch->config);
+    const struct rpc_tls_files files = tls_files(ch->config);
     bool in_use = g->tls && g->config->grpc_tls_listen.n > 0 && rpc_tls_same_files(g->tls, &files);
     return in_use ? 0 : listeners_read_tls(ch->config, &ch->tls, e);
 }

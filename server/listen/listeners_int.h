@@ -65,10 +65,7 @@ void listeners_let_in(struct listeners *g, const struct listener *d, const struc
 /* The mode that |c| wants of unix sockets' files. */
 mode_t listeners_socket_mode(const struct config *c);
 
-/* The files that |c| names for TLS. */
-struct rpc_tls_files listeners_tls_files(const struct config *c);
-
-/* Reads them. Returns 0 and them in |out|, NULL where |c| has no listener with TLS, or a code with |e|. */
+/* Reads the files that |c| names for TLS. Returns 0 and them in |out|, NULL where |c| has no listener with TLS, or a code with |e|. */
 int listeners_read_tls(const struct config *c, struct rpc_tls **out, struct err *e);
 
 #endif

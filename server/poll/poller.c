@@ -242,17 +242,14 @@ static void on_result(void *arg, const struct collector_result *result)
         complete = p->issued && p->pending == 0;
     }
     pthread_mutex_unlock(&p->lock);
-    if (complete && p->ops.wake)
+    if (complete)
         p->ops.wake(p->ops.arg);
 }
 
 static void on_batch(void *arg, struct batch *b)
 {
     struct poller *p = arg;
-    if (p->ops.batch)
-        p->ops.batch(p->ops.arg, b);
-    else
-        batch_unref(b);
+    p->ops.batch(p->ops.arg, b);
 }
 
 struct collector_sink poller_sink(struct poller *p)
@@ -309,24 +306,10 @@ static struct poll_request *make_request(uint64_t id, const struct config *confi
 /* A recording is of everything. */
 static int add_filters(struct poll_request *request, const struct plan *plan)
 {
-    if (!plan || plan->n_filters == 0)
+    if (plan->n_filters == 0)
         return 0;
     return poll_request_filters(request, plan->filters, plan->n_filters,
                                 plan->want_all || request->capture_path);
-}
-
-/* Whether the sockets that the kernel tells of may be those that pass the filters only. */
-static bool request_is_filtered(const struct poll_request *request, const struct plan *plan)
-{
-    return plan && plan->n_filters && !plan->want_all && !request->capture_path;
-}
-
-/* The poll does not come about. */
-static void revoke(struct plan *plan)
-{
-    if (plan)
-        plan_revoke(plan);
-    plan_unref(plan);
 }
 
 static bool plan_has(const void *plan, const char *name, uint64_t inode)
@@ -337,8 +320,8 @@ static bool plan_has(const void *plan, const char *name, uint64_t inode)
 int poller_start(struct poller *p, struct inventory *r, const struct poll_begin *begin,
                  const struct config *config)
 {
-    struct plan *plan = p->ops.plan ? p->ops.plan(p->ops.arg, begin->poll_id) : NULL;
-    if (p->ops.plan && !plan)
+    struct plan *plan = p->ops.plan(p->ops.arg, begin->poll_id);
+    if (!plan)
         return -ENOMEM;
     struct poll_request *request = make_request(begin->poll_id, config, take_capture(p));
     if (request && add_filters(request, plan) < 0) {
@@ -346,11 +329,12 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
         request = NULL;
     }
     if (!request) {
-        revoke(plan);
+        plan_revoke(plan);
+        plan_unref(plan);
         return -ENOMEM;
     }
     const struct inventory_scope some = {.wants = plan_has, .arg = plan};
-    const struct inventory_scope *scope = plan && plan->n_scope && !request->capture_path ? &some : NULL;
+    const struct inventory_scope *scope = plan->n_scope && !request->capture_path ? &some : NULL;
     size_t expected = inventory_collectors(r, scope);
     p->start_ns = clock_mono_ns();
     pthread_mutex_lock(&p->lock);
@@ -358,7 +342,7 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
     p->now->n_failures = p->now->n_unseen = 0;
     p->now->timeouts = p->now->no_turn = 0;
     p->now->timeout_ns = config->poll_timeout;
-    p->now->filtered = request_is_filtered(request, plan);
+    p->now->filtered = !request->want_all;
     p->now->partial = scope != NULL;
     p->now->begin = *begin;
     p->now->begin.timestamp_ns = request->timestamp_ns;
@@ -369,8 +353,7 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
     p->issued = false;
     p->pending = 0;
     pthread_mutex_unlock(&p->lock);
-    if (p->ops.begin)
-        p->ops.begin(p->ops.arg, &p->now->begin, plan_ref(plan));
+    p->ops.begin(p->ops.arg, &p->now->begin, plan_ref(plan));
     size_t n = inventory_poll(r, request, scope, on_result, p);
     inventory_unseen(r, scope, note_unseen, p);
     plan_unref(plan);
@@ -379,7 +362,7 @@ int poller_start(struct poller *p, struct inventory *r, const struct poll_begin 
     p->issued = true;
     bool complete = p->pending == 0;
     pthread_mutex_unlock(&p->lock);
-    if (complete && p->ops.wake)
+    if (complete)
         p->ops.wake(p->ops.arg);
     return 0;
 }
@@ -431,8 +414,7 @@ static void tell_end(struct poller *p)
     struct poll_end end = s->end;
     end.errors = errors;
     end.n_errors = list_errors(s, errors);
-    if (p->ops.end)
-        p->ops.end(p->ops.arg, &end);
+    p->ops.end(p->ops.arg, &end);
     log_at(end.namespaces_failed ? LOG_INFO : LOG_DEBUG, "poll",
            "%" PRIu64 ": %" PRIu64 " sockets in %u namespaces, %u failed, %u unseen, %" PRIu64 " us, %" PRIu64
            " us of CPU",

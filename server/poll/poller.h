@@ -17,7 +17,7 @@
 
 struct poller;
 
-/* Where a poller tells what happens. Any of them may be NULL. */
+/* Where a poller tells what happens. |gone| may be NULL. */
 struct poller_ops {
     /* The plan of a poll that is about to start: who takes part; NULL without memory, then there is none. Main. */
     struct plan *(*plan)(void *arg, uint64_t poll_id);

@@ -1,5 +1,7 @@
 #include "server/poll/resync.h"
 
+#include "lib/clock.h"
+
 bool resync_step(struct resync *r, int64_t every_ns, bool before_poll, bool poll_due, bool finished,
                  int64_t now_ns, bool *ask)
 {
@@ -24,5 +26,5 @@ bool resync_step(struct resync *r, int64_t every_ns, bool before_poll, bool poll
 int64_t resync_next(const struct resync *r, int64_t every_ns)
 {
     int64_t next = every_ns ? r->last_ns + every_ns : INT64_MAX;
-    return r->until_ns && r->until_ns < next ? r->until_ns : next;
+    return r->until_ns ? clock_earlier(r->until_ns, next) : next;
 }

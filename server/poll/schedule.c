@@ -1,5 +1,7 @@
 #include "server/poll/schedule.h"
 
+#include "lib/clock.h"
+
 void schedule_init(struct schedule *s, int64_t frequency_ns, uint64_t seed)
 {
     *s = (struct schedule){.frequency_ns = frequency_ns,
@@ -196,6 +198,5 @@ int64_t schedule_next(const struct schedule *s)
         return INT64_MAX;
     if (s->requested)
         return 0;
-    int64_t next = s->burst_due_ns < regular_ns(s) ? s->burst_due_ns : regular_ns(s);
-    return held_due_ns(s) < next ? held_due_ns(s) : next;
+    return clock_earlier(clock_earlier(s->burst_due_ns, regular_ns(s)), held_due_ns(s));
 }

@@ -8,6 +8,7 @@
 
 #include "lib/buf.h"
 #include "lib/nearest.h"
+#include "lib/netns_pattern.h"
 #include "lib/utf8.h"
 #include "record/fields.h"
 
@@ -58,9 +59,7 @@ struct search {
 static bool on_namespace(void *arg, const struct nswatch_ns *ns)
 {
     struct search *s = arg;
-    char *pattern[] = {(char *)(uintptr_t)s->pattern}; /* nobody writes to it */
-    const struct selection one = {.netns = pattern, .n_netns = 1};
-    s->found = s->inodes ? selection_wants_netns(&one, ns->netns, ns->inode)
+    s->found = s->inodes ? netns_wanted(&s->pattern, 1, ns->netns, ns->inode)
                          : filter_text_fits(s->pattern, ns->netns);
     return !s->found;
 }

@@ -123,8 +123,7 @@ struct plan *plan_new(uint64_t poll_id, const struct plan_candidate *list, size_
 
 struct plan *plan_ref(struct plan *p)
 {
-    if (p)
-        atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
     return p;
 }
 

@@ -49,8 +49,8 @@ struct plan_candidate {
 /* The plan of poll |poll_id| with those of |list| that want it. One reference, the caller's; NULL without
  * memory, then nobody has joined. Any thread. */
 struct plan *plan_new(uint64_t poll_id, const struct plan_candidate *list, size_t n);
-/* NULL is allowed in both. */
 struct plan *plan_ref(struct plan *p);
+/* NULL is allowed. */
 void plan_unref(struct plan *p);
 
 /* Whether the poll is of this namespace too. Any thread. */

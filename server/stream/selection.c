@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/glob.h"
 #include "lib/netns_pattern.h"
 #include "lib/utf8.h"
 
@@ -139,6 +138,17 @@ size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_
     return n;
 }
 
+size_t selection_parts(const struct filter *f, struct filter_part out[FILTER_TERMS_MAX])
+{
+    size_t n = f ? filter_part_count(f) : 0;
+    n = n < FILTER_TERMS_MAX ? n : FILTER_TERMS_MAX;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (struct filter_part){.expression = filter_part_text(f, i),
+                                      .place = filter_part_in_kernel(f, i) ? FILTER_PLACE_KERNEL
+                                                                           : FILTER_PLACE_COLLECTOR};
+    return n;
+}
+
 void selection_describe(const struct selection *s, struct selection_description *out)
 {
     *out = (struct selection_description){
@@ -148,12 +158,7 @@ void selection_describe(const struct selection *s, struct selection_description 
         if (record_mask_has(&s->columns, record_fields[i].number))
             out->columns[info->n_columns++] = record_fields[i].name;
     }
-    size_t n_parts = s->filter ? filter_part_count(s->filter) : 0;
-    for (size_t i = 0; i < n_parts && i < FILTER_TERMS_MAX; i++) {
-        out->parts[info->n_parts++] = (struct filter_part){
-            .expression = filter_part_text(s->filter, i),
-            .place = filter_part_in_kernel(s->filter, i) ? FILTER_PLACE_KERNEL : FILTER_PLACE_COLLECTOR};
-    }
+    info->n_parts = selection_parts(s->filter, out->parts);
 }
 
 /* ---- What is in force ---- */

@@ -58,6 +58,9 @@ struct selection_description {
 };
 void selection_describe(const struct selection *s, struct selection_description *out);
 
+/* Fills |out| with the parts of |f| (NULL: none), whose texts stay the filter's. Returns how many. */
+size_t selection_parts(const struct filter *f, struct filter_part out[FILTER_TERMS_MAX]);
+
 #define SELECTION_WARNINGS_MAX 4
 
 /* Sentences about what the filter of |s| (NULL is allowed) asked for and no poll has found, in |out|. Returns

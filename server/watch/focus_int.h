@@ -48,6 +48,11 @@ struct focus_ns {
 int focus_ns_copy(struct focus_ns *to, const struct nswatch_ns *from);
 void focus_ns_free(struct focus_ns *n);
 
+/* What |e| says of |where|, in memory of its own. Returns 0, or -ENOMEM with |out| all zero. */
+int focus_error_copy(const struct focus_ns *where, const struct err *e, struct poll_error *out);
+/* One that is all zero is allowed. */
+void focus_error_free(struct poll_error *error);
+
 /* A socket that is watched, beside its identity. */
 struct focus_about {
     uint8_t state; /* when it was last seen; 0: never */

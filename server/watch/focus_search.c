@@ -2,12 +2,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "inet_diag/dump.h"
 #include "lib/array.h"
 #include "lib/clock.h"
-#include "lib/glob.h"
 #include "lib/log.h"
 #include "lib/netns_pattern.h"
 #include "server/watch/focus_int.h"
@@ -32,15 +30,12 @@ struct search {
     struct focus_ns *list; /* the namespaces to be searched */
     size_t n;
     size_t cap;
-    bool out_of_memory;
-    bool lost; /* the thread cannot come home */
     struct filter_kernel kernel;
     /* The one that is being searched. */
     const struct focus_ns *where;
     struct record_context context;
     struct filter_env env;
     struct dump dump;
-    size_t first;
 };
 
 /* ---- Which namespaces ---- */
@@ -51,10 +46,8 @@ static bool note_namespace(void *arg, const struct nswatch_ns *ns)
     const struct focus_request *r = &s->selection->request;
     if (!netns_wanted(r->netns, r->n_netns, ns->netns, ns->inode))
         return true;
-    if (array_room(&s->list, s->n + 1, &s->cap, sizeof(*s->list)) || focus_ns_copy(&s->list[s->n], ns) != 0) {
-        s->out_of_memory = true;
+    if (array_room(&s->list, s->n + 1, &s->cap, sizeof(*s->list)) || focus_ns_copy(&s->list[s->n], ns) != 0)
         return false;
-    }
     s->n++;
     return true;
 }
@@ -109,7 +102,7 @@ static int dump_here(struct search *s, struct err *e)
                                    .code_len = k->len};
     s->dump.fd = -1;
     int rc = netns_inside(s->finder->focus->own_netns_fd, &s->where->ns, open_inside, s, &entry, e);
-    s->lost |= entry.lost;
+    s->finder->lost |= entry.lost;
     if (rc == 0)
         rc = dump_filtered(&s->dump, &request, &options, on_socket, s, &counts, &refused, e);
     if (refused)
@@ -121,19 +114,8 @@ static int dump_here(struct search *s, struct err *e)
 static void note_error(struct search *s, const struct err *e)
 {
     struct focus_found *f = s->found;
-    if (f->n_errors == POLL_ERRORS_MAX)
-        return;
-    struct poll_error error = {.name = strdup(s->where->name),
-                               .inode = s->where->ns.inode,
-                               .cookie = s->where->ns.cookie,
-                               .code = e->code,
-                               .text = strdup(e->text)};
-    if (error.name && error.text) {
-        f->errors[f->n_errors++] = error;
-        return;
-    }
-    free((char *)error.name);
-    free((char *)error.text);
+    if (f->n_errors < POLL_ERRORS_MAX && focus_error_copy(s->where, e, &f->errors[f->n_errors]) == 0)
+        f->n_errors++;
 }
 
 static void search_here(struct search *s, struct focus_ns *where)
@@ -194,7 +176,7 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
     filter_kernel(&one, 1, &s->kernel);
     inventory_visit(finder->focus->options.inventory, note_namespace, s);
     const _Atomic bool *stopping = &finder->focus->stopping;
-    for (size_t i = 0; i < s->n && !s->lost && !atomic_load(stopping); i++) {
+    for (size_t i = 0; i < s->n && !finder->lost && !atomic_load(stopping); i++) {
         if (clock_mono_ns() - found->began_ns > SEARCH_NS) {
             log_limited(LOG_WARN, "focus", "a search took too long: %zu of %zu namespaces are left out",
                         s->n - i, s->n);
@@ -205,7 +187,6 @@ struct focus_found *focus_search(struct focus_finder *finder, const struct focus
     for (size_t i = 0; i < s->n; i++)
         focus_ns_free(&s->list[i]);
     free(s->list);
-    finder->lost = s->lost;
     free(s);
     return found;
 }

@@ -110,10 +110,8 @@ void focus_found_free(struct focus_found *f)
         return;
     for (size_t i = 0; i < f->n_where; i++)
         focus_ns_free(&f->where[i].where);
-    for (size_t i = 0; i < f->n_errors; i++) {
-        free((char *)f->errors[i].name);
-        free((char *)f->errors[i].text);
-    }
+    for (size_t i = 0; i < f->n_errors; i++)
+        focus_error_free(&f->errors[i]);
     free(f->where);
     free(f->hits);
     free(f);
@@ -365,11 +363,7 @@ void focus_watch_start(struct focus_watch *w, const struct focus_found *found)
         .sockets = (uint32_t)w->n_sockets,
         .matched = found ? found->matched : 0,
     };
-    size_t n = s->filter ? filter_part_count(s->filter) : 0;
-    for (size_t i = 0; i < n && i < FILTER_TERMS_MAX; i++)
-        parts[info.n_parts++] = (struct filter_part){
-            .expression = filter_part_text(s->filter, i),
-            .place = filter_part_in_kernel(s->filter, i) ? FILTER_PLACE_KERNEL : FILTER_PLACE_COLLECTOR};
+    info.n_parts = selection_parts(s->filter, parts);
     focus_slot_info(&w->slot, &info);
     w->started = true;
 }

@@ -22,15 +22,33 @@ void focus_slot_init(struct focus_slot *s)
     buf_init(&s->rows);
 }
 
+void focus_error_free(struct poll_error *error)
+{
+    free((char *)error->name);
+    free((char *)error->text);
+    *error = (struct poll_error){0};
+}
+
+int focus_error_copy(const struct focus_ns *where, const struct err *e, struct poll_error *out)
+{
+    *out = (struct poll_error){.name = strdup(where->name),
+                               .inode = where->ns.inode,
+                               .cookie = where->ns.cookie,
+                               .code = e->code,
+                               .text = strdup(e->text)};
+    if (out->name && out->text)
+        return 0;
+    focus_error_free(out);
+    return -ENOMEM;
+}
+
 /* The lock is held, or nobody else knows the slot. */
 static void forget_lists(struct focus_slot *s)
 {
     for (size_t i = 0; i < s->n_ended; i++)
         free((char *)s->ended[i].socket.netns);
-    for (size_t i = 0; i < s->n_errors; i++) {
-        free((char *)s->errors[i].name);
-        free((char *)s->errors[i].text);
-    }
+    for (size_t i = 0; i < s->n_errors; i++)
+        focus_error_free(&s->errors[i]);
     s->n_ended = s->n_errors = 0;
 }
 
@@ -118,12 +136,8 @@ int focus_slot_ended(struct focus_slot *s, const struct focus_place *p, size_t i
 
 int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const struct err *e)
 {
-    struct poll_error error = {.name = strdup(p->where.name),
-                               .inode = p->where.ns.inode,
-                               .cookie = p->where.ns.cookie,
-                               .code = e->code,
-                               .text = strdup(e->text)};
-    int rc = error.name && error.text ? 0 : -ENOMEM;
+    struct poll_error error;
+    int rc = focus_error_copy(&p->where, e, &error);
     pthread_mutex_lock(&s->lock);
     if (rc == 0 && !s->errors)
         s->errors = calloc(ERRORS_MAX, sizeof(*s->errors));
@@ -134,10 +148,8 @@ int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const st
     if (rc == 0)
         s->errors[s->n_errors++] = error;
     pthread_mutex_unlock(&s->lock);
-    if (rc) {
-        free((char *)error.name);
-        free((char *)error.text);
-    }
+    if (rc)
+        focus_error_free(&error);
     return rc;
 }
 
