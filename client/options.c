@@ -1,6 +1,5 @@
 #include "client/options.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

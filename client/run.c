@@ -13,7 +13,6 @@
 #include "client/fleet/nodes.h"
 #include "client/show/terminal_text.h"
 #include "lib/ascii.h"
-#include "lib/clock.h"
 #include "lib/thread.h"
 
 /* Writes the output of the command. Returns its exit code, or a failure when that could not be written. */
@@ -57,14 +56,6 @@ static int run_one(const struct command *command, struct fleet *fleet)
 }
 
 /* ---- One after the other ---- */
-
-/* A session of each node, all of which connect at the same time. */
-struct each {
-    const struct nodes *nodes;
-    struct session *sessions;
-    size_t opened;
-    size_t failed;
-};
 
 /* Appends |text|, the output of a command for the node |name|, to |out|: in each JSON object "node" becomes
  * the first member; a single line stands behind the name, several below it. */
@@ -204,8 +195,7 @@ static int run_for(const struct command *command, const struct options *options,
     allow_descriptors(nodes->n);
     out->stop_fd = stop_fd(stop);
     fleet.stop = stop;
-    if (options->timeout_ns && options->timeout_ns < INT64_MAX / 2)
-        fleet.deadline_ns = clock_mono_ns() + options->timeout_ns;
+    fleet.deadline_ns = session_deadline(options);
     if (!several)
         rc = run_one(command, &fleet);
     else if (command->run_fleet)

@@ -1,8 +1,6 @@
 #include "client/session.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,22 +10,6 @@
 #define BACKOFF_FIRST_NS (1 * NS_PER_S)
 #define BACKOFF_LAST_NS  (30 * NS_PER_S)
 #define LOOK_MAX_NS      (3 * NS_PER_S)
-
-/* The numbers of gRPC that matter here (grpc_status_code). */
-enum {
-    CODE_OK = 0,
-    CODE_CANCELLED = 1,
-    CODE_UNKNOWN = 2,
-    CODE_DEADLINE_EXCEEDED = 4,
-    CODE_PERMISSION_DENIED = 7,
-    CODE_RESOURCE_EXHAUSTED = 8,
-    CODE_ABORTED = 10,
-    CODE_UNIMPLEMENTED = 12,
-    CODE_INTERNAL = 13,
-    CODE_UNAVAILABLE = 14,
-    CODE_DATA_LOSS = 15,
-    CODE_UNAUTHENTICATED = 16,
-};
 
 void session_channel_options(const struct options *o, struct rpc_channel_options *out)
 {
@@ -51,13 +33,17 @@ const char *session_address(const struct options *o)
     return o->address ? o->address : o->target;
 }
 
+int64_t session_deadline(const struct options *o)
+{
+    return o->timeout_ns && o->timeout_ns < INT64_MAX / 2 ? clock_mono_ns() + o->timeout_ns : 0;
+}
+
 int session_open(struct session *s, const struct options *options, struct output *out, struct stop *stop,
                  struct err *e)
 {
     struct rpc_channel_options how;
     *s = (struct session){.options = options, .out = out, .stop = stop};
-    if (options->timeout_ns && options->timeout_ns < INT64_MAX / 2)
-        s->deadline_ns = clock_mono_ns() + options->timeout_ns;
+    s->deadline_ns = session_deadline(options);
     session_channel_options(options, &how);
     int rc = rpc_channel_new(session_address(options), &how, &s->channel, e);
     if (rc == 0)

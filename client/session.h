@@ -11,11 +11,29 @@
 #include "client/output.h"
 #include "client/stop.h"
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "rpc/client/client.h"
 
 /* Exit codes of the program. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_FAILED = 3 /* of several targets */ };
+
+/* The numbers of gRPC that matter here (grpc_status_code). */
+enum {
+    CODE_OK = 0,
+    CODE_CANCELLED = 1,
+    CODE_UNKNOWN = 2,
+    CODE_INVALID_ARGUMENT = 3,
+    CODE_DEADLINE_EXCEEDED = 4,
+    CODE_PERMISSION_DENIED = 7,
+    CODE_RESOURCE_EXHAUSTED = 8,
+    CODE_ABORTED = 10,
+    CODE_UNIMPLEMENTED = 12,
+    CODE_INTERNAL = 13,
+    CODE_UNAVAILABLE = 14,
+    CODE_DATA_LOSS = 15,
+    CODE_UNAUTHENTICATED = 16,
+};
 
 struct session {
     const struct options *options;
@@ -24,6 +42,9 @@ struct session {
     struct rpc_channel *channel;
     int64_t deadline_ns; /* monotonic end of the whole run; 0: none */
 };
+
+/* The monotonic end of a run of |o| that begins now; 0: none. */
+int64_t session_deadline(const struct options *o);
 
 /* Makes a session for |options|, which the caller keeps, as |out| and |stop|; --timeout runs from now.
  * Nothing is connected yet. Returns 0, or ERR_USAGE with a text. */
@@ -35,7 +56,7 @@ void session_close(struct session *s);
 void session_channel_options(const struct options *o, struct rpc_channel_options *out);
 const char *session_address(const struct options *o);
 
-#define SESSION_CALL_TIMEOUT_NS (10 * 1000000000LL) /* of a call without --timeout */
+#define SESSION_CALL_TIMEOUT_NS (10 * NS_PER_S) /* of a call without --timeout */
 
 /* One request, one answer. Returns 0 and the answer in |reply| (for rpc_bytes_free; may be NULL), or
  * EXIT_FAILED when the call failed, which has been told on standard error then. */

@@ -61,19 +61,12 @@ void stop_unblock_signals(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void raise_event(int fd)
-{
-    uint64_t one = 1;
-    ssize_t n = write(fd, &one, sizeof(one));
-    (void)n; /* an eventfd that is far from its maximum takes it */
-}
-
 static void tell(struct stop *s, enum stop_reason why)
 {
     int not_yet = STOP_NOT;
     if (!atomic_compare_exchange_strong(&s->reason, &not_yet, (int)why))
         return;
-    raise_event(s->told);
+    eventfd_write(s->told, 1);
     pthread_mutex_lock(&s->lock);
     if (s->channel)
         rpc_channel_interrupt(s->channel);
@@ -146,7 +139,7 @@ void stop_free(struct stop *s)
     if (!s)
         return;
     if (s->end >= 0)
-        raise_event(s->end);
+        eventfd_write(s->end, 1);
     thread_join(&s->thread);
     if (s->signals >= 0)
         close(s->signals);

@@ -16,6 +16,7 @@
 #include "client/stop.h"
 #include "client/stream_report.h"
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "rpc/client/client.h"
 
@@ -54,10 +55,10 @@ enum stream_silence {
     STREAM_SILENCE_FAILS,     /* after STREAM_ANSWER_NS the stream is given up */
 };
 
-#define STREAM_IDLE_NS     (50 * 1000000LL) /* silence after which what has come is shown */
-#define STREAM_LATE_NS     (1 * 1000000000LL) /* the same for a poll that is held and whose end will be marked */
-#define STREAM_POLL_END_NS (1 * 1000000000LL)
-#define STREAM_ANSWER_NS   (30 * 1000000000LL)
+#define STREAM_IDLE_NS     (50 * NS_PER_MS) /* silence after which what has come is shown */
+#define STREAM_LATE_NS     (1 * NS_PER_S) /* the same for a poll that is held and whose end will be marked */
+#define STREAM_POLL_END_NS (1 * NS_PER_S)
+#define STREAM_ANSWER_NS   (30 * NS_PER_S)
 
 /* The command's part. |i| is the number of a target. A hook that may be NULL says so. */
 struct stream_hooks {

@@ -6,8 +6,6 @@
 #include "client/show/units.h"
 #include "lib/clock.h"
 
-enum { CODE_OK = 0, CODE_RESOURCE_EXHAUSTED = 8 }; /* grpc_status_code */
-
 void stream_report_init(struct stream_report *r, struct output *out, struct stop *stop, bool several)
 {
     *r = (struct stream_report){.out = out, .stop = stop, .several = several};

@@ -11,6 +11,7 @@
 #include "client/options.h"
 #include "client/output.h"
 #include "client/stop.h"
+#include "lib/clock.h"
 #include "rpc/client/client.h"
 
 enum stream_failure_kind {
@@ -55,7 +56,7 @@ struct stream_waiting {
     int64_t elapsed_ns; /* since the stream was opened or the poll asked for */
 };
 
-#define STREAM_PATIENCE_NS (3 * 1000000000LL) /* before stream_report_waiting */
+#define STREAM_PATIENCE_NS (3 * NS_PER_S) /* before stream_report_waiting */
 
 struct stream_report {
     struct output *out;

@@ -159,9 +159,7 @@ int nswatch_start(struct nswatch *nw)
 
 static void wake(struct nswatch *nw)
 {
-    uint64_t one = 1;
-    ssize_t n = write(nw->fds[FROM_WAKE], &one, sizeof(one));
-    (void)n; /* EAGAIN: the counter is full, so it is awake already */
+    eventfd_write(nw->fds[FROM_WAKE], 1); /* EAGAIN: the counter is full, so it is awake already */
 }
 
 void nswatch_stop(struct nswatch *nw)

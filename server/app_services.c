@@ -1,7 +1,7 @@
 /* The running daemon for other threads than main, the services above all. */
 #include "server/app_int.h"
 
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "server/listen/listeners.h"
 #include "server/poll/poll_clock.h"
@@ -9,9 +9,7 @@
 void app_wake(void *arg)
 {
     struct app *app = arg;
-    uint64_t one = 1;
-    ssize_t n = write(app->wake, &one, sizeof(one));
-    (void)n; /* full: the loop is about to wake anyway */
+    eventfd_write(app->wake, 1); /* full: the loop is about to wake anyway */
 }
 
 const struct config *app_config(struct app *app)

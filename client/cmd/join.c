@@ -26,7 +26,7 @@ struct joined {
     size_t node; /* whose message is being read */
     struct join join;
     struct measured_rate *measured;
-    struct join_table *pipeline;
+    struct join_table *table;
 };
 
 static int take_record(void *context, const record_message *m, const char *node)
@@ -64,9 +64,9 @@ static int open_join(struct joined *d, struct err *e)
     if (rc < 0)
         return rc;
     d->records = record_sink_new_to(d->view, take_record, d, d->fleet->out);
-    d->pipeline = join_table_new(d->fleet->options, nodes, d->fleet->out);
+    d->table = join_table_new(d->fleet->options, nodes, d->fleet->out);
     d->measured = measured_rate_new();
-    if (!d->records || !d->pipeline || !d->measured)
+    if (!d->records || !d->table || !d->measured)
         return err_set(e, -ENOMEM, "out of memory");
     return 0;
 }
@@ -103,7 +103,7 @@ static void on_poll(void *owner, bool complete)
         d->fleet->out->error = -ENOMEM;
         return;
     }
-    join_table(d->pipeline, &d->join);
+    join_table(d->table, &d->join);
     for (size_t i = 0; i < d->fleet->nodes->n; i++)
         measured_rate_end(d->measured, d->streams.readers[i].node);
     tell(d);
@@ -141,7 +141,7 @@ int command_join(struct fleet *fleet)
         rc = rc == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
     record_streams_close(&d.streams);
-    join_table_free(d.pipeline);
+    join_table_free(d.table);
     join_reset(&d.join);
     record_sink_free(d.records);
     measured_rate_free(d.measured);

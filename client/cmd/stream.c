@@ -10,26 +10,25 @@ struct stream {
     struct fleet *fleet;
     struct record_pipeline pipeline;
     struct record_streams streams;
-    uint64_t left; /* records that are wanted yet; 0 with |limited|: none */
-    bool limited;
-    uint64_t max_polls; /* of each node; 0: no limit */
+    uint64_t left; /* records that are wanted yet, of --count */
 };
 
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
 {
     struct record_streams *s = context;
     struct stream *st = s->owner;
+    const struct options *o = st->fleet->options;
     struct stream_reader *r = &s->readers[i];
     uint64_t before = r->n_records;
-    r->max_records = st->limited ? before + st->left : 0;
+    r->max_records = o->count ? before + st->left : 0;
     int rc = stream_reader_message(r, message, e);
-    if (st->limited)
+    if (o->count)
         st->left -= r->n_records - before;
     if (rc < 0)
         return rc;
     if (rc == 1)
         return STREAM_ENOUGH_OF_ALL;
-    return st->max_polls && r->n_polls >= st->max_polls ? STREAM_ENOUGH : STREAM_GO_ON;
+    return o->polls && r->n_polls >= o->polls ? STREAM_ENOUGH : STREAM_GO_ON;
 }
 
 static void on_idle(void *context)
@@ -72,7 +71,7 @@ static int listen_to_all(struct stream *st)
 int command_stream(struct fleet *fleet)
 {
     const struct options *o = fleet->options;
-    struct stream st = {.fleet = fleet, .left = o->count, .limited = o->count != 0, .max_polls = o->polls};
+    struct stream st = {.fleet = fleet, .left = o->count};
     int rc = record_pipeline_open(&st.pipeline, o, fleet->out, fleet->nodes->n > 1);
     if (rc == EXIT_DONE)
         rc = listen_to_all(&st);

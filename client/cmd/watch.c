@@ -25,7 +25,7 @@ struct watch {
     struct record_reader reader;
     struct buf request;
     uint64_t interval_ns; /* the daemon's, and so is the next one */
-    uint32_t socket_table_max;
+    uint32_t sockets_max;
     uint64_t max_ticks; /* 0: no limit */
     uint64_t ticks;
     uint64_t dropped; /* since the last note, and so are the next two */
@@ -112,7 +112,7 @@ static void on_info(struct watch *w, const struct focus_info *info)
     struct buf line;
     char every[UNITS_TEXT_MAX];
     w->interval_ns = info->interval_ns;
-    w->socket_table_max = info->max_sockets;
+    w->sockets_max = info->max_sockets;
     if (w->session->options->quiet)
         return;
     units_time(info->interval_ns, every);
@@ -179,7 +179,7 @@ static void tell_troubles(struct watch *w, const struct focus_tick *t)
         buf_init(&line);
         buf_printf(&line,
                    "%" PRIu64 " more sockets pass the filter and are left out (--max, now %" PRIu32 ")",
-                   t->left_out, w->socket_table_max);
+                   t->left_out, w->sockets_max);
         say(w, buf_cstr(&line));
         buf_free(&line);
     }

@@ -115,6 +115,13 @@ void record_streams_close(struct record_streams *s)
     free(s->targets);
 }
 
+/* Whether no poll is to follow one that ended with |end|. */
+static bool is_at_end(const struct record_streams *s, enum stream_end end)
+{
+    return end == STREAM_END_STOPPED || end == STREAM_END_TIMEOUT || s->fleet->out->error ||
+           stream_engine_exit_code(s->engine) == EXIT_FAILED;
+}
+
 enum stream_end record_streams_poll(struct record_streams *s, uint64_t count,
                                     void (*on_poll)(void *owner, bool complete), uint64_t *done)
 {
@@ -129,11 +136,9 @@ enum stream_end record_streams_poll(struct record_streams *s, uint64_t count,
         if (s->between && on_poll)
             on_poll(s->owner, true);
         *done += s->between;
-        if (s->between && every && *done != count && !s->fleet->out->error &&
-            stream_engine_exit_code(s->engine) != EXIT_FAILED)
+        if (every && *done != count && !is_at_end(s, end))
             end = stream_engine_wait(s->engine, next);
-        if (end == STREAM_END_STOPPED || end == STREAM_END_TIMEOUT || s->fleet->out->error ||
-            stream_engine_exit_code(s->engine) == EXIT_FAILED)
+        if (is_at_end(s, end))
             break;
     }
     return end;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "filter/message.h"
-#include "lib/glob.h"
 #include "lib/netns_pattern.h"
 #include "rpc/codec/msg_stream.h"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "record/text.h"
@@ -17,8 +18,8 @@ struct value {
 };
 
 struct entry {
-    size_t sorter; /* of its coming */
-    size_t at;     /* of the record in |order.bytes| */
+    size_t order; /* of its coming */
+    size_t at;    /* of the record in |order.bytes| */
     size_t len;
     const char *node;
 };
@@ -58,21 +59,6 @@ void sorter_free(struct sorter *o)
     free(o);
 }
 
-static int grow(struct sorter *o)
-{
-    size_t cap = o->cap ? o->cap * 2 : 256;
-    struct entry *entries = realloc(o->entries, cap * sizeof(*entries));
-    if (entries)
-        o->entries = entries;
-    struct value *values = realloc(o->values, cap * o->view->n_keys * sizeof(*values));
-    if (values)
-        o->values = values;
-    if (!entries || !values)
-        return -ENOMEM;
-    o->cap = cap;
-    return 0;
-}
-
 /* Appends |n| bytes; where they stand. */
 static size_t keep(struct sorter *o, const void *data, size_t n)
 {
@@ -94,9 +80,11 @@ int sorter_add(struct sorter *o, const uint8_t *row, size_t len, const record_me
     size_t before = o->bytes.len;
     if (o->n && before + len > SORTER_BYTES_MAX)
         return ERR_LIMIT;
-    if (o->n == o->cap && grow(o) != 0)
+    size_t cap = o->cap; /* of both */
+    if (array_room(&o->entries, o->n + 1, &cap, sizeof(*o->entries)) ||
+        array_room(&o->values, o->n + 1, &o->cap, o->view->n_keys * sizeof(*o->values)))
         return -ENOMEM;
-    o->entries[o->n] = (struct entry){.sorter = o->n, .at = keep(o, row, len), .len = len, .node = node};
+    o->entries[o->n] = (struct entry){.order = o->n, .at = keep(o, row, len), .len = len, .node = node};
     for (size_t i = 0; i < o->view->n_keys; i++) {
         const struct view_key *key = &o->view->keys[i];
         struct record_value v = {0};
@@ -141,11 +129,11 @@ static int compare(const void *a, const void *b, void *context)
     size_t n = o->view->n_keys;
     for (size_t i = 0; i < n; i++) {
         const struct view_key *key = &o->view->keys[i];
-        int c = compare_values(o, key->field, &o->values[x->sorter * n + i], &o->values[y->sorter * n + i]);
+        int c = compare_values(o, key->field, &o->values[x->order * n + i], &o->values[y->order * n + i]);
         if (c)
             return key->descending ? -c : c;
     }
-    return (x->sorter > y->sorter) - (x->sorter < y->sorter);
+    return (x->order > y->order) - (x->order < y->order);
 }
 
 int sorter_give(struct sorter *o,

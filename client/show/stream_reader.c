@@ -37,8 +37,6 @@ static void choose_here(struct stream_reader *r, const char *why)
         output_note(r->out, "%s %s: filter, namespaces and columns are applied here", r->target, why);
 }
 
-enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12 }; /* grpc_status_code */
-
 /* Whether |status| refuses |part| of the request. */
 static bool is_about(const struct rpc_status *status, const char *part)
 {

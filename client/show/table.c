@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/show/terminal_text.h"
+#include "lib/array.h"
 
 #define GAP 2 /* blanks between columns */
 
@@ -98,24 +99,11 @@ void table_keep_whole(struct table *t)
     t->cell_max = UINT16_MAX / 4;
 }
 
-static bool grow(struct table *t)
-{
-    size_t cap = t->cap_rows ? t->cap_rows * 2 : 64;
-    struct row *rows = realloc(t->rows, cap * sizeof(*rows));
-    if (rows)
-        t->rows = rows;
-    struct cell *cells = realloc(t->cells, cap * t->n * sizeof(*cells));
-    if (cells)
-        t->cells = cells;
-    if (!rows || !cells)
-        return false;
-    t->cap_rows = cap;
-    return true;
-}
-
 void table_row(struct table *t, const void *key, size_t key_len)
 {
-    if (t->n_rows == t->cap_rows && !grow(t)) {
+    size_t cap = t->cap_rows; /* of both */
+    if (array_room(&t->rows, t->n_rows + 1, &cap, sizeof(*t->rows)) ||
+        array_room(&t->cells, t->n_rows + 1, &t->cap_rows, t->n * sizeof(*t->cells))) {
         t->failed = true;
         return;
     }

@@ -170,7 +170,7 @@ static void draw_prompt(const struct top_scene *s, size_t y)
 static void draw_last_line(const struct top_scene *s, size_t y)
 {
     struct line l = {.y = y};
-    if (s->view->sending_inline) {
+    if (s->view->prompting) {
         draw_prompt(s, y);
         return;
     }

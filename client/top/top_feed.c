@@ -25,8 +25,6 @@
 #define FIRST_POLLS_GAP (1 * NS_PER_S)
 #define LOOK_NS         (NS_PER_S / 4) /* between looks whether the daemon has answered, until it sends something */
 
-enum { CODE_INVALID_ARGUMENT = 3, CODE_UNIMPLEMENTED = 12, CODE_UNAVAILABLE = 14 }; /* grpc_status_code */
-
 /* The first polls are there for something to see now, not only when the daemon's next poll is due. A daemon that
  * refuses them is listened to all the same. */
 enum phase { PHASE_ASK, PHASE_FIRST_POLLS, PHASE_LISTEN };
@@ -58,20 +56,6 @@ struct top_feed {
     struct backoff backoff;
 };
 
-static void raise_event(int fd)
-{
-    uint64_t one = 1;
-    ssize_t n = write(fd, &one, sizeof(one));
-    (void)n; /* an eventfd that is far from its maximum takes it */
-}
-
-static void drain_event(int fd)
-{
-    uint64_t n;
-    ssize_t got = read(fd, &n, sizeof(n));
-    (void)got; /* non-blocking: nothing there is fine */
-}
-
 /* ---- To the reader ---- */
 
 static void set_status(struct top_feed *f, enum top_feed_state state, int64_t retry_ns, const char *text)
@@ -82,7 +66,7 @@ static void set_status(struct top_feed *f, enum top_feed_state state, int64_t re
     f->status.retry_ns = retry_ns;
     snprintf(f->status.text, sizeof(f->status.text), "%s", text);
     pthread_mutex_unlock(&f->lock);
-    raise_event(f->news);
+    eventfd_write(f->news, 1);
 }
 
 /* A poll is complete. One that was not taken makes room; what it lost is not forgotten. */
@@ -104,7 +88,7 @@ static int publish(void *context, struct top_poll **poll)
         f->ready = done;
     }
     pthread_mutex_unlock(&f->lock);
-    raise_event(f->news);
+    eventfd_write(f->news, 1);
     if (*poll)
         top_poll_reset(*poll);
     else
@@ -424,7 +408,8 @@ void top_feed_give_back(struct top_feed *f, struct top_poll *p)
 
 void top_feed_status(struct top_feed *f, struct top_feed_status *out)
 {
-    drain_event(f->news);
+    eventfd_t n;
+    eventfd_read(f->news, &n); /* non-blocking: nothing there is fine */
     pthread_mutex_lock(&f->lock);
     *out = f->status;
     pthread_mutex_unlock(&f->lock);

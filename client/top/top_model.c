@@ -53,7 +53,7 @@ static void history_drop(struct top_model *m, struct top_entry *e)
 }
 
 /* A new history; SOCKET_INDEX_NONE when there are enough, or without memory. */
-static uint32_t change_log_new(struct top_model *m)
+static uint32_t history_new(struct top_model *m)
 {
     if (m->n_histories == TOP_HISTORIES ||
         array_room(&m->histories, m->n_histories + 1, &m->room_histories, sizeof(*m->histories)) != 0)
@@ -77,7 +77,7 @@ static uint32_t history_choose(struct top_model *m)
             shown = h->shown;
         }
     }
-    uint32_t fresh = change_log_new(m);
+    uint32_t fresh = history_new(m);
     return fresh == SOCKET_INDEX_NONE ? best : fresh;
 }
 

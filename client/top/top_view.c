@@ -146,7 +146,7 @@ static enum top_action prompt_done(struct top_view *v)
         snprintf(v->input_error, sizeof(v->input_error), "%s", e.text);
         return TOP_ACTION_NONE;
     }
-    v->sending_inline = false;
+    v->prompting = false;
     if (strcmp(text, v->filter) == 0)
         return TOP_ACTION_NONE;
     memmove(v->filter, text, strlen(text) + 1);
@@ -164,7 +164,7 @@ static enum top_action prompt_key(struct top_view *v, uint32_t key)
     case TOP_KEY_ENTER:
         return prompt_done(v);
     case TOP_KEY_ESCAPE:
-        v->sending_inline = false;
+        v->prompting = false;
         break;
     case TOP_KEY_LEFT:
         v->input_at -= char_before(v->input, at);
@@ -199,7 +199,7 @@ static enum top_action prompt_key(struct top_view *v, uint32_t key)
 
 static void prompt_begin(struct top_view *v)
 {
-    v->sending_inline = true;
+    v->prompting = true;
     v->input_error[0] = 0;
     memcpy(v->input, v->filter, sizeof(v->input));
     v->input_at = strlen(v->input);
@@ -306,7 +306,7 @@ static bool mode_key(struct top_view *v, struct top_model *m, uint32_t key)
 
 enum top_action top_view_key(struct top_view *v, struct top_model *m, uint32_t key)
 {
-    if (v->sending_inline)
+    if (v->prompting)
         return prompt_key(v, key);
     if (v->mode == TOP_MODE_COLUMNS)
         return columns_key(v, key);

@@ -55,7 +55,7 @@ struct top_view {
     struct socket_key followed; /* the one of TOP_MODE_HISTORY */
     size_t column;              /* the cursor of TOP_MODE_COLUMNS */
     /* The prompt for a filter. */
-    bool sending_inline;
+    bool prompting;
     char input[TOP_FILTER_MAX];
     size_t input_at; /* bytes before the cursor */
     char input_error[ERR_TEXT_MAX];

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "rpc/status.h"
 
@@ -50,7 +51,7 @@ struct rpc_channel_options {
     uint64_t message_max;       /* bytes of one answer; 0: RPC_MESSAGE_MAX */
 };
 
-#define RPC_CONNECT_TIMEOUT_NS (10 * 1000000000LL)
+#define RPC_CONNECT_TIMEOUT_NS (10 * NS_PER_S)
 #define RPC_MESSAGE_MAX        (64 * 1024 * 1024)
 
 /* Whether a channel with |options| uses TLS. */

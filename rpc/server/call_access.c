@@ -1,10 +1,8 @@
 /* The caller of a call, and whether it may be made. */
-#include <errno.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ascii.h"

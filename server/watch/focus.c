@@ -343,16 +343,13 @@ int focus_start(struct focus *f)
 
 void focus_stop(struct focus *f)
 {
-    uint64_t one = 1;
     pthread_mutex_lock(&f->lock);
     atomic_store(&f->stopping, true);
     pthread_cond_broadcast(&f->tick_changed);
     pthread_cond_broadcast(&f->search_changed);
     pthread_mutex_unlock(&f->lock);
-    for (size_t i = 0; i < FOCUS_FINDERS; i++) {
-        ssize_t n = write(f->finders[i].wake, &one, sizeof(one));
-        (void)n;
-    }
+    for (size_t i = 0; i < FOCUS_FINDERS; i++)
+        eventfd_write(f->finders[i].wake, 1);
     for (size_t i = 0; i < FOCUS_TICKERS; i++)
         thread_join(&f->tickers[i].thread);
     for (size_t i = 0; i < FOCUS_FINDERS; i++)

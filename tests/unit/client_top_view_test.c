@@ -154,7 +154,7 @@ static void test_prompt(void **state)
 {
     struct world *w = *state;
     key(w, '/');
-    assert_true(w->view.sending_inline);
+    assert_true(w->view.prompting);
     assert_string_equal(w->view.input, "dport = 1");
     type(w, "q ");
     assert_int_equal(key(w, TOP_KEY_ESCAPE), TOP_ACTION_NONE);
@@ -164,7 +164,7 @@ static void test_prompt(void **state)
     assert_string_equal(w->view.input, "");
     type(w, "a!");
     assert_int_equal(key(w, TOP_KEY_ENTER), TOP_ACTION_NONE);
-    assert_true(w->view.sending_inline);
+    assert_true(w->view.prompting);
     assert_string_equal(w->view.input_error, "no a!");
     key(w, TOP_KEY_BACKSPACE);
     assert_string_equal(w->view.input_error, "");
@@ -191,7 +191,7 @@ static void test_prompt(void **state)
                                         "b");
     key(w, '/');
     assert_int_equal(key(w, TOP_KEY_ENTER), TOP_ACTION_NONE); /* the same as before */
-    assert_false(w->view.sending_inline);
+    assert_false(w->view.prompting);
 }
 
 /* However much is typed, it stays inside and ends with a NUL. */
