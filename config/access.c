@@ -32,11 +32,6 @@ int access_check_user(const char *item, struct err *e)
     return users_add(NULL, item, e);
 }
 
-bool access_same_user(const char *a, const char *b)
-{
-    return users_same(a, b);
-}
-
 int access_check_tls_listen(const char *item, struct err *e)
 {
     struct config_listen l;

@@ -28,6 +28,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "model/groups.h"
+#include "model/role.h"
 
 /* An ordered list of strings; |items| is NULL when |n| is 0. */
 struct config_strings {
@@ -37,9 +38,6 @@ struct config_strings {
 
 /* Mode of the files of unix sockets. */
 enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_0666 };
-
-/* As model/role.h has them. */
-enum config_role { CONFIG_ROLE_HEALTH, CONFIG_ROLE_READ, CONFIG_ROLE_CONTROL };
 
 /* Whether changed files are noticed without a signal. */
 enum config_watch { CONFIG_WATCH_OFF, CONFIG_WATCH_ON };
@@ -84,7 +82,7 @@ struct config {
     char *unix_socket_group; /* name or number; empty: the process's own */
     struct config_strings access_control_uids, access_read_uids;
     struct config_strings access_control_names, access_read_names; /* patterns of fnmatch(3) */
-    enum config_role access_anonymous_role;
+    enum rpc_role access_anonymous_role;
     char *token_file; /* empty: none */
 
     /* Polling */

@@ -71,9 +71,8 @@ int builder_set_origin(struct config_builder *b, const struct config_option *opt
 
 /* ---- access.c ---- */
 
-/* |check_item| and |same_item| of access_control_uids and access_read_uids. */
+/* |check_item| of access_control_uids and access_read_uids. */
 int access_check_user(const char *item, struct err *e);
-bool access_same_user(const char *a, const char *b);
 
 /* |check_item| of grpc_tls_listen. */
 int access_check_tls_listen(const char *item, struct err *e);

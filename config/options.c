@@ -6,6 +6,7 @@
 #include "config/internal.h"
 #include "lib/ascii.h"
 #include "lib/clock.h"
+#include "lib/linux/users.h"
 #include "lib/netns_pattern.h"
 
 #define DAY (86400 * NS_PER_S)
@@ -62,9 +63,6 @@ static bool same_directory(const char *a, const char *b)
 
 static const char *const socket_mode_names[] = {
     [CONFIG_SOCKET_0600] = "0600", [CONFIG_SOCKET_0660] = "0660", [CONFIG_SOCKET_0666] = "0666"};
-
-static const char *const role_names[] = {
-    [CONFIG_ROLE_HEALTH] = "health", [CONFIG_ROLE_READ] = "read", [CONFIG_ROLE_CONTROL] = "control"};
 
 static const char *const watch_names[] = {[CONFIG_WATCH_OFF] = "off", [CONFIG_WATCH_ON] = "on"};
 

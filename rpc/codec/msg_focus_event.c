@@ -151,7 +151,7 @@ static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_A
     const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
     const upb_StringView *names = INFO(columns)(m, &n_columns);
     struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
-    const char **columns = msg_upb_array(arena, n_columns, sizeof(*columns));
+    const char *const *columns = msg_upb_strings(arena, names, n_columns);
     struct focus_info *info = msg_upb_array(arena, 1, sizeof(*info));
     const char *filter = msg_upb_string(arena, INFO(filter)(m));
     if (!parts || !columns || !info || !filter)
@@ -160,11 +160,6 @@ static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_A
         parts[i].expression = msg_upb_string(arena, PART(expression)(from[i]));
         parts[i].place = (uint32_t)PART(place)(from[i]);
         if (!parts[i].expression)
-            return NULL;
-    }
-    for (size_t i = 0; i < n_columns; i++) {
-        columns[i] = msg_upb_string(arena, names[i]);
-        if (!columns[i])
             return NULL;
     }
     *info = (struct focus_info){

@@ -120,15 +120,10 @@ int stream_request_encode(const struct subscription *r, struct buf *out)
 
 /* ---- Responses ---- */
 
-static size_t put_prefix(uint8_t *out, uint32_t number, size_t len)
-{
-    uint8_t *at = varint_put(out, WIRE_TAG(number, WIRE_LEN));
-    return (size_t)(varint_put(at, len) - out);
-}
-
 size_t stream_put_envelope(uint8_t *out, size_t len)
 {
-    return put_prefix(out, STREAM_FIELD_ENVELOPE, len);
+    uint8_t *end = varint_put(varint_put(out, WIRE_TAG(STREAM_FIELD_ENVELOPE, WIRE_LEN)), len);
+    return (size_t)(end - out);
 }
 
 /* A response and the arena that all of it lives in. */

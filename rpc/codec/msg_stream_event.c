@@ -69,18 +69,6 @@ static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *
     return 0;
 }
 
-/* The |n| texts |from| as strings of |arena|; NULL without memory. */
-static const char **read_texts(const upb_StringView *from, size_t n, upb_Arena *arena)
-{
-    const char **texts = msg_upb_array(arena, n, sizeof(*texts));
-    for (size_t i = 0; texts && i < n; i++) {
-        texts[i] = msg_upb_string(arena, from[i]);
-        if (!texts[i])
-            return NULL;
-    }
-    return texts;
-}
-
 static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
 {
     xtcp_flat_record_v1_PollEnd *m = END(new)(arena);
@@ -105,7 +93,7 @@ static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
         .cpu_ns = END(cpu_ns)(m),
         .errors = msg_error_list(errors, n, arena),
         .n_errors = n,
-        .warnings = read_texts(warnings, n_warnings, arena),
+        .warnings = msg_upb_strings(arena, warnings, n_warnings),
         .n_warnings = n_warnings,
     };
     return event->end.errors && event->end.warnings ? 0 : -ENOMEM;
@@ -122,8 +110,8 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
     const upb_StringView *names = INFO(columns)(m, &n_columns);
     struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
     const upb_StringView *said = INFO(warnings)(m, &n_warnings);
-    const char **columns = read_texts(names, n_columns, arena);
-    const char **warnings = read_texts(said, n_warnings, arena);
+    const char *const *columns = msg_upb_strings(arena, names, n_columns);
+    const char *const *warnings = msg_upb_strings(arena, said, n_warnings);
     const char *filter = msg_upb_string(arena, INFO(filter)(m));
     if (!parts || !columns || !warnings || !filter)
         return -ENOMEM;

@@ -1,10 +1,5 @@
 #include "server/listen/access.h"
 
-_Static_assert((int)CONFIG_ROLE_HEALTH == (int)RPC_ROLE_HEALTH &&
-                   (int)CONFIG_ROLE_READ == (int)RPC_ROLE_READ &&
-                   (int)CONFIG_ROLE_CONTROL == (int)RPC_ROLE_CONTROL,
-               "roles of the configuration and of rpc are the same");
-
 static int find_list(const struct config_strings *list, const char *option, struct users *out, struct err *e)
 {
     struct err why = {0};
@@ -43,7 +38,7 @@ enum rpc_role access_peer_role(const struct config *c, const struct access_users
             return RPC_ROLE_CONTROL;
         return users_have(&users->read, peer->uid) ? RPC_ROLE_READ : RPC_ROLE_HEALTH;
     case RPC_PEER_REMOTE:
-        return (enum rpc_role)c->access_anonymous_role;
+        return c->access_anonymous_role;
     case RPC_PEER_NOBODY:
         break;
     }

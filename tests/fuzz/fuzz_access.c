@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.access_read_names = strings(&w, READ_NAMES);
     c.access_control_uids = strings(&w, CONTROL_USERS);
     c.access_read_uids = strings(&w, READ_USERS);
-    c.access_anonymous_role = (enum config_role)(size % RPC_ROLES);
+    c.access_anonymous_role = (enum rpc_role)(size % RPC_ROLES);
     check_certificate(&c, &w);
     check_users(&c, &w);
     free(text);

@@ -205,7 +205,7 @@ static void test_get_satisfies_its_own_constraints(void **state)
         }
         if (!row->required && row->min > 0)
             continue; /* unset: zero or empty */
-        if (config_field_check(row, reply->config, &e) < 0)
+        if (config_field_check(row, &p, &e) < 0)
             fail_msg("%s", e.text);
     }
     free_message(reply);

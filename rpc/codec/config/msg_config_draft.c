@@ -25,12 +25,11 @@ struct config_draft *config_draft_new(void)
     struct config_draft *d = calloc(1, sizeof(*d));
     if (!d)
         return NULL;
-    d->config = malloc(sizeof(*d->config));
+    d->config = (XtcpConfig__V1__XtcpConfig *)config_message_new(&xtcp_config__v1__xtcp_config__descriptor);
     if (!d->config) {
         free(d);
         return NULL;
     }
-    xtcp_config__v1__xtcp_config__init(d->config);
     return d;
 }
 
@@ -145,14 +144,13 @@ int config_draft_check(const struct config_draft *d, const struct config_reply *
             continue;
         char storage[128], wanted[32];
         struct buf is, want;
-        buf_init_fixed(&is, storage, sizeof(storage) - 1);
-        buf_init_fixed(&want, wanted, sizeof(wanted) - 1);
+        buf_init_fixed(&is, storage, sizeof(storage));
+        buf_init_fixed(&want, wanted, sizeof(wanted));
         config_path_print(config, d->zero[i], &is);
         config_path_print(&d->config->base, d->zero[i], &want);
-        storage[is.len] = wanted[want.len] = '\0';
         return err_set(e, ERR_RANGE,
                        "%s: cannot be set to \"%s\", which is the same as not set; without it, it is \"%s\"",
-                       d->zero[i], wanted, storage);
+                       d->zero[i], buf_cstr(&want), buf_cstr(&is));
     }
     return 0;
 }

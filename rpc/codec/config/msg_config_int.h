@@ -61,9 +61,9 @@ const struct config_field *config_field_find(const char *name);
 const ProtobufCFieldDescriptor *config_field_descriptor(const struct config_field *row);
 struct config_place config_field_place(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m);
 
-/* Checks the value that |m| has for |row| against the row's bounds. Returns 0, or ERR_RANGE or ERR_MALFORMED
+/* Checks the value at |p|, the place of |row| in a message, against the row's bounds. Returns 0, or ERR_RANGE or ERR_MALFORMED
  * (a Duration that is none) with |e| naming field, value and bounds. */
-int config_field_check(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m, struct err *e);
+int config_field_check(const struct config_field *row, const struct config_place *p, struct err *e);
 
 #define CONFIG_QUOTE_MAX 80
 
@@ -115,7 +115,6 @@ struct config_apply {
     const struct config *in_force;
     const struct config_msg_extra *extra;
     struct config *candidate; /* what is changed */
-    bool complete;            /* the message is a complete configuration: its zeros are values */
     uint32_t port;            /* grpc_port when it is to change, else 0 */
     struct err *e;
 };

@@ -22,10 +22,9 @@ struct field_args {
 /* The error of a |value| other than |in_force|, the one that this daemon has and cannot change. */
 static int refuse(const struct field_args *x, const char *value, const char *in_force)
 {
-    const char *why = x->row->why ? x->row->why : "";
     return err_set(x->a->e, ERR_UNSUPPORTED,
-                   "%s: value \"%s\" is not supported by this daemon, which has \"%s\"%s%s", x->row->name,
-                   value, in_force, *why ? ": " : "", why);
+                   "%s: value \"%s\" is not supported by this daemon, which has \"%s\": %s", x->row->name,
+                   value, in_force, x->row->why);
 }
 
 static int refuse_number(const struct field_args *x, uint64_t in_force)
@@ -191,13 +190,13 @@ static bool is_complete(const XtcpConfig__V1__XtcpConfig *m)
 
 static int apply_message(struct config_apply *a, const XtcpConfig__V1__XtcpConfig *m)
 {
-    a->complete = is_complete(m);
+    bool complete = is_complete(m);
     for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *row = &config_fields[i];
         struct field_args x = {.a = a, .row = row, .m = m, .p = config_field_place(row, m)};
-        if (is_zero(row, &x.p) && !(zero_is_value(row, &x.p) && a->complete))
+        if (is_zero(row, &x.p) && !(zero_is_value(row, &x.p) && complete))
             continue;
-        int rc = config_field_check(row, m, a->e);
+        int rc = config_field_check(row, &x.p, a->e);
         if (rc == 0)
             rc = apply_functions[row->kind](&x);
         if (rc < 0)

@@ -193,18 +193,17 @@ static int check_duration(const struct config_field *row, const Google__Protobuf
     return rc < 0 ? rc : config_duration_check(ns, row->name, row->min, row->max, row->above, e);
 }
 
-int config_field_check(const struct config_field *row, const XtcpConfig__V1__XtcpConfig *m, struct err *e)
+int config_field_check(const struct config_field *row, const struct config_place *p, struct err *e)
 {
-    struct config_place p = config_field_place(row, m);
-    if (p.f->label == PROTOBUF_C_LABEL_REPEATED)
-        return check_number(row, *config_place_count(&p), " entries", e);
-    switch (config_place_kind(&p)) {
+    if (p->f->label == PROTOBUF_C_LABEL_REPEATED)
+        return check_number(row, *config_place_count(p), " entries", e);
+    switch (config_place_kind(p)) {
     case CONFIG_PLACE_NUMBER:
-        return check_number(row, config_place_number(&p), "", e);
+        return check_number(row, config_place_number(p), "", e);
     case CONFIG_PLACE_TEXT:
-        return check_text(row, *(char *const *)p.at, e);
+        return check_text(row, *(char *const *)p->at, e);
     case CONFIG_PLACE_DURATION:
-        return check_duration(row, *(Google__Protobuf__Duration *const *)p.at, e);
+        return check_duration(row, *(Google__Protobuf__Duration *const *)p->at, e);
     default:
         return 0; /* a bool: both values are legal; a message: its own fields are checked */
     }
