@@ -51,15 +51,14 @@ class Line:
         self.channel.subscribe(lambda state: self.states.append(state.name), try_to_connect=True)
 
     def ask(self, method=STATUS, request=b"", **how):
-        """Seconds that a call took, and its code."""
+        """Seconds that a call took, and "OK", or why it failed."""
         import grpc
         begin = time.monotonic()
         try:
             self.channel.unary_unary(method)(request, timeout=20, **how)
-            code = "OK"
+            return time.monotonic() - begin, "OK"
         except grpc.RpcError as e:
-            code = e.code().name
-        return time.monotonic() - begin, code
+            return time.monotonic() - begin, f"{e.code().name}: {e.details()}"
 
     def losses(self):
         """How often it was lost."""
@@ -70,7 +69,7 @@ class Line:
 def summary(lines, calls, **more):
     """Figures of |calls|, which are pairs as of Line.ask()."""
     times = sorted(seconds for seconds, _ in calls)
-    return {"calls": len(calls), "failures": sorted({code for _, code in calls} - {"OK"}),
+    return {"calls": len(calls), "failures": sorted({end for _, end in calls} - {"OK"}),
             "median_ms": times[len(times) // 2] * 1000, "max_ms": times[-1] * 1000,
             "losses": sum(line.losses() for line in lines), **more}
 
