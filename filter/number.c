@@ -1,6 +1,5 @@
 /* Numbers as people write them, and the names that some have. */
 #include <string.h>
-#include <sys/socket.h>
 
 #include "filter/node.h"
 #include "lib/ascii.h"
@@ -121,38 +120,7 @@ bool filter_is_unit(const char *text, size_t n)
 
 /* ---- Names of numbers ---- */
 
-static const struct {
-    uint8_t print; /* enum record_print */
-    const char *name;
-    uint8_t value;
-} value_names[] = {
-    {PRINT_FAMILY, "inet", AF_INET}, {PRINT_FAMILY, "inet6", AF_INET6}, {PRINT_TIMER, "off", 0},
-    {PRINT_TIMER, "on", 1},          {PRINT_TIMER, "keepalive", 2},     {PRINT_TIMER, "timewait", 3},
-    {PRINT_TIMER, "persist", 4},
-};
-
 #define NAMED_MAX 16 /* numbers below this may have names */
-
-/* The name of the value |v| of |f|, or NULL. */
-static const char *value_name(const struct record_field *f, uint64_t v)
-{
-    switch (f->print) {
-    case PRINT_STATE:
-        return record_state_name(v);
-    case PRINT_CA_STATE:
-        return record_ca_state_name(v);
-    case PRINT_ALGORITHM:
-        return record_algorithm_name(v);
-    case PRINT_EVENT:
-        return record_event_name(v);
-    default:
-        for (size_t i = 0; i < COUNT(value_names); i++) {
-            if (value_names[i].print == f->print && value_names[i].value == v)
-                return value_names[i].name;
-        }
-        return NULL;
-    }
-}
 
 /* Whether the two are the same but for case, '-' and '_'. */
 static bool same_name(const char *name, const char *text, size_t n)
@@ -177,7 +145,7 @@ static bool by_name(const struct record_field *f, const char *text, size_t n, ui
         return true;
     }
     for (uint64_t v = 0; v < NAMED_MAX; v++) {
-        const char *name = value_name(f, v);
+        const char *name = record_people_name(f, v);
         if (name && same_name(name, text, n)) {
             *out = v;
             return true;
@@ -190,7 +158,7 @@ static bool by_name(const struct record_field *f, const char *text, size_t n, ui
 static bool list_names(const struct record_field *f, struct buf *list)
 {
     for (uint64_t v = 0; v < NAMED_MAX; v++) {
-        const char *name = value_name(f, v);
+        const char *name = record_people_name(f, v);
         if (name)
             buf_printf(list, "%s%s", list->len ? ", " : "", name);
     }
@@ -295,7 +263,7 @@ int filter_number(const struct filter_table *t, const struct record_field *f, co
 
 void filter_number_print(struct buf *out, const struct record_field *f, uint64_t v)
 {
-    const char *name = v < NAMED_MAX ? value_name(f, v) : NULL;
+    const char *name = v < NAMED_MAX ? record_people_name(f, v) : NULL;
     if (name) {
         buf_str(out, name);
         return;

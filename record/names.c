@@ -2,6 +2,9 @@
 
 #include <linux/tcp.h>
 #include <stddef.h>
+#include <sys/socket.h>
+
+#include "record/fields.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -22,6 +25,11 @@ static const char *const ca_states[] = {
 };
 
 static const char *const events[] = {"poll", "close"};
+
+static const char *const families[] = {[AF_INET] = "inet", [AF_INET6] = "inet6"};
+
+/* idiag_timer of <linux/inet_diag.h>. */
+static const char *const timers[] = {"off", "on", "keepalive", "timewait", "persist"};
 
 const char record_algorithm_names[RECORD_ALGORITHMS][8] = {
     "", "cubic", "dctcp", "vegas", "prague", "bbr", "bbr2", "bbr3",
@@ -45,4 +53,32 @@ const char *record_event_name(uint64_t event)
 const char *record_algorithm_name(uint64_t algorithm)
 {
     return algorithm > 0 && algorithm < RECORD_ALGORITHMS ? record_algorithm_names[algorithm] : NULL;
+}
+
+const char *record_value_name(const struct record_field *f, uint64_t value)
+{
+    switch ((enum record_print)f->print) {
+    case PRINT_STATE:
+        return record_state_name(value);
+    case PRINT_CA_STATE:
+        return record_ca_state_name(value);
+    case PRINT_ALGORITHM:
+        return record_algorithm_name(value);
+    case PRINT_EVENT:
+        return record_event_name(value);
+    default:
+        return NULL;
+    }
+}
+
+const char *record_people_name(const struct record_field *f, uint64_t value)
+{
+    switch ((enum record_print)f->print) {
+    case PRINT_FAMILY:
+        return lookup(families, COUNT(families), value);
+    case PRINT_TIMER:
+        return lookup(timers, COUNT(timers), value);
+    default:
+        return record_value_name(f, value);
+    }
 }

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+struct record_field; /* record/fields.h */
+
 /* TCP states as the kernel numbers and names them (TCP_ESTABLISHED = 1 … of <netinet/tcp.h>; net/tcp_states.h
  * for those above CLOSING), without the prefix: "ESTABLISHED", "TIME_WAIT", … NULL for what has no name. */
 const char *record_state_name(uint64_t state);
@@ -22,5 +24,11 @@ extern const char record_algorithm_names[RECORD_ALGORITHMS][8];
 
 /* "cubic", …; NULL for 0 and what has no name. */
 const char *record_algorithm_name(uint64_t algorithm);
+
+/* The name of |value| as one of |f|, for programs and people alike (states, algorithms, events), or NULL. */
+const char *record_value_name(const struct record_field *f, uint64_t value);
+
+/* The same for people, who get names of families and timers as well: "inet6", "keepalive". */
+const char *record_people_name(const struct record_field *f, uint64_t value);
 
 #endif

@@ -67,22 +67,6 @@ struct record_value record_get(const record_message *r, const struct record_fiel
     return v;
 }
 
-const char *record_value_name(const struct record_field *f, uint64_t number)
-{
-    switch ((enum record_print)f->print) {
-    case PRINT_STATE:
-        return record_state_name(number);
-    case PRINT_CA_STATE:
-        return record_ca_state_name(number);
-    case PRINT_ALGORITHM:
-        return record_algorithm_name(number);
-    case PRINT_EVENT:
-        return record_event_name(number);
-    default:
-        return NULL;
-    }
-}
-
 void record_address_text(const record_message *r, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX])
 {
     static const char digits[] = "0123456789abcdef";

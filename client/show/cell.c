@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "client/show/units.h"
 #include "lib/clock.h"
+#include "record/names.h"
 
 #define SSTHRESH_INFINITE 0x7fffffff /* TCP_INFINITE_SSTHRESH of the kernel's net/tcp.h */
 
@@ -84,31 +84,13 @@ static void put_unit(struct cell *c, const struct record_field *f, uint64_t v)
     }
 }
 
-/* Names of the timers of <linux/inet_diag.h> (idiag_timer). */
-static const char *timer_name(uint64_t v)
-{
-    static const char *const names[] = {"off", "on", "keepalive", "timewait", "persist"};
-    return v < sizeof(names) / sizeof(names[0]) ? names[v] : NULL;
-}
-
-/* The names that only people are given; false: |v| has none. */
-static bool put_name(struct cell *c, const struct record_field *f, uint64_t v)
-{
-    const char *name = record_value_name(f, v);
-    if (!name && f->print == PRINT_FAMILY)
-        name = v == AF_INET ? "inet" : v == AF_INET6 ? "inet6" : NULL;
-    if (!name && f->print == PRINT_TIMER)
-        name = timer_name(v);
-    if (!name)
-        return false;
-    cell_text(c, name);
-    return true;
-}
-
 static void put_value(struct cell *c, const struct record_field *f, uint64_t v)
 {
-    if (put_name(c, f, v))
+    const char *name = record_people_name(f, v);
+    if (name) {
+        cell_text(c, name);
         return;
+    }
     if (f->print == PRINT_TIME && !c->numeric) {
         char time[CLOCK_TEXT_MAX];
         clock_format((int64_t)v, 3, time);

@@ -3,6 +3,7 @@
  * value is not in the object; what the kernel sent as zero is 0 where the record tells that. */
 #include "lib/clock.h"
 #include "outputs/format/format.h"
+#include "record/names.h"
 #include "record/text.h"
 
 static void jsonl_key(struct buf *out, const struct record_field *f)

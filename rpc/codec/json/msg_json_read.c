@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/nearest.h"
 #include "lib/utf8.h"
 #include "rpc/codec/json/msg_json.h"
 #include "rpc/codec/json/msg_json_place.h"
@@ -347,51 +348,28 @@ static int read_map(struct json_reader *r, const ProtobufCFieldDescriptor *f, js
 
 /* ---- Objects ---- */
 
-#define DISTANCE_NAME_MAX 63
-
-/* Levenshtein's distance: characters to insert, delete or replace to make |b| of |a|. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[DISTANCE_NAME_MAX + 1];
-    size_t n = strlen(b);
-    if (n > DISTANCE_NAME_MAX)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t moved = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replaced < moved ? replaced : moved;
-        }
-    }
-    return row[n];
-}
-
 static int unknown_field(struct json_reader *r, const ProtobufCMessageDescriptor *type, const char *key)
 {
-    char nearest[MSG_JSON_NAME_MAX] = "", quoted[DISTANCE_NAME_MAX * 3 + 1], text[DISTANCE_NAME_MAX * 5];
-    size_t best = strlen(key) / 3 + 1; /* farther than that is another word */
-    for (unsigned i = 0; i < type->n_fields && strlen(key) <= DISTANCE_NAME_MAX; i++) {
-        char name[MSG_JSON_NAME_MAX];
-        size_t d = distance(key, msg_json_name(type->fields[i].name, name));
-        size_t by_proto_name = distance(key, type->fields[i].name);
-        if (by_proto_name < d)
-            d = by_proto_name;
-        if (d <= best) {
-            best = d - (d > 0);
-            memcpy(nearest, name, sizeof(nearest));
+    char name[MSG_JSON_NAME_MAX], quoted[NEAREST_NAME_MAX * 3 + 1], text[NEAREST_NAME_MAX * 6];
+    const char *nearest = NULL;
+    size_t n = strlen(key);
+    size_t most = n / 3 + 1; /* farther than that is another word */
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const char *candidate = type->fields[i].name;
+        size_t d = nearest_distance(key, n, candidate, strlen(candidate), most);
+        if (d <= most) {
+            most = d - (d > 0);
+            nearest = candidate;
         }
     }
     struct buf b;
     buf_init_fixed(&b, quoted, sizeof(quoted) - 1);
-    buf_json_string(&b, key, strnlen(key, DISTANCE_NAME_MAX));
+    buf_json_string(&b, key, strnlen(key, NEAREST_NAME_MAX));
     quoted[b.len] = '\0';
-    snprintf(text, sizeof(text), "unknown field %s%s%s%s", quoted, nearest[0] ? "; did you mean \"" : "",
-             nearest, nearest[0] ? "\"?" : "");
+    if (nearest)
+        snprintf(text, sizeof(text), "unknown field %s; did you mean \"%s\"?", quoted, msg_json_name(nearest, name));
+    else
+        snprintf(text, sizeof(text), "unknown field %s", quoted);
     return fail_at(r, ERR_UNKNOWN, key, text);
 }
 
