@@ -367,7 +367,8 @@ static int unknown_field(struct json_reader *r, const ProtobufCMessageDescriptor
     buf_json_string(&b, key, strnlen(key, NEAREST_NAME_MAX));
     quoted[b.len] = '\0';
     if (nearest)
-        snprintf(text, sizeof(text), "unknown field %s; did you mean \"%s\"?", quoted, msg_json_name(nearest, name));
+        snprintf(text, sizeof(text), "unknown field %s; did you mean \"%s\"?", quoted,
+                 msg_json_name(nearest, name));
     else
         snprintf(text, sizeof(text), "unknown field %s", quoted);
     return fail_at(r, ERR_UNKNOWN, key, text);

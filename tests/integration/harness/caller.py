@@ -8,6 +8,9 @@ import json
 import subprocess
 import sys
 
+if __package__:
+    from . import paths
+
 CALLS = {
     "health": "/grpc.health.v1.Health/Check",
     "read": "/xtcp_config.v1.ConfigService/Get",
@@ -19,8 +22,9 @@ def python(file):
     """A command that runs the Python program |file|. Its text goes along: another user may not enter the folder that we are
     in, such as root's home.
     """
+    library = paths.prctl()
     with open(file, encoding="utf-8") as f:
-        return ("/usr/bin/python3", "-c", f.read())
+        return ("env", *([f"LD_PRELOAD={library}"] if library else []), "/usr/bin/python3", "-c", f.read())
 
 
 def ask(target, wrapper=(), **request):

@@ -5,6 +5,7 @@ bytes, so nothing but python3-grpcio is needed, whoever runs it.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -201,4 +202,5 @@ def slow_link(target, bytes_per_second, seconds):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))))
+    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))), flush=True)
+    os._exit(0)  # the threads of gRPC use what the interpreter takes away at its end: now and then it crashes
