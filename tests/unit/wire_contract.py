@@ -6,14 +6,18 @@ usage: wire_contract.py PROTOSET DIRECTORY DOCUMENT
 Both ways: what the tables say must be in the descriptors exactly so, and what the descriptors have must be in a table.
 DOCUMENT, docs/api.md, has to list each field of additions.tsv with its number.
 
-With XTCP_UPDATE in the environment, what the descriptors have anew is added to additions.tsv, and its fields to DOCUMENT. What is
-there is never changed: somebody has built upon it.
+With XTCP_UPDATE in the environment, what our packages have anew is added to a table: that of the two original packages to
+additions.tsv, with its fields to DOCUMENT, that of each other package to its own. What is there is never changed: somebody has built
+upon it.
 """
 import os
 import pathlib
 import sys
 
 from google.protobuf import descriptor_pb2 as pb
+
+# The packages whose own tables have the original schema, which never changes.
+ORIGINAL = ("xtcp_config.v1", "xtcp_flat_record.v1")
 
 TYPES = {value: name[len("TYPE_"):].lower() for name, value in pb.FieldDescriptorProto.Type.items()}
 
@@ -94,15 +98,25 @@ def put_beside(lines, line, related):
     lines.insert(places[-1] + 1 if places else len(lines), line)
 
 
+def record(directory, row):
+    """Adds the new |row| to the table of its package."""
+    package = ".".join(row[1].split(".")[:2])
+    table = directory / ("additions.tsv" if package in ORIGINAL else f"{package}.tsv")
+    if table.exists():
+        lines = table.read_text().splitlines()
+    else:
+        lines = [f"# Package {package}: an entry never changes once it was released.",
+                 "# kind\tparent\tname\tnumber\ttype\tlabel"]
+    put_beside(lines, "\t".join(row).rstrip("\t"), lambda other: other.split("\t")[:2] == list(row[:2]))
+    table.write_text("\n".join(lines) + "\n")
+
+
 def update(protoset, directory, document):
-    """Adds what is new to the table of additions and to the document."""
-    table = directory / "additions.tsv"
-    lines = table.read_text().splitlines()
+    """Adds what is new to the tables and to the document; what gRPC's own protocols have anew is not ours to record."""
     recorded = set(table_rows(directory))
     for row in descriptor_rows(protoset):
-        if row not in recorded:
-            put_beside(lines, "\t".join(row).rstrip("\t"), lambda other, row=row: other.split("\t")[:2] == list(row[:2]))
-    table.write_text("\n".join(lines) + "\n")
+        if row not in recorded and row[0] != "syntax" and row[1].startswith("xtcp_"):
+            record(directory, row)
     text = document.read_text(encoding="utf-8").splitlines()
     for row in documented_fields(directory):
         message = row.split(" | ")[0] + " | "
