@@ -13,7 +13,7 @@
 #include "server/poll/poll_clock.h"
 #include "server/process/privilege.h"
 
-/* Streams that are told one by one, oldest first: an answer has a bound. */
+/* Streams that are told one by one: an answer has a bound. */
 #define SUBSCRIBERS_MAX 128
 
 #define LIMITS   11
