@@ -30,8 +30,11 @@
 
 #include "rpc/codec/msg_upb.h"
 
-#define MSG_CODEC(codec, type, message, fields)                                                              \
-    static bool codec##_put(void *to, const void *from, upb_Arena *arena)                                    \
+#define MSG_CODEC(codec, type, message, fields) MSG_CODEC_AS(static, codec, type, message, fields)
+
+/* The same with a linkage: |static|, or nothing for functions that a header declares. */
+#define MSG_CODEC_AS(linkage, codec, type, message, fields)                                                  \
+    linkage bool codec##_put(void *to, const void *from, upb_Arena *arena)                                   \
     {                                                                                                        \
         message *m = to;                                                                                     \
         const type *s = from;                                                                                \
@@ -41,7 +44,7 @@
             return false;                                                                                    \
         fields(MSG_PUT, message) return ok;                                                                  \
     }                                                                                                        \
-    static bool codec##_get(const void *from, void *to, upb_Arena *arena)                                    \
+    linkage bool codec##_get(const void *from, void *to, upb_Arena *arena)                                   \
     {                                                                                                        \
         const message *m = from;                                                                             \
         type *s = to;                                                                                        \

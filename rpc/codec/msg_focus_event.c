@@ -4,48 +4,37 @@
 
 #include "lib/varint.h"
 #include "lib/wire.h"
-#include "rpc/codec/msg_error.h"
+#include "rpc/codec/msg_fields.h"
 #include "rpc/codec/msg_focus_int.h"
+#include "rpc/codec/msg_parts.h"
 #include "rpc/codec/msg_upb.h"
 
 #define RESPONSE(name) xtcp_focus_v1_WatchResponse_##name
-#define INFO(name)     xtcp_focus_v1_WatchInfo_##name
 #define ENDED(name)    xtcp_focus_v1_SocketEnd_##name
-#define PART(name)     xtcp_flat_record_v1_FilterPart_##name
 
 #define FIELD_ROWS 5 /* WatchResponse.rows */
 
-/* ---- What the server writes ---- */
+/* clang-format off */
+#define INFO_FIELDS(F, M) \
+    F(M, TEXT, filter) \
+    F(M, LIST, parts, msg_filter_part, SIZE_MAX) \
+    F(M, TEXTS, columns) \
+    F(M, NUMBER, interval_ns) \
+    F(M, NUMBER, lookup_interval_ns) \
+    F(M, NUMBER, max_sockets) \
+    F(M, NUMBER, namespaces) \
+    F(M, NUMBER, sockets) \
+    F(M, NUMBER, matched)
+/* clang-format on */
+MSG_CODEC(info, struct focus_info, xtcp_focus_v1_WatchInfo, INFO_FIELDS)
 
-static int put_info(xtcp_focus_v1_WatchInfo *m, const struct focus_info *info, upb_Arena *arena)
-{
-    INFO(set_filter)(m, msg_upb_text(arena, info->filter));
-    INFO(set_interval_ns)(m, info->interval_ns);
-    INFO(set_lookup_interval_ns)(m, info->lookup_interval_ns);
-    INFO(set_max_sockets)(m, info->max_sockets);
-    INFO(set_namespaces)(m, info->namespaces);
-    INFO(set_sockets)(m, info->sockets);
-    INFO(set_matched)(m, info->matched);
-    for (size_t i = 0; i < info->n_parts; i++) {
-        xtcp_flat_record_v1_FilterPart *part = INFO(add_parts)(m, arena);
-        if (!part)
-            return -ENOMEM;
-        PART(set_expression)(part, msg_upb_text(arena, info->parts[i].expression));
-        PART(set_place)(part, (int32_t)info->parts[i].place);
-    }
-    for (size_t i = 0; i < info->n_columns; i++) {
-        if (!INFO(add_columns)(m, msg_upb_text(arena, info->columns[i]), arena))
-            return -ENOMEM;
-    }
-    return 0;
-}
+/* ---- What the server writes ---- */
 
 int focus_info_encode(struct buf *out, const struct focus_info *info)
 {
     upb_Arena *arena = upb_Arena_New();
     xtcp_focus_v1_WatchResponse *m = arena ? RESPONSE(new)(arena) : NULL;
-    xtcp_focus_v1_WatchInfo *to = m ? RESPONSE(mutable_info)(m, arena) : NULL;
-    int rc = to ? put_info(to, info, arena) : -ENOMEM;
+    int rc = m && info_put(RESPONSE(mutable_info)(m, arena), info, arena) ? 0 : -ENOMEM;
     if (rc == 0)
         rc = msg_upb_encode(m, &RESPONSE(msginit), arena, out);
     if (arena)
@@ -145,37 +134,11 @@ static int split(const uint8_t *at, size_t len, struct focus_event *out, uint8_t
     return rc < 0 ? err_set(e, ERR_MALFORMED, "WatchResponse: not a protobuf message") : 0;
 }
 
+/* NULL without memory. */
 static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_Arena *arena)
 {
-    size_t n_parts, n_columns;
-    const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
-    const upb_StringView *names = INFO(columns)(m, &n_columns);
-    struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
-    const char *const *columns = msg_upb_strings(arena, names, n_columns);
     struct focus_info *info = msg_upb_array(arena, 1, sizeof(*info));
-    const char *filter = msg_upb_string(arena, INFO(filter)(m));
-    if (!parts || !columns || !info || !filter)
-        return NULL;
-    for (size_t i = 0; i < n_parts; i++) {
-        parts[i].expression = msg_upb_string(arena, PART(expression)(from[i]));
-        parts[i].place = (uint32_t)PART(place)(from[i]);
-        if (!parts[i].expression)
-            return NULL;
-    }
-    *info = (struct focus_info){
-        .filter = filter,
-        .parts = parts,
-        .n_parts = n_parts,
-        .columns = columns,
-        .n_columns = n_columns,
-        .interval_ns = INFO(interval_ns)(m),
-        .lookup_interval_ns = INFO(lookup_interval_ns)(m),
-        .max_sockets = INFO(max_sockets)(m),
-        .namespaces = INFO(namespaces)(m),
-        .sockets = INFO(sockets)(m),
-        .matched = INFO(matched)(m),
-    };
-    return info;
+    return info && info_get(m, info, arena) ? info : NULL;
 }
 
 static int get_ended(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, upb_Arena *arena,
@@ -206,7 +169,7 @@ static int get_tick(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, 
                     struct err *e)
 {
     size_t n_errors;
-    const xtcp_flat_record_v1_NamespaceError *const *errors = RESPONSE(errors)(m, &n_errors);
+    const void *errors = RESPONSE(errors)(m, &n_errors);
     *t = (struct focus_tick){
         .tick = RESPONSE(tick)(m),
         .timestamp_ns = RESPONSE(timestamp_ns)(m),
@@ -216,7 +179,7 @@ static int get_tick(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, 
         .ticks_skipped = RESPONSE(ticks_skipped)(m),
         .ticks_dropped = RESPONSE(ticks_dropped)(m),
         .rows_dropped = RESPONSE(rows_dropped)(m),
-        .errors = msg_error_list(errors, n_errors, arena),
+        .errors = msg_upb_list(arena, errors, n_errors, sizeof(*t->errors), msg_error_get),
         .n_errors = n_errors,
     };
     if (!t->errors)

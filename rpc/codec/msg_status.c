@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <xtcp_status/v1/xtcp_status.upb.h>
 
-#include "rpc/codec/msg_error.h"
 #include "rpc/codec/msg_fields.h"
+#include "rpc/codec/msg_parts.h"
 
 /* ---- The fields of the messages; msg_fields.h says how they are to be read ---- */
 

@@ -3,18 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xtcp_flat_record/v1/xtcp_flat_record.upb.h>
 
 #include "lib/varint.h"
-#include "rpc/codec/msg_error.h"
+#include "rpc/codec/msg_parts.h"
 #include "rpc/codec/msg_upb.h"
 
 /* PollFlatRecordsRequest and PollFlatRecordsResponse are the same bytes; a test holds them against these. */
 #define REQUEST(name)  xtcp_flat_record_v1_FlatRecordsRequest_##name
 #define RESPONSE(name) xtcp_flat_record_v1_FlatRecordsResponse_##name
-#define BEGIN(name)    xtcp_flat_record_v1_PollBegin_##name
-#define END(name)      xtcp_flat_record_v1_PollEnd_##name
-#define INFO(name)     xtcp_flat_record_v1_StreamInfo_##name
-#define PART(name)     xtcp_flat_record_v1_FilterPart_##name
 
 /* ---- Requests ---- */
 
@@ -132,18 +129,18 @@ struct response {
     xtcp_flat_record_v1_FlatRecordsResponse *message;
 };
 
-static int response_new(struct response *r)
+/* Returns false without memory. */
+static bool response_new(struct response *r)
 {
     r->arena = upb_Arena_New();
     r->message = r->arena ? RESPONSE(new)(r->arena) : NULL;
-    return r->message ? 0 : -ENOMEM;
+    return r->message;
 }
 
-/* Appends the response to |out|, unless |rc| is an error already, and frees it. */
-static int response_end(struct response *r, int rc, struct buf *out)
+/* Appends the response to |out| if it is complete (|ok|), and frees it. Returns 0 or -ENOMEM. */
+static int response_end(struct response *r, bool ok, struct buf *out)
 {
-    if (rc == 0)
-        rc = msg_upb_encode(r->message, &RESPONSE(msginit), r->arena, out);
+    int rc = ok ? msg_upb_encode(r->message, &RESPONSE(msginit), r->arena, out) : -ENOMEM;
     if (r->arena)
         upb_Arena_Free(r->arena);
     return rc;
@@ -152,65 +149,23 @@ static int response_end(struct response *r, int rc, struct buf *out)
 int stream_encode_begin(struct buf *out, const struct poll_begin *begin)
 {
     struct response r;
-    int rc = response_new(&r);
-    xtcp_flat_record_v1_PollBegin *m = rc == 0 ? RESPONSE(mutable_poll_begin)(r.message, r.arena) : NULL;
-    if (!m)
-        return response_end(&r, -ENOMEM, out);
-    BEGIN(set_poll_id)(m, begin->poll_id);
-    BEGIN(set_timestamp_ns)(m, begin->timestamp_ns);
-    BEGIN(set_trigger)(m, (int32_t)begin->trigger);
-    BEGIN(set_namespaces)(m, begin->namespaces);
-    BEGIN(set_interval_ns)(m, begin->interval_ns);
-    BEGIN(set_deferred_ns)(m, begin->deferred_ns);
-    return response_end(&r, 0, out);
+    bool ok = response_new(&r) &&
+              msg_poll_begin_put(RESPONSE(mutable_poll_begin)(r.message, r.arena), begin, r.arena);
+    return response_end(&r, ok, out);
 }
 
 int stream_encode_end(struct buf *out, const struct poll_end *end)
 {
     struct response r;
-    int rc = response_new(&r);
-    xtcp_flat_record_v1_PollEnd *m = rc == 0 ? RESPONSE(mutable_poll_end)(r.message, r.arena) : NULL;
-    if (!m)
-        return response_end(&r, -ENOMEM, out);
-    END(set_poll_id)(m, end->poll_id);
-    END(set_timestamp_ns)(m, end->timestamp_ns);
-    END(set_duration_ns)(m, end->duration_ns);
-    END(set_namespaces)(m, end->namespaces);
-    END(set_namespaces_empty)(m, end->namespaces_empty);
-    END(set_namespaces_failed)(m, end->namespaces_failed);
-    END(set_namespaces_unseen)(m, end->namespaces_unseen);
-    END(set_sockets)(m, end->sockets);
-    END(set_rows_sent)(m, end->rows_sent);
-    END(set_rows_lost)(m, end->rows_lost);
-    END(set_cpu_ns)(m, end->cpu_ns);
-    END(set_dumps_interrupted)(m, end->dumps_interrupted);
-    for (size_t i = 0; i < end->n_errors && i < POLL_ERRORS_MAX && rc == 0; i++)
-        rc = msg_error_put(END(add_errors)(m, r.arena), &end->errors[i], r.arena) ? 0 : -ENOMEM;
-    for (size_t i = 0; i < end->n_warnings && rc == 0; i++)
-        rc = END(add_warnings)(m, msg_upb_text(r.arena, end->warnings[i]), r.arena) ? 0 : -ENOMEM;
-    return response_end(&r, rc, out);
+    bool ok =
+        response_new(&r) && msg_poll_end_put(RESPONSE(mutable_poll_end)(r.message, r.arena), end, r.arena);
+    return response_end(&r, ok, out);
 }
 
 int stream_encode_info(struct buf *out, const struct subscription_info *info)
 {
     struct response r;
-    int rc = response_new(&r);
-    xtcp_flat_record_v1_StreamInfo *m = rc == 0 ? RESPONSE(mutable_stream_info)(r.message, r.arena) : NULL;
-    if (!m)
-        return response_end(&r, -ENOMEM, out);
-    INFO(set_filter)(m, msg_upb_text(r.arena, info->filter));
-    for (size_t i = 0; i < info->n_parts && rc == 0; i++) {
-        xtcp_flat_record_v1_FilterPart *part = INFO(add_parts)(m, r.arena);
-        if (!part) {
-            rc = -ENOMEM;
-            break;
-        }
-        PART(set_expression)(part, msg_upb_text(r.arena, info->parts[i].expression));
-        PART(set_place)(part, (int32_t)info->parts[i].place);
-    }
-    for (size_t i = 0; i < info->n_columns && rc == 0; i++)
-        rc = INFO(add_columns)(m, msg_upb_text(r.arena, info->columns[i]), r.arena) ? 0 : -ENOMEM;
-    for (size_t i = 0; i < info->n_warnings && rc == 0; i++)
-        rc = INFO(add_warnings)(m, msg_upb_text(r.arena, info->warnings[i]), r.arena) ? 0 : -ENOMEM;
-    return response_end(&r, rc, out);
+    bool ok = response_new(&r) &&
+              msg_stream_info_put(RESPONSE(mutable_stream_info)(r.message, r.arena), info, r.arena);
+    return response_end(&r, ok, out);
 }

@@ -1,16 +1,12 @@
 /* The client's side of msg_stream.h: what a response holds. */
 #include <errno.h>
+#include <xtcp_flat_record/v1/xtcp_flat_record.upb.h>
 
 #include "lib/varint.h"
 #include "lib/wire.h"
-#include "rpc/codec/msg_error.h"
+#include "rpc/codec/msg_parts.h"
 #include "rpc/codec/msg_stream.h"
 #include "rpc/codec/msg_upb.h"
-
-#define BEGIN(name) xtcp_flat_record_v1_PollBegin_##name
-#define END(name)   xtcp_flat_record_v1_PollEnd_##name
-#define INFO(name)  xtcp_flat_record_v1_StreamInfo_##name
-#define PART(name)  xtcp_flat_record_v1_FilterPart_##name
 
 static enum stream_event_kind kind_of_field(uint32_t number)
 {
@@ -54,81 +50,26 @@ static int find_field(const uint8_t *at, size_t len, struct stream_event *out, s
 
 static int read_begin(struct stream_event *event, upb_Arena *arena, struct err *e)
 {
-    xtcp_flat_record_v1_PollBegin *m = BEGIN(new)(arena);
-    int rc = msg_upb_decode(event->bytes, event->len, m, &BEGIN(msginit), arena, "PollBegin", e);
-    if (rc < 0)
-        return rc;
-    event->begin = (struct poll_begin){
-        .poll_id = BEGIN(poll_id)(m),
-        .timestamp_ns = BEGIN(timestamp_ns)(m),
-        .trigger = (uint32_t)BEGIN(trigger)(m),
-        .namespaces = BEGIN(namespaces)(m),
-        .interval_ns = BEGIN(interval_ns)(m),
-        .deferred_ns = BEGIN(deferred_ns)(m),
-    };
-    return 0;
+    xtcp_flat_record_v1_PollBegin *m = xtcp_flat_record_v1_PollBegin_new(arena);
+    int rc = msg_upb_decode(event->bytes, event->len, m, &xtcp_flat_record_v1_PollBegin_msginit, arena,
+                            "PollBegin", e);
+    return rc < 0 || msg_poll_begin_get(m, &event->begin, arena) ? rc : -ENOMEM;
 }
 
 static int read_end(struct stream_event *event, upb_Arena *arena, struct err *e)
 {
-    xtcp_flat_record_v1_PollEnd *m = END(new)(arena);
-    int rc = msg_upb_decode(event->bytes, event->len, m, &END(msginit), arena, "PollEnd", e);
-    if (rc < 0)
-        return rc;
-    size_t n, n_warnings;
-    const upb_StringView *warnings = END(warnings)(m, &n_warnings);
-    const xtcp_flat_record_v1_NamespaceError *const *errors = END(errors)(m, &n);
-    event->end = (struct poll_end){
-        .poll_id = END(poll_id)(m),
-        .timestamp_ns = END(timestamp_ns)(m),
-        .duration_ns = END(duration_ns)(m),
-        .namespaces = END(namespaces)(m),
-        .namespaces_empty = END(namespaces_empty)(m),
-        .namespaces_failed = END(namespaces_failed)(m),
-        .namespaces_unseen = END(namespaces_unseen)(m),
-        .dumps_interrupted = END(dumps_interrupted)(m),
-        .sockets = END(sockets)(m),
-        .rows_sent = END(rows_sent)(m),
-        .rows_lost = END(rows_lost)(m),
-        .cpu_ns = END(cpu_ns)(m),
-        .errors = msg_error_list(errors, n, arena),
-        .n_errors = n,
-        .warnings = msg_upb_strings(arena, warnings, n_warnings),
-        .n_warnings = n_warnings,
-    };
-    return event->end.errors && event->end.warnings ? 0 : -ENOMEM;
+    xtcp_flat_record_v1_PollEnd *m = xtcp_flat_record_v1_PollEnd_new(arena);
+    int rc = msg_upb_decode(event->bytes, event->len, m, &xtcp_flat_record_v1_PollEnd_msginit, arena,
+                            "PollEnd", e);
+    return rc < 0 || msg_poll_end_get(m, &event->end, arena) ? rc : -ENOMEM;
 }
 
 static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e)
 {
-    xtcp_flat_record_v1_StreamInfo *m = INFO(new)(arena);
-    int rc = msg_upb_decode(event->bytes, event->len, m, &INFO(msginit), arena, "StreamInfo", e);
-    if (rc < 0)
-        return rc;
-    size_t n_parts, n_columns, n_warnings;
-    const xtcp_flat_record_v1_FilterPart *const *from = INFO(parts)(m, &n_parts);
-    const upb_StringView *names = INFO(columns)(m, &n_columns);
-    struct filter_part *parts = msg_upb_array(arena, n_parts, sizeof(*parts));
-    const upb_StringView *said = INFO(warnings)(m, &n_warnings);
-    const char *const *columns = msg_upb_strings(arena, names, n_columns);
-    const char *const *warnings = msg_upb_strings(arena, said, n_warnings);
-    const char *filter = msg_upb_string(arena, INFO(filter)(m));
-    if (!parts || !columns || !warnings || !filter)
-        return -ENOMEM;
-    for (size_t i = 0; i < n_parts; i++) {
-        parts[i].expression = msg_upb_string(arena, PART(expression)(from[i]));
-        parts[i].place = (uint32_t)PART(place)(from[i]);
-        if (!parts[i].expression)
-            return -ENOMEM;
-    }
-    event->info = (struct subscription_info){.filter = filter,
-                                             .parts = parts,
-                                             .n_parts = n_parts,
-                                             .columns = columns,
-                                             .n_columns = n_columns,
-                                             .warnings = warnings,
-                                             .n_warnings = n_warnings};
-    return 0;
+    xtcp_flat_record_v1_StreamInfo *m = xtcp_flat_record_v1_StreamInfo_new(arena);
+    int rc = msg_upb_decode(event->bytes, event->len, m, &xtcp_flat_record_v1_StreamInfo_msginit, arena,
+                            "StreamInfo", e);
+    return rc < 0 || msg_stream_info_get(m, &event->info, arena) ? rc : -ENOMEM;
 }
 
 int stream_event_decode(const void *data, size_t len, struct stream_event *out, struct err *e)
