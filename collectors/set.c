@@ -43,7 +43,7 @@ int collectors_new(const struct collectors_options *options, struct collectors *
     *out = NULL;
     unsigned slots = options->dump_slots ? options->dump_slots : default_dump_slots();
     if (slots > DUMP_SLOTS_MAX)
-        return err_set(e, ERR_RANGE, "turnstile = %u: at most %d", slots, DUMP_SLOTS_MAX);
+        return err_set(e, ERR_RANGE, "dump_slots = %u: at most %d", slots, DUMP_SLOTS_MAX);
     struct collectors *set = calloc(1, sizeof(*set));
     if (!set)
         return err_set(e, -ENOMEM, "out of memory");

@@ -50,10 +50,10 @@ void listener_log(const struct listener *d, const char *what)
 {
     static const char *const kinds[] = {[LISTENER_PLAIN] = "", [LISTENER_PROBE] = " (health only)"};
     if (d->tls)
-        log_info("gate", "%s %s (TLS%s)", what, rpc_tls_listener_text(d->tls),
+        log_info("listen", "%s %s (TLS%s)", what, rpc_tls_listener_text(d->tls),
                  d->asks_clients ? ", client certificates" : "");
     else
-        log_info("gate", "%s %s%s", what, listen_socket_text(d->plain), kinds[d->kind]);
+        log_info("listen", "%s %s%s", what, listen_socket_text(d->plain), kinds[d->kind]);
 }
 
 uint16_t listener_port(const struct listener *d)

@@ -76,7 +76,7 @@ int listeners_new(const struct config *c, int epoll, struct listeners **out, str
     if (rc == 0)
         rc = rpc_peer_finder_new(&g->finder);
     if (rc)
-        err_set(e, rc, "gate: %s", err_name(rc));
+        err_set(e, rc, "listeners: %s", err_name(rc));
     if (rc == 0)
         rc = tls_restart_new(epoll, &g->on_restart, &g->tls_restart, e);
     if (rc == 0)
@@ -157,7 +157,7 @@ void listeners_look(struct listeners *g)
         bool lost = is_lost(d);
         if (lost && !d->lost)
             log_warn(
-                "gate",
+                "listen",
                 "listener %s: the socket has been removed or replaced: nobody can connect any more; SIGHUP makes it again",
                 listen_socket_text(d->plain));
         d->lost = lost;
@@ -198,7 +198,7 @@ void listeners_restore(struct listeners *g)
         if (!is_lost(d) && !d->deaf)
             continue;
         if (restore(g, d, &e))
-            log_error("gate", "%s", e.text);
+            log_error("listen", "%s", e.text);
         else
             listener_log(d, "again listening on");
         d->lost = is_lost(d);

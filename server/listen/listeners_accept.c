@@ -27,12 +27,12 @@ static void let_in(struct listeners *g, const struct listener *listener, int fd,
     bool probe = listener->kind == LISTENER_PROBE;
     enum rpc_role role = probe ? RPC_ROLE_HEALTH : access_peer_role(c, &g->users, &peer, g->own);
     if (rpc_guard_open(fd, &peer, rank_of(&peer, role), &e)) {
-        log_limited(LOG_WARN, "gate", "listener %s: a connection is turned away: %s",
+        log_limited(LOG_WARN, "listen", "listener %s: a connection is turned away: %s",
                     listen_socket_text(listener->plain), e.text);
         close(fd);
         return;
     }
-    log_debug("gate", "%s: connection from %s: role %s", listen_socket_text(listener->plain), peer.text,
+    log_debug("listen", "%s: connection from %s: role %s", listen_socket_text(listener->plain), peer.text,
               rpc_role_names[role]);
     if (probe)
         rpc_server_adopt_probe(g->server, fd);

@@ -285,7 +285,7 @@ static void undo(struct listeners *g, struct listeners_change *ch)
 {
     struct err e;
     if (ch->permitted && permit(ch, g->config, &e))
-        log_error("gate", "%s", e.text);
+        log_error("listen", "%s", e.text);
     for (size_t i = 0; i < ch->n; i++) {
         if (ch->fresh[i])
             listener_close(ch->next[i]);
@@ -310,7 +310,7 @@ static void tell_refused(const struct listeners_change *ch, int rc, struct err *
         if (why->code == -EADDRINUSE)
             address_owner_find(&ch->refused[i].where, holder);
         if (rc == 0)
-            log_warn("gate", "%s%s%s: going on without it", why->text, *holder ? ", by " : "", holder);
+            log_warn("listen", "%s%s%s: going on without it", why->text, *holder ? ", by " : "", holder);
         else
             buf_printf(&all, "%s%s%s%s", all.len ? "; " : "", why->text, *holder ? ", by " : "", holder);
     }
@@ -422,7 +422,7 @@ static void open_up(const struct listeners *g, struct listener *d)
     else
         rc = event_source_change(g->epoll, listen_socket_fd(d->plain), EPOLLIN, &d->source->event);
     if (rc)
-        log_error("gate", "listener %s: %s", listen_socket_text(d->plain), err_name(rc));
+        log_error("listen", "listener %s: %s", listen_socket_text(d->plain), err_name(rc));
     listener_log(d, "listening on");
 }
 

@@ -44,7 +44,7 @@ int tls_restart_new(int epoll, const struct event_source *source, struct tls_res
     g->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     int rc = g->timer < 0 ? -errno : event_source_add(epoll, g->timer, EPOLLIN, source);
     if (rc) {
-        err_set(e, rc, "gate: %s", err_name(rc));
+        err_set(e, rc, "listeners: %s", err_name(rc));
         tls_restart_free(g);
         return rc;
     }
@@ -81,7 +81,7 @@ static bool rebuild(struct listener *listener)
 {
     struct err e;
     if (rpc_tls_listener_rebuild(listener->tls, &e)) {
-        log_limited(LOG_WARN, "gate", "%s: trying again", e.text);
+        log_limited(LOG_WARN, "listen", "%s: trying again", e.text);
         return true;
     }
     listener->down = false;
@@ -94,7 +94,7 @@ static void mend(struct tls_restart *g, struct listener *const list[], size_t n)
     size_t down = 0;
     bool lost = atomic_exchange(&g->lost, false);
     if (lost)
-        log_limited(LOG_WARN, "gate",
+        log_limited(LOG_WARN, "listen",
                     "there was no descriptor for a connection by TLS: its listener is made anew");
     for (size_t i = 0; i < n; i++) {
         if (list[i]->tls && lost)

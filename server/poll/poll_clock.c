@@ -132,11 +132,11 @@ static void log_stretch(const struct status_cost *c)
     char text[DURATION_TEXT_MAX];
     duration_format((int64_t)c->interval_ns / NS_PER_MS * NS_PER_MS, text);
     if (c->stretched)
-        log_limited(LOG_INFO, "pace",
+        log_limited(LOG_INFO, "governor",
                     "polls come every %s for now: the daemon uses %.1f %% of a CPU, max_cpu_percent is %u",
                     text, c->cpu_percent, c->max_cpu_percent);
     else
-        log_limited(LOG_INFO, "pace", "polls come every %s again", text);
+        log_limited(LOG_INFO, "governor", "polls come every %s again", text);
 }
 
 void poll_clock_end(struct poll_clock *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns)
