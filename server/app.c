@@ -26,7 +26,7 @@
 #define OTHER_DESCRIPTORS 64 /* that are no connections */
 #define POOL_KEEP         32 /* unused batches kept for the next poll */
 
-/* Clients are given so long to take what is queued for them, half of it before the rest is dropped; after
+/* Time that clients have to take the messages queued for them; after half of it the rest is dropped. After
  * STOP_NS they are left behind, and after EXIT_NS the process ends whatever else still holds it. */
 #define STOP_GRACE_NS (800 * NS_PER_MS)
 #define STOP_NS       (1200 * NS_PER_MS)
@@ -92,7 +92,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
     app_wake(app);
 }
 
-/* ---- What the modules tell each other ---- */
+/* ---- Messages between the modules ---- */
 
 /* Called on the thread "nswatch". */
 static void on_namespace(void *arg, enum nswatch_event event, const struct nswatch_ns *ns)
@@ -130,7 +130,7 @@ static void on_end(void *arg, const struct poll_end *end)
     hub_end(((struct app *)arg)->hub, end);
 }
 
-/* A collector found something else behind a path than nswatch did: it shall look again at once. */
+/* A collector found something else behind a path than nswatch did: nswatch shall look again at once. */
 static void on_gone(void *arg)
 {
     nswatch_rescan(((struct app *)arg)->nswatch);
@@ -138,7 +138,7 @@ static void on_gone(void *arg)
 
 /* ---- Start and stop ---- */
 
-/* Descriptors are what connections cost: take all that we may have. */
+/* Each connection costs a descriptor: take as many as we may have. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -149,8 +149,8 @@ static void raise_descriptor_limit(void)
 }
 
 /* Memory that a large dump needed shall go back to the system after it. Left alone, malloc takes the freeing of a
- * large block as a sign that more will be wanted and keeps the next one. And it makes an arena for each of
- * hundreds of threads, on many CPUs, of which a few are at work at a time. */
+ * large block as a sign that more will be wanted and keeps the next one. On many CPUs it also makes an arena
+ * for each of hundreds of threads, of which only a few work at a time. */
 static void limit_malloc(void)
 {
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
@@ -207,7 +207,7 @@ static int make_modules(struct app *app, struct err *e)
     return app->nswatch ? 0 : e->code;
 }
 
-/* Readers that have not read all that waits for them go without the rest, rather than without their status. */
+/* A reader that has not read everything queued for it loses the rest, rather than its status. */
 static void drop_queues(void *arg)
 {
     struct app *app = arg;
@@ -222,7 +222,7 @@ static void drop_queues(void *arg)
     free(list);
 }
 
-/* The role of a call that is not settled by its connection. Any thread. */
+/* The role of a call whose connection does not settle it. Any thread. */
 static int call_role(void *arg, const struct rpc_caller *caller, struct rpc_grant *out, struct err *e)
 {
     struct app *app = arg;
@@ -312,7 +312,7 @@ static int start(struct app *app, struct err *e)
     if (rc == 0)
         rc = reload_new(app->config_file, app->epoll, &app->on_files, &app->reload, e);
     if (rc == 0)
-        reload_follow(app->reload, app->config); /* as soon as may be after they were read */
+        reload_follow(app->reload, app->config); /* as soon as possible after they were read */
     if (rc == 0)
         rc = listeners_new(app->config, app->epoll, &app->listeners, e);
     if (rc == 0)
@@ -434,7 +434,7 @@ int app_run(const struct live_config_sources *sources, app_reload *reload, void 
         log_start(app);
         app_loop(app);
     } else {
-        stop_nswatch(app); /* why there is no start is the last thing to be said */
+        stop_nswatch(app); /* the reason for not starting is the last line of the log */
         log_error("app", "cannot start: %s", e.text);
     }
     watchdog_arm(&watchdog, clock_mono_ns() + EXIT_NS, rc ? 1 : 0);

@@ -40,11 +40,11 @@ void app_bounds(struct app *app, struct bounds *out);
 /* Encodes what the configuration services tell beside the configuration. */
 void app_config_extra(struct app *app, struct config_msg_extra *extra);
 
-/* Where it is changed. */
+/* The object through which the configuration is changed. */
 struct live_config *app_live_config(struct app *app);
 
 /* Asks for a poll. With |s|, that subscriber gets its records, and the poll waits while max_cpu_percent is
- * used up if its options say so; whichever way, all streams get them. */
+ * used up if its options say so; in either case all streams get them. */
 void app_request_poll(struct app *app, struct subscriber *s);
 
 /* Starts a burst. Returns 0, or ERR_LIMIT when one is running and |replace| is not set. */

@@ -54,17 +54,17 @@ struct app {
 
     struct poll_clock *poll_clock;
     struct resync resync;  /* main's */
-    _Atomic bool resynced; /* what it asked for has been done */
+    _Atomic bool resynced; /* the resync that it asked for has been done */
 };
 
-/* Has the loop look at what is due. |arg| is the struct app. Any thread. */
+/* Makes the loop look at everything that is due. |arg| is the struct app. Any thread. */
 void app_wake(void *arg);
 
 /* Descriptors and the event loop, in app_loop.c. Return 0 or a code with |e|. Main. */
 int app_loop_open(struct app *app, struct err *e);
 /* Until app->stop. Main. */
 void app_loop(struct app *app);
-/* Closes what there is. Main. */
+/* Closes everything that was opened. Main. */
 void app_loop_close(struct app *app);
 
 #endif

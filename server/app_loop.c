@@ -92,7 +92,7 @@ static void run_schedule(struct app *app)
 
 /* ---- Events ---- */
 
-/* Reads again what can be read again; the secrets |anyway|, or if they look changed. */
+/* Reads the files again, the secrets only if they look changed, or |anyway|. */
 static void read_again(struct app *app, bool config_file, bool secrets, bool anyway)
 {
     if (config_file)
@@ -121,7 +121,7 @@ static void on_signals(void *arg, uint32_t events)
     struct signalfd_siginfo info;
     while (read(app->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            reload_known(app->reload); /* first: what changes while they are read is told */
+            reload_known(app->reload); /* first: a change made while they are read is noticed */
             read_again(app, true, true, true);
             listeners_restore(app->listeners);
             nswatch_rescan(app->nswatch);

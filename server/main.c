@@ -31,7 +31,7 @@ struct command {
     bool print;
     bool help;
     bool version;
-    bool again;  /* by SIGHUP, or since the file has changed */
+    bool again;  /* read again, after SIGHUP or a change of the file */
     size_t told; /* errors that have been printed */
 };
 
@@ -84,8 +84,8 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
     memcpy(out, options, sizeof(options));
 }
 
-/* An error in the state file does not prevent a start, save for a file system that does not answer: a
- * thread would be left in there, with all the rights that this process still has. */
+/* An error in the state file does not prevent a start, except when the file system does not answer: that
+ * would leave a thread in there, with all the rights that this process still has. */
 static int read_state(const struct command *c, struct config_builder *b, const char *path, struct err *e)
 {
     struct err why = {0};
@@ -97,7 +97,7 @@ static int read_state(const struct command *c, struct config_builder *b, const c
     return 0;
 }
 
-/* Prints an error where all of them are wanted. */
+/* Prints an error, in a mode that prints all of them. */
 static bool tell_error(void *arg, const struct err *e)
 {
     struct command *c = arg;
@@ -254,8 +254,8 @@ int main(int argc, char **argv)
     }
     const struct config *config = sources.config;
     log_set(config->log_level, config->log_format);
-    /* Before any thread is started that stays: they inherit what is left. Those that have read files are
-     * gone; one that had to be left behind has ended the start. */
+    /* Before any lasting thread is started: threads inherit the rights that are left. The threads that have
+     * read files have ended; one that hung would have prevented the start. */
     if (privilege_drop(&e) || sandbox_apply(config->sandbox, &e)) {
         fprintf(stderr, "xtcp2: %s\n", e.text);
         drop_sources(&sources);

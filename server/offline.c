@@ -23,7 +23,7 @@
 #define CAPTURE_MAX  ((size_t)1 << 30) /* bytes of a recording */
 #define POOL_KEEP    4
 
-/* A collector that has not ended so long after it was told to hangs in the kernel. */
+/* A collector that has not ended this long after it was told to hangs in the kernel. */
 #define STOP_WAIT_NS (2 * NS_PER_S)
 
 static const char *const format_names[] = {"jsonl", "protojson", "proto"};
@@ -92,7 +92,7 @@ static int printer_end(struct printer *p)
 
 /* ---- --once ---- */
 
-/* The daemon's way of a poll with one subscriber, whose sink is main. */
+/* A poll made as the daemon makes it, with one subscriber, whose sink is main. */
 struct once {
     struct batch_pool *pool;
     struct hub *hub;
@@ -102,9 +102,9 @@ struct once {
     struct nswatch *nswatch;
     struct subscriber *subscriber;
     struct printer printer;
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     pthread_cond_t changed;
-    bool synced;      /* all namespaces that are there are known */
+    bool synced;      /* all existing namespaces are known */
     bool woken;       /* there is something to print, or to look at */
     unsigned missing; /* namespaces that were not polled completely; main's */
 };
@@ -255,7 +255,7 @@ static int once_open(struct once *o, const struct config *config, const char *fo
     return rc ? rc : nswatch_start(o->nswatch);
 }
 
-/* Rows that never came to be printed. */
+/* Rows that were never printed. */
 static uint64_t rows_lost(struct once *o)
 {
     struct hub_stats hub;
@@ -265,7 +265,7 @@ static uint64_t rows_lost(struct once *o)
     return hub.rows_dropped + own.lost;
 }
 
-/* Ends all threads and prints what they have left. Returns the rows that are lost. */
+/* Ends all threads and prints the rows that they have left. Returns the number of lost rows. */
 static uint64_t once_end(struct once *o)
 {
     uint64_t lost = 0;

@@ -14,7 +14,7 @@ int offline_check_format(const char *name, struct err *e);
 int offline_once(const struct config *config, const char *format);
 
 /* Prints the records of the capture |path| ("-": standard input). Returns 0, or 1 with a line on the log when
- * the capture is damaged or foreign; what came before has been printed. */
+ * the capture is damaged or foreign; the records before that have been printed. */
 int offline_replay(const struct config *config, const char *path, const char *format);
 
 #endif

@@ -170,7 +170,7 @@ static void gather_daemon(struct app *app, struct stats_parts *p, struct status_
     out->n_gaps = privilege_gaps(p->gaps);
 }
 
-/* Asks all modules, but for those that |p| has been filled from. */
+/* Asks all modules, except those from which |p| has been filled. */
 static void gather(struct app *app, struct stats_parts *p, struct status_msg *out)
 {
     struct listeners_stats listeners;

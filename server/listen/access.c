@@ -65,7 +65,7 @@ int access_call_role(const struct config *c, struct tokens *tokens, const struct
     if (caller->secure)
         role = caller->verified ? certificate_role(c, caller) : (enum rpc_role)c->access_anonymous_role;
     *out = (struct rpc_grant){.role = role};
-    /* Without a token_file, whatever is in "authorization" is meant for somebody else. */
+    /* Without a token_file, the header "authorization" is meant for somebody else. */
     if (!caller->token || !*c->token_file)
         return 0;
     struct rpc_grant by_token = {.role = RPC_ROLE_HEALTH};

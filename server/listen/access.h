@@ -1,4 +1,4 @@
-/* Access: from the facts that are known of a peer to its role. docs/access.md has the rules. */
+/* Access: derives the role of a peer from the facts known about it. docs/access.md has the rules. */
 #ifndef XTCP_SERVER_LISTEN_ACCESS_H
 #define XTCP_SERVER_LISTEN_ACCESS_H
 

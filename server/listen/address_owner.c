@@ -95,8 +95,8 @@ static int look_at(void *arg, const struct record_source *s)
     if (s->len[PART_MSG] < sizeof(m))
         return 0;
     memcpy(&m, s->data[PART_MSG], sizeof(m));
-    /* A listener is rather in the way than a connection, and one of the same family rather than one of IPv6
-     * that may be of IPv6 alone. */
+    /* A listener is more likely in the way than a connection, and a socket of the same family more likely
+     * than one of IPv6, which may serve IPv6 alone. */
     int likely = 1 + 2 * (m.idiag_state == TCP_LISTEN) + (m.idiag_family == p->where->addr.any.sa_family);
     if (m.idiag_inode == 0 || likely <= p->likely)
         return 0;

@@ -11,8 +11,8 @@
 /* Looks for the holder of |where|: "nginx (pid 12)", "this process", "a process of uid 33" when no more can
  * be seen of it. Of a unix socket it is the process that called listen(2), which is asked by connecting to
  * it; of a TCP port the owner of a socket in the way, in the network namespace of the calling thread. Reads
- * all of /proc for that: for errors alone. Returns false, with "" in |out|, when nobody is to be seen. Any
- * thread. */
+ * all of /proc for that, so use it for errors only. Returns false, with "" in |out|, when no holder can be
+ * seen. Any thread. */
 bool address_owner_find(const struct config_listen *where, char out[ADDRESS_OWNER_TEXT_MAX]);
 
 #endif

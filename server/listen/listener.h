@@ -14,14 +14,15 @@
 
 enum listener_kind {
     LISTENER_PLAIN,
-    LISTENER_PROBE, /* plaintext, and only the health is to be had here */
+    LISTENER_PROBE, /* plaintext, and serves only the health */
     LISTENER_TLS,
 };
 
 struct listener;
 struct listeners;
 
-/* Where epoll finds a plaintext listener. It outlives the listener, so an event that comes late does no harm. */
+/* The event source of a plaintext listener, as epoll knows it. It outlives the listener, so an event that comes
+ * late does no harm. */
 struct listener_source {
     struct event_source event; /* its |arg| is this struct */
     struct listeners *set;
@@ -31,14 +32,14 @@ struct listener_source {
 struct listener {
     enum listener_kind kind;
     struct config_listen where;     /* as configured: port 0 stays 0 */
-    struct listen_socket *plain;    /* of the two, the one that |kind| says */
-    struct rpc_tls_listener *tls;   /* owned by the listener, as is that one */
+    struct listen_socket *plain;    /* |kind| says which of the two is used */
+    struct rpc_tls_listener *tls;   /* both are owned by the listener */
     struct listener_source *source; /* NULL: none; emptied when the listener is closed */
     bool open;                      /* plaintext: connections are accepted */
     bool asks_clients;              /* TLS: they have to show a certificate */
     bool down;                      /* TLS: it has stopped accepting */
     bool lost;                      /* its file is gone, and that has been said */
-    bool deaf;                      /* nothing tells when somebody wants to come in: epoll has refused it */
+    bool deaf;                      /* epoll has refused it: nothing tells of connections that wait */
 };
 
 /* A listener that a configuration asks for. */
@@ -62,13 +63,13 @@ struct listener_means {
 int listener_open(const struct listener_plan *plan, const struct listener_means *means, bool beside,
                   struct listener **out, struct err *e);
 
-/* Whether |d| serves |plan| as it is, but for being a probe's or not. */
+/* Whether |d| serves |plan| as it is, apart from being for probes or not. */
 bool listener_serves(const struct listener *d, const struct listener_plan *plan);
 
 /* Whether another listener can be opened beside it. */
 void listener_share(struct listener *d, bool on);
 
-/* Logs what has become of it: "listening on" it. */
+/* Logs a line about it: |what|, such as "listening on", and its address. */
 void listener_log(const struct listener *d, const char *what);
 
 /* The TCP port that it has, 0 for a unix socket. */

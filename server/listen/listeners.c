@@ -29,7 +29,7 @@ static int check_tokens(const struct config *c, struct err *e)
     return rc;
 }
 
-/* The group is needed for unix sockets alone. */
+/* Only unix sockets need the group. */
 static int check_group(const struct config *c, struct err *e)
 {
     gid_t group;
@@ -165,7 +165,7 @@ void listeners_look(struct listeners *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-/* The socket of |d| at its place again, and noticed. The lock is held. */
+/* Puts the socket file of |d| back at its path and watches it again. The lock is held. */
 static int restore(struct listeners *g, struct listener *d, struct err *e)
 {
     int rc;
@@ -189,8 +189,8 @@ void listeners_restore(struct listeners *g)
 {
     struct err e;
     pthread_mutex_lock(&g->lock);
-    /* A change gives the files that it finds another mode: the others shall get it too. Whoever makes one
-     * does not need main for that. */
+    /* A change of the configuration may give the existing files another mode; the restored ones shall get it
+     * too. The thread that makes the change does not wait for main. */
     while (g->changing)
         pthread_cond_wait(&g->changed, &g->lock);
     for (size_t i = 0; i < g->n; i++) {

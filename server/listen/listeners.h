@@ -1,5 +1,5 @@
 /* All listeners of the daemon. A connection that comes is looked at, counted, and handed to the gRPC server with a
- * role. The listeners follow the configuration while the daemon runs. Any thread, where nothing else is said. */
+ * role. The listeners follow the configuration while the daemon runs. Any thread, unless said otherwise. */
 #ifndef XTCP_SERVER_LISTEN_LISTENERS_H
 #define XTCP_SERVER_LISTEN_LISTENERS_H
 
@@ -13,18 +13,18 @@
 struct listeners;
 struct listeners_change;
 
-/* Whether what |c| names for listeners is there and good: certificates, tokens, the group of sockets. Calls
- * |told| for each thing that is not. Returns 0, or the code of the last. */
+/* Whether the certificates, tokens and group of sockets that |c| names exist and are good. Calls |told| for
+ * each one that is not. Returns 0, or the code of the last. */
 int listeners_check(const struct config *c, config_error_fn *told, void *arg);
 
-/* A set without listeners. It must be there before the first call comes. |epoll| is the one of main's loop, to which
+/* A set without listeners. It must exist before the first call comes. |epoll| is the one of main's loop, to which
  * the listeners add sources of their own: they accept connections on main. The loop has to end before the set is
  * freed. Returns 0 and the set in |out|, or a code with |e|. */
 int listeners_new(const struct config *c, int epoll, struct listeners **out, struct err *e);
 
-/* Opens the listeners of |c| and accepts connections for |server|, which ends before the set is freed. Those of the
- * default configuration may fail, with a warning, as long as one of them does not; any other must not. Returns 0, or
- * a code with |e|. */
+/* Opens the listeners of |c| and accepts connections for |server|, which ends before the set is freed. Listeners of
+ * the default configuration may fail, with a warning, as long as one of them opens; any other must open. Returns 0,
+ * or a code with |e|. */
 int listeners_start(struct listeners *g, const struct config *c, struct rpc_server *server, struct err *e);
 
 /* ---- Changes: one at a time ---- */

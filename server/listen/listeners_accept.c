@@ -1,4 +1,4 @@
-/* How connections come in: what main's loop calls, and what becomes of a connection. */
+/* Incoming connections: the functions that main's loop calls, and the decision to keep a connection. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ static enum quota_rank rank_of(const struct rpc_peer *peer, enum rpc_role role)
     return peer->local ? QUOTA_LOCAL : QUOTA_REMOTE;
 }
 
-/* Lets the connection |fd| in, or shows it out. */
+/* Admits the connection |fd| or closes it. */
 static void let_in(struct listeners *g, const struct listener *listener, int fd, const struct config *c)
 {
     struct rpc_peer peer;
@@ -53,8 +53,8 @@ void listeners_let_in(struct listeners *g, const struct listener *d, const struc
 
 /* ---- Event sources ---- */
 
-/* Connections wait at the listener of a source, if they have not been accepted and it has not been closed meanwhile. A
- * source may have another listener by now, which is not open yet or has nobody waiting. */
+/* Connections wait at the listener of a source, unless they have been accepted or the listener has been closed
+ * meanwhile. The source may have another listener by now, which is not open yet or has no connections waiting. */
 static void serve_plain(void *arg, uint32_t events)
 {
     (void)events;

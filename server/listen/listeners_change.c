@@ -12,24 +12,24 @@
 struct listeners_change {
     const struct config *config;
     struct access_users users;
-    bool list;                            /* they change at all; what follows is about them */
+    bool list;                            /* listeners change at all; the next members are about them */
     struct listener *next[LISTENERS_MAX]; /* in the order of the configuration */
     enum listener_kind kinds[LISTENERS_MAX];
     bool fresh[LISTENERS_MAX]; /* opened for this change */
     size_t n;
     struct listener *leaving[LISTENERS_MAX];
     size_t n_leaving;
-    struct rpc_tls *tls; /* what is shown from now on; NULL when it stays */
+    struct rpc_tls *tls; /* certificates shown from now on; NULL: they stay */
     bool permitted;      /* mode or group of unix sockets may have been changed */
     struct {
         struct config_listen where;
         struct err why;
     } refused[LISTENERS_MAX]; /* could not be opened; told once it is known whether it goes on without them */
     size_t n_refused;
-    bool too_few; /* and so it does not go on */
+    bool too_few; /* so the change fails */
 };
 
-/* ---- What is wanted ---- */
+/* ---- Wanted listeners ---- */
 
 mode_t listeners_socket_mode(const struct config *c)
 {
@@ -72,7 +72,7 @@ static bool same_listeners(const struct config *a, const struct config *b)
     return true;
 }
 
-/* Appends what |list| asks for. */
+/* Appends plans for the addresses in |list|. */
 static size_t plan_list(const struct config_strings *list, enum listener_kind kind, bool asks_clients,
                         struct listener_plan *out)
 {
@@ -90,7 +90,7 @@ static size_t plan_listeners(const struct config *c, struct listener_plan out[LI
     return n + plan_list(&c->grpc_tls_listen, LISTENER_TLS, *c->tls_client_ca_file, out + n);
 }
 
-/* Whether |c| has the listeners that nobody has asked for. */
+/* Whether |c| has the default listeners, which nobody has asked for. */
 static bool is_default(const struct config *c)
 {
     struct buf text;
@@ -132,7 +132,7 @@ static void match(const struct listeners *g, const struct listener_plan *plans, 
     }
 }
 
-/* A listener that leaves may have a port that another one wants. Returns whether there is such a one. */
+/* A listener that leaves may have a port that another one wants. Returns whether there is such a listener. */
 static bool share(const struct listeners_change *ch, uint16_t port, bool on)
 {
     bool any = false;
@@ -145,8 +145,8 @@ static bool share(const struct listeners_change *ch, uint16_t port, bool on)
     return any;
 }
 
-/* Without the guard strangers could bring the daemon down: there are listeners for users of this machine
- * alone. */
+/* Without the guard strangers could bring the daemon down, so only users of this machine may have
+ * listeners. */
 static int check_guard(const struct listener_plan *plan, struct err *e)
 {
     if (rpc_guard_works() || (plan->kind == LISTENER_PLAIN && config_listen_is_local(&plan->where)))
@@ -173,7 +173,7 @@ static int open_listener(struct listeners *g, struct listeners_change *ch, const
     if (rc || !(*out)->plain)
         return rc;
     listen_socket_set_hops((*out)->plain, ch->config->ipv4_ttl, ch->config->ipv6_hop_limit);
-    /* Nothing is told yet, but that it will be told is certain. */
+    /* epoll tells nothing yet, but it is certain that it will. */
     listeners_give_source(g, *out);
     rc = event_source_add(g->epoll, listen_socket_fd((*out)->plain), 0, &(*out)->source->event);
     if (rc == 0)
@@ -190,8 +190,8 @@ static int note_refused(struct listeners_change *ch, const struct listener_plan 
     return why->code;
 }
 
-/* Opens what is not there. |ch| then has the listeners that there are, without gaps. The defaults need not be
- * there all. */
+/* Opens the listeners that are missing. |ch| then has all open listeners, without gaps. Some of the default
+ * ones may be missing. */
 static int open_listeners(struct listeners *g, const struct listener_plan *plans, size_t n,
                           struct listeners_change *ch, struct err *e)
 {
@@ -267,8 +267,8 @@ static int check_tokens(const struct listeners *g, const struct config *c, struc
     return rc;
 }
 
-/* Reads what may take its time, without the lock: main needs it. What is read of |g| changes with a
- * change only. */
+/* Reads all files, which may take its time, without the lock: main needs it. The members of |g| read here
+ * change only with a change of the configuration. */
 static int read_all(const struct listeners *g, struct listeners_change *ch, struct err *e)
 {
     int rc = check_tokens(g, ch->config, e);
@@ -295,9 +295,9 @@ static void undo(struct listeners *g, struct listeners_change *ch)
     config_unref(ch->config);
 }
 
-/* Tells which listeners could not be opened, and who has them: as warnings when it goes on without them, all
- * of them in |e| when they are why it does not (|rc|), and not at all when something else is. Takes its time:
- * the lock is not held. */
+/* Tells which listeners could not be opened, and who has their addresses: as warnings when the change
+ * succeeds without them, all in |e| when they are the reason why it fails (|rc|), and not at all when the
+ * reason is another. Takes its time: the lock is not held. */
 static void tell_refused(const struct listeners_change *ch, int rc, struct err *e)
 {
     struct buf all;
@@ -319,7 +319,7 @@ static void tell_refused(const struct listeners_change *ch, int rc, struct err *
     buf_free(&all);
 }
 
-/* What fails here is not the fault of who asks. Returns the code for it. */
+/* A failure here is not the fault of the client that asks. Returns the code for it. */
 static int blame(struct err *e, int rc)
 {
     if (rc == 0 || rc == ERR_UNAVAILABLE || rc == -ENOMEM)
@@ -404,7 +404,7 @@ static void close_leaving(struct listeners *g, struct listeners_change *ch)
     }
 }
 
-/* From now on |tls| is shown. */
+/* Shows the certificates of |tls| from now on. */
 static void show_certificates(struct listeners *g, struct rpc_tls *tls)
 {
     if (tls && g->tls)
@@ -426,7 +426,7 @@ static void open_up(const struct listeners *g, struct listener *d)
     listener_log(d, "listening on");
 }
 
-/* The port that others are told. */
+/* Notes the port that the daemon tells. */
 static void note_port(struct listeners *g)
 {
     uint16_t first = 0;

@@ -20,7 +20,7 @@
 
 #define LISTENERS_MAX (3 * CONFIG_LISTEN_MAX)
 
-/* Connections that wait at a listener that is closed are accepted before, at most so many. */
+/* Before a listener is closed, the connections that wait at it are accepted, at most this many. */
 #define LISTENERS_LAST_BUDGET 1024
 
 struct listeners {
@@ -33,7 +33,7 @@ struct listeners {
     _Atomic uint16_t port; /* of the first TCP listener of grpc_listen */
     _Atomic uint64_t control_refused, tokens_refused;
 
-    pthread_mutex_t lock; /* guards what follows, and serialises what is done to the core servers */
+    pthread_mutex_t lock; /* guards all below, and serialises the operations on the core servers */
     struct listener *list[LISTENERS_MAX];
     size_t n;
     struct listener_source
@@ -44,7 +44,7 @@ struct listeners {
     struct tls_restart *tls_restart;
     struct rpc_peer_finder *finder;
     uint64_t no_descriptor;
-    bool closed;   /* it is over: nothing changes any more */
+    bool closed;   /* closed for good: nothing changes any more */
     bool changing; /* between prepare and its commit or abort */
     pthread_cond_t changed;
 };

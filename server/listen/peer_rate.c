@@ -11,15 +11,15 @@
 #define WAYS 8
 #define SETS 64
 
-/* A full bucket is one whose next call is due now; each call moves that by its share of a second, and who is
- * a second ahead has to wait. */
+/* A full bucket is one whose next call is due now; each call moves that time by its share of a second, and a
+ * peer that is a second ahead has to wait. */
 struct bucket {
     uint64_t peer;   /* hash; 0: unused */
     int64_t next_ns; /* when the next call is due */
 };
 
 struct peer_rate {
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     struct bucket buckets[SETS][WAYS];
 };
 
@@ -41,7 +41,7 @@ void peer_rate_free(struct peer_rate *r)
     free(r);
 }
 
-/* A number for who |peer| is: the user, when it tells one, else the address without the port. */
+/* A number that stands for |peer|: for its user, when it tells one, else for its address without the port. */
 static uint64_t hash_of(const char *peer)
 {
     const char *user = strstr(peer, " uid=");
@@ -52,7 +52,8 @@ static uint64_t hash_of(const char *peer)
     return hash ? hash : 1;
 }
 
-/* The bucket of |peer|; that of who has been quiet for longest becomes it when there is none. */
+/* The bucket of |peer|. When there is none, it gets the bucket of the peer that has been quiet for
+ * longest. */
 static struct bucket *find(struct peer_rate *r, uint64_t peer)
 {
     struct bucket *set = r->buckets[peer % SETS];

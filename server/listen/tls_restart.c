@@ -12,8 +12,8 @@
 #include "lib/log.h"
 #include "rpc/server/tls_listener.h"
 
-/* A listener is made anew only when so many descriptors can be had, or it would stop as the last one did;
- * until then that is tried again and again. */
+/* A listener is made anew only when this many descriptors are free; otherwise it would stop as the last one
+ * did. Until then it is tried again and again. */
 #define SPARE_DESCRIPTORS 8
 #define REBUILD_NS        (200 * NS_PER_MS)
 
@@ -28,7 +28,7 @@ static void serve_in(struct tls_restart *g, int64_t ns)
     timerfd_settime(g->timer, 0, &when, NULL);
 }
 
-/* On a thread of gRPC's. */
+/* Called on a thread of gRPC. */
 static void on_loss(void *arg)
 {
     struct tls_restart *g = arg;
@@ -76,7 +76,7 @@ static bool has_room(void)
     return n == SPARE_DESCRIPTORS;
 }
 
-/* Returns whether it is to be tried again. */
+/* Returns whether to try again later. */
 static bool rebuild(struct listener *listener)
 {
     struct err e;

@@ -15,7 +15,7 @@ struct tls_restart;
  * code with |e|. One at a time in a process. */
 int tls_restart_new(int epoll, const struct event_source *source, struct tls_restart **out, struct err *e);
 
-/* Makes those of |list|, which has |n| listeners, anew that have stopped. To be called when the source is ready. */
+/* Makes anew the stopped ones of the |n| listeners in |list|. To be called when the source is ready. */
 void tls_restart_serve(struct tls_restart *g, struct listener *const list[], size_t n);
 
 /* Frees it. NULL is allowed. */

@@ -16,7 +16,7 @@
 #define FILE_BYTES_MAX (128 * 1024)
 
 struct tokens {
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     char path[PATH_MAX];
     struct file_stamp seen; /* of the file when it was last tried */
     struct file_attempt attempt;
@@ -25,7 +25,7 @@ struct tokens {
 
 /* ---- The file ---- */
 
-/* A file that others can change or read is no place for secrets. */
+/* Refuses a file that others can change or read: it is no place for secrets. */
 static int check_mode(const struct stat *st, struct err *e)
 {
     if (st->st_uid != 0 && st->st_uid != geteuid())
@@ -59,7 +59,7 @@ static int load(const char *path, struct token_table *out, struct err *e)
     return rc;
 }
 
-/* Reads the file if it has changed, if what went wrong with it may have passed, or |anyway|. The lock is
+/* Reads the file if it has changed, if the last error with it may have passed, or |anyway|. The lock is
  * held. */
 static void reload(struct tokens *t, const char *path, bool anyway)
 {

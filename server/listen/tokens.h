@@ -16,12 +16,12 @@ int tokens_new(const char *path, struct tokens **out, struct err *e);
 void tokens_free(struct tokens *t);
 
 /* Reads the file again if it has changed, if it is another |path| than before, a second after the system
- * could not read it, or |anyway|. What is wrong with it is logged, once for each change and each time
- * |anyway|, and what was read before counts. */
+ * could not read it, or |anyway|. An error in it is logged, once for each change and each time |anyway|, and
+ * the tokens read before stay valid. */
 void tokens_refresh(struct tokens *t, const char *path, bool anyway);
 
 /* Looks for |token| and puts what it grants into |out|. Begins with tokens_refresh, not |anyway|.
- * How long this takes tells nothing about the tokens. */
+ * The time that this takes tells nothing about the tokens. */
 bool tokens_find(struct tokens *t, const char *path, const char *token, struct rpc_grant *out);
 
 #endif

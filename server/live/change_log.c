@@ -48,7 +48,7 @@ void change_log_free(struct change_log *h)
     free(h);
 }
 
-/* |part| of |text|, with marks where something is left out. */
+/* Copies |part| of |text|, with marks where something is left out. */
 static void put_part(const char *text, struct excerpt part, char out[CHANGE_LOG_VALUE + 1])
 {
     struct buf b;
@@ -59,7 +59,7 @@ static void put_part(const char *text, struct excerpt part, char out[CHANGE_LOG_
     buf_cstr(&b);
 }
 
-/* The values of |v->option| in both, of long ones what differs. */
+/* Prints the values of |v->option| in both; of long values, the parts that differ. */
 static void print_values(struct value *v, const struct config *from, const struct config *to)
 {
     struct buf before, after;

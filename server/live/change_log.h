@@ -9,7 +9,7 @@
 #include "model/status.h"
 
 #define CHANGE_LOG_CHANGES 100
-#define CHANGE_LOG_VALUE   200 /* bytes that are kept of a value: of longer ones what differs, between "..." */
+#define CHANGE_LOG_VALUE   200 /* bytes kept of a value: of longer ones the part that differs, between "..." */
 
 struct change_log;
 

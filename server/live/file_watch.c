@@ -14,9 +14,9 @@
 #include "lib/file.h"
 #include "lib/linux/path_watch.h"
 
-/* Changes come in groups: a certificate and its key, a file and what it is renamed to. */
+/* Changes come in groups: a certificate and its key, a file and its new name. */
 #define QUIET_NS   (200 * NS_PER_MS)
-#define PATIENT_NS (2 * NS_PER_S) /* from the first of them on, however many come */
+#define PATIENT_NS (2 * NS_PER_S) /* after the first change of a group, however many follow */
 
 struct file {
     char *path; /* absolute; NULL: none */
@@ -28,12 +28,12 @@ struct file {
 struct file_watch {
     struct path_watch *paths;
     int timer;
-    int both; /* epoll: one descriptor for the caller */
+    int both; /* epoll, for one descriptor that the caller waits for */
     struct file files[FILE_WATCH_MAX];
     bool on;
     bool by_time;     /* some changes are not told by the kernel */
     bool news;        /* the kernel has told of one of the files */
-    int64_t first_ns; /* of a group of changes that is not over; 0: there is none */
+    int64_t first_ns; /* of the group of changes that goes on; 0: none does */
 };
 
 int file_watch_new(struct file_watch **out)
@@ -91,7 +91,7 @@ static char *absolute(const char *path)
 
 /* ---- Watches ---- */
 
-/* Watches all ways as they are now. Returns 0, or what some changes are not told for. */
+/* Watches all paths as they are now. Returns 0, or the reason why some changes will not be told. */
 static int watch_all(struct file_watch *w)
 {
     bool any = false;
@@ -107,7 +107,7 @@ static int watch_all(struct file_watch *w)
         if (f->path && !f->watched)
             f->watched = path_watch_add(w->paths, f->path, PATH_FILE, w);
         int rc = !f->path ? 0 : f->watched ? path_watch_place(w->paths, f->watched) : -ENOMEM;
-        result = result ? result : rc; /* without an instance, the first is why */
+        result = result ? result : rc; /* without an instance, the first code is the reason */
     }
     return result;
 }
@@ -127,7 +127,7 @@ static int watch_again(struct file_watch *w)
     return rc;
 }
 
-/* Whether the files are other than at the last look. */
+/* Whether the files differ from the last look. */
 static bool look_again(struct file_watch *w)
 {
     bool differ = false;
@@ -218,7 +218,7 @@ uint64_t file_watch_read(struct file_watch *w)
         return 0;
     }
     w->first_ns = 0;
-    watch_again(w); /* first: what changes after it is told again */
+    watch_again(w); /* first: later changes are told again */
     look_again(w);
     return tell(w);
 }

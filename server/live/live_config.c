@@ -15,7 +15,7 @@ struct live_config {
     pthread_mutex_t change_lock; /* one change at a time; taken before all other locks of the daemon */
     pthread_mutex_t lock;        /* guards the pointer; a leaf */
     const struct config *config;
-    const struct config *base; /* what the sources make without the state; under change_lock */
+    const struct config *base; /* made of the sources without the state; under change_lock */
 };
 
 int live_config_new(const struct live_config_sources *sources, const struct live_config_ops *ops,
@@ -168,7 +168,7 @@ void live_config_reload(struct live_config *s)
     pthread_mutex_lock(&s->change_lock);
     state_writer_flush(s->state); /* it is one of the sources */
     int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
-    if (rc == ERR_PRECONDITION) { /* nothing is wrong: there is nothing to read */
+    if (rc == ERR_PRECONDITION) { /* no error: there is nothing to read */
         log_info("config", "%s", e.text);
         pthread_mutex_unlock(&s->change_lock);
         return;
@@ -181,7 +181,8 @@ void live_config_reload(struct live_config *s)
         } else {
             rc = put_in_force(s, fresh.config, "reload", "", &e);
         }
-        /* Sources that are refused are no base: what is in force instead would be kept as changed by hand. */
+        /* Refused sources must not become the base: the configuration in force would then be saved as if it
+         * had been changed by hand. */
         config_unref(rc ? fresh.base : s->base);
         s->base = rc ? s->base : fresh.base;
     }

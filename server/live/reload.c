@@ -35,7 +35,7 @@ int reload_new(const char *config_file, int epoll, const struct event_source *so
     struct reload *r = calloc(1, sizeof(*r));
     if (!r)
         return err_set(e, -ENOMEM, "out of memory");
-    /* Descriptors are no files that somebody replaces. */
+    /* An open descriptor is no file that somebody replaces. */
     r->config_file = strdup(config_file && !file_is_input(config_file) ? config_file : "");
     int rc = r->config_file ? file_watch_new(&r->watch) : -ENOMEM;
     if (rc == 0)
@@ -57,8 +57,8 @@ void reload_free(struct reload *r)
     free(r);
 }
 
-/* Puts the files of the unix sockets in |list| behind the |n| |paths|; |listen| holds them. Returns how many
- * there are then. */
+/* Appends the files of the unix sockets in |list| to the |n| |paths|; |listen| holds the texts. Returns the
+ * new number of paths. */
 static size_t add_sockets(const struct config_strings *list, const char *paths[FILES],
                           struct config_listen listen[2 * CONFIG_LISTEN_MAX], size_t n)
 {

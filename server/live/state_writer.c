@@ -12,7 +12,7 @@
 struct state {
     char *path;
     struct thread thread;
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     pthread_cond_t changed;
     struct buf next; /* to be written */
     bool waiting;    /* |next| is to be written */

@@ -3,7 +3,7 @@
 /* Weight of the latest poll: a peak of one poll does not change the rhythm much, five of them do. */
 #define WEIGHT 0.3
 
-/* Of the limit, a part that polls always have: one in so many. */
+/* Polls always have one part in this many of the limit. */
 #define POLLS_PART 5
 
 void governor_begin(struct governor *g, int64_t cpu_ns)

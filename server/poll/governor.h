@@ -21,10 +21,10 @@ void governor_begin(struct governor *g, int64_t cpu_ns);
 /* After each poll: |now_ns| is the monotonic clock, |cpu_ns| the CPU time of the process so far. */
 void governor_step(struct governor *g, int64_t now_ns, int64_t cpu_ns);
 
-/* The least interval between polls, in ns, that keeps within |max_percent| of one CPU; 0 when that is 0, and
- * before the second poll. Where other work than polls takes most of that, or more, polls still have a fifth
- * of it, and come every |frequency_ns| if that is enough: what clients make the daemon do does not put off
- * polls for ever. */
+/* The least interval between polls, in ns, that keeps the daemon within |max_percent| of one CPU; 0 when
+ * |max_percent| is 0, and before the second poll. Where work other than polls takes most of the limit, or
+ * more, polls still have a fifth of it, and come every |frequency_ns| if that is enough: work for clients
+ * does not put off polls for ever. */
 int64_t governor_least(const struct governor *g, uint32_t max_percent, int64_t frequency_ns);
 
 /* The use of the daemon, in percent of one CPU, over the last polls, into |*percent|. Returns false, with 0

@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "lib/netns_pattern.h"
 
-/* How often a stop looks at a collector that still has something in hand. */
+/* Interval at which a stop looks at a collector that is still busy. */
 #define STOP_LOOK_NS NS_PER_MS
 
 int inventory_new(struct collectors *collectors, struct inventory **out, struct err *e)
@@ -68,7 +68,7 @@ static struct entry *find(const struct inventory *r, uint64_t id)
     return i < r->n && r->entries[i]->id == id ? r->entries[i] : NULL;
 }
 
-/* One that is forgotten, but whose collector has something in hand. */
+/* The entry of a forgotten namespace whose collector is still busy; NULL: none. */
 static struct entry *find_leaving(const struct inventory *r, uint64_t id)
 {
     for (const struct leaver *l = r->leavers; l; l = l->next) {
@@ -78,7 +78,7 @@ static struct entry *find_leaving(const struct inventory *r, uint64_t id)
     return NULL;
 }
 
-/* ---- Which are collected ---- */
+/* ---- The selection ---- */
 
 /* Whether |ns| is to be collected. */
 static bool is_selected(const struct inventory *r, const struct nswatch_ns *ns)
@@ -154,8 +154,8 @@ static void start_collector(struct inventory *r, struct entry *en)
                 e.text);
 }
 
-/* Takes the collector away from |en| and tells it to stop. Returns what stands for it from now on, NULL when
- * there was none. The lock is held. */
+/* Takes the collector away from |en| and tells it to stop. Returns the leaver that stands for it from now on,
+ * NULL when there was no collector. The lock is held. */
 static struct leaver *retire(struct inventory *r, struct entry *en)
 {
     struct leaver *l = en->farewell;
@@ -169,8 +169,8 @@ static struct leaver *retire(struct inventory *r, struct entry *en)
     return l;
 }
 
-/* Joins those that have stopped and ended. Nobody waits for the others: a dump may hang in the kernel for as
- * long as that likes. Not from a collector. Returns how many are left. */
+/* Joins the collectors that have ended. Nobody waits for the others: a dump may hang in the kernel for any
+ * time. Not from a collector. Returns how many are left. */
 static size_t reap(struct inventory *r)
 {
     size_t left = 0;
@@ -199,8 +199,8 @@ static size_t reap(struct inventory *r)
     return left;
 }
 
-/* Starts, renames or retires the collector of |en|, whatever its state and the selection ask for. One that is
- * still at a poll finishes it: what is no longer selected is retired when the next one starts. */
+/* Starts, renames or retires the collector of |en|, as its state and the selection require. One that is still
+ * at a poll finishes it: a collector no longer selected is retired when the next poll starts. */
 static void settle(struct inventory *r, struct entry *en)
 {
     const struct nswatch_ns *ns = en->info;
@@ -279,7 +279,7 @@ static bool same_strings(const struct config_strings *a, const struct config_str
     return true;
 }
 
-/* Puts the selection of |config|, whose reference is taken over, in force. The lock is held. */
+/* Puts the selection of |config| in force, and takes over the reference. The lock is held. */
 static void select_by(struct inventory *r, const struct config *config)
 {
     const struct config *before = r->wanted;
@@ -300,7 +300,7 @@ void inventory_select(struct inventory *r, const struct config *config)
 {
     config_ref(config);
     pthread_mutex_lock(&r->lock);
-    if (r->starting) { /* who was told how many there are will see as many */
+    if (r->starting) { /* the poll has announced their number, so it stays the same */
         config_unref(r->next);
         r->next = config;
     } else {
@@ -367,8 +367,7 @@ size_t inventory_count(struct inventory *r, size_t *excluded)
     return n;
 }
 
-/* Reports refusal |i|. Its memory stays where it is as long as no entry is added; so it is copied under the
- * lock. */
+/* Reports refusal |i|. Its memory moves when an entry is added, so it is copied under the lock. */
 static void refuse(struct inventory *r, const struct poll_request *request, size_t i,
                    void (*refused)(void *arg, const struct collector_result *result), void *arg)
 {
@@ -430,7 +429,7 @@ void inventory_result(struct inventory *r, const struct collector_result *result
         snprintf(name, INVENTORY_NAME_MAX, "%s", en->info->netns);
         *inode = en->info->inode;
         *cookie = en->info->cookie;
-        if (en->busy_poll == result->poll_id) /* else it comes late, and the next request is out already */
+        if (en->busy_poll == result->poll_id) /* else it is late, after the next request */
             en->busy_poll = 0;
         if (result->err.code != -EBUSY) {
             en->last_poll_id = result->poll_id;
@@ -463,7 +462,7 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Why the namespace of |en| is not collected; code 0: it is, or is none. */
+/* The reason why the namespace of |en| is not collected; code 0: it is collected, or is no namespace. */
 static struct poll_error why_unseen(const struct entry *en)
 {
     const struct nswatch_ns *ns = en->info;

@@ -1,4 +1,4 @@
-/* The namespaces that the daemon knows, what their last poll gave, and their collectors.
+/* The namespaces that the daemon knows, the results of their last poll, and their collectors.
  *
  * nswatch's callback feeds it (thread "nswatch"), main polls through it, collectors report to it,
  * NamespaceService reads it. */
@@ -18,21 +18,21 @@
 
 struct inventory;
 
-/* Told what has changed. Called with the inventory's lock held, on any thread: it must be quick, call nothing of the
- * inventory, and keep nothing of |event|. */
+/* Told of each change. Called with the inventory's lock held, on any thread: it must be quick, call nothing of
+ * the inventory, and keep nothing of |event|. */
 typedef void inventory_listener(void *arg, const struct namespace_event *event);
 
 int inventory_new(struct collectors *collectors, struct inventory **out, struct err *e);
 /* After inventory_stop, if any collector was started. */
 void inventory_free(struct inventory *r);
 
-/* From now on those namespaces are collected that netns_include and netns_exclude of |config| (a reference is
- * taken) select, all before the first call. The others stay in the list, as excluded. Takes effect with the
- * next poll. Any thread. */
+/* From now on, collects the namespaces that netns_include and netns_exclude of |config| select (a reference
+ * is taken); before the first call, all are collected. The others stay in the list, as excluded. Takes effect
+ * with the next poll. Any thread. */
 void inventory_select(struct inventory *r, const struct config *config);
 
 /* Takes an event of nswatch: starts, renames and stops collectors. Does not wait for one that has lost its
- * namespace: what it still has in hand ends later. Thread "nswatch", or main when nswatch is not running. */
+ * namespace: its work ends later. Thread "nswatch", or main when nswatch is not running. */
 void inventory_event(struct inventory *r, enum nswatch_event event, const struct nswatch_ns *ns);
 
 /* Stops all collectors and waits for them, until |deadline_ns| (monotonic) at most; their requests end as
@@ -40,7 +40,7 @@ void inventory_event(struct inventory *r, enum nswatch_event event, const struct
  * collectors use may be freed. */
 bool inventory_stop(struct inventory *r, int64_t deadline_ns);
 
-/* Which namespaces a poll is of. |wants| is called with the inventory's lock held. */
+/* The namespaces that a poll covers. |wants| is called with the inventory's lock held. */
 struct inventory_scope {
     bool (*wants)(const void *arg, const char *name, uint64_t inode);
     const void *arg;
@@ -48,8 +48,7 @@ struct inventory_scope {
 
 /* Gives |request| to every collector in |scope| (NULL: to all). Returns how many there are; each of them
  * reports once: those that took the request through the sink, the others (still busy with an earlier request, or
- * stopping) through |refused|, called from here. The caller must count with the sink's reports coming before
- * the return. */
+ * stopping) through |refused|, called from here. The sink's reports may come before this returns. */
 size_t inventory_poll(struct inventory *r, struct poll_request *request, const struct inventory_scope *scope,
                       void (*refused)(void *arg, const struct collector_result *result), void *arg);
 
@@ -57,8 +56,8 @@ size_t inventory_poll(struct inventory *r, struct poll_request *request, const s
  * follow. */
 size_t inventory_collectors(struct inventory *r, const struct inventory_scope *scope);
 
-/* Notes |result| at its namespace. |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| receive who it
- * was; an unknown one is "". Any thread. */
+/* Notes |result| at its namespace, which |name| (INVENTORY_NAME_MAX bytes), |inode| and |cookie| then
+ * identify; an unknown one has the name "". Any thread. */
 #define INVENTORY_NAME_MAX 256
 void inventory_result(struct inventory *r, const struct collector_result *result, int64_t timestamp_ns,
                       char *name, uint64_t *inode, uint64_t *cookie);
@@ -69,8 +68,8 @@ void inventory_missing(struct inventory *r, uint64_t poll_id,
                        void (*fn)(void *arg, const char *name, uint64_t inode, uint64_t cookie), void *arg);
 
 /* Calls |fn| for each namespace in |scope| (NULL: of all) that is to be collected and cannot be: it cannot be
- * entered, or there is no collector for it. A file that has not become a namespace is none. With the inventory's
- * lock held. */
+ * entered, or there is no collector for it. Leaves out files that have not become a namespace. With the
+ * inventory's lock held. */
 void inventory_unseen(struct inventory *r, const struct inventory_scope *scope,
                       void (*fn)(void *arg, const struct poll_error *error), void *arg);
 

@@ -14,7 +14,7 @@ struct entry {
     struct nswatch_ns *info;     /* as nswatch told it last */
     bool excluded;               /* it is not to be collected */
     struct collector *collector; /* NULL while it cannot be collected, or is not to be */
-    struct leaver *farewell;     /* for the day when the collector has to go; with it */
+    struct leaver *farewell;     /* made with the collector, for the time when it has to go */
     uint64_t busy_poll;          /* poll whose request it has not reported yet, 0: none */
     uint64_t sockets;            /* of poll |full_poll_id|, the last that counted all; 0: none yet */
     uint64_t full_poll_id;
@@ -34,7 +34,7 @@ struct listener {
 /* A collector that has been told to stop. */
 struct leaver {
     struct collector *collector;
-    struct entry *entry; /* its namespace, when that is forgotten: for what it has yet to report; or NULL */
+    struct entry *entry; /* its forgotten namespace, for results yet to come; or NULL */
     struct leaver *next;
 };
 
@@ -42,7 +42,7 @@ struct leaver {
 struct refusal {
     uint64_t id;
     int code;
-    uint64_t earlier; /* -EBUSY: the poll that it is still at */
+    uint64_t earlier; /* for -EBUSY, the poll that it is still at */
 };
 
 struct inventory {
@@ -56,12 +56,12 @@ struct inventory {
     struct listener *listeners;
     struct leaver *leavers;      /* to be joined once they have ended */
     const struct config *wanted; /* whose selection is in force; NULL: all */
-    const struct config *next;   /* the one to come, while a poll is being started; or NULL */
+    const struct config *next;   /* waits while a poll is being started; or NULL */
     bool starting;               /* the collectors have been counted, their requests are to follow */
     bool stopping;
 };
 
-/* A path's part behind its last slash. */
+/* The part of a path behind its last slash. */
 static inline const char *inventory_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -78,7 +78,7 @@ static inline const char *inventory_name(const struct nswatch_ns *ns, size_t i)
 /* Tells every listener that |type| (enum namespace_event_type) has happened to |en|. The lock is held. */
 void inventory_tell(struct inventory *r, const struct entry *en, uint32_t type);
 
-/* The event that tells the state which |en| is in. The lock is held. */
+/* The event that tells the present state of |en|. The lock is held. */
 uint32_t inventory_present_event(const struct entry *en);
 
 #endif

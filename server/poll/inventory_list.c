@@ -1,4 +1,4 @@
-/* NamespaceService: what it tells of the inventory. */
+/* The inventory as NamespaceService tells it. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -54,7 +54,7 @@ static void fill_info(const struct entry *en, bool removed, struct info_storage 
     }
 }
 
-/* Tells |fn| of an event: of |en|, or of all when that is NULL. */
+/* Tells |fn| of an event of |en|, or of all entries when |en| is NULL. */
 static void tell(const struct entry *en, uint32_t type, inventory_listener *fn, void *arg)
 {
     struct info_storage st;

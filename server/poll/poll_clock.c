@@ -11,7 +11,7 @@
 #include "server/poll/schedule.h"
 #include "server/stream/subscriber.h"
 
-/* A reader that asks for one poll after the other makes this many a second at most: every stream gets the
+/* Least interval between polls that a reader causes by asking for one after the other: every stream gets the
  * rows of all polls, and has to read them. */
 #define READERS_NS (25 * NS_PER_MS)
 

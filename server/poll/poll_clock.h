@@ -1,5 +1,5 @@
-/* The clock of polls: when they happen, and what they cost. The schedule, the governor and the figures of the
- * cost behind locks, so that services may ask and change while main keeps time. */
+/* The clock of polls: decides when they happen and measures their cost. The schedule, the governor and the
+ * figures of the cost behind locks, so that services may ask and change while main keeps time. */
 #ifndef XTCP_SERVER_POLL_POLL_CLOCK_H
 #define XTCP_SERVER_POLL_POLL_CLOCK_H
 
@@ -14,7 +14,7 @@
 struct poll_clock;
 struct subscriber;
 
-/* By the options of |config|, which is not kept. |now_ns|: monotonic. NULL without memory. */
+/* Made from the options of |config|, which is not kept. |now_ns|: monotonic. NULL without memory. */
 struct poll_clock *poll_clock_new(const struct config *config, int64_t now_ns);
 /* NULL is allowed. */
 void poll_clock_free(struct poll_clock *p);
@@ -52,8 +52,9 @@ bool poll_clock_begin(struct poll_clock *p, int64_t now_ns, struct poll_begin *b
 /* The poll could not be started after all. */
 void poll_clock_abandon(struct poll_clock *p, int64_t now_ns);
 
-/* The poll is over. |cpu_ns|: CPU time of the process so far, |fan_out_ns|: of it, for passing records on.
- * Notes the cost, and stretches the interval when it exceeds |max_cpu_percent| of a CPU (0: no limit). */
+/* The poll is over. |cpu_ns| is the CPU time of the process so far, |fan_out_ns| the part of it spent on
+ * passing records on. Notes the cost, and stretches the interval when it exceeds |max_cpu_percent| of a CPU
+ * (0: no limit). */
 void poll_clock_end(struct poll_clock *p, int64_t now_ns, int64_t cpu_ns, int64_t fan_out_ns);
 
 /* ---- The figures; any thread ---- */

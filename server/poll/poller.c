@@ -11,7 +11,8 @@
 #include "lib/duration.h"
 #include "lib/log.h"
 
-/* Collectors watch their deadline themselves. One that has not reported so long after it hangs in the kernel. */
+/* Collectors watch their deadline themselves. One that has not reported this long after it hangs in the
+ * kernel. */
 #define STUCK_NS (200 * NS_PER_MS)
 
 #define HINT_MAX 512
@@ -55,13 +56,13 @@ struct failure {
 struct summary {
     struct poll_begin begin;
     struct poll_end end;                      /* without errors, rows_sent and rows_lost */
-    struct failure failures[POLL_ERRORS_MAX]; /* from the end of it on: the unseen, last one first */
+    struct failure failures[POLL_ERRORS_MAX]; /* the unseen fill it from the end, last one first */
     size_t n_failures;
-    size_t n_unseen;    /* of the failures; those that failed come first and may take their place */
+    size_t n_unseen;    /* of the failures; failed polls come first and may take their place */
     uint32_t timeouts;  /* of the failed ones */
-    uint32_t no_turn;   /* of these, whose dump did not even begin */
-    int64_t timeout_ns; /* that they had */
-    bool filtered;      /* all who take part want some sockets only */
+    uint32_t no_turn;   /* of the timeouts, those whose dump did not even begin */
+    int64_t timeout_ns; /* the timeout that they had */
+    bool filtered;      /* all subscribers that take part want some sockets only */
     bool partial;       /* not all namespaces were asked, or not for all of their sockets */
     char hint[HINT_MAX];
 };
@@ -70,7 +71,7 @@ struct poller {
     struct poller_ops ops;
     struct inventory *inventory; /* of the running poll */
     int64_t start_ns;
-    pthread_mutex_t lock; /* guards what follows; the inventory's lock is taken before it, never under it */
+    pthread_mutex_t lock; /* guards all below; the inventory's lock is taken before it, never under it */
     struct poll_request *request; /* of the running poll, NULL between polls */
     bool issued;                  /* |pending| counts all requests that were given */
     int64_t pending;  /* requests not reported yet; below zero while reports come faster than counting */
@@ -151,7 +152,7 @@ static void note_failure(struct poller *p, const char *name, uint64_t inode, uin
     struct summary *s = p->now;
     s->end.namespaces_failed++;
     p->counts[kind_of(code)]++;
-    s->partial |= s->filtered; /* it was not to tell of all its sockets */
+    s->partial |= s->filtered; /* it was not asked for all of its sockets */
     if (s->n_failures == POLL_ERRORS_MAX)
         return;
     if (s->n_failures + s->n_unseen == POLL_ERRORS_MAX)
@@ -173,8 +174,8 @@ static void note_unseen(void *arg, const struct poll_error *error)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Lists in |errors| (POLL_ERRORS_MAX of room) what |s| has noted, whose texts it refers to. Returns how
- * many. */
+/* Lists the failures that |s| has noted in |errors| (room for POLL_ERRORS_MAX), which refer to the texts of
+ * |s|. Returns their number. */
 static size_t list_errors(const struct summary *s, struct poll_error *errors)
 {
     size_t n = s->n_failures + s->n_unseen;
@@ -303,7 +304,7 @@ static struct poll_request *make_request(uint64_t id, const struct config *confi
     return NULL;
 }
 
-/* A recording is of everything. */
+/* Adds the filters of |plan|. A recording takes all sockets. */
 static int add_filters(struct poll_request *request, const struct plan *plan)
 {
     if (plan->n_filters == 0)
@@ -376,8 +377,8 @@ static void note_missing(void *arg, const char *name, uint64_t inode, uint64_t c
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Says what would help when namespaces ran into the timeout. A dump goes through the table of the whole host,
- * wherever it is made: with many namespaces that adds up, and the last ones get no turn. */
+/* Advises on namespaces that ran into the timeout. A dump goes through the table of the whole host, wherever
+ * it is made: with many namespaces that adds up, and the last ones get no turn. */
 static void advise(struct summary *s)
 {
     char timeout[DURATION_TEXT_MAX];

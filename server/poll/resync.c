@@ -14,7 +14,7 @@ bool resync_step(struct resync *r, int64_t every_ns, bool before_poll, bool poll
         r->until_ns = now_ns + RECONCILE_WAIT_NS;
     } else if (finished || now_ns >= r->until_ns) {
         r->until_ns = 0;
-        *ask = false; /* it has just been done */
+        *ask = false; /* a resync has just been done */
     } else {
         *ask = false;
     }

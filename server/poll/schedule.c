@@ -29,7 +29,7 @@ void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t no
     s->due_ns = due < now_ns ? now_ns : due > latest ? latest : due;
 }
 
-/* Marsaglia's xorshift64*: what comes next only has to differ between hosts. */
+/* Marsaglia's xorshift64*: the numbers only have to differ between hosts. */
 static uint64_t draw(struct schedule *s)
 {
     s->random ^= s->random >> 12;
@@ -107,8 +107,8 @@ static int64_t held_due_ns(const struct schedule *s)
     return s->held ? s->begun_ns + least : INT64_MAX;
 }
 
-/* The requests that were held back are served now. Returns for how long they were: 0 when the poll could not
- * have begun earlier. */
+/* The requests that were held back are served now. Returns for how long they were held back: 0 when the poll
+ * could not have begun earlier. */
 static int64_t release(struct schedule *s, int64_t now)
 {
     int64_t since = s->held_ns > s->ended_ns ? s->held_ns : s->ended_ns;
@@ -149,8 +149,8 @@ static void advance(struct schedule *s, int64_t now)
     draw_delay(s);
 }
 
-/* Why the poll that begins is made, whose part of a burst it is if |burst| is set. It serves everything that
- * waits; the most specific reason is told. */
+/* The reason for the poll that begins; |burst|: it is part of a burst. It serves everything that waits; the
+ * most specific reason is told. */
 static enum poll_trigger reason(const struct schedule *s, bool burst)
 {
     if (s->requested || s->held)

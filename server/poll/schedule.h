@@ -1,8 +1,8 @@
-/* When polls happen: the regular interval, requests, bursts. Pure: no clock, no lock, no thread; the caller
- * passes the monotonic time in nanoseconds and serialises.
+/* Decides when polls happen: at the regular interval, on requests, in bursts. Pure: no clock, no lock, no
+ * thread; the caller passes the monotonic time in nanoseconds and serialises.
  *
- * There is never more than one poll at a time. Whatever asks while one runs is served by the next one, all
- * together. */
+ * There is never more than one poll at a time. All requests that come while one runs are served together by
+ * the next one. */
 #ifndef XTCP_SERVER_POLL_SCHEDULE_H
 #define XTCP_SERVER_POLL_SCHEDULE_H
 
@@ -28,7 +28,7 @@ struct schedule {
     bool running;         /* a poll is under way */
     bool requested;       /* a request waits that nothing holds back */
     bool held;            /* a request waits that the governor's least interval holds back */
-    bool deferred;        /* it did: without that interval the poll would have begun */
+    bool deferred;        /* the interval has held it back: without it the poll would have begun */
     int64_t held_ns;      /* when the first of these requests came */
     uint32_t burst_left;  /* polls of the burst that are still to begin */
     uint32_t burst_polls; /* of the burst in all */
@@ -49,19 +49,20 @@ void schedule_open(struct schedule *s, int64_t now_ns);
 void schedule_set_frequency(struct schedule *s, int64_t frequency_ns, int64_t now_ns);
 
 /* From the next regular poll on, each comes later by a random part of |percent| of the interval. Begins never
- * swap and never drift: the delay is counted from where the poll would be without. */
+ * swap and never drift: the delay is counted from where the poll would be without it. */
 void schedule_set_jitter(struct schedule *s, unsigned percent);
 
 /* |count| more regular polls from now on; 0: no limit. */
 void schedule_set_loops(struct schedule *s, uint32_t count);
 
-/* Polls that readers ask for begin at least |interval_ns| after the last poll: all others get the rows of
- * them, too. */
+/* Polls that readers ask for begin at least |interval_ns| after the last poll: all other readers get their
+ * rows, too. */
 void schedule_set_readers(struct schedule *s, int64_t interval_ns);
 
-/* The governor's word: regular polls, and polls by schedule_request_held, are to begin at least |interval_ns|
- * after the poll before from now on, 0: as the frequency says, and as soon as possible. Bursts and
- * schedule_request are not held back. Returns whether that changes the interval of regular polls. */
+/* Sets the governor's least interval: from now on regular polls, and polls by schedule_request_held, begin at
+ * least |interval_ns| after the poll before. 0: regular polls follow the frequency, requests are served as
+ * soon as possible. Bursts and schedule_request are not held back. Returns whether that changes the interval
+ * of regular polls. */
 bool schedule_stretch(struct schedule *s, int64_t interval_ns);
 
 /* The interval in force: the frequency, or what the governor has stretched it to. */

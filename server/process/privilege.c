@@ -13,14 +13,14 @@
 static const struct {
     cap_value_t capability;
     const char *name;
-    const char *gap; /* what is not seen without it; NULL: it shows where it is wanted, as an error */
+    const char *gap; /* hidden without it; NULL: the lack shows as an error where it is needed */
 } kept[] = {
     /* setns(2) into another network namespace, at every poll and when one is found. */
     {CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "sockets of all network namespaces but the daemon's own"},
     /* /proc/PID/ns/net of any process that is not ours, or has a capability that we gave up: proc(5) asks for
      * ptrace access. */
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "namespaces without a name whose processes belong to other users"},
-    /* The kernel sends INET_DIAG_MARK only to those who could set it. */
+    /* The kernel sends INET_DIAG_MARK only to processes that could set it. */
     {CAP_NET_ADMIN, "CAP_NET_ADMIN", "the mark of sockets (field mark)"},
     /* Directories of namespaces (/run/user/UID/netns of rootless containers), certificates, keys and tokens
      * that belong to other users; both can change while the daemon runs. */
@@ -49,8 +49,8 @@ static bool is_kept(cap_value_t capability)
     return false;
 }
 
-/* The bounding set is what programs could get at most that this process starts. It starts none, and
- * no_new_privs holds as well; so it does not matter where the system refuses (without CAP_SETPCAP). */
+/* The bounding set limits the capabilities of programs that this process starts. It starts none, and
+ * no_new_privs holds as well; so a refusal by the system (without CAP_SETPCAP) does not matter. */
 static void drop_bounding(void)
 {
     for (cap_value_t c = 0; c < cap_max_bits(); c++) {
@@ -59,7 +59,8 @@ static void drop_bounding(void)
     }
 }
 
-/* Permitted and effective become what is kept of |now|'s permitted ones; inheritable nothing. */
+/* Makes those of |now|'s permitted capabilities that are kept permitted and effective, and none
+ * inheritable. */
 static int set_kept(cap_t now)
 {
     cap_t then = cap_init();

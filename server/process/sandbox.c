@@ -23,9 +23,10 @@
 #define SANITIZED 0
 #endif
 
-/* The filter names what is refused, not what is allowed: gRPC, OpenSSL and the C library may use other calls
- * in their next version, and a daemon that fails on some machine only makes people switch the filter off.
- * The calls that are refused are those that none of them ever makes. (deploy/systemd/xtcp2.service names what is allowed.) */
+/* The filter lists the refused calls, not the allowed ones: gRPC, OpenSSL and the C library may use other calls in
+ * their next version, and a daemon that fails on some machine only makes people switch the filter off. The calls that
+ * are refused are those that none of them ever makes. (deploy/systemd/xtcp2.service lists the allowed
+ * ones.) */
 #define CALL(name) SCMP_SYS(name)
 static const int refused[] = {
     /* programs */
@@ -52,7 +53,7 @@ static const int refused[] = {
     CALL(modify_ldt), CALL(add_key), CALL(request_key), CALL(keyctl), CALL(nfsservctl), CALL(lookup_dcookie),
     CALL(sysfs), CALL(_sysctl)};
 
-/* Families of sockets that somebody here uses: listeners and clients' connections, netlink, and none else
+/* Families of sockets that the daemon uses: listeners and clients' connections, netlink, and no others
  * (packets, vsock, the kernel's ciphers, Bluetooth, …). */
 static bool is_family(int family)
 {
@@ -62,7 +63,7 @@ static bool is_family(int family)
 static int refuse_families(scmp_filter_ctx f)
 {
     int rc = 0;
-    /* the kernel takes an int out of the register: what else is in it must not make a difference */
+    /* the kernel takes an int out of the register: its other bits must not make a difference */
     for (int family = 0; family < AF_MAX && rc == 0; family++) {
         if (!is_family(family))
             rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
@@ -71,14 +72,14 @@ static int refuse_families(scmp_filter_ctx f)
     return rc;
 }
 
-/* Calls that are refused by what they are asked for. */
+/* Refuses calls depending on their arguments. */
 static int refuse_uses(scmp_filter_ctx f)
 {
     const uint32_t no = SCMP_ACT_ERRNO(EPERM);
     const scmp_datum_t writable_code = PROT_WRITE | PROT_EXEC;
     const scmp_datum_t own = (scmp_datum_t)getpid();
     int rc = refuse_families(f);
-    /* a process rather than a thread; what clone3 is asked for cannot be seen, and libc does without it */
+    /* a process rather than a thread; the arguments of clone3 cannot be seen, and libc does without it */
     if (rc == 0)
         rc = seccomp_rule_add(f, no, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     if (rc == 0)

@@ -1,11 +1,12 @@
-/* A seccomp filter: system calls that the daemon has no use for, and that whoever takes it over would want. */
+/* A seccomp filter against system calls that the daemon has no use for, but that an attacker who takes it over
+ * would want. */
 #ifndef XTCP_SERVER_PROCESS_SANDBOX_H
 #define XTCP_SERVER_PROCESS_SANDBOX_H
 
 #include "config/config.h"
 #include "lib/err.h"
 
-/* Refuses them from now on, to this thread and to those it starts: they fail with EPERM. Needs
+/* Refuses these calls from now on, to this thread and to those it starts: they fail with EPERM. Needs
  * privilege_drop or CAP_SYS_ADMIN before. Cannot be undone. Returns 0, -errno or -ENOSYS where the kernel has
  * no seccomp, with |e|. */
 int sandbox_install(struct err *e);

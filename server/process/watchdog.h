@@ -1,5 +1,5 @@
-/* A bound on the stop. gRPC waits in places where nothing can hurry it: for seconds for a thread that looks
- * after a connection which has just gone, for ever for a peer that does not read. */
+/* A bound on the time that the stop takes. gRPC waits in places where nothing can hurry it: for seconds for
+ * the thread of a connection which has just gone, for ever for a peer that does not read. */
 #ifndef XTCP_SERVER_PROCESS_WATCHDOG_H
 #define XTCP_SERVER_PROCESS_WATCHDOG_H
 
@@ -15,7 +15,7 @@ struct watchdog {
     bool done;
     int64_t deadline_ns; /* INT64_MAX: no bound yet */
     int status;
-    const char *_Atomic at; /* what is being ended */
+    const char *_Atomic at; /* the part that is being ended */
 };
 
 /* Starts the thread, before there is anything whose end could need it. |w| is the caller's until
@@ -29,7 +29,7 @@ void watchdog_arm(struct watchdog *w, int64_t deadline_ns, int status);
 /* |what| is about to be ended: the log names it when that takes too long. Lives as long as the program. */
 void watchdog_at(struct watchdog *w, const char *what);
 
-/* Takes it back, and ends the thread. */
+/* Disarms it and ends the thread. */
 void watchdog_stop(struct watchdog *w);
 
 #endif

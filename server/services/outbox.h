@@ -1,5 +1,5 @@
-/* A bounded queue of finished messages for one stream: what namespace, health and reflection streams send
- * from. Any thread. */
+/* A bounded queue of finished messages for one stream: streams of namespaces, health and reflection send from
+ * it. Any thread. */
 #ifndef XTCP_SERVER_SERVICES_OUTBOX_H
 #define XTCP_SERVER_SERVICES_OUTBOX_H
 
@@ -24,11 +24,11 @@ struct outbox {
     struct quota_bound memory;
 };
 
-/* Bytes that may wait in one, of messages of all sizes; a first one always fits. */
+/* Bytes that may wait in an outbox; the first message always fits. */
 #define OUTBOX_BYTES_MAX (16 * 1024 * 1024)
 
 /* An empty one for at most |max| messages, whose memory the user of |call| pays for (QUOTA_QUEUE_BYTES,
- * |memory|). |call| NULL: nobody does; it must be there as long as the outbox. */
+ * |memory|). |call| NULL: nobody pays. |call| must live as long as the outbox. */
 void outbox_init(struct outbox *o, size_t max, const struct rpc_call *call, const struct quota_bound *memory);
 void outbox_fini(struct outbox *o);
 

@@ -139,7 +139,7 @@ struct subscriber *record_message_subscriber(struct rpc_call *call, const struct
                                    .arg = rpc_call_ref(call),
                                    .peer = rpc_call_peer(call),
                                    .method = rpc_call_method(call)};
-    sink.user = rpc_call_quota(call, &sink.rank); /* NULL: no memory. It must not get all for nothing */
+    sink.user = rpc_call_quota(call, &sink.rank); /* NULL: no memory. All must be accounted */
     struct subscriber *s = sink.user ? subscriber_new(&sink, options) : NULL;
     if (!s) {
         rpc_call_unref(call);

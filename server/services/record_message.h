@@ -1,4 +1,5 @@
-/* A stream of XTCPFlatRecordService as the sink of a subscriber: what waits for it, as messages. */
+/* A stream of XTCPFlatRecordService as the sink of a subscriber: turns the items that wait for it into
+ * messages. */
 #ifndef XTCP_SERVER_SERVICES_RECORD_MESSAGE_H
 #define XTCP_SERVER_SERVICES_RECORD_MESSAGE_H
 

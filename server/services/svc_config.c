@@ -32,7 +32,7 @@ static int edit_set(void *app, const void *request, size_t len, const struct con
     struct config_msg_extra extra;
     app_config_extra(app, &extra);
     int rc = config_msg_apply_set(request, len, in_force, &extra, out, e);
-    /* To the caller this is a wrong argument like any other: the method itself is there. */
+    /* To the caller this is a wrong argument like any other: the method itself exists. */
     return rc == ERR_UNSUPPORTED ? ERR_RANGE : rc;
 }
 

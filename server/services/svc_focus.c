@@ -42,7 +42,7 @@ static void focus_stream_message(void *arg, struct rpc_call *call, const uint8_t
         end(call, w, rc, e.text);
 }
 
-/* No further requests: what was asked for goes on. */
+/* No further requests will come: the watch goes on. */
 static void focus_stream_half_closed(void *arg, struct rpc_call *call)
 {
     (void)arg;

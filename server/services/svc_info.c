@@ -1,4 +1,4 @@
-/* NamespaceService.List, StatusService.Get, Health.Check: unary calls that tell. */
+/* NamespaceService.List, StatusService.Get, Health.Check: unary calls that only read. */
 #include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_health.h"
 #include "rpc/codec/msg_namespace.h"

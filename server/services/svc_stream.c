@@ -9,15 +9,16 @@
 #include "server/services/services.h"
 #include "server/services/unknown_names.h"
 
-/* A request, understood. */
+/* A request after decoding. */
 struct wish {
     uint32_t batch_rows;
     bool markers;
     struct selection *selection;
 };
 
-/* Reads a request. Returns 0 and |out|, whose selection is the caller's, or a code with |e|. What this daemon
- * does not do is refused rather than ignored: the client would take everything for what it has asked for. */
+/* Reads a request. Returns 0 and |out|, whose selection is the caller's, or a code with |e|. A request for
+ * something that this daemon cannot do is refused rather than ignored: the client would take all rows for the
+ * ones it asked for. */
 static int read_request(const uint8_t *data, size_t len, struct wish *out, struct err *e)
 {
     struct subscription request;
@@ -84,8 +85,8 @@ static struct subscriber *subscribe(struct app *app, struct rpc_call *call, cons
     struct err e = {0};
     struct subscriber *s = record_message_subscriber(call, &options, &e);
     rpc_call_set_user(call, s); /* before the hub knows it: rows may come at once */
-    /* Streams of clients that know nothing of us end well, as they do with the Go daemon; the others are told
-     * to come back. */
+    /* Streams of clients that do not use our additions end with OK, as with the Go daemon; the others are
+     * told to come back. */
     if (!wish->batch_rows && !wish->markers)
         rpc_call_set_goodbye(call, 0, "");
     int rc = s ? tell_selection(app, s, &e) : e.code;
@@ -141,7 +142,7 @@ static void stream_closed(void *arg, struct rpc_call *call)
     subscriber_unref(s);
 }
 
-/* PollFlatRecords begins with silence: it becomes a subscriber with its first request, which says what it
+/* PollFlatRecords opens without a request: it becomes a subscriber with its first one, which says what it
  * wants and in what form. */
 static void poll_open(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
 {
@@ -151,7 +152,7 @@ static void poll_open(void *arg, struct rpc_call *call, const uint8_t *data, siz
     (void)len;
 }
 
-/* Whether a further request of |s| asks for what the first one has asked for, or leaves that open. */
+/* Whether a further request of |s| asks for the same as the first one, or leaves that open. */
 static int check_further(const struct subscriber *s, const struct wish *wish, struct err *e)
 {
     if (!wish->selection->told || selection_equal(subscriber_options(s)->selection, wish->selection))

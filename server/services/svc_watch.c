@@ -15,7 +15,7 @@
  * ends, since an event left out would leave the client with a wrong picture. */
 #define OUTBOX_MAX 65536
 
-/* Replies that wait: to one question at a time. */
+/* Replies that may wait: one question is answered at a time. */
 #define REFLECTION_MAX 1
 
 struct watch {

@@ -47,7 +47,7 @@ static bool has_room(const struct finding *f)
 
 /* ---- Namespaces ---- */
 
-/* A pattern that is held against all namespaces. */
+/* A pattern that is compared with all namespaces. */
 struct search {
     const char *pattern;
     bool inodes; /* it may be an inode number */
@@ -86,7 +86,7 @@ static void find_namespace(const struct finding *f, const char *pattern, bool in
     inventory_visit(f->inventory, on_namespace, &s);
     if (s.found)
         return;
-    inventory_visit(f->inventory, offer_namespace, &s); /* costs far more: only where it is told */
+    inventory_visit(f->inventory, offer_namespace, &s); /* costs far more: only for a sentence that is told */
     say(f->out, "no namespace that is polled is called %s%s%s%s", utf8_quote(pattern, shown, sizeof(shown)),
         s.nearest.name ? "; did you mean " : "",
         s.nearest.name ? utf8_quote(s.nearest.name, meant, sizeof(meant)) : "", s.nearest.name ? "?" : "");

@@ -1,4 +1,4 @@
-/* Names that a stream asks for and that there is nothing of: for people whose answer is empty. */
+/* Finds names that a stream asks for and that do not exist, to explain an empty answer. */
 #ifndef XTCP_SERVER_SERVICES_UNKNOWN_NAMES_H
 #define XTCP_SERVER_SERVICES_UNKNOWN_NAMES_H
 

@@ -69,7 +69,7 @@ int hub_new(size_t queue_bytes, struct hub **out, struct err *e)
 
 /* ---- The queue ---- */
 
-/* Gives back what |in| refers to. */
+/* Releases everything that |in| refers to. */
 static void release(const struct input *in)
 {
     switch (in->kind) {
@@ -114,7 +114,7 @@ static bool append(struct hub *h, struct input *in)
     return true;
 }
 
-/* Returns false, and what |in| refers to is released, without memory. */
+/* Returns false without memory, after it has released everything that |in| refers to. */
 static bool put(struct hub *h, const struct input *in)
 {
     struct input *copy = malloc(sizeof(*copy));
@@ -142,7 +142,7 @@ void hub_begin(struct hub *h, const struct poll_begin *begin, struct plan *plan)
     plan_unref(plan);
 }
 
-/* |b| finds no place in the queue. */
+/* Counts the rows of |b|, which found no place in the queue. */
 static void lose(struct hub *h, struct batch *b)
 {
     atomic_fetch_add(&h->rows_dropped, b->rows);
@@ -214,13 +214,13 @@ static struct input *take(struct hub *h)
 
 /* ---- The list of subscribers ---- */
 
-/* A place behind the others. The list's lock is held. */
+/* A new place at the end of the list. The list's lock is held. */
 static struct subscriber **list_push(struct hub *h)
 {
     return array_room(&h->list, h->n + 1, &h->size, sizeof(struct subscriber *)) ? NULL : &h->list[h->n++];
 }
 
-/* Takes what |s| needs for |owner|; the list's lock is held, as it is in what follows. */
+/* Enters |s| for |owner| and accounts for it; the list's lock is held, as in the functions below. */
 static int enter(struct hub *h, struct subscriber *s, const struct selection_owner *owner, struct err *e)
 {
     int rc = quota_take(owner->user, owner->rank, QUOTA_SUBSCRIBERS, 1, 1,
@@ -355,7 +355,7 @@ static void pass_on(struct hub *h, struct input *in)
         break;
     case INPUT_RUN:
         in->run.fn(in->run.arg, true);
-        in->run.fn = NULL; /* it has given back what it held */
+        in->run.fn = NULL; /* the function has given back everything that it held */
         break;
     }
 }

@@ -2,8 +2,8 @@
  *
  * A thread that has something (a collector's, main) puts it into the hub's queue and goes on; the thread
  * "hub", which has never been in another network namespace, offers it to every subscriber and starts the
- * sending. Order is kept: what is put in between the begin and the end of a poll reaches every subscriber
- * between them. */
+ * sending. Order is kept: items put in between the begin and the end of a poll reach every subscriber between
+ * them. */
 #ifndef XTCP_SERVER_STREAM_HUB_H
 #define XTCP_SERVER_STREAM_HUB_H
 
@@ -24,11 +24,11 @@ struct hub;
 int hub_new(size_t queue_bytes, struct hub **out, struct err *e);
 int hub_start(struct hub *h);
 
-/* Passes on what is in the queue, then ends the thread and waits for it. */
+/* Passes on the items in the queue, then ends the thread and waits for it. */
 void hub_stop(struct hub *h);
 
-/* After hub_stop: empties the queue, and whatever is put in from now on is dropped at once, so that no
- * subscriber outlives what its sink belongs to. */
+/* After hub_stop: empties the queue. Items put in from now on are dropped at once, so that no subscriber
+ * outlives the owner of its sink. */
 void hub_close(struct hub *h);
 void hub_free(struct hub *h);
 
@@ -47,15 +47,16 @@ void hub_batch(struct hub *h, struct batch *b);
 /* The current poll is over; |end| is copied. */
 void hub_end(struct hub *h, const struct poll_end *end);
 
-/* Calls |fn| with |run| true on the hub's thread, after what is in the queue: for threads that have been in other namespaces,
- * and must not call gRPC. With |run| false, on any thread, when that will not come about: |fn| gives back what |arg| holds. */
+/* Calls |fn| with |run| true on the hub's thread, after the items in the queue: for threads that have been in other
+ * namespaces, and must not call gRPC. If that will not come about, calls it with |run| false, on any thread: |fn|
+ * then only releases |arg|. */
 void hub_run(struct hub *h, void (*fn)(void *arg, bool run), void *arg);
 
 /* ---- Subscribers: any thread ---- */
 
 /* Adds |s| (a reference is taken) from the next poll on. The stream, its filter and its columns are accounted
- * to the user of its sink until hub_unsubscribe. Returns 0; ERR_LIMIT when that user gets no more of them
- * within |bounds|, which |e| names, or -ENOMEM, with |e|. */
+ * to the user of its sink until hub_unsubscribe. Returns 0; ERR_LIMIT when that user has its share within
+ * |bounds| already, with |e| naming the share; or -ENOMEM, with |e|. */
 int hub_subscribe(struct hub *h, struct subscriber *s, const struct bounds *bounds, struct err *e);
 void hub_unsubscribe(struct hub *h, struct subscriber *s);
 
@@ -67,8 +68,8 @@ struct subscriber **hub_subscribers(struct hub *h, size_t *n);
 int64_t hub_cpu_ns(const struct hub *h);
 
 struct hub_stats {
-    uint64_t rows_dropped; /* rows lost since the hub's own queue was full */
-    uint64_t rows_late;    /* rows dropped since their poll had ended */
+    uint64_t rows_dropped; /* rows lost because the hub's own queue was full */
+    uint64_t rows_late;    /* rows dropped because their poll had ended */
 };
 void hub_stats(struct hub *h, struct hub_stats *stats);
 

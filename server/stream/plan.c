@@ -13,7 +13,7 @@ struct plan_member {
     struct subscriber *subscriber;
     const struct selection *selection; /* the subscriber's */
     size_t cut;
-    uint64_t netns_id; /* of the last batch, and whether it was wanted: batches of one follow each other */
+    uint64_t netns_id; /* of the last batch, and whether it was wanted: a namespace's batches come together */
     bool netns_known;
     bool netns_wanted;
 };
@@ -46,7 +46,7 @@ static void finish(const struct subscriber *s)
         sink->finish(sink->arg);
 }
 
-/* ---- Who takes part ---- */
+/* ---- Members ---- */
 
 static size_t find_cut(struct plan *p, int filter, int mask_place, const struct record_mask *mask)
 {
@@ -83,7 +83,7 @@ static void add_member(struct plan *p, const struct plan_candidate *c, int8_t *b
         (struct plan_member){.subscriber = subscriber_ref(c->subscriber), .selection = selection, .cut = cut};
 }
 
-/* The poll is limited to some namespaces when everybody who takes part is. */
+/* Limits the poll to some namespaces if every member is limited. */
 static void find_scope(struct plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
@@ -174,7 +174,7 @@ void plan_drop(struct plan *p, const struct subscriber *s)
 /* A batch while it is being passed on. */
 struct passing {
     struct batch *batch;
-    struct shared_batch *whole; /* made when somebody wants it */
+    struct shared_batch *whole; /* made when a member wants it */
     bool netns_read;
     struct shared_netns netns;
 };
@@ -213,8 +213,8 @@ static void choose(const struct batch *b, int filter, struct choice *c)
     }
 }
 
-/* Whether the rows of |c| can be sent from where they are: they stand together, and few rows do not keep a
- * large batch in memory. */
+/* Whether the rows of |c| can be sent from where they are: they stand together, and are not so few that they
+ * would keep a large batch in memory for little. */
 static bool is_slice(const struct batch *b, const struct choice *c)
 {
     uint32_t end = batch_offset(b, c->last + 1);

@@ -1,8 +1,8 @@
-/* A poll and its subscribers: who takes part, what they want of it, and who gets which rows.
+/* A poll and its subscribers: which of them take part, and which rows each of them gets.
  *
- * A plan is made when a poll starts, before its order is given out: who comes later takes part in the next
- * poll. So what the order asks the collectors for and what the subscribers are given come from the same list.
- * The order is made from the constant part; the rest belongs to the hub's thread. */
+ * A plan is made when a poll starts, before its request is given out: a later subscriber takes part in the
+ * next poll. So the request to the collectors and the rows for the subscribers follow from the same list. The
+ * request is made from the constant part; the rest belongs to the hub's thread. */
 #ifndef XTCP_SERVER_STREAM_PLAN_H
 #define XTCP_SERVER_STREAM_PLAN_H
 
@@ -26,11 +26,11 @@ struct plan {
     /* Constant; any thread. */
     uint64_t poll_id;
     bool idle;          /* nobody takes part */
-    bool want_all;      /* somebody wants every socket, or nobody takes part */
-    unsigned n_filters; /* of those who take part, each once: for poll_request_filters */
+    bool want_all;      /* a member wants every socket, or there is none */
+    unsigned n_filters; /* of all members, each once: for poll_request_filters */
     struct filter *filters[SELECTION_FILTERS_MAX];
-    struct selection **scope; /* the poll is of the namespaces that one of them wants */
-    size_t n_scope;           /* 0: of all */
+    struct selection **scope; /* the poll covers the namespaces that one of them wants */
+    size_t n_scope;           /* 0: all */
 
     /* The hub thread's. */
     struct plan_member *members;
@@ -53,13 +53,13 @@ struct plan *plan_ref(struct plan *p);
 /* NULL is allowed. */
 void plan_unref(struct plan *p);
 
-/* Whether the poll is of this namespace too. Any thread. */
+/* Whether the poll covers this namespace too. Any thread. */
 bool plan_wants_netns(const struct plan *p, const char *name, uint64_t inode);
 
-/* The poll never reaches the hub: who asked for it gets the next one. */
+/* The poll never reaches the hub: subscribers that asked for it get the next one. */
 void plan_revoke(struct plan *p);
 
-/* ---- Hub thread: each passes on to everybody that takes part, and starts the sending ---- */
+/* ---- Hub thread: each function passes something on to all members, and starts the sending ---- */
 
 void plan_begin(struct plan *p, const struct poll_begin *begin);
 void plan_rows(struct plan *p, struct batch *b);

@@ -15,7 +15,7 @@ static int read_filter(struct selection *s, const struct subscription *r, struct
     struct filter_error error;
     int rc = r->filter ? filter_parse(r->filter, &s->filter, &error) : 0;
     if (rc < 0) {
-        if (rc == ERR_LIMIT) /* of an expression: it is the request that is wrong */
+        if (rc == ERR_LIMIT) /* the expression is too large: the request is wrong */
             rc = ERR_RANGE;
         return err_set(e, rc, "filter: %s", error.err.text);
     }
@@ -116,7 +116,7 @@ bool selection_equal(const struct selection *a, const struct selection *b)
     return true;
 }
 
-/* ---- What it says ---- */
+/* ---- The description ---- */
 
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode)
 {
@@ -161,7 +161,7 @@ void selection_describe(const struct selection *s, struct selection_description 
     info->n_parts = selection_parts(s->filter, out->parts);
 }
 
-/* ---- What is in force ---- */
+/* ---- The table of selections in force ---- */
 
 /* The place of |filter|, or a free one for it. */
 static int find_filter(const struct selection_table *t, const struct filter *filter)
@@ -226,8 +226,8 @@ static bool let_go(struct selection_holder **holders, const struct quota_user *u
     return true;
 }
 
-/* Takes, for |owner|, the price of the filter of |s|, which |owner| has not got yet; |fresh|: nobody has got
- * it. */
+/* Accounts the filter of |s|, which is new to |owner|, to it; |fresh|: no other user has that filter
+ * either. */
 static int take_filter(const struct selection *s, const struct selection_owner *owner, bool fresh,
                        struct err *e)
 {
@@ -268,8 +268,7 @@ static int enter_filter(struct selection_table *t, struct selection *s, const st
     }
     if (fresh) {
         t->filters[place].filter = filter_ref(s->filter);
-    } else if (s->filter !=
-               t->filters[place].filter) { /* one that says the same: polls note in it what they found */
+    } else if (s->filter != t->filters[place].filter) { /* an equal one: polls note in it what they found */
         filter_unref(s->filter);
         s->filter = filter_ref(t->filters[place].filter);
     }

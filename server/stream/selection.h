@@ -2,7 +2,7 @@
  * (columns).
  *
  * Read from the request once, immutable from then on, reference counted. The same filters and masks of fields
- * share a place in the table of those in force: there are few of them, however many streams. */
+ * share a place in the table of those in force: there are few of them, however many streams there are. */
 #ifndef XTCP_SERVER_STREAM_SELECTION_H
 #define XTCP_SERVER_STREAM_SELECTION_H
 
@@ -44,13 +44,14 @@ struct selection *selection_ref(struct selection *s);
 /* NULL is allowed. */
 void selection_unref(struct selection *s);
 
-/* Whether both ask for the same. */
+/* Whether both ask for the same rows and columns. */
 bool selection_equal(const struct selection *a, const struct selection *b);
 
 /* Whether |s| wants the namespace that records call |name|. Any thread. */
 bool selection_wants_netns(const struct selection *s, const char *name, uint64_t inode);
 
-/* The daemon's reading of the request. Its strings belong to the selection; |info| has no warnings yet. */
+/* The request as the daemon has understood it. Its strings belong to the selection; |info| has no warnings
+ * yet. */
 struct selection_description {
     struct subscription_info info;
     struct filter_part parts[FILTER_TERMS_MAX];
@@ -58,16 +59,16 @@ struct selection_description {
 };
 void selection_describe(const struct selection *s, struct selection_description *out);
 
-/* Fills |out| with the parts of |f| (NULL: none), whose texts stay the filter's. Returns how many. */
+/* Fills |out| with the parts of |f| (NULL: none), whose texts stay the filter's. Returns their number. */
 size_t selection_parts(const struct filter *f, struct filter_part out[FILTER_TERMS_MAX]);
 
 #define SELECTION_WARNINGS_MAX 4
 
-/* Sentences about what the filter of |s| (NULL is allowed) asked for and no poll has found, in |out|. Returns
- * how many. Any thread. */
+/* Puts sentences about names in the filter of |s| (NULL is allowed) that no poll has found into |out|.
+ * Returns their number. Any thread. */
 size_t selection_unfound(const struct selection *s, char out[SELECTION_WARNINGS_MAX][ERR_TEXT_MAX]);
 
-/* ---- What is in force ---- */
+/* ---- The table of selections in force ---- */
 
 /* A user with streams that have the same filter or columns. */
 struct selection_holder {
@@ -88,7 +89,7 @@ struct selection_table {
     } masks[SELECTION_MASKS_MAX];
 };
 
-/* Whose stream it is. */
+/* The user that a stream is accounted to. */
 struct selection_owner {
     struct quota_user *user;
     enum quota_rank rank;
@@ -102,7 +103,7 @@ struct selection_owner {
 int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
                     struct err *e);
 
-/* Takes from |s| what selection_enter has given it for |user|, all or some of it. */
+/* Undoes selection_enter of |s| for |user|, whether it was done fully or in part. */
 void selection_leave(struct selection_table *t, struct selection *s, struct quota_user *user);
 
 #endif

@@ -35,7 +35,7 @@ struct shared_view *shared_batch_view(struct shared_batch *f, enum shared_view_k
     struct shared_view *made = make(f->batch);
     if (!made || atomic_compare_exchange_strong(&f->views[kind], &view, made))
         return made;
-    made->free(made); /* another thread was faster: |view| is its */
+    made->free(made); /* another thread was faster: |view| is the one it made */
     return view;
 }
 

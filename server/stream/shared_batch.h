@@ -13,8 +13,8 @@
 
 /* ---- Rows ---- */
 
-/* The form in which one kind of sink sends a batch, for all subscribers with such a sink: made when the first of them sends it, freed
- * with the batch. Stands at the head of the sink's own struct. */
+/* The form in which one kind of sink sends a batch, for all subscribers with such a sink: made when the first of them
+ * sends it, freed with the batch. It is the first member of the sink's own struct. */
 struct shared_view {
     void (*free)(struct shared_view *v);
 };
@@ -41,7 +41,7 @@ struct shared_batch *shared_batch_new(struct batch *b);
 struct shared_batch *shared_batch_ref(struct shared_batch *f);
 void shared_batch_unref(struct shared_batch *f);
 
-/* The view of |kind|, which |make| makes if there is none yet; NULL when that returns NULL: no memory. Any thread. */
+/* The view of |kind|, which |make| makes if there is none yet; NULL without memory. Any thread. */
 struct shared_view *shared_batch_view(struct shared_batch *f, enum shared_view_kind kind,
                                       struct shared_view *(*make)(struct batch *b));
 
@@ -59,7 +59,8 @@ bool shared_batch_hold(struct shared_batch *f, struct quota_user *user, enum quo
 
 /* ---- The end of a poll ---- */
 
-/* As all subscribers share it; the two figures that are a subscriber's own are added when it is sent. */
+/* The end of a poll as all subscribers share it; the two figures of the subscriber itself are added when it
+ * is sent. */
 struct shared_end {
     _Atomic uint32_t refs;
     struct poll_end end; /* names and texts of the errors belong to this object */
@@ -73,7 +74,7 @@ void shared_end_unref(struct shared_end *f);
 
 #define SHARED_FILTERS_MAX 64 /* of one poll */
 
-/* The remains of a batch that no subscriber gets: enough to tell each subscriber how many of its rows were in it. */
+/* The counts of a batch that no subscriber gets: enough to tell each subscriber how many of its rows were in it. */
 struct shared_lost {
     uint64_t poll_id;
     uint32_t rows;

@@ -10,7 +10,7 @@
  * the next, so there is one, or two while that one is beginning. */
 #define WANTED_MAX 4
 
-/* Markers that wait for a reader who does not read; a poll whose marker would be one more is left out as a
+/* Markers that wait for a reader who does not read; a poll whose marker would exceed this is left out as a
  * whole. */
 #define MARKS_MAX 1024
 
@@ -40,7 +40,7 @@ struct subscriber {
     int64_t since_ns;
 
     pthread_mutex_t lock;    /* a leaf: only those of the quota and of the batch pool are taken under it */
-    struct quota_user *user; /* the sink's, that pays for what waits; NULL: nobody does */
+    struct quota_user *user; /* the sink's, that pays for the items that wait; NULL: nobody does */
     struct item *ring;       /* a power of two of them */
     size_t ring_size;
     size_t first;
@@ -114,7 +114,7 @@ static struct item *ring_at(struct subscriber *s, size_t i)
     return &s->ring[(s->first + i) & (s->ring_size - 1)];
 }
 
-/* Its user pays for |more| places, or does no longer. */
+/* Accounts |more| places to its user, or gives them back. */
 static bool pay_ring(struct subscriber *s, size_t more)
 {
     uint64_t bytes = more * sizeof(struct item);
@@ -200,7 +200,7 @@ void subscriber_want(struct subscriber *s, uint64_t id)
     pthread_mutex_lock(&s->lock);
     if (s->n_wanted == 0 || s->wanted[s->n_wanted - 1] < id) {
         if (s->n_wanted == WANTED_MAX)
-            s->n_wanted--; /* the request before this one has to do with the same poll */
+            s->n_wanted--; /* the request before this one is served by the same poll */
         s->wanted[s->n_wanted++] = id;
     }
     pthread_mutex_unlock(&s->lock);
@@ -255,7 +255,7 @@ bool subscriber_begin(struct subscriber *s, const struct poll_begin *begin, bool
     s->left_out = false;
     s->poll_rows = 0;
     if (active && s->options.markers) {
-        struct item *item = s->marks + 2 <= MARKS_MAX ? ring_push(s) : NULL; /* its end needs one as well */
+        struct item *item = s->marks + 2 <= MARKS_MAX ? ring_push(s) : NULL; /* its end needs one, too */
         s->left_out = !item;
         if (item) {
             *item = (struct item){.kind = SUBSCRIBER_BEGIN, .begin = *begin};

@@ -1,4 +1,4 @@
-/* A subscriber: somebody who gets polls, through a bounded queue, and its sink, which takes them out.
+/* A subscriber, which gets polls through a bounded queue, and its sink, which takes them out.
  *
  * The hub puts shared batches and markers in and tells the sink; the sink takes out as fast as it can
  * (subscriber_next). Rows that do not fit are left out and counted: nobody waits for a sink. */
@@ -15,7 +15,7 @@
 
 struct subscriber;
 
-/* Where the polls of a subscriber go. A gRPC stream is one, standard output (--once) another. */
+/* The destination of a subscriber's polls. A gRPC stream is one, standard output (--once) another. */
 struct subscriber_sink {
     /* There is something to take. Must not take it at once when that may block. Hub thread. */
     void (*kick)(void *arg);
@@ -28,7 +28,7 @@ struct subscriber_sink {
         *user; /* that pays for what waits and what is asked for; lives as long as |arg|. NULL: nobody
                                 does, and there is no bound but that of the queue */
     enum quota_rank rank; /* of that user */
-    const char *peer;     /* for people: who gets the polls, and how; both live as long as |arg| */
+    const char *peer;     /* for people: the receiver, and the kind of stream; both live as long as |arg| */
     const char *method;
 };
 
@@ -38,9 +38,9 @@ struct subscriber_options {
         batch_rows; /* rows that its sink takes at a time; 0: one, in a copy: what waits takes twice the memory */
     bool markers;
     bool on_demand;                  /* gets only the polls that it asked for (subscriber_want) */
-    bool held;                       /* these wait while max_cpu_percent is used up */
+    bool held;                       /* these polls wait while max_cpu_percent is used up */
     uint32_t queue_rows;             /* bound of the queue */
-    struct quota_bound queue_memory; /* of what waits for all streams; a |max| of 0: none */
+    struct quota_bound queue_memory; /* bound of the memory that waits for all streams; a |max| of 0: none */
     struct selection *selection;
 };
 
@@ -75,7 +75,7 @@ bool subscriber_tell(struct subscriber *s, const void *message, size_t len);
 /* ---- The hub puts in, from polls that |s| has joined. Hub thread. ---- */
 
 /* Returns false when the stream is over. |news|: there is something to send. To an on-demand subscriber whose
- * requests are not held back, |begin| tells no deferred_ns: that is of somebody else's request. */
+ * requests are not held back, |begin| tells no deferred_ns: that figure is about somebody else's request. */
 bool subscriber_begin(struct subscriber *s, const struct poll_begin *begin, bool *news);
 /* Rows |row| up to |row_end| of |f|. Returns whether there is something to send, as subscriber_end does. */
 bool subscriber_rows(struct subscriber *s, struct shared_batch *f, uint32_t row, uint32_t row_end);

@@ -29,8 +29,8 @@ static struct focus_watch *first_due(const struct focus_ticker *t)
     return first;
 }
 
-/* Waits for the next watch that is due; NULL when the daemon stops. A reference. |due_ns| is when it should
- * have been, and its next tick is already set. */
+/* Waits for the next watch that is due and returns a reference to it; NULL when the daemon stops. |due_ns|
+ * receives when its tick was due, and its next tick is already set. */
 static struct focus_watch *next_watch(struct focus_ticker *t, int64_t *due_ns)
 {
     struct focus *f = t->focus;
@@ -52,7 +52,7 @@ static struct focus_watch *next_watch(struct focus_ticker *t, int64_t *due_ns)
     return w;
 }
 
-/* Takes in what has been asked for and found since the last tick. Returns whether the watch can tick. */
+/* Takes in the requests and the search results since the last tick. Returns whether the watch can tick. */
 static bool catch_up(struct focus *f, struct focus_watch *w)
 {
     pthread_mutex_lock(&f->lock);
@@ -71,7 +71,7 @@ static bool catch_up(struct focus *f, struct focus_watch *w)
     return ready;
 }
 
-/* |w| cannot tick before its search is over, if it is not already. */
+/* Holds back the ticks of |w| until its search is over, unless it is over already. */
 static void wait_for_search(struct focus *f, struct focus_watch *w)
 {
     pthread_mutex_lock(&f->lock);
@@ -82,7 +82,7 @@ static void wait_for_search(struct focus *f, struct focus_watch *w)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* When the tick after the one that was due at |due_ns| is due; those whose time has passed by |now| are left
+/* When the tick after the one that was due at |due_ns| is due; ticks whose time has passed by |now| are left
  * out and counted. The first tick (|due_ns| 0) is due when it is made. */
 static int64_t next_due(int64_t due_ns, int64_t interval_ns, int64_t now, uint64_t *skipped)
 {
@@ -141,7 +141,8 @@ static void abort_call(struct focus *f, const struct focus_watch *w, int code, c
         hub_run(f->options.hub, rpc_abort_later, abort);
 }
 
-/* Has the call of |w|, if it is still there, take what waits in the slot; or ends it, for |code|. */
+/* Makes the call of |w|, if it still exists, take the message that waits in the slot; or ends it, for
+ * |code|. */
 static void call_up(const struct focus_ticker *t, struct focus_watch *w, int code)
 {
     struct focus *f = t->focus;
@@ -240,7 +241,8 @@ static struct focus_watch *next_search(struct focus *f, struct focus_selection *
     return w;
 }
 
-/* Hands what was found in |cpu_ns| to the tickers, unless something else is asked for by now. */
+/* Hands the result of a search, which took |cpu_ns|, to the tickers, unless the watch asks for something else
+ * by now. */
 static void deliver(struct focus *f, struct focus_watch *w, const struct focus_selection *s,
                     struct focus_found *found, int64_t cpu_ns)
 {

@@ -6,8 +6,8 @@
  * Two kinds of threads: "focus" and "focus/other" make the ticks of all watches, one after the other as they
  * fall due, and never wait for anything but time. The first serves the watches that are about the daemon's
  * own namespace alone: it never leaves it, so that it may call gRPC. "focus/find" (two of them) make the
- * searches, which may take long. What a tick found waits in the watch's slot until the client takes it; the
- * next tick takes its place when it has not. */
+ * searches, which may take long. The rows of a tick wait in the watch's slot until the client takes them; if
+ * it has not, the next tick takes their place. */
 #ifndef XTCP_SERVER_WATCH_FOCUS_H
 #define XTCP_SERVER_WATCH_FOCUS_H
 
@@ -59,9 +59,10 @@ void focus_stats(struct focus *f, struct focus_stats *out);
  * naming the share, ERR_UNAVAILABLE or -ENOMEM, with |e|. */
 int focus_open(struct focus *f, struct rpc_call *call, struct focus_watch **out, struct err *e);
 
-/* Watches what |request| says, whose memory becomes the watch's (it is empty afterwards, whatever comes of
- * it), in place of what it watched until now. Less than that is never refused. Returns 0; ERR_LIMIT, or what
- * the filter and the columns are wrong in, with |e|, and it has what it had. */
+/* Makes |w| watch the sockets that |request| asks for, in place of those watched until now. The request's
+ * memory becomes the watch's; |request| is empty afterwards, also on an error. A request for less than before
+ * is never refused. Returns 0; or ERR_LIMIT, or the error of the filter or the columns, with |e|, and the
+ * watch stays as it was. */
 int focus_select(struct focus_watch *w, struct focus_request *request, struct err *e);
 
 /* Whether it has been given something to watch. */
@@ -70,8 +71,8 @@ bool focus_selected(struct focus_watch *w);
 /* For rpc_stream_ops.next. */
 bool focus_next(struct focus_watch *w, struct rpc_message *out);
 
-/* The stream is about to be ended: from now on |w| counts for no limit, and nothing happens to it. So a
- * client that is told of the end can open another one. */
+/* The stream is about to be ended: from now on |w| counts for no limit and does not tick. So a client that is
+ * told of the end can open another one. */
 void focus_dismiss(struct focus_watch *w);
 
 /* The stream is over; |w| must not be used any more. */

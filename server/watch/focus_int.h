@@ -18,7 +18,7 @@
 /* States of <netinet/tcp.h>, which cannot be included beside <linux/tcp.h>. */
 enum { FOCUS_TIME_WAIT = 6, FOCUS_LISTEN = 10 };
 
-/* ---- What was asked for ---- */
+/* ---- Selections ---- */
 
 /* Immutable, shared by the threads. */
 struct focus_selection {
@@ -27,7 +27,7 @@ struct focus_selection {
     struct filter *filter; /* NULL: only sockets that were named */
     struct record_mask mask;
     bool masked;
-    bool time_wait; /* the filter asks for sockets in TIME_WAIT: else one that gets there has ended */
+    bool time_wait;          /* the filter asks for TIME_WAIT: else a socket in that state has ended */
     groups_t columns_groups; /* the groups that the fields of |mask| belong to */
 };
 
@@ -37,7 +37,7 @@ void focus_selection_unref(struct focus_selection *s);
 /* Takes |request| over, in any case. */
 int focus_selection_new(struct focus_request *request, struct focus_selection **out, struct err *e);
 
-/* ---- Where ---- */
+/* ---- Namespaces and their sockets ---- */
 
 /* A namespace as the inventory told it, with copies of its texts. */
 struct focus_ns {
@@ -48,17 +48,18 @@ struct focus_ns {
 int focus_ns_copy(struct focus_ns *to, const struct nswatch_ns *from);
 void focus_ns_free(struct focus_ns *n);
 
-/* What |e| says of |where|, in memory of its own. Returns 0, or -ENOMEM with |out| all zero. */
+/* Makes the error |e| of |where| into one that owns its texts, in |out|. Returns 0, or -ENOMEM with |out| all
+ * zero. */
 int focus_error_copy(const struct focus_ns *where, const struct err *e, struct poll_error *out);
-/* One that is all zero is allowed. */
+/* An |error| that is all zero is allowed. */
 void focus_error_free(struct poll_error *error);
 
-/* A socket that is watched, beside its identity. */
+/* The state of a watched socket, apart from its identity. */
 struct focus_about {
     uint8_t state; /* when it was last seen; 0: never */
     bool named;    /* in the request */
     bool answered; /* to an exact request */
-    bool twice;    /* another entry is the same socket: to be removed, and nothing is told */
+    bool twice;    /* another entry is the same socket: this one is removed silently */
     uint8_t ended; /* enum focus_end_reason: to be told and removed */
 };
 
@@ -69,11 +70,11 @@ struct focus_place {
     struct focus_about *about; /* and as many of these */
     size_t n;
     size_t cap;
-    int64_t missing_ns; /* since when it cannot be found; 0: it can */
+    int64_t missing_ns; /* when the namespace was first not found; 0: it is found */
     int told;           /* the error that was told last; 0: none */
 };
 
-/* ---- What a search found ---- */
+/* ---- Results of a search ---- */
 
 struct focus_hit {
     struct lookup_socket id;
@@ -89,7 +90,7 @@ struct focus_found_ns {
 struct focus_found {
     int64_t began_ns;
     uint32_t namespaces; /* that were searched */
-    uint64_t matched;    /* also those that there was no room for */
+    uint64_t matched;    /* includes those that there was no room for */
     struct focus_found_ns *where;
     size_t n_where;
     size_t cap_where;
@@ -101,8 +102,8 @@ struct focus_found {
 };
 void focus_found_free(struct focus_found *f);
 
-/* When the next search may begin after one that took |cpu_ns| and ended at |now_ns|: of the same selection,
- * which wants one every |interval_ns|, or (0) of a new one. */
+/* When the next search may begin after one that took |cpu_ns| and ended at |now_ns|: for the same selection,
+ * which wants one every |interval_ns|, or (0) for a new one. */
 int64_t focus_search_rest(int64_t now_ns, int64_t cpu_ns, int64_t interval_ns);
 
 /* The means of a finder. */
@@ -119,7 +120,7 @@ struct focus_finder {
 struct focus_found *focus_search(struct focus_finder *finder, const struct focus_selection *s,
                                  const struct config *config);
 
-/* ---- What waits for the client ---- */
+/* ---- The slot: messages that wait for the client ---- */
 
 struct focus_slot {
     pthread_mutex_t lock; /* a leaf: nothing else is locked under it */
@@ -138,26 +139,27 @@ struct focus_slot {
 
 void focus_slot_init(struct focus_slot *s);
 void focus_slot_fini(struct focus_slot *s);
-/* Drops what waits of an earlier selection. */
+/* Drops the messages of an earlier selection that wait. */
 void focus_slot_drop(struct focus_slot *s);
-/* The answer to the request of a new one, to be told before its first tick. |info| is copied. Returns 0 or -ENOMEM. */
+/* Puts in the answer to a request for a new selection, sent before its first tick. |info| is copied. Returns 0 or
+ * -ENOMEM. */
 int focus_slot_info(struct focus_slot *s, const struct focus_info *info);
 /* A tick's |rows| (exchanged with those of the slot) take the place of those that wait. */
 void focus_slot_tick(struct focus_slot *s, const struct focus_tick *tick, struct buf *rows, uint64_t n_rows);
-/* These are kept until they are sent. |socket|'s addresses are those of |id|. Return 0, ERR_LIMIT when too
- * many wait, -ENOMEM. */
+/* Put in messages that are kept until they are sent. |socket|'s addresses are those of |id|. Return 0,
+ * ERR_LIMIT when too many wait, -ENOMEM. */
 int focus_slot_ended(struct focus_slot *s, const struct focus_place *p, size_t i, int64_t timestamp_ns);
 int focus_slot_error(struct focus_slot *s, const struct focus_place *p, const struct err *e);
 bool focus_slot_next(struct focus_slot *s, struct rpc_message *out);
 
 /* ---- A watch ---- */
 
-/* A socket that has ended while a search may be under way that still saw it. */
+/* A socket that has ended, while a search under way may still have seen it. */
 struct focus_gone {
     uint64_t ns_id;
     uint32_t cookie[2];
     int64_t at_ns;
-    bool ever; /* not to be watched however often it is found */
+    bool ever; /* never to be watched again, however often it is found */
 };
 
 struct focus_watch {
@@ -170,18 +172,18 @@ struct focus_watch {
     /* Under focus.lock. */
     struct rpc_call *call;         /* NULL once it is closed: no thread of ours lets the last reference go */
     struct focus_selection *asked; /* the newest */
-    struct focus_found *found;     /* what a search for it gave, until the next tick takes it */
+    struct focus_found *found;     /* the result of a search for it, until the next tick takes it */
     bool searching;
     bool waiting; /* for the first search: no tick before it is over */
     bool closed;
     bool other_netns;  /* some of it is in other namespaces: which ticker it is for */
     int64_t due_ns;    /* the next tick; INT64_MAX: none */
     int64_t search_ns; /* the next search; INT64_MAX: none */
-    int64_t rested_ns; /* no search before, whatever is asked for */
+    int64_t rested_ns; /* no search before this time, whatever is asked for */
     uint64_t units;    /* of QUOTA_FOCUS_RATE, that it has */
     uint32_t sockets;  /* that are watched */
 
-    /* The ticker that is at it alone. */
+    /* Only the ticker that works on the watch touches these. */
     struct focus_selection *current;
     bool started; /* info has been sent */
     uint64_t tick;
@@ -215,15 +217,15 @@ void focus_watch_unref(struct focus_watch *w);
 
 /* Begins with |s| (the reference becomes the watch's), which has just been asked for. */
 void focus_watch_begin(struct focus_watch *w, struct focus_selection *s, struct inventory *inventory);
-/* Takes over what was found. */
+/* Takes over the result of a search. */
 void focus_watch_merge(struct focus_watch *w, struct focus_found *found);
-/* One tick. |late_ns|: so much after its time, |skipped|: ticks left out before it. Returns 0, or
- * ERR_CANCELLED: the thread is not at home any more. */
+/* One tick. |late_ns| is the time by which it is late, |skipped| the number of ticks left out before it.
+ * Returns 0, or ERR_CANCELLED: the thread is not at home any more. */
 int focus_watch_tick(struct focus_watch *w, struct focus_ticker *t, struct inventory *inventory,
                      const struct config *config, int64_t late_ns, uint64_t skipped);
-/* Sends what the request came to; ticks may follow. */
+/* Sends the answer to the request; ticks may follow. */
 void focus_watch_start(struct focus_watch *w, const struct focus_found *found);
-/* Forgets all places and sockets; those places that have none any more. */
+/* Forgets all places and sockets; focus_watch_tidy only the places that have no sockets any more. */
 void focus_watch_clear(struct focus_watch *w);
 void focus_watch_tidy(struct focus_watch *w);
 /* Whether some of its sockets are in other namespaces than the daemon's own. */

@@ -10,12 +10,13 @@
 #include "lib/netns_pattern.h"
 #include "server/watch/focus_int.h"
 
-/* So long one namespace may take, and all of them together. */
+/* The longest time that one namespace may take, and all of them together. */
 #define NAMESPACE_NS (2 * NS_PER_S)
 #define SEARCH_NS    (20 * NS_PER_S)
 
-/* A search may take up a hundredth of a CPU: the next one comes so many times its CPU time later at least.
- * One for another selection, somebody may be waiting for; but who changes it all the time gets a tenth. */
+/* A search may take up a hundredth of a CPU: the next one comes at least this many times its CPU time later.
+ * A client may be waiting for the search of a new selection; but one that changes it all the time gets a
+ * tenth of a CPU. */
 #define PAUSE       100
 #define PAUSE_FRESH 10
 
@@ -38,7 +39,7 @@ struct search {
     struct dump dump;
 };
 
-/* ---- Which namespaces ---- */
+/* ---- The list of namespaces ---- */
 
 static bool note_namespace(void *arg, const struct nswatch_ns *ns)
 {
@@ -106,7 +107,7 @@ static int dump_here(struct search *s, struct err *e)
     if (rc == 0)
         rc = dump_filtered(&s->dump, &request, &options, on_socket, s, &counts, &refused, e);
     if (refused)
-        s->kernel.len = 0; /* nor will it in the next namespace */
+        s->kernel.len = 0; /* the kernel will not take it in the next namespace either */
     dump_close(&s->dump);
     return rc;
 }
@@ -142,7 +143,7 @@ static void search_here(struct search *s, struct focus_ns *where)
     u64set_clear(&s->finder->seen, KEEP_SLOTS);
     if (rc == 0)
         f->namespaces++;
-    else if (rc != ERR_GONE) /* gone: nothing is wrong, there is nothing any more */
+    else if (rc != ERR_GONE) /* gone: that is no error, the namespace is deleted */
         note_error(s, &e);
     if (f->n_hits == first)
         return;

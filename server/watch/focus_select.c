@@ -1,4 +1,4 @@
-/* The sockets that a watch was asked for, and which they are at the moment. */
+/* The sockets that a watch was asked for, and those that it watches at the moment. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -215,7 +215,7 @@ static bool look_at(void *arg, const struct nswatch_ns *ns)
     return false;
 }
 
-/* A place for what is nowhere: its sockets end at the first tick. */
+/* Makes a place for a namespace that does not exist: its sockets end at the first tick. */
 static int unknown_namespace(const struct focus_socket *s, struct focus_ns *out)
 {
     const struct nswatch_ns none = {.cookie = s->netns_cookie, .netns = s->netns, .path = ""};
@@ -284,7 +284,7 @@ static bool is_gone(const struct focus_watch *w, uint64_t ns_id, const struct lo
     return false;
 }
 
-/* A socket that ended before |began_ns| cannot come in a search any more. */
+/* Forgets sockets that ended before |began_ns|: no search can return them any more. */
 static void forget_gone(struct focus_watch *w, int64_t began_ns)
 {
     size_t kept = 0;

@@ -1,4 +1,4 @@
-/* The slot of a watch: the newest tick, and what must not be lost with those that were not taken in time. */
+/* The slot of a watch: the newest tick, and the messages that must not be lost when a tick is replaced. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "server/watch/focus_int.h"
 
 /* Ended sockets that wait for a client. Each was a socket that was watched, and no more than max_sockets are
- * at a time; so only a client that does not read at all gets there. */
+ * at a time; so only a client that does not read at all reaches this. */
 #define ENDED_MAX  16384
 #define ERRORS_MAX 16
 

@@ -27,21 +27,21 @@ static bool knows_cookie(const struct lookup_socket *id)
     return id->id.idiag_cookie[0] != INET_DIAG_NOCOOKIE || id->id.idiag_cookie[1] != INET_DIAG_NOCOOKIE;
 }
 
-/* Why a socket that the kernel does not find is not there. */
+/* The reason why the kernel does not find a socket. */
 static enum focus_end_reason why_not_there(const struct focus_about *about)
 {
     if (about->answered)
         return FOCUS_END_CLOSED;
     if (about->state == 0)
         return FOCUS_END_NOT_FOUND;
-    /* A dump has shown it, but looked up by its addresses another one is in its place: listeners that share a
+    /* A dump has shown the socket, but a lookup by its addresses finds another one: listeners that share a
      * port (SO_REUSEPORT). */
     return about->state == FOCUS_LISTEN ? FOCUS_END_UNREACHABLE : FOCUS_END_CLOSED;
 }
 
-/* Whether |p| has the socket |i|, which has just been found out, a second time: who names a socket without
- * its cookie does not know that a search found it too. An entry with its cookie but other ports is none: a
- * name that nobody has. */
+/* Whether |p| has the socket |i|, whose cookie has just been learnt, a second time: a client that names a
+ * socket without its cookie does not know that a search found it too. An entry with the same cookie but other
+ * ports does not count: no socket has that name. */
 static bool is_twice(const struct focus_place *p, size_t i)
 {
     const struct inet_diag_sockid *id = &p->ids[i].id;
@@ -103,7 +103,7 @@ static void on_answer(void *arg, size_t index, const struct record_source *s, in
         put_row(a, s, index);
 }
 
-/* Tells once, until it works again. */
+/* Tells an error once, until the namespace works again. */
 static void tell(struct focus_watch *w, struct focus_place *p, const struct err *e)
 {
     if (p->told == e->code)
@@ -165,7 +165,7 @@ static bool is_it(void *arg, const struct nswatch_ns *ns)
     return false;
 }
 
-/* Has the namespace another path by now? If it is not known any more, its sockets have ended. */
+/* Looks for another path of the namespace. If it is not known any more, its sockets have ended. */
 static void look_for(struct focus_watch *w, struct focus_place *p, struct inventory *inventory,
                      const struct err *why)
 {
@@ -200,8 +200,8 @@ static void note_gone(struct focus_watch *w, const struct focus_place *p, size_t
                                                .ever = p->about[i].ended == FOCUS_END_UNREACHABLE};
 }
 
-/* Tells of those that have ended and takes them out. Returns 0, or why the client must go: it would miss
- * some. */
+/* Tells of those that have ended and takes them out. Returns 0, or the reason to end the call: the client
+ * would miss some. */
 static int take_out(struct focus_watch *w, struct focus_place *p, int64_t timestamp_ns)
 {
     int rc = 0;

@@ -1,4 +1,4 @@
-/* Watches: who is there, what they ask for, and whether that is allowed. */
+/* Watches: the list of them, their requests, and their limits. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "server/live/bounds.h"
 #include "server/watch/focus_int.h"
 
-/* A tick costs at least as much as so many lookups: entering the namespace, the message. */
+/* A tick costs at least as much as this many lookups: entering the namespace, the message. */
 #define UNITS_OF_TICK 20
 
 void focus_watch_unref(struct focus_watch *w)
@@ -116,8 +116,8 @@ static uint64_t units_of(const struct focus_request *r)
     return (each * NS_PER_S + (uint64_t)r->interval_ns - 1) / (uint64_t)r->interval_ns;
 }
 
-/* Has |w| pay for |r| in place of what it had: what is more is taken, what is less given back, so that the
- * old stays when the new is refused. The lock is held. */
+/* Accounts |r| to |w| in place of its old request. Only the difference is taken or given back, so that the
+ * old request stays when the new one is refused. The lock is held. */
 static int change_rate(struct focus_watch *w, const struct focus_request *r, const struct quota_bound *bound,
                        struct err *e)
 {
@@ -137,8 +137,8 @@ static int change_rate(struct focus_watch *w, const struct focus_request *r, con
     return 0;
 }
 
-/* When the first search for what is asked for now is due: those that were due earlier come first, also of
- * watches that search again. */
+/* When the first search for the present request is due: searches that were due earlier come first, also
+ * repeated ones. */
 static int64_t first_search_ns(const struct focus_watch *w)
 {
     int64_t now = clock_mono_ns();
