@@ -9,7 +9,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
+static pthread_mutex_t accept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below; a leaf */
 static void (*accept_failed)(void *arg);
 static void *accept_failed_arg;
 
@@ -21,7 +21,7 @@ void rpc_core_on_accept_failure(void (*fn)(void *arg), void *arg)
     pthread_mutex_unlock(&accept_lock);
 }
 
-/* The log line is the only thing by which gRPC shows it. */
+/* The log line is the only sign that gRPC gives of it. */
 static void look_for_accept_failure(const char *message)
 {
     if (!strstr(message, "Failed accept4"))
@@ -33,7 +33,7 @@ static void look_for_accept_failure(const char *message)
 }
 
 /* Any stranger can make gRPC complain (a failed handshake, garbage), so its errors are rate-limited and its
- * chatter is for those who ask. */
+ * other lines are logged on the level debug alone. */
 static void log_line(gpr_log_func_args *args)
 {
     if (args->severity == GPR_LOG_SEVERITY_ERROR) {
@@ -49,8 +49,8 @@ void rpc_core_init(void)
     /* libc's resolver: c-ares leaks at exit, and /etc/hosts and nsswitch.conf should mean what they mean
      * elsewhere. */
     setenv("GRPC_DNS_RESOLVER", "native", 0);
-    /* Whatever the environment says: gRPC aborts for an engine that it does not have, and with the other one
-     * that it has, each queue has to be polled, or nothing happens on its connections. */
+    /* Overrides the environment: gRPC aborts for an engine that it does not have, and with the other engine
+     * that it has, nothing happens on the connections of a queue unless that queue is polled. */
     setenv("GRPC_POLL_STRATEGY", "epoll1", 1);
     gpr_set_log_function(log_line);
     grpc_init();

@@ -1,9 +1,9 @@
 /* prctl(2), in the place of the C library's, for all of a program.
  *
- * Abseil, which gRPC is built on, names memory that it takes by prctl(PR_SET_VMA). A kernel without that (before 5.17, or built
- * without CONFIG_ANON_VMA_NAME) answers EINVAL, and nobody looks. But gRPC 1.51 takes memory between its connect(2) and its
- * look at errno (iomgr/tcp_client_posix.cc), and so, once in a thousand times, takes a connection that is on its way for one that has
- * failed: "Invalid argument". A name is not worth an errno. */
+ * Abseil, which gRPC is built on, names memory that it takes by prctl(PR_SET_VMA). A kernel without that (before 5.17,
+ * or built without CONFIG_ANON_VMA_NAME) answers EINVAL, which Abseil ignores. But gRPC 1.51 takes memory between its
+ * connect(2) and its look at errno (iomgr/tcp_client_posix.cc), and so, once in a thousand times, takes a connection
+ * that is on its way for one that has failed: "Invalid argument". The name is not worth a changed errno. */
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/prctl.h>

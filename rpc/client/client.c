@@ -17,7 +17,7 @@ struct rpc_channel {
     struct client_link link;
     grpc_completion_queue *cq;
     pthread_mutex_t lock; /* guards current */
-    grpc_call *current;   /* what rpc_channel_interrupt cancels; one reference */
+    grpc_call *current;   /* the call that rpc_channel_interrupt cancels; one reference */
     _Atomic bool interrupted;
 };
 
@@ -242,7 +242,7 @@ int rpc_stream_open(struct rpc_channel *c, const char *method, const struct rpc_
     return 0;
 }
 
-/* One sending operation at a time: the one before it has to be through. */
+/* One sending operation at a time: the one before it has to be complete. */
 static int send_op(struct rpc_stream *s, const grpc_op *op)
 {
     if (wait_for(s, TAG_SEND, 0) != 1)

@@ -33,21 +33,22 @@ struct rpc_status {
     char text[ERR_TEXT_MAX]; /* the server's message, made printable */
 };
 
-/* How a channel shows who it is, and to whom it talks. Zero and NULL: not given. TLS is used when |tls|,
+/* How a channel identifies itself, and which daemon it talks to. Zero and NULL: not given. TLS is used when
+ * |tls|,
  * |ca|, |cert|, |server_name| or |insecure| say so, unless |plaintext| is set. */
 struct rpc_channel_options {
     bool plaintext;   /* no TLS, whatever else is given */
     bool tls;         /* TLS; without |ca| with the CAs that the system trusts */
     bool insecure;    /* TLS with whatever certificate the daemon shows */
-    const char *ca;   /* path: who signs the daemon's certificate (PEM) */
+    const char *ca;   /* path: CAs that sign the daemon's certificate (PEM) */
     const char *cert; /* paths: the client's own certificate and its key (PEM) */
     const char *key;
-    const char *server_name;    /* that the daemon's certificate must have, when not that of the target */
-    const char *authority;      /* what calls name as the host they are for (:authority) */
+    const char *server_name;    /* name that the daemon's certificate must have, if not that of the target */
+    const char *authority;      /* the host that calls are for (:authority) */
     const char *token_file;     /* path: its first line is sent with every call: authorization: Bearer … */
     const char *const *headers; /* "name: value", sent with every call */
     size_t n_headers;
-    int64_t connect_timeout_ns; /* that one attempt to connect may take; 0: RPC_CONNECT_TIMEOUT_NS */
+    int64_t connect_timeout_ns; /* for one attempt to connect; 0: RPC_CONNECT_TIMEOUT_NS */
     uint64_t message_max;       /* bytes of one answer; 0: RPC_MESSAGE_MAX */
 };
 
@@ -77,7 +78,7 @@ struct rpc_call_options {
 };
 
 /* One request, one reply. Returns 0 when the call ended with OK (|reply| is filled), else ERR_UNAVAILABLE or
- * another code by the status (see rpc_status_error), with |status| telling more. |reply| may be NULL. */
+ * another code by the status (see rpc_status_error), with the details in |status|. |reply| may be NULL. */
 int rpc_unary(struct rpc_channel *c, const char *method, const void *request, size_t len,
               const struct rpc_call_options *options, struct rpc_bytes *reply, struct rpc_status *status);
 
@@ -98,7 +99,7 @@ bool rpc_stream_connected(const struct rpc_stream *s);
 /* The status of a stream whose rpc_stream_recv returned 0. */
 void rpc_stream_status(struct rpc_stream *s, struct rpc_status *status);
 
-/* Cancels what is under way and frees. */
+/* Cancels pending operations and frees the stream. */
 void rpc_stream_free(struct rpc_stream *s);
 
 #endif

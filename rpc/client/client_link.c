@@ -23,8 +23,8 @@ static bool is_port(const char *text)
     return decimal_parse(text, UINT16_MAX, &port) == 0 && port >= 1;
 }
 
-/* gRPC itself takes anything for a name to resolve: with a slip of the pen that is a long wait for a strange
- * error. */
+/* Refuses malformed targets: gRPC itself takes any text for a name to resolve, so a typing error would mean a
+ * long wait for a strange error. */
 static int check_target(const char *target, struct err *e)
 {
     static const char *const schemes[] = {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"};

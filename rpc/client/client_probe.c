@@ -15,7 +15,7 @@
 
 #include "lib/clock.h"
 
-#define PATIENCE_NS (3 * NS_PER_S) /* for each step, unless connecting is given less */
+#define PATIENCE_NS (3 * NS_PER_S) /* for each step, unless connect_timeout_ns is less */
 
 struct probe {
     const char *target; /* in words */
@@ -268,7 +268,7 @@ static bool tell_tls(struct probe *p)
     return true;
 }
 
-/* The error queue's words about a step that failed. */
+/* Appends the text of the error queue about a step that failed. */
 static bool tell_failure(struct probe *p)
 {
     unsigned long error = ERR_peek_last_error();

@@ -8,7 +8,7 @@
 #include "rpc/client/client_link.h"
 #include "rpc/core.h"
 
-/* The step that a completion is of: its address is the tag. */
+/* The step that a completion belongs to: its address is the tag. */
 enum step { STEP_SEND, STEP_INITIAL, STEP_RECV, STEP_STATUS, STEPS };
 
 struct tag {
@@ -212,7 +212,7 @@ void rpc_many_stream_close(struct rpc_many_stream *s)
         stream_free(s);
 }
 
-/* A message came, or the end of them. Returns 1 when |out| is to be told. */
+/* A message has come, or the end of all messages. Returns 1 when |out| holds an event. */
 static int on_received(struct rpc_many_stream *s, struct rpc_many_event *out)
 {
     if (!s->received) {
@@ -233,7 +233,7 @@ static int on_received(struct rpc_many_stream *s, struct rpc_many_event *out)
     return 0;
 }
 
-/* All messages have been told and the status is there. */
+/* All messages have been told and the status has come. */
 static int on_end(struct rpc_many_stream *s, struct rpc_many_event *out)
 {
     if (!s->received_end || s->under_way[STEP_STATUS] || s->told_end)

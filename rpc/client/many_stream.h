@@ -1,9 +1,9 @@
 /* Streams of many channels, read by one thread from one completion queue. For a single daemon see
  * rpc/client/client.h.
  *
- * One thread uses it; rpc_many_interrupt may come from any other. Of each stream one message at a time is on
- * its way to the reader: a daemon whose messages are not fetched is held up by the flow control of its own
- * connection alone. */
+ * One thread uses it; rpc_many_interrupt may come from any other. Each stream has one message at a time on
+ * its way to the reader: if messages of a daemon are not fetched, only the flow control of its own connection
+ * holds it up. */
 #ifndef XTCP_RPC_CLIENT_MANY_STREAM_H
 #define XTCP_RPC_CLIENT_MANY_STREAM_H
 
@@ -21,7 +21,7 @@ struct rpc_many_stream; /* one stream */
 /* Returns 0 or -ENOMEM. rpc_client_init comes before it. */
 int rpc_many_new(struct rpc_many **out);
 
-/* Cancels what is under way, waits for its end and frees; all streams are gone then. */
+/* Cancels pending operations, waits for their end and frees; all streams are gone then. */
 void rpc_many_free(struct rpc_many *m);
 
 /* Makes rpc_many_next return ERR_CANCELLED, now and later. Any thread. */
@@ -29,16 +29,16 @@ void rpc_many_interrupt(struct rpc_many *m);
 
 /* A call to make. */
 struct rpc_many_stream_call {
-    struct rpc_many_stream *instead; /* one that has ended: it is closed, and its channel used; NULL: none */
-    struct rpc_channel *channel; /* to use else, which makes no call of its own any more; NULL: a new one */
-    const char *target;          /* of a new channel, as is |options| */
+    struct rpc_many_stream *instead; /* one that has ended: it is closed, its channel used; NULL: none */
+    struct rpc_channel *channel;     /* used otherwise, which makes no calls of its own; NULL: a new one */
+    const char *target;              /* of a new channel, as is |options| */
     const struct rpc_channel_options *options;
     const char *method;
     const struct buf *request; /* its first message */
-    bool half_close;           /* the last one as well */
+    bool half_close;           /* |request| is also the last message */
 };
 
-/* Makes |call|; |owner| comes back with each event. Nothing is waited for. Returns 0 and the stream in |out|, or as
+/* Makes |call|; |owner| comes back with each event. Does not wait. Returns 0 and the stream in |out|, or as
  * rpc_channel_new; |call|->instead is not closed then. */
 int rpc_many_stream_open(struct rpc_many *m, const struct rpc_many_stream_call *call, void *owner,
                          struct rpc_many_stream **out, struct err *e);

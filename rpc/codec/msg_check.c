@@ -101,6 +101,6 @@ int msg_check_unpack(const ProtobufCMessageDescriptor *type, const void *data, s
     if (rc < 0)
         return rc;
     *out = protobuf_c_message_unpack(type, NULL, len, data ? data : (const uint8_t *)"");
-    /* What is left to fail after the check is memory, and what only protobuf-c knows to be wrong. */
+    /* After the check, only a lack of memory or an error known to protobuf-c alone can make this fail. */
     return *out ? 0 : err_set(e, ERR_MALFORMED, "%s: cannot be unpacked", type->name);
 }

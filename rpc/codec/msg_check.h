@@ -1,4 +1,4 @@
-/* A check that stands between bytes from outside and protobuf-c: it looks of a whole message, level by level, against
+/* A check that stands between bytes from outside and protobuf-c: it compares a whole message, level by level, with
  * its descriptor.
  *
  * protobuf-c takes strings that are not UTF-8 or hold a NUL (and so loses their end), keeps unknown fields
@@ -17,8 +17,8 @@
 #define MSG_CHECK_DEPTH_MAX  8
 
 /* Unpacks the |len| bytes at |data| as a message of the type |type|. With |strict|, a field that |type| does
- * not have is ERR_UNSUPPORTED (a request: nothing that was asked for may be ignored), else it is left out.
- * Returns 0 and the message in |out|, for protobuf_c_message_free_unpacked(out, NULL), or with |e| naming the field:
+ * not have is ERR_UNSUPPORTED (for requests, of which nothing may be ignored); otherwise it is left out. Returns 0
+ * and the message in |out|, for protobuf_c_message_free_unpacked(out, NULL), or with |e| naming the field:
  *   ERR_MALFORMED   no protobuf message of this type, or a text that is not UTF-8 or holds a NUL
  *   ERR_DUPLICATE   a field that is not repeated comes twice
  *   ERR_RANGE       too many fields or levels

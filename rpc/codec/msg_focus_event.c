@@ -81,8 +81,8 @@ static int append_lists(struct buf *out, const struct focus_tick *tick)
 
 int focus_tick_encode(struct buf *out, const struct focus_tick *tick)
 {
-    /* A hundred times a second, mostly on a CPU that was idle and has forgotten everything: numbers alone are
-     * not worth waking upb for. */
+    /* This runs a hundred times a second, mostly on a CPU that was idle and whose caches are cold: for
+     * numbers alone, upb would cost too much. */
     const struct {
         uint32_t field;
         uint64_t value;
@@ -108,7 +108,7 @@ void focus_put_rows(struct buf *out, size_t len)
     buf_bytes(out, prefix, (size_t)(end - prefix));
 }
 
-/* ---- What the client reads ---- */
+/* ---- Read by the client ---- */
 
 /* Copies all fields but the rows, which |out| gets in place, to |rest|. */
 static int split(const uint8_t *at, size_t len, struct focus_event *out, uint8_t *rest, size_t *rest_len,

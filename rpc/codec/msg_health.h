@@ -19,7 +19,8 @@ int health_request_decode(const void *data, size_t len, char service[HEALTH_SERV
 int health_request_encode(const char *service, struct buf *out);
 int health_reply_encode(enum health_status status, struct buf *out);
 
-/* Reads a HealthCheckResponse; |status| may be a value besides the enum. Returns 0, ERR_MALFORMED or -ENOMEM. */
+/* Reads a HealthCheckResponse; |status| may be a value that the enum does not have. Returns 0, ERR_MALFORMED or
+ * -ENOMEM. */
 int health_reply_decode(const void *data, size_t len, uint32_t *status, struct err *e);
 
 #endif

@@ -10,8 +10,8 @@
 #include "lib/err.h"
 #include "model/namespace.h"
 
-/* Append a ListResponse, a NamespaceEvent. Strings may be NULL (empty); what is not valid UTF-8 in them is
- * sent as U+FFFD. Return 0 or -ENOMEM. */
+/* Append a ListResponse, a NamespaceEvent. Strings may be NULL (empty); bytes in them that are not valid
+ * UTF-8 are sent as U+FFFD. Return 0 or -ENOMEM. */
 int namespace_list_encode(const struct namespace_info *list, size_t n, struct buf *out);
 int namespace_event_encode(const struct namespace_event *event, struct buf *out);
 

@@ -46,7 +46,7 @@ static _upb_DefPool_Init *const roots[] = {
 };
 
 #define ROOT_COUNT (sizeof(roots) / sizeof(roots[0]))
-#define FILES_MAX  32 /* all roots and what they import; a test counts them */
+#define FILES_MAX  32 /* all roots and the files they import; a test counts them */
 
 struct reflection {
     upb_DefPool *pool; /* finds the file of a symbol; only read after reflection_new */

@@ -1,4 +1,4 @@
-/* Server reflection: answers what services, methods and messages there are. The messages of
+/* Server reflection: answers which services, methods and messages there are. The messages of
  * grpc.reflection.v1 and v1alpha are the same on the wire, so one handler serves both.
  *
  * A struct reflection is immutable once made: any number of threads may ask it at the same time. */
@@ -22,9 +22,9 @@ extern const char *const reflection_services[REFLECTION_SERVICE_COUNT];
 int reflection_new(const char *const *services, size_t n, struct reflection **out, struct err *e);
 void reflection_free(struct reflection *r);
 
-/* Appends the ServerReflectionResponse for the ServerReflectionRequest of |len| bytes at |request|. What is
- * not found is an answer too (error_response). Returns 0, or ERR_MALFORMED for bytes that are no request,
- * -ENOMEM. */
+/* Appends the ServerReflectionResponse for the ServerReflectionRequest of |len| bytes at |request|. For
+ * something that does not exist the answer is an error_response. Returns 0, or ERR_MALFORMED for bytes that
+ * are no request, -ENOMEM. */
 int reflection_answer(const struct reflection *r, const void *request, size_t len, struct buf *reply,
                       struct err *e);
 

@@ -11,8 +11,8 @@
 #include "lib/err.h"
 #include "model/status.h"
 
-/* Appends a GetResponse. Strings may be NULL (empty); what is not valid UTF-8 in them is sent as U+FFFD.
- * Returns 0 or -ENOMEM. */
+/* Appends a GetResponse. Strings may be NULL (empty); bytes in them that are not valid UTF-8 are sent as
+ * U+FFFD. Returns 0 or -ENOMEM. */
 int status_msg_encode(const struct status_msg *status, struct buf *out);
 
 /* Reads a GetResponse, whose strings (NUL-terminated, never NULL) and lists live in |*memory|, for

@@ -9,7 +9,8 @@
 #include "rpc/codec/msg_parts.h"
 #include "rpc/codec/msg_upb.h"
 
-/* PollFlatRecordsRequest and PollFlatRecordsResponse are the same bytes; a test holds them against these. */
+/* PollFlatRecordsRequest and PollFlatRecordsResponse are the same on the wire; a test compares them with
+ * these. */
 #define REQUEST(name)  xtcp_flat_record_v1_FlatRecordsRequest_##name
 #define RESPONSE(name) xtcp_flat_record_v1_FlatRecordsResponse_##name
 
@@ -25,7 +26,7 @@ static int copy_text(upb_StringView text, size_t max, const char *field, char **
     *out = malloc(text.size + 1);
     if (!*out)
         return err_set(e, -ENOMEM, "%s: out of memory", field);
-    if (text.size) /* it may be NULL else */
+    if (text.size) /* it may be NULL when empty */
         memcpy(*out, text.data, text.size);
     (*out)[text.size] = '\0';
     return 0;
@@ -79,7 +80,7 @@ int stream_request_decode(const void *data, size_t len, struct subscription *out
 {
     *out = (struct subscription){0};
     if (len == 0)
-        return 0; /* every client of the original schema */
+        return 0; /* as of every client of the original schema */
     upb_Arena *arena = upb_Arena_New();
     if (!arena)
         return err_set(e, -ENOMEM, "out of memory");

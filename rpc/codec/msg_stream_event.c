@@ -1,4 +1,4 @@
-/* The client's side of msg_stream.h: what a response holds. */
+/* The client's side of msg_stream.h: reads responses. */
 #include <errno.h>
 #include <xtcp_flat_record/v1/xtcp_flat_record.upb.h>
 

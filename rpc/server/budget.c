@@ -2,7 +2,7 @@
 
 #include "lib/clock.h"
 
-/* After a wait there is enough for so much of a second: not a wake-up for each frame. */
+/* After a wait there is enough for this part of a second, so that not every frame needs a wake-up. */
 #define MOMENT 0.01
 
 void budget_init(struct budget *b, const struct budget_limit limits[BUDGET_KINDS], int64_t now_ns)

@@ -1,5 +1,5 @@
-/* Token buckets: how much of several things may be used in a second, and at once. Use cannot be
- * taken back, so a budget may fall below zero; it is then used up until time has refilled it.
+/* Token buckets: bound how much of several things may be used in a second, and at once. Use cannot be taken
+ * back, so a budget may fall below zero; it is then used up until time has refilled it.
  *
  * Pure: the caller passes the monotonic time and serialises. */
 #ifndef XTCP_RPC_SERVER_BUDGET_H
@@ -27,14 +27,14 @@ struct budget {
     int64_t at_ns; /* of the last refill */
 };
 
-/* Full. */
+/* Makes all buckets full. */
 void budget_init(struct budget *b, const struct budget_limit limits[BUDGET_KINDS], int64_t now_ns);
 
-/* Adds what the time since the last refill has brought. */
+/* Adds the tokens for the time since the last refill. */
 void budget_refill(struct budget *b, const struct budget_limit limits[BUDGET_KINDS], int64_t now_ns);
 
-/* How long until no kind is used up, with a moment's worth to spend; 0 when none is. ns. |*kind|: the one
- * that is waited for. */
+/* Time in ns until no kind is used up and each has enough for a moment; 0 when none is used up. |*kind|
+ * receives the kind that takes longest. */
 int64_t budget_wait(const struct budget *b, const struct budget_limit limits[BUDGET_KINDS],
                     enum budget_kind *kind);
 

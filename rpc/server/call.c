@@ -116,7 +116,8 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
         rpc_server_owe(s, slot);
 }
 
-/* The queue for the events of a call that comes by |queue|. Streams live long: they take turns. */
+/* The queue for the events of a call that comes by |queue|. Streams live long, so they are spread over the
+ * queues in turn. */
 static grpc_completion_queue *events_of(struct rpc_server *s, const struct rpc_slot *slot,
                                         const struct rpc_queue *queue)
 {
@@ -155,7 +156,7 @@ static bool start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
     if (error == GRPC_CALL_OK)
         return true;
     log_error("rpc", "%s: a batch was refused: %s", rpc_call_method(c), grpc_call_error_to_string(error));
-    atomic_fetch_sub(&c->server->operations, 1); /* never the last one: the call's close, or who calls, is */
+    atomic_fetch_sub(&c->server->operations, 1); /* never the last: the close or the caller is */
     rpc_call_unref(c);
     return false;
 }
@@ -274,7 +275,7 @@ void rpc_call_goodbye(struct rpc_call *call)
     pthread_mutex_unlock(&call->lock);
     if (open)
         rpc_call_finish(call, code, text);
-    else if (atomic_load(&call->due_ns)) /* nobody waits for its request any more */
+    else if (atomic_load(&call->due_ns)) /* its request is not waited for any more */
         rpc_call_abort(call, ERR_UNAVAILABLE, "the daemon is stopping");
 }
 
@@ -361,7 +362,7 @@ static void send_answer(struct rpc_call *c, int rc, const struct buf *reply, con
     send_status(c); /* a status may be started behind a message that is on its way */
 }
 
-/* Runs a unary handler and sends what it answers. */
+/* Runs a unary handler and sends its answer. */
 static void answer_unary(struct rpc_call *c)
 {
     struct buf reply;
@@ -455,7 +456,7 @@ static int count(struct rpc_call *c, struct err *e)
     struct quota_bound bound;
     if (!o->quota)
         return 0;
-    if (!c->quota) /* closed already, or memory is short; or gRPC has let somebody in by itself */
+    if (!c->quota) /* closed already, or memory is short, or gRPC has accepted the connection by itself */
         return err_set(e, ERR_UNAVAILABLE, "the connection of this call is not known any more");
     o->calls_bound(o->app, &bound);
     int rc = quota_take(c->quota, c->rank, QUOTA_CALLS, 1, 1, &bound, e);
@@ -470,7 +471,8 @@ static void expect_request(struct rpc_call *c)
     start_recv(c);
 }
 
-/* A client has called. Its request may still be on its way. A bidirectional call may begin with silence. */
+/* A client has called. Its request may still be on its way. A bidirectional call may begin without a
+ * request. */
 static void on_new(struct rpc_event *event, bool ok)
 {
     struct rpc_call *c = event->call;
@@ -495,7 +497,8 @@ static void on_new(struct rpc_event *event, bool ok)
     else if (c->slot->spec->kind == RPC_BIDI)
         open_stream(c);
     pthread_mutex_lock(&c->lock);
-    /* RECV_CLOSE last: a stream must not be closed before it is open. Of the others the request comes next. */
+    /* RECV_CLOSE last: a stream must not be closed before it is open. For other calls the request comes
+     * next. */
     bool watched = start(c, &close, 1, &c->on_close);
     if (watched && allowed && c->slot->spec->kind != RPC_BIDI)
         expect_request(c);
@@ -505,7 +508,7 @@ static void on_new(struct rpc_event *event, bool ok)
     rpc_call_unref(c);
 }
 
-/* The request of a call that is not bidirectional is there, or there will be none. */
+/* The request of a call that is not bidirectional has come, or none will. */
 static void on_request(struct rpc_call *c)
 {
     rpc_server_expect_no_more(c);

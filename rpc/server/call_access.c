@@ -46,7 +46,7 @@ static void address_of(const char *core, char out[RPC_ADDRESS_MAX])
 }
 
 /* The peer as text, and the user of its connection. gRPC calls the connections that it was handed "fd:N"; the
- * socket itself knows more. Of those who want to change something, the user too. */
+ * socket itself tells more. For calls that change something the text has the user, too. */
 void rpc_call_describe_peer(struct rpc_call *c)
 {
     char *core = grpc_call_get_peer(c->call);
@@ -56,7 +56,7 @@ void rpc_call_describe_peer(struct rpc_call *c)
         struct rpc_peer_finder *finder = NULL;
         struct rpc_peer peer;
         if (c->slot->spec && c->slot->spec->needs == RPC_ROLE_CONTROL)
-            (void)rpc_peer_finder_new(&finder); /* without one it is the address alone */
+            (void)rpc_peer_finder_new(&finder); /* without a finder the text has the address alone */
         rpc_peer_find(finder, c->fd, &peer);
         rpc_peer_finder_free(finder);
         snprintf(c->peer, sizeof(c->peer), "%s", peer.text);
@@ -68,7 +68,7 @@ void rpc_call_describe_peer(struct rpc_call *c)
     gpr_free(core);
 }
 
-/* The names that the peer's certificate carries, into |out|. The context owns them. */
+/* Puts the names of the peer's certificate into |out|. The context owns them. */
 static size_t certificate_names(const grpc_auth_context *context, const char *out[NAMES_MAX])
 {
     static const char *const kinds[] = {GRPC_X509_SAN_PROPERTY_NAME, GRPC_X509_CN_PROPERTY_NAME};
@@ -77,7 +77,7 @@ static size_t certificate_names(const grpc_auth_context *context, const char *ou
         grpc_auth_property_iterator it = grpc_auth_context_find_properties_by_name(context, kinds[k]);
         const grpc_auth_property *p;
         while (n < NAMES_MAX && (p = grpc_auth_property_iterator_next(&it)) != NULL) {
-            if (strlen(p->value) == p->value_length) /* a NUL inside: a name made to be misread */
+            if (strlen(p->value) == p->value_length) /* a name with a NUL inside is made to be misread */
                 out[n++] = p->value;
         }
     }
@@ -100,13 +100,14 @@ static bool find_token(const grpc_metadata_array *metadata, char out[TOKEN_MAX])
         len -= sizeof(scheme) - 1;
         bool fits = len < TOKEN_MAX && !memchr(text, '\0', len);
         memcpy(out, text, fits ? len : 0);
-        out[fits ? len : 0] = '\0'; /* the empty token is nobody's */
+        out[fits ? len : 0] = '\0'; /* no user has the empty token */
         return true;
     }
     return false;
 }
 
-/* Of a name only visible ASCII stays what it is: with a space it could go on as somebody else. */
+/* Replaces everything in a name but visible ASCII: after a space it could continue as if it were another
+ * user. */
 static void make_visible(char *name)
 {
     for (char *p = name; *p; p++)
@@ -137,7 +138,8 @@ static void account_to(struct rpc_call *c, const char *kind, const char *name)
     c->quota = u;
 }
 
-/* The role of a call that comes with more than its connection, who it is, and whom it is accounted to. */
+/* Finds the role of a call that comes with more than its connection, its caller, and the user it is accounted
+ * to. */
 static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, char who[WHO_MAX],
                     struct err *e)
 {
@@ -163,12 +165,13 @@ static int ask_role(struct rpc_call *c, const char *token, enum rpc_role *role, 
     return rc;
 }
 
-/* The rank that |c| has with quotas: a role that comes with a token or a certificate brings its budgets, too. */
+/* The rank that |c| has with quotas: a role given by a token or a certificate has the budgets of that role,
+ * too. */
 static void set_rank(struct rpc_call *c, enum rpc_role role)
 {
     if (role != RPC_ROLE_CONTROL) {
         c->rank =
-            c->rank == QUOTA_CONTROL ? QUOTA_REMOTE : c->rank; /* of another call by the same connection */
+            c->rank == QUOTA_CONTROL ? QUOTA_REMOTE : c->rank; /* from another call by the same connection */
         return;
     }
     if (c->rank != QUOTA_CONTROL)
@@ -176,7 +179,7 @@ static void set_rank(struct rpc_call *c, enum rpc_role role)
     c->rank = QUOTA_CONTROL;
 }
 
-/* Whether a call that may be made may be made now; tells who makes it, in the peer. */
+/* Whether a permitted call may be made now; adds the caller to the text of the peer. */
 static int admit(struct rpc_call *c, const struct rpc_method *m, const char *who, struct err *e)
 {
     const struct rpc_server_options *o = &c->server->options;

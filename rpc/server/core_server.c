@@ -11,11 +11,11 @@
 /* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */
 #define POSTED 2
 
-/* Bytes of what comes before a request: path, deadline, a token. */
+/* Bytes of the metadata before a request: path, deadline, a token. */
 #define METADATA_MAX 8192
 
-/* A peer that is silent is asked whether it lives, also when it has no call open: half-open connections and
- * such that never begin to speak HTTP/2 end after the sum of both. A handshake has to be done in time. */
+/* A silent peer is asked whether it lives, also when it has no call open: half-open connections, and those
+ * that never begin to speak HTTP/2, end after the sum of both. A handshake has a time limit. */
 #define KEEPALIVE_MS         30000
 #define KEEPALIVE_TIMEOUT_MS 10000
 #define HANDSHAKE_MS         10000
@@ -37,11 +37,11 @@ static grpc_server *make_grpc_server(const struct rpc_server_options *o, bool be
         {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
         {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000},
         {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS},
-        {GRPC_ARG_ENABLE_CHANNELZ, 0},                  /* nobody asks for it */
+        {GRPC_ARG_ENABLE_CHANNELZ, 0},                  /* nobody uses it */
         {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0},   /* of answers; requests may be, */
         {GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0}, /* but see rpc/server/inflate.h */
-        /* gRPC's own measure would close a connection at the third PING that is too many; to come back costs
-         * more than the guard takes for PINGs. */
+        /* gRPC's own measure would close a connection at the third excess PING; a reconnection costs more
+         * than the PINGs that the guard allows. */
         {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0},
     };
     enum { N = sizeof(settings) / sizeof(settings[0]) };
@@ -71,7 +71,7 @@ static int register_methods(struct core_server *f, struct err *e)
     f->slots[o->n_methods].core_server = f;
     for (size_t i = 0; i < o->n_methods; i++) {
         const struct rpc_method *m = &o->methods[i];
-        /* A call is told before its request is there: those that nobody may make do not wait inside gRPC. */
+        /* A call is told before its request has come, so that forbidden calls do not wait inside gRPC. */
         void *registered = grpc_server_register_method(f->core, m->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
         if (!registered)
             return err_set(e, ERR_DUPLICATE, "gRPC method %s cannot be registered", m->path);
@@ -95,9 +95,9 @@ int core_server_new(struct rpc_server *s, enum rpc_role role, bool beside, unsig
     f->core = make_grpc_server(&s->options, beside);
     /* One queue with sockets, not more: with SO_REUSEPORT, gRPC opens the port once more for each further one
      * when it is started, and aborts the process where that fails (clone_port in its tcp_server_posix.cc):
-     * without a descriptor, or since the port is no longer shared by then. */
+     * without a descriptor, or because the port is no longer shared by then. */
     grpc_server_register_completion_queue(f->core, s->poller.cq, NULL);
-    /* Of the others, a connection that gRPC was handed prefers the one that was registered first. */
+    /* Of the other queues, a connection that was handed to gRPC prefers the one registered first. */
     for (unsigned i = 0; i < s->n_queues; i++)
         grpc_server_register_completion_queue(f->core, s->queues[(first + i) % s->n_queues].cq, NULL);
     int rc = register_methods(f, e);

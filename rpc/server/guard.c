@@ -14,14 +14,14 @@
 #include "lib/thread.h"
 #include "rpc/server/guard_int.h"
 
-/* Descriptors at most, whatever the limit of the process says. */
+/* The most descriptors, even if the limit of the process is higher. */
 #define FDS_MAX (1 << 20)
 
 /* The weight of a connection by TLS in connections_max: it takes 95 KB, where one in plaintext
  * takes 20. */
 #define TLS_WEIGHT 2
 
-/* When so many connections have ended, memory is given back. */
+/* When this many connections have ended, memory is given back. */
 #define TRIM_ENDED 64
 
 /* Users without a connection that are remembered, so that a new connection does not bring a new budget. */
@@ -211,7 +211,7 @@ void guard_closing(int fd)
     pthread_mutex_unlock(&guard.lock);
 }
 
-/* Where close() does not come through the guard: forgets those that are gone. The lock is held. */
+/* Forgets connections that are gone, in case close() does not come through the guard. The lock is held. */
 static void sweep(void)
 {
     for (size_t fd = 0; fd < guard.n_fds; fd++) {

@@ -1,4 +1,5 @@
-/* How fast the connections under guard are read: budgets, pauses, and the end of those that go on. */
+/* Controls how fast the connections under guard are read: budgets, pauses, and the end of those that exceed
+ * their budget for long. */
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
@@ -10,38 +11,39 @@
 #include "lib/tsan.h"
 #include "rpc/server/guard_int.h"
 
-/* A frame that gRPC answers, or that nobody needs, costs as much as so many others. */
+/* A frame that gRPC answers, or that nobody needs, costs as much as this many others. */
 #define COSTLY 20
 
-/* Bytes sent to a client that make up for one frame that follows from them: it has to send WINDOW_UPDATEs for
- * what it reads, and acknowledge PINGs. And how many of them it can save up. */
+/* Bytes sent to a client that pay for one frame that follows from them: it has to send WINDOW_UPDATEs for the
+ * data it reads, and acknowledge PINGs. Also the number of such frames that it can save up. */
 #define SENT_PER_ANSWER 2048
 #define CREDIT_MAX      16384
 
-/* A read takes no more than what is left of a frame, something for frame headers, and the smallest calls that
- * there is budget for: what has been read cannot be given back. */
+/* A read takes no more than the rest of a frame, something for frame headers, and the smallest calls that
+ * there is budget for: bytes that have been read cannot be given back. */
 #define READ_MAX      16384
 #define READ_LEAST    256
 #define CALL_SMALLEST 12
 
-/* The most that one connection may have read before others have a turn: bytes, a frame counting as so many. */
+/* The most that one connection may have read before others have a turn: bytes, and the bytes that a frame
+ * counts as. */
 #define TURN_MAX   65536
 #define TURN_FRAME 100
 
-/* A connection that is over its budget for this long is closed, if so much waits in its socket that it does
- * not wait for answers, as clients do. */
+/* A connection that is over its budget for this long is closed, if so much waits in its socket that it cannot
+ * be a client that waits for its answers. */
 #define HOT_NS      (2 * NS_PER_S)
 #define HOT_BACKLOG 32768
 
-/* While answers cannot be written, so many frames that ask for one are read: of a connection; of a user and
- * of all, in parts of calls_rate_max. Answers that are sent earn further ones. A connection that stays there is
- * closed. */
+/* While answers cannot be written, this many frames that ask for one are read: of a connection; of a user and
+ * of all users, in parts of calls_rate_max. Answers that are sent earn further ones. A connection that stays
+ * there is closed. */
 #define STUCK_MAX      300
 #define STUCK_USER     0.5
 #define STUCK_ALL      1
 #define SENT_PER_STUCK 1024
 #define STUCK_CONTROL  3000 /* of the role control */
-#define STUCK_FEW      30   /* that count for no other connection */
+#define STUCK_FEW      30   /* that do not count for other connections */
 #define STUCK_LOOK_NS  (50 * NS_PER_MS)
 #define UNREAD_LOOK_NS (1 * NS_PER_S)
 #define STUCK_NS       (20 * NS_PER_S)
@@ -54,19 +56,19 @@
 #define TLS_HANDSHAKE    22
 #define TLS_SERVER_HELLO 2
 
-/* Bytes of a handshake at most: more that nobody has decrypted is none. */
+/* The most bytes of a handshake: more bytes that nobody has decrypted are no handshake. */
 #define HIDDEN_MAX 65536
 
 /* The bytes that a handshake usually has. */
 #define HANDSHAKE_BYTES 6144
 
-/* A record of TLS may hold calls of this size, for all that is known before it is decrypted. */
+/* The size of a call in a TLS record that is assumed before the record is decrypted. */
 #define CALL_HIDDEN 40
 
-/* A user asks little that has so much of its own budgets left. */
+/* A user with this part of its own budgets left is one that asks little. */
 #define LIGHT 0.9
 
-/* Memory is given back when a flood has been over for so long. */
+/* Memory is given back when a flood has been over for this long. */
 #define TRIM_NS (2 * NS_PER_S)
 
 /* ---- Budgets ---- */
@@ -120,7 +122,7 @@ static double resets_burst(void)
     return burst < RESETS_LEAST ? RESETS_LEAST : burst;
 }
 
-/* The same of connections of a user. */
+/* The same for connections of a user. */
 static double connects_rate(void)
 {
     double rate = guard.limits.calls_rate / 20.0;
@@ -162,7 +164,7 @@ bool guard_is_fresh(struct guard_user *u, int64_t now_ns)
                        connects_burst();
 }
 
-/* Before the budgets of |c| are refilled. */
+/* To be called before the budgets of |c| are refilled. */
 static void refill_resets(struct guard_conn *c, int64_t now_ns)
 {
     c->resets += (double)(now_ns - c->own.at_ns) / (double)NS_PER_S * resets_rate();
@@ -185,7 +187,8 @@ static double least(double a, double b)
 
 /* ---- Answers that cannot be written ---- */
 
-/* Counts |amount| more, or less, for the user and for all. The role control counts for itself. */
+/* Counts |amount| more, or less, for the user and for all. Connections with the role control count for
+ * themselves. */
 static void share_stuck(struct guard_conn *c, double amount)
 {
     c->stuck += amount;
@@ -223,7 +226,7 @@ static void unstick(struct guard_conn *c, double amount)
     c->next_stuck = c->previous_stuck = NULL;
 }
 
-/* Takes account of what was sent since the last time. */
+/* Accounts for the bytes sent since the last time. */
 static void settle_sent(struct guard_conn *c, int64_t now_ns)
 {
     uint64_t sent = atomic_load_explicit(&c->sent, memory_order_relaxed);
@@ -237,8 +240,8 @@ static void settle_sent(struct guard_conn *c, int64_t now_ns)
     unstick(c, atomic_load(&c->blocked) ? more / SENT_PER_STUCK : c->stuck);
 }
 
-/* How many more frames that ask for an answer may be read of |c| while its answers wait: at least 0. Who has
- * few of them does not pay for others of its user, or for other users. */
+/* How many more frames that ask for an answer may be read of |c| while its answers wait: at least 0. A
+ * connection with few such frames does not pay for others of its user, or for other users. */
 static double stuck_room(const struct guard_conn *c)
 {
     double rate = guard.limits.calls_rate;
@@ -358,7 +361,7 @@ static void trim(int64_t now_ns)
     pthread_mutex_lock(&guard.lock);
 }
 
-/* Its reading ends for good, and its peer is told. */
+/* Ends the reading of |c| for good, and tells its peer. */
 static void kill_conn(struct guard_conn *c, enum rpc_guard_reason reason, struct guard_news *news)
 {
     if (c->dead)
@@ -369,8 +372,8 @@ static void kill_conn(struct guard_conn *c, enum rpc_guard_reason reason, struct
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* Closes those whose answers nobody reads, also when they send nothing more. Returns when to look again. The
- * lock is held, but not while somebody is told. */
+/* Closes connections whose answers nobody reads, also when they send nothing more. Returns when to look
+ * again. The lock is held, but not while the log is written. */
 static int64_t close_unread(int64_t now_ns)
 {
     struct guard_news news = {0};
@@ -401,7 +404,7 @@ void *guard_run(void *arg)
         next = clock_earlier(next, wake_due(now));
         if (guard.trim_ns)
             next = clock_earlier(next, guard.trim_ns);
-        if (guard.stopping) /* said while the lock was not held */
+        if (guard.stopping) /* set while the lock was not held */
             break;
         thread_cond_wait(&guard.changed, &guard.lock, next);
     }
@@ -411,7 +414,7 @@ void *guard_run(void *arg)
 
 /* ---- Judgement ---- */
 
-/* How long |c| has to wait for its answers to be read, in ns. */
+/* The time that |c| has to wait for its answers to be read, in ns. */
 static int64_t wait_for_answers(struct guard_conn *c, int64_t now_ns, struct guard_news *news)
 {
     if (!atomic_load(&c->blocked) || stuck_room(c) > 0)
@@ -421,12 +424,12 @@ static int64_t wait_for_answers(struct guard_conn *c, int64_t now_ns, struct gua
     return STUCK_LOOK_NS;
 }
 
-/* Whether more waits in the socket than the rest of a frame and what clients send that wait for their
+/* Whether more waits in the socket than the rest of a frame and the bytes of a client that waits for its
  * answers. */
 static bool has_backlog(const struct guard_conn *c)
 {
     int waiting = 0;
-    uint32_t left = c->meter.left < READ_MAX ? c->meter.left : READ_MAX; /* what is announced need not come */
+    uint32_t left = c->meter.left < READ_MAX ? c->meter.left : READ_MAX; /* announced bytes may never come */
     return ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting >= HOT_BACKLOG + (int)left;
 }
 
@@ -445,8 +448,8 @@ static void judge(struct guard_conn *c, enum budget_kind kind, int64_t now_ns, s
         kill_conn(c, why[kind], news);
 }
 
-/* Whether |c| would not have to wait for calls but for those that are only reserved, its own or its user's: that is no fault of
- * |c|, which may be an honest client of a busy machine. */
+/* Whether |c| has to wait for calls only because some are reserved, for itself or its user: that is no fault of |c|,
+ * which may be an honest client of a busy machine. */
 static bool only_reserved(const struct guard_conn *c)
 {
     enum guard_class class = guard_class_of(c);
@@ -454,13 +457,13 @@ static bool only_reserved(const struct guard_conn *c)
            c->user->budget[class].have[BUDGET_CALLS] + c->user->reserved[class] > 0;
 }
 
-/* The budget of all that |c| takes part in. */
+/* The common budget that |c| shares with others. */
 static struct budget *all_of(const struct guard_conn *c)
 {
     return c->light ? &guard.light : &guard.all[guard_class_of(c)];
 }
 
-/* How long |c| must not be read, in ns; 0: it may be. */
+/* The time for which |c| must not be read, in ns; 0: it may be. */
 static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *news)
 {
     enum guard_class class = guard_class_of(c);
@@ -485,8 +488,8 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
         judge(c, kind, now_ns, news);
     else if (budget_has(&c->own, own, 0.5) && budget_has(user, of_user, 0.5))
         c->hot_ns = 0;
-    /* A user that asks little has a budget of all others that do, and does not wait for those that ask much. */
-    if (class == GUARD_OTHERS && c->reserved <= 0) /* what is reserved goes back where it came from */
+    /* Users that ask little share a budget of their own, and do not wait for those that ask much. */
+    if (class == GUARD_OTHERS && c->reserved <= 0) /* reserved calls go back where they came from */
         c->light = budget_has(&c->own, own, LIGHT) && budget_has(user, of_user, LIGHT);
     more = budget_wait(all_of(c), of_all, &other);
     if (more > wait)
@@ -495,7 +498,7 @@ static int64_t wait_of(struct guard_conn *c, int64_t now_ns, struct guard_news *
     return more > wait ? more : wait;
 }
 
-/* How much may be read at once. */
+/* The bytes that may be read at once. */
 static size_t room_of(const struct guard_conn *c)
 {
     enum guard_class class = guard_class_of(c);
@@ -507,7 +510,7 @@ static size_t room_of(const struct guard_conn *c)
     return (size_t)least((double)c->meter.left + READ_LEAST + room, READ_MAX);
 }
 
-/* The others have a turn when |c| has had one. Returns whether it has. */
+/* Lets others have a turn once |c| has had one. Returns whether it has. */
 static bool turn_is_over(struct guard_conn *c)
 {
     if (c->turn < TURN_MAX)
@@ -573,8 +576,8 @@ static struct guard_conn *find_random(const uint8_t *random)
     return c;
 }
 
-/* |hello| is the beginning of a record. Whether it is a ServerHello, and not the one that only asks for
- * another ClientHello (its random bytes are those of RFC 8446, section 4.1.3). */
+/* |hello| is the beginning of a record. Returns whether it is a ServerHello, and not the one that only asks
+ * for another ClientHello (its random bytes are those of RFC 8446, section 4.1.3). */
 static bool is_server_hello(const uint8_t *hello)
 {
     static const uint8_t retry[TLS_RANDOM_SIZE] = {
@@ -584,13 +587,13 @@ static bool is_server_hello(const uint8_t *hello)
            memcmp(hello + TLS_RANDOM_AT, retry, sizeof(retry)) != 0;
 }
 
-/* The random bytes of the ServerHello, which are ours and never the same twice, tell |c| when SSL_read is
+/* The random bytes of the ServerHello, which are ours and never the same twice, identify |c| when SSL_read is
  * called for it. */
 static void know(struct guard_conn *c)
 {
     struct guard_conn **bucket = &guard.by_random[guard_random_bucket(c->hello + TLS_RANDOM_AT)];
     if (find_random(c->hello + TLS_RANDOM_AT))
-        return; /* nothing of it will be decrypted */
+        return; /* its bytes will not be decrypted */
     c->known = true;
     c->next_random = *bucket;
     *bucket = c;
@@ -612,9 +615,9 @@ TSAN_IGNORED static void look_for_hello(struct guard_conn *c, const uint8_t *p, 
     }
 }
 
-/* A record of TLS is decrypted when all of it has come: until then, calls that may be in it are taken from
- * the budget, but not all that there is: it must be possible for the record to come. A handshake has none,
- * and the payload of a frame that has begun neither. */
+/* A record of TLS is decrypted when all of it has come: until then, the calls that may be in it are taken
+ * from the budget, but never all of the budget: the rest of the record must be able to come. A handshake has
+ * no calls, nor has the payload of a frame that has begun. */
 static void reserve(struct guard_conn *c, size_t n)
 {
     uint64_t none = c->meter.preface == 0 ? HANDSHAKE_BYTES : c->meter.left;

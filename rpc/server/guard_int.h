@@ -30,12 +30,12 @@ struct guard_user {
     struct guard_user *next; /* of the same bucket */
     struct quota_user *quota;
     struct budget budget[GUARD_CLASSES];
-    double reserved[GUARD_CLASSES]; /* of its connections, of what has been taken from |budget| */
+    double reserved[GUARD_CLASSES]; /* taken from |budget| for its connections */
     double connects;                /* connections that may come at once */
     int64_t connects_ns;
-    double stuck; /* of its connections */
+    double stuck; /* sum over its connections */
     size_t connections;
-    int64_t idle_ns; /* since when it has none */
+    int64_t idle_ns; /* since when it has no connection */
     bool told;       /* the log has said that it is closed or turned away */
 };
 
@@ -48,14 +48,14 @@ struct guard_conn {
     bool tls;
     struct h2_meter meter;
     struct budget own;
-    double resets;    /* that may come */
+    double resets;    /* resets that may come */
     double credit;    /* frames that follow from what was sent to it, and cost nothing */
     double stuck;     /* frames that ask for an answer, while answers cannot be written */
-    int64_t stuck_ns; /* when something was written last, or the first of them came */
-    struct guard_conn *next_stuck, *previous_stuck; /* while there are some */
-    int64_t hot_ns; /* since when it, or its user, is over a budget; 0: it is not */
+    int64_t stuck_ns; /* when something was written last, or the first such frame came */
+    struct guard_conn *next_stuck, *previous_stuck; /* in a list while |stuck| is not 0 */
+    int64_t hot_ns; /* since when it, or its user, has been over a budget; 0: it is not */
     uint64_t sent_seen;
-    uint32_t turn; /* how much has been read since others had a turn */
+    uint32_t turn; /* bytes read since others had a turn */
     bool dead;
     bool light; /* its user asks little */
 
@@ -75,7 +75,7 @@ struct guard_conn {
     uint8_t hello[TLS_HELLO_SIZE]; /* the beginning of the record that is being sent */
     uint32_t record_at;            /* how much of it has been sent */
     _Atomic bool known; /* |hello| is the ServerHello, whose random bytes no other connection has */
-    uint64_t hidden;    /* bytes that have come since something was decrypted */
+    uint64_t hidden;    /* bytes that have come since the last decryption */
     double reserved;    /* calls that may be in them, taken from the budgets */
     struct guard_conn *next_random, *next_address;
     char address[RPC_ADDRESS_MAX];
@@ -90,19 +90,19 @@ struct guard {
     _Atomic bool works;
     struct err failure; /* of the proof */
 
-    pthread_mutex_t lock; /* guards what follows; a leaf but for the quota's */
+    pthread_mutex_t lock; /* guards all below; a leaf but for the quota's */
     pthread_cond_t changed;
     struct rpc_guard_limits limits;
     struct budget_limit budgets[GUARD_LEVELS][GUARD_CLASSES][BUDGET_KINDS];
     struct budget all[GUARD_CLASSES];
-    struct budget light; /* of all users without control that ask little */
+    struct budget light; /* of all users without the role control that ask little */
     double stuck;
     struct guard_user *users[GUARD_BUCKETS];
     size_t n_idle;
     struct guard_conn *by_random[GUARD_BUCKETS];
     struct guard_conn *by_address[GUARD_BUCKETS];
     struct guard_conn *paused;
-    struct guard_conn *stuck_conns; /* whose |stuck| is not 0 */
+    struct guard_conn *stuck_conns; /* connections whose |stuck| is not 0 */
     uint64_t ended;                 /* connections */
     int64_t trim_ns;                /* when memory is to be given back; 0: not */
     struct rpc_guard_stats stats;
@@ -129,7 +129,7 @@ static inline struct guard_conn *guard_find(int fd)
 /* |fd| is about to be closed. */
 void guard_closing(int fd);
 
-/* gRPC has accepted |fd|. Returns whether it may have it. */
+/* gRPC has accepted |fd|. Returns whether gRPC may have it. */
 bool guard_accepted(int fd);
 
 /* gRPC has |fd| watched. */
@@ -145,7 +145,7 @@ int guard_after_read(struct guard_conn *c, const struct iovec *iov, size_t n);
 void guard_after_send(struct guard_conn *c, const struct iovec *iov, size_t asked, size_t sent);
 
 /* |n| bytes of the TLS connection whose ServerHello had |random| have been decrypted. Returns false when
- * there is no such one: nobody may have them. */
+ * there is no such connection: nobody may have the bytes. */
 bool guard_decrypted(const uint8_t random[TLS_RANDOM_SIZE], const uint8_t *plain, size_t n);
 
 /* ---- Between guard.c and guard_flow.c; the lock is held ---- */
@@ -169,7 +169,7 @@ void guard_trim_soon(void);
 /* Sets all budgets by |guard.limits|. */
 void guard_set_budgets(void);
 
-/* Counts that a connection of |u| is closed or turned away for |reason|. */
+/* Counts a connection of |u| that is closed or turned away for |reason|. */
 void guard_blame(struct guard_user *u, enum rpc_guard_reason reason, struct guard_news *news);
 
 /* Whether a further connection of |u| may come now. */
@@ -178,14 +178,14 @@ bool guard_may_connect(struct guard_user *u, enum quota_rank rank, int64_t now_n
 /* Gives |c| full budgets of its rank. */
 void guard_flow_begin(struct guard_conn *c, int64_t now_ns);
 
-/* |c| goes: ends its pause, and takes back what it counts elsewhere. */
+/* |c| goes: ends its pause, and takes its counts out of the sums for users. */
 void guard_flow_end(struct guard_conn *c);
 
 /* The calls that are reserved for records which have not been decrypted go back to the budgets that they came
  * from. */
 void guard_give_back(struct guard_conn *c);
 
-/* Nothing is counted any more of answers that |c| has not read. */
+/* Stops counting the answers that |c| has not read. */
 void guard_flow_unstick(struct guard_conn *c);
 
 /* Ends the pause of |c| soon, if it is in one. */

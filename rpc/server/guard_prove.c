@@ -1,4 +1,4 @@
-/* Whether gRPC reads through the guard in this process: a connection of our own, and what becomes of it. */
+/* Finds out whether gRPC reads through the guard in this process, by a connection of our own. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                             "\0\0\0\4\0\0\0\0\0";
 static const char ping[] = "\0\0\10\6\0\0\0\0\0xtcp2xtc";
 
-/* Reads frames at |fd| until the acknowledgement of a PING is among them. |meter| is where it has got to. */
+/* Reads frames at |fd| until the acknowledgement of a PING is among them. |meter| keeps the state of the
+ * reading. */
 static int wait_for_pong(int fd, struct h2_meter *meter, int64_t until_ns)
 {
     for (;;) {
@@ -57,7 +58,7 @@ static bool was_counted(int fd)
     return ok;
 }
 
-/* The next read at |fd| is to be put off for a moment. */
+/* Uses up a budget, so that the next read at |fd| is put off for a moment. */
 static void use_up(int fd)
 {
     pthread_mutex_lock(&guard.lock);
@@ -70,7 +71,7 @@ static void use_up(int fd)
     pthread_mutex_unlock(&guard.lock);
 }
 
-/* Does it with the pair |fds|, whose second end is gRPC's. */
+/* Makes the proof with the pair |fds|, whose second end is gRPC's. */
 static int prove(const int fds[2], struct err *e)
 {
     struct h2_meter meter = {.preface = H2_PREFACE_SIZE}; /* a server sends none */
@@ -128,14 +129,14 @@ static int try_to_prove(struct rpc_server *s, struct err *e)
 
 int rpc_guard_prove(struct rpc_server *s, struct err *e)
 {
-    /* A machine that is very busy may take the CPU away in the middle: that proves nothing. */
+    /* A very busy machine may take the CPU away in the middle; such a failure proves nothing. */
     int rc = try_to_prove(s, e);
     for (int i = 1; i < TRIES && rc; i++)
         rc = try_to_prove(s, e);
     if (rc)
         guard.failure = *e;
     pthread_mutex_lock(&guard.lock);
-    guard.stats = (struct rpc_guard_stats){0}; /* its own pause is nobody's fault */
+    guard.stats = (struct rpc_guard_stats){0}; /* the pause of the proof does not count */
     pthread_mutex_unlock(&guard.lock);
     atomic_store(&guard.works, rc == 0);
     return rc;

@@ -1,4 +1,4 @@
-/* The guard itself, and what its log lines say. */
+/* The guard itself, and the texts of its log lines. */
 #include <stdio.h>
 #include <string.h>
 

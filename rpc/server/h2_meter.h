@@ -1,5 +1,5 @@
-/* Counts the frames of HTTP/2 in what a client sends, without keeping any of it: the connection preface, then
- * frames of a header of nine bytes and a payload (RFC 9113, sections 3.4 and 4.1). Header blocks are not
+/* Counts the frames of HTTP/2 that a client sends, without keeping any of the bytes: the connection preface,
+ * then frames of a header of nine bytes and a payload (RFC 9113, sections 3.4 and 4.1). Header blocks are not
  * decoded.
  *
  * Pure; one thread at a time for a meter. */
@@ -14,7 +14,7 @@
 #define H2_HEADER_SIZE  9
 
 /* A header block of ours has at most METADATA_MAX bytes (rpc/server/core_server.c) and comes in one frame, or two. gRPC
- * keeps what it has not understood of a block that goes on, without a bound, and reads all of it again with
+ * keeps the bytes that it has not understood of an unfinished block, without a bound, and reads all of it again with
  * each frame. */
 #define H2_BLOCK_MAX 16384
 #define H2_PARTS_MAX 8
@@ -33,7 +33,7 @@ enum h2_type {
     H2_CONTINUATION
 };
 
-/* Where the meter is in the stream of bytes. All zero: at its beginning. */
+/* The position of the meter in the stream of bytes. All zero: at its beginning. */
 struct h2_meter {
     uint8_t preface; /* bytes of it that have come */
     uint8_t head;    /* bytes of the frame header that have come */
@@ -44,8 +44,8 @@ struct h2_meter {
     uint32_t left;  /* bytes of that payload that are to come */
 };
 
-/* The result of counting. A frame counts when its header is complete, its payload as it comes: what a header
- * says of its length is not to be believed. */
+/* The result of counting. A frame counts when its header is complete, its payload as it comes: the length in
+ * a header is not to be believed. */
 struct h2_count {
     uint32_t frames;  /* all of them */
     uint32_t calls;   /* HEADERS: each may begin a call */
@@ -59,7 +59,7 @@ struct h2_count {
         endless; /* a header block was longer than H2_BLOCK_MAX, or in more than H2_PARTS_MAX CONTINUATIONs */
 };
 
-/* Goes over |n| bytes at |p| and adds what is in them to |c|. */
+/* Reads |n| bytes at |p| and adds the frames in them to |c|. */
 void h2_meter_read(struct h2_meter *m, const uint8_t *p, size_t n, struct h2_count *c);
 
 #endif

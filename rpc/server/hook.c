@@ -1,11 +1,10 @@
-/* The functions by which gRPC accepts, has watched, reads, writes, decrypts and closes, in the place of those
- * of the C library and of OpenSSL: the guard (rpc/server/guard.h) stands between. Whatever is not about a connection
- * under guard goes straight on.
+/* The functions by which gRPC accepts, watches, reads, writes, decrypts and closes, in place of those of the C
+ * library and of OpenSSL: the guard (rpc/server/guard.h) stands in between. Calls that are not about a connection
+ * under guard go straight on.
  *
  * This file is part of the program, not of a library: a program's own functions come first when the shared
- * libraries are bound (ld.so(8)). The system is called directly, not through the next function of the name:
- * what a sanitizer would make of gRPC's memory is not of interest. rpc_guard_prove finds out whether gRPC
- * calls these. */
+ * libraries are bound (ld.so(8)). The system is called directly, not through the next function of the name,
+ * so that a sanitizer does not check gRPC's memory. rpc_guard_prove finds out whether gRPC calls these. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -95,7 +94,8 @@ HOOK int close(int fd)
     return (int)syscall(SYS_close, fd);
 }
 
-/* Called by gRPC alone, for its listeners with TLS: our own accept by themselves (rpc/server/listen_socket.c). */
+/* Called by gRPC alone, for its listeners with TLS: our own listeners accept by themselves
+ * (rpc/server/listen_socket.c). */
 HOOK int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 {
     for (;;) {

@@ -13,8 +13,8 @@ bool rpc_is_compressed(const grpc_byte_buffer *b)
     return b->type == GRPC_BB_RAW && b->data.raw.compression != GRPC_COMPRESS_NONE;
 }
 
-/* All of it must be one stream that ends where the message ends. One byte more than allowed has room, which
- * shows that there are more. */
+/* All of it must be one stream that ends where the message ends. There is room for one byte more than
+ * allowed, to notice longer messages. */
 static int inflate_all(z_stream *z, size_t max, struct err *e)
 {
     int rc = inflate(z, Z_FINISH);

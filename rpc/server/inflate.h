@@ -1,5 +1,5 @@
 /* Compressed requests. gRPC inflates a message before it looks at the bound of its size, so it is told not
- * to, and we do it ourselves, with room for what is allowed and no more. */
+ * to, and we do it ourselves, with room for the allowed size and no more. */
 #ifndef XTCP_RPC_SERVER_INFLATE_H
 #define XTCP_RPC_SERVER_INFLATE_H
 

@@ -14,10 +14,11 @@
 #include "lib/log.h"
 #include "rpc/server/socket_file.h"
 
-/* A peer whose kernel has not acknowledged our data for so long is dead, whatever keepalive thinks of it. */
+/* A peer whose kernel has not acknowledged our data for this long is dead, even if keepalive finds it
+ * alive. */
 #define TCP_USER_TIMEOUT_MS 20000
 
-/* Between two looks at a listener that cannot even turn anybody away. */
+/* The time between two looks at a listener that cannot even turn a connection away. */
 #define TURNED_AWAY_MS 10
 
 struct listen_socket {
@@ -58,7 +59,7 @@ static int open_socket(struct listen_socket *l, mode_t mode, gid_t group, bool b
         rc = share(fd, true);
     if (rc == 0)
         rc = bind_socket(l, fd, mode, group);
-    /* As long as may be: a full backlog is an error to clients of a unix socket. */
+    /* As long as possible: a full backlog is an error to clients of a unix socket. */
     if (rc == 0)
         rc = listen(fd, SOMAXCONN) == 0 ? 0 : -errno;
     if (rc == 0)
@@ -151,7 +152,7 @@ void listen_socket_close(struct listen_socket *l)
 void listen_socket_share(struct listen_socket *l, bool on)
 {
     if (l->where.kind == CONFIG_LISTEN_TCP)
-        share(l->fd, on); /* where it fails, the other one cannot be opened, and says so */
+        share(l->fd, on); /* if it fails, the other one cannot be opened, and reports that */
 }
 
 int listen_socket_permit(struct listen_socket *l, const struct listen_socket_options *options, struct err *e)
@@ -229,15 +230,15 @@ void listen_socket_set_hops(struct listen_socket *l, unsigned ipv4_ttl, unsigned
         log_warn("rpc", "listener %s: cannot limit hops to %u: %s", l->text, wanted, err_name(-errno));
 }
 
-/* accept4 of the C library is gRPC's way in (rpc/server/hook.c). */
+/* accept4() itself would call the hook made for gRPC (rpc/server/hook.c). */
 static int accept_own(int fd, int flags)
 {
     return (int)syscall(SYS_accept4, fd, NULL, NULL, flags);
 }
 
 /* No descriptor is left: without accepting, the listener would stay readable and the loop would spin. So the
- * reserve is given up for a moment, the caller is let in and shown out. Another thread may snatch it away in
- * that moment: until there is one again, at least nobody spins. */
+ * reserve is given up for a moment, and the connection is accepted and closed. Another thread may take the
+ * descriptor in that moment: until there is a reserve again, the loop at least does not spin. */
 static void turn_away(struct listen_socket *l)
 {
     if (l->reserve < 0) {

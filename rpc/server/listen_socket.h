@@ -1,5 +1,5 @@
-/* Listening sockets of ours: we accept, so that who comes, how many, and with which socket options is ours to
- * decide; the connection is then handed to a gRPC server (rpc_server_adopt). One thread at a time. */
+/* Listening sockets of ours: we accept, so that we decide on the peers, the number of connections and the
+ * socket options; the connection is then handed to a gRPC server (rpc_server_adopt). One thread at a time. */
 #ifndef XTCP_RPC_SERVER_LISTEN_SOCKET_H
 #define XTCP_RPC_SERVER_LISTEN_SOCKET_H
 
@@ -11,7 +11,7 @@
 
 struct listen_socket;
 
-/* Who may connect to a unix socket, and whether a TCP socket may be there already. */
+/* The right to connect to a unix socket, and whether a TCP socket may be there already. */
 struct listen_socket_options {
     mode_t socket_mode;       /* of its file: 0660 */
     const char *socket_group; /* name or number of the file's group; "" for the process's own */
@@ -31,8 +31,8 @@ void listen_socket_close(struct listen_socket *l);
  * moment in which one takes the place of the other. Nothing for a unix socket. */
 void listen_socket_share(struct listen_socket *l, bool on);
 
-/* Gives the file of a unix socket mode and group of |options|. Nobody who is let in by neither of the old and
- * the new ones gets in meanwhile. Returns 0, or a code with the reason and the address in |e|; then some of
+/* Gives the file of a unix socket mode and group of |options|. A peer that neither the old nor the new ones
+ * let in does not get in meanwhile. Returns 0, or a code with the reason and the address in |e|; then some of
  * it may have been done. Nothing for other listeners. */
 int listen_socket_permit(struct listen_socket *l, const struct listen_socket_options *options, struct err *e);
 
@@ -40,10 +40,10 @@ int listen_socket_permit(struct listen_socket *l, const struct listen_socket_opt
  * its place. True for other listeners. */
 bool listen_socket_is_there(const struct listen_socket *l);
 
-/* Makes the file of a unix socket again, with a new socket, after it was removed; those who wait at the old
- * one are turned away, so accept them before. The descriptor is another one then. Returns 0, or a code with
- * the reason and the address in |e|: the old socket and the claim on the path stay, and it can be tried
- * again. For unix sockets alone. */
+/* Makes the file of a unix socket again, with a new socket, after it was removed; connections that wait at
+ * the old one are turned away, so accept them before. The descriptor is another one then. Returns 0, or a
+ * code with the reason and the address in |e|: the old socket and the claim on the path stay, and it can be
+ * tried again. For unix sockets alone. */
 int listen_socket_restore(struct listen_socket *l, const struct listen_socket_options *options,
                           struct err *e);
 

@@ -46,8 +46,8 @@ int rpc_own_sockets(void (*visit)(void *arg, const struct rpc_own_socket *s), vo
         if (decimal_parse(entry->d_name, INT_MAX, &number) || (int)number == dirfd(list) ||
             option((int)number, SO_PROTOCOL) != IPPROTO_TCP)
             continue;
-        /* Another thread may close it and open something else under its number at any moment: what is looked
-         * at is a descriptor of our own. */
+        /* Another thread may close it and open something else under its number at any moment, so a duplicate
+         * of our own is looked at. */
         int fd = fcntl((int)number, F_DUPFD_CLOEXEC, 0);
         struct rpc_own_socket s;
         if (fd >= 0 && describe(fd, &s))

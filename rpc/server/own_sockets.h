@@ -1,4 +1,4 @@
-/* The sockets of this process, also those that gRPC has opened and tells nobody about. */
+/* The sockets of this process, including those that gRPC has opened and does not show. */
 #ifndef XTCP_RPC_SERVER_OWN_SOCKETS_H
 #define XTCP_RPC_SERVER_OWN_SOCKETS_H
 
@@ -8,7 +8,8 @@
 
 /* A TCP socket of ours. */
 struct rpc_own_socket {
-    int fd;        /* valid during the visit; whatever happens to the process's own, it means this socket */
+    int fd;        /* a duplicate, valid during the visit: it stays this socket even if the process closes its
+                    * own */
     uint16_t port; /* its own, host order */
     bool listens;  /* else it is a connection */
 };

@@ -56,7 +56,7 @@ static bool is_loopback(const union address *a)
     return a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
-/* IPv4 that came by a socket for both families is told, and looked for, as IPv4. */
+/* IPv4 that came by a socket for both families is shown, and looked up, as IPv4. */
 static void unmap(union address *a)
 {
     if (a->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
@@ -66,8 +66,8 @@ static void unmap(union address *a)
     a->in4 = in4;
 }
 
-/* The peer's socket seen from its own side: what is the peer's address to us is its source. A socket of the
- * family AF_INET6 that carries IPv4 is found by its IPv4 addresses. */
+/* The peer's socket seen from its own side: the peer's address is its source. A socket of the family AF_INET6
+ * that carries IPv4 is found by its IPv4 addresses. */
 static struct inet_diag_sockid sockid_of(const union address *peer, const union address *own)
 {
     struct inet_diag_sockid id = {.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}};
@@ -85,8 +85,8 @@ static struct inet_diag_sockid sockid_of(const union address *peer, const union 
     return id;
 }
 
-/* Asks for one socket. The kernel answers within the call, so nothing is waited for. Returns 0 with the
- * answer, or -errno: -ENOENT when there is no such socket. */
+/* Asks for one socket. The kernel answers within the call, so this does not wait. Returns 0 with the answer,
+ * or -errno: -ENOENT when there is no such socket. */
 static int ask(struct rpc_peer_finder *f, int family, const struct inet_diag_sockid *id,
                struct inet_diag_msg *out)
 {
@@ -219,7 +219,7 @@ void rpc_peer_find(struct rpc_peer_finder *f, int fd, struct rpc_peer *out)
     socklen_t len = sizeof(peer);
     *out = (struct rpc_peer){.text = "unknown", .user = "unknown"};
     if (getpeername(fd, &peer.address.any, &len) != 0)
-        return; /* reset already: what it has sent is still there, but nobody stands behind it */
+        return; /* reset already: its data is still there, but its owner is not */
     if (peer.address.any.sa_family == AF_UNIX) {
         out->local = true;
         find_unix(fd, out);

@@ -15,13 +15,13 @@
 #include "lib/tsan.h"
 #include "rpc/server/server_int.h"
 
-/* Between the end of the last call and the closing of connections. */
+/* The time between the end of the last call and the closing of connections. */
 #define GOODBYE_NS (50 * NS_PER_MS)
 
-/* Between two attempts to post what could not be posted. */
+/* The time between two attempts to post requests that could not be posted. */
 #define REPAY_MS 100
 
-/* How often calls are looked for whose request does not come. */
+/* Interval between looks for calls whose request does not come. */
 #define LOOK_NS (1 * NS_PER_S)
 
 void rpc_server_init(void)
@@ -36,8 +36,8 @@ void rpc_server_fini(void)
 
 /* ---- Requests that could not be posted ---- */
 
-/* Posts what is owed, as far as there is memory. A server that stops owes nothing: under the lock, its queues
- * cannot be shut down meanwhile. */
+/* Posts the owed requests, as far as there is memory. A server that stops owes nothing: under the lock, its
+ * queues cannot be shut down meanwhile. */
 static void repay(struct rpc_queue *q)
 {
     struct rpc_server *s = q->server;
@@ -54,7 +54,7 @@ static void repay(struct rpc_queue *q)
 
 /* ---- Requests that do not come ---- */
 
-/* Ends calls whose request has not come in time; the rest of very many at the next look. */
+/* Ends calls whose request has not come in time; if there are very many, the rest at the next look. */
 static void look_for_late(struct rpc_server *s)
 {
     struct rpc_call *late[64];
@@ -76,7 +76,7 @@ static void look_for_late(struct rpc_server *s)
     }
 }
 
-/* Until when a thread waits for events at most. */
+/* The time until which a thread waits for events at most. */
 static gpr_timespec wait_until(int64_t ms)
 {
     return ms ? gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN))
@@ -111,7 +111,7 @@ static void *queue_run(void *arg)
     }
 }
 
-/* Reads what comes, writes what had to wait: nothing else is done in this thread but what gRPC does inside. */
+/* Lets gRPC read from the connections and write data that had to wait; this thread does nothing else. */
 static void *poll_run(void *arg)
 {
     struct rpc_queue *q = arg;
@@ -234,7 +234,7 @@ int64_t rpc_server_cpu_ns(struct rpc_server *s)
     return sum;
 }
 
-/* Every stream is told, those that open from now on when they have opened. */
+/* Tells every stream that the server stops; a stream that opens later is told when it has opened. */
 static void say_goodbye(struct rpc_server *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -245,7 +245,7 @@ static void say_goodbye(struct rpc_server *s)
 }
 
 /* A core server is down before the last events of its calls have been handled, and a batch that is started on a
- * queue that has been shut down aborts the process: so both must have come to their end. The lock is held. */
+ * queue that has been shut down aborts the process: so both must have ended. The lock is held. */
 static bool is_down(const struct rpc_server *s)
 {
     return s->up == 0 && atomic_load(&s->operations) == 0;
@@ -269,8 +269,8 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
     for (struct core_server *f = s->core_servers; f; f = f->next)
         core_server_shutdown(f);
     say_goodbye(s);
-    /* Connections outlive their calls: a client closes its own only when it gets round to reading our
-     * goodbye. So they have a moment for it once all calls are over, and are then closed from here. */
+    /* Connections outlive their calls: a client closes its connection only when it comes to read our goodbye.
+     * So clients have a moment for that once all calls are over; then we close the connections. */
     bool down = wait_down(s, true, now + grace_ns / 2);
     if (!down && s->options.hurry)
         s->options.hurry(s->options.app);

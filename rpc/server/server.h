@@ -2,12 +2,12 @@
  * are pulled.
  *
  * A stream never queues in here. When it can take a message, its `next` is asked for one; the queue, its
- * bound and its policy are the subscriber's. So a slow client costs what its own queue holds and nothing
+ * bound and its policy are the subscriber's. So a slow client costs the content of its own queue and nothing
  * else.
  *
- * Threads: "rpc/N" run all handlers, one completion queue each ("rpc/callback" those of the streams that are
- * `prompt`); `next` also runs on the thread that calls rpc_call_kick. No thread that has ever been in another
- * network namespace may call anything here: gRPC starts threads from the thread that calls it. */
+ * Threads: "rpc/N" run all handlers, one completion queue each ("rpc/callback" those of the streams with
+ * `inline_send`); `next` also runs on the thread that calls rpc_call_kick. No thread that has ever been in
+ * another network namespace may call anything here: gRPC starts threads from the thread that calls it. */
 #ifndef XTCP_RPC_SERVER_SERVER_H
 #define XTCP_RPC_SERVER_SERVER_H
 
@@ -51,10 +51,10 @@ struct rpc_stream_ops {
      * release. */
     void (*closed)(void *app, struct rpc_call *call);
     /* Requests are questions (bidirectional calls only): the next one is read when the answers to the last
-     * one have been sent, so a client that does not read is not listened to either. */
+     * one have been sent, so nothing is read of a client that does not read. */
     bool answers;
-    /* Its messages are few and stand alone: the thread that calls rpc_call_kick also sees to the end of the
-     * send, when that is at once, and its events are handled on the thread rpc/callback. */
+    /* Its messages are few and stand alone: the thread that calls rpc_call_kick also handles the end of the
+     * send if that comes at once; all other events are handled on the thread rpc/callback. */
     bool inline_send;
 };
 
@@ -73,7 +73,7 @@ struct rpc_method {
     /* Unary: answers |request| into |reply|. Returns 0, or a code with its text in |e|. Must not block. */
     int (*unary)(void *app, const struct rpc_request *request, struct buf *reply, struct err *e);
     const struct rpc_stream_ops *stream;
-    enum rpc_role needs; /* who has less is answered with PERMISSION_DENIED; nothing above runs then */
+    enum rpc_role needs; /* a caller with less gets PERMISSION_DENIED, and no function above runs */
 };
 
 /* The rights of a caller, and the token that gave them. */
@@ -83,12 +83,12 @@ struct rpc_grant {
                        counts */
 };
 
-/* The caller, as far as it is not settled by the connection alone. Valid during the call of |role|. */
+/* The facts about a caller that its connection alone does not settle. Valid during the call of |role|. */
 struct rpc_caller {
-    enum rpc_role role; /* that the connection has been given; of TLS: RPC_ROLE_HEALTH */
+    enum rpc_role role; /* the role of the connection; with TLS: RPC_ROLE_HEALTH */
     bool secure;        /* TLS */
-    bool verified;      /* TLS with a certificate of the client's that our CA has signed */
-    /* Of that certificate: the subject alternative names and then the common name. */
+    bool verified;      /* TLS with a certificate of the client that our CA has signed */
+    /* The subject alternative names of that certificate, and then its common name. */
     const char *const *names;
     size_t n_names;
     const char *token; /* of the metadata "authorization: Bearer TOKEN"; NULL when there is none */
@@ -102,11 +102,11 @@ struct rpc_server_options {
     size_t request_max;   /* bytes of one request message */
     unsigned streams_max; /* concurrent calls on one connection */
     struct quota *quota;  /* of the users that calls are accounted to; lives longer than the server */
-    /* How many calls may be under way (QUOTA_CALLS). Any thread, must not block. */
+    /* The bound of calls under way (QUOTA_CALLS). Any thread, must not block. */
     void (*calls_bound)(void *app, struct quota_bound *out);
-    /* The role of a call; asked only where there is more to it than the role of the connection: with TLS and
-     * where a token was sent. Returns 0 and the role in |out|, or a code with |e| that the call is ended
-     * with. Any thread, must not block. */
+    /* The role of a call; asked only where it does not follow from the connection: with TLS and where a token
+     * was sent. Returns 0 and the role in |out|, or a code with |e| that the call is ended with. Any thread,
+     * must not block. */
     int (*role)(void *app, const struct rpc_caller *caller, struct rpc_grant *out, struct err *e);
     /* Whether a call that needs RPC_ROLE_CONTROL, and may be made, comes too soon after others from |peer|
      * (as rpc_call_peer tells). Returns 0, or a code with |e|. May be NULL. Any thread, must not block. */
@@ -125,15 +125,15 @@ void rpc_server_fini(void);
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **out, struct err *e);
 
 /* Gives the server a connected stream socket, non-blocking and close-on-exec, whose calls have the role
- * |role|; the server owns it from now on, always. One thread at a time adopts connections, opens and closes
- * listeners with TLS and stops the server: its owner sees to that. */
+ * |role|; the server owns it from now on, in any case. One thread at a time adopts connections, opens and
+ * closes listeners with TLS and stops the server: its owner sees to that. */
 void rpc_server_adopt(struct rpc_server *s, int fd, enum rpc_role role);
 
-/* The same for a peer of whom nothing is known and whom nothing can raise above RPC_ROLE_HEALTH. */
+/* The same for a peer about which nothing is known and which cannot get more than RPC_ROLE_HEALTH. */
 void rpc_server_adopt_probe(struct rpc_server *s, int fd);
 
 /* Stops: no new calls, running unary calls are answered, streams that have not been finished yet are finished
- * with UNAVAILABLE or what rpc_call_set_goodbye has said, and after |grace_ns| what is left is cancelled.
+ * with UNAVAILABLE or the status of rpc_call_set_goodbye, and calls left after |grace_ns| are cancelled.
  * Returns 0 when everything has ended within |deadline_ns| from now; the server is then freed. Otherwise
  * ERR_TIMEOUT: a peer holds the transport open; nothing is freed and the caller should _exit. Main thread. */
 int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns);
@@ -141,7 +141,7 @@ int rpc_server_stop(struct rpc_server *s, int64_t grace_ns, int64_t deadline_ns)
 /* CPU time of the server's own threads, in ns. Main thread. */
 int64_t rpc_server_cpu_ns(struct rpc_server *s);
 
-/* Calls that were refused since their caller had not the role for them. Any thread. */
+/* Calls that were refused because their caller did not have the role for them. Any thread. */
 uint64_t rpc_server_denied(const struct rpc_server *s);
 
 /* ---- calls; any thread ---- */
@@ -156,22 +156,21 @@ void *rpc_call_user(const struct rpc_call *call);
 const char *rpc_call_method(const struct rpc_call *call);
 
 /* The peer as text for people ("127.0.0.1:4711", "unix pid=12 uid=0"), taken when the call began. For a
- * method that needs RPC_ROLE_CONTROL it also says as whom: "127.0.0.1:4711 uid=0", "ipv4:10.0.0.7:4711
+ * method that needs RPC_ROLE_CONTROL it also names the user: "127.0.0.1:4711 uid=0", "ipv4:10.0.0.7:4711
  * name=ops.example token". Never an identity. */
 const char *rpc_call_peer(const struct rpc_call *call);
 
 /* The user that |call| is accounted to, and in |rank| (may be NULL) the rank that it has there. The reference
- * is the call's. By a unix socket and from a loopback address it is the user of this machine ("uid 1000"), of
- * a certificate its first name ("name ops.example"), of a token its place in the token file ("token 2"), else
- * the address
- * ("address 192.0.2.7"; of IPv6 the network: "network 2001:db8::/64"). */
+ * is the call's. By a unix socket and from a loopback address it is the user of this machine ("uid 1000"),
+ * with a certificate its first name ("name ops.example"), with a token its place in the token file ("token
+ * 2"), otherwise the address ("address 192.0.2.7"; of IPv6 the network: "network 2001:db8::/64"). */
 struct quota_user *rpc_call_quota(const struct rpc_call *call, enum quota_rank *rank);
 
-/* The role of whoever makes the call: that of the connection, or what its certificate or token gives. */
+/* The role of the caller: that of the connection, or the one that its certificate or token gives. */
 enum rpc_role rpc_call_role(const struct rpc_call *call);
 
-/* There may be something for `next`: sends it if the call can take it. Not from within `next`; of a prompt
- * stream not beside rpc_server_stop. */
+/* There may be something for `next`: sends it if the call can take it. Not from within `next`; for a stream
+ * with `inline_send` not beside rpc_server_stop. */
 void rpc_call_kick(struct rpc_call *call);
 
 /* Ends the call with |code| (0 or one of lib/err.h) once `next` has nothing more. The first finish counts. */
@@ -185,10 +184,10 @@ void rpc_call_set_goodbye(struct rpc_call *call, int code, const char *text);
 void rpc_call_abort(struct rpc_call *call, int code, const char *text);
 
 /* For threads that may not call gRPC, to be handed to one that may. |call| is a call with a reference, which is given
- * back; only if |run| it is kicked before. */
+ * back; it is kicked before only if |run| is set. */
 void rpc_call_kick_later(void *call, bool run);
 
-/* The same for rpc_call_abort: |abort| is what rpc_abort_new has made, with a reference of its own to the call; NULL
+/* The same for rpc_call_abort: |abort| was made by rpc_abort_new, with a reference of its own to the call; NULL
  * without memory. |text| lives on. */
 struct rpc_abort *rpc_abort_new(struct rpc_call *call, int code, const char *text);
 void rpc_abort_later(void *abort, bool run);

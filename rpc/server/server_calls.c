@@ -1,9 +1,9 @@
-/* The calls of a server: which there are, which operations are under way. */
+/* The calls of a server: the list of them, and the count of operations under way. */
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "rpc/server/server_int.h"
 
-/* A request follows its call at once; how long it may take. */
+/* The longest time between a call and its request, which should follow at once. */
 #define REQUEST_NS (10 * NS_PER_S)
 
 /* ---- Calls that have come ---- */

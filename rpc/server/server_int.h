@@ -1,4 +1,4 @@
-/* Inside the server: what its files know of each other. Each calls those behind it only:
+/* Inside the server: declarations that its files share. Each calls those behind it only:
  *
  *     server.c         life, queues and their threads, adoption of connections, the stop
  *     core_server.c    a gRPC server on the queues of ours
@@ -18,9 +18,9 @@
 
 /* A tag of a completion queue: what to do with the event. |ok| is gRPC's success flag. */
 struct rpc_event {
-    grpc_completion_queue_functor functor; /* first: what gRPC calls when the queue is the one of callbacks */
-    struct rpc_event *next;                /* of those that wait for the thread rpc/callback, */
-    bool ok;                               /* and what gRPC said */
+    grpc_completion_queue_functor functor; /* first; called by gRPC for the queue of callbacks */
+    struct rpc_event *next;                /* in the list that waits for the thread rpc/callback, */
+    bool ok;                               /* gRPC's success flag */
     void (*fn)(struct rpc_event *event, bool ok);
     struct rpc_call *call; /* the reference that this operation holds; NULL for the server's own tags */
 };
@@ -37,15 +37,15 @@ struct rpc_queue {
 
 /* The completion queue of the streams that send inline. gRPC does not hand its events to a thread that
  * waits, it calls the event's functor, at the end of whatever call of its API it is in, on whatever thread,
- * and perhaps with locks of ours held (the poller's thread leaves it to one of gRPC's executor). So that only
- * puts the event down here, for a thread of our own; save for one that the thread waits for by itself: the
- * end of the send that it has started (rpc_call_kick). Then no thread is woken for it. */
+ * and perhaps with locks of ours held (the poller's thread leaves it to one of gRPC's executor). So the
+ * functor only puts the event into a list, for a thread of our own; except for an event that the thread
+ * itself waits for: the end of the send that it has started (rpc_call_kick). Then no thread is woken. */
 struct rpc_callbacks {
     struct rpc_server *server;
     grpc_completion_queue *cq;
     grpc_completion_queue_functor shut;
     struct thread thread;
-    pthread_mutex_t lock; /* a leaf; guards what follows */
+    pthread_mutex_t lock; /* a leaf; guards all below */
     pthread_cond_t changed;
     struct rpc_event *first;
     struct rpc_event **last;
@@ -62,7 +62,7 @@ struct rpc_event rpc_call_event(struct rpc_call *call, void (*fn)(struct rpc_eve
 /* From now on this thread takes the completion of |event| itself, if it comes on this thread; NULL ends that. */
 void rpc_callbacks_expect(const struct rpc_event *event);
 
-/* Whether it has come since: |event|.ok tells what gRPC said. */
+/* Whether it has come since: |event|.ok is gRPC's success flag. */
 bool rpc_callbacks_arrived(void);
 
 /* A registered method; the last slot of a core server, with spec NULL, takes the calls of unknown ones. */
@@ -76,8 +76,8 @@ struct rpc_slot {
 
 /* One side that the server shows: a gRPC server of its own on the common queues, for all connections that
  * have the same rights. gRPC tells nothing about a connection that it was handed except which server a call
- * came in on, so that is what carries the role. Lives as long as the server, or, once it has been shut down,
- * as long as calls point into it. */
+ * came in on, so the server carries the role. Lives as long as the server, or, once it has been shut down, as
+ * long as calls point into it. */
 struct core_server {
     struct core_server *next;
     struct rpc_server *server;
@@ -90,7 +90,7 @@ struct core_server {
     struct rpc_slot *slots; /* n_methods + 1 */
     _Atomic size_t calls;   /* that exist: posted, under way, or still referred to */
     bool closing;           /* the shutdown has been started; of the thread that handles core servers */
-    bool down;              /* it is through; under the server's lock */
+    bool down;              /* the shutdown is complete; under the server's lock */
     struct rpc_event shut;  /* its tag */
 };
 
@@ -103,23 +103,23 @@ struct rpc_server {
     struct rpc_queue *queues;
     unsigned n_queues;
     struct rpc_callbacks callbacks;
-    struct core_server *core_servers; /* of the thread that handles them, as is what follows */
+    struct core_server *core_servers; /* of the thread that handles them, as are the next members */
     struct core_server *
         *plain;              /* |n_queues| of each kind, made when the first connection comes that needs it */
     unsigned turn;           /* the queue that comes first for the next connection or listener */
-    _Atomic uint64_t denied; /* calls whose caller had not the role for them */
-    _Atomic unsigned streams;  /* that were waited for: they take the queues in turn */
-    _Atomic size_t operations; /* of calls: started, and their handlers have not returned */
+    _Atomic uint64_t denied; /* calls whose caller did not have the role for them */
+    _Atomic unsigned streams;  /* streams begun so far: they take the queues in turn */
+    _Atomic size_t operations; /* of calls: started, with handlers that have not returned */
     _Atomic unsigned expected; /* calls whose request is not there */
-    _Atomic int64_t look_ns;   /* when to look for those that wait too long, monotonic */
-    pthread_mutex_t lock;      /* guards what follows; taken before a call's lock */
+    _Atomic int64_t look_ns;   /* when to look for calls that wait too long, monotonic */
+    pthread_mutex_t lock;      /* guards all below; taken before a call's lock */
     pthread_cond_t changed;
     struct thread poller_too; /* the second one that reads */
     bool stopping;
     size_t up;              /* core servers whose shutdown tag has not come */
     struct rpc_slot *owed;  /* those with requests to be posted again */
     _Atomic bool owing;     /* there are some; read without the lock */
-    struct rpc_call *calls; /* that have come and are not over */
+    struct rpc_call *calls; /* calls that have come and are not over */
 };
 
 struct rpc_call {
@@ -140,13 +140,13 @@ struct rpc_call {
     enum quota_rank rank;
     bool counted;           /* in QUOTA_CALLS */
     bool entered;           /* the stream's open has been called; of the thread that handles its events */
-    _Atomic int64_t due_ns; /* until when its request has to be there, monotonic; 0: none is waited for */
+    _Atomic int64_t due_ns; /* when its request must have come, monotonic; 0: none is waited for */
     enum rpc_role role;     /* from rpc_call_check */
     int cancelled;          /* from RECV_CLOSE */
     struct rpc_call *next;  /* in the server's list of calls; under the server's lock */
     struct rpc_call *previous;
 
-    pthread_mutex_t lock; /* guards what follows and serialises the sending batches */
+    pthread_mutex_t lock; /* guards all below and serialises the sending batches */
     bool opened;          /* the stream's open has returned */
     bool sending;         /* a message is on its way */
     bool recv_waits;      /* the next request is read when there is nothing to send */
@@ -167,29 +167,29 @@ struct rpc_call {
     struct rpc_event on_status;
 };
 
-/* ---- server_calls.c: what the server knows of its calls; any thread ---- */
+/* ---- server_calls.c: the server's list of calls; any thread ---- */
 
-/* |call| has come, before its handler runs; it is over. */
+/* |call| has come (before its handler runs); |call| is over. */
 void rpc_server_enter(struct rpc_call *call);
 void rpc_server_leave(struct rpc_call *call);
 
-/* Whether rpc_server_stop has begun: then it has told all calls that had come before. */
+/* Whether rpc_server_stop has begun: if so, it has told all calls that had come before. */
 bool rpc_server_is_stopping(struct rpc_server *s);
 
 /* The handler of an operation's event has returned. */
 void rpc_server_operation_done(struct rpc_server *s);
 
-/* |call| waits for its request from now on, a while at most; no longer. */
+/* |call| waits for its request from now on, for a limited time; |call| does not wait any more. */
 void rpc_server_expect(struct rpc_call *call);
 void rpc_server_expect_no_more(struct rpc_call *call);
 
 /* There was no memory to post a request for one more call of |slot|: it is posted later, on any queue. */
 void rpc_server_owe(struct rpc_server *s, struct rpc_slot *slot);
 
-/* Nothing of the slot |*at| of the list of owed ones is owed any more: takes it off the list. The lock is held. */
+/* Takes the slot |*at|, for which no request is owed any more, off the list of owed ones. The lock is held. */
 void rpc_server_settle(struct rpc_server *s, struct rpc_slot **at);
 
-/* Nothing of |core_server| is owed any more: it ends. */
+/* Forgets the owed requests of |core_server|, which ends. */
 void rpc_server_forgive(struct rpc_server *s, const struct core_server *core_server);
 
 /* ---- call.c ---- */
@@ -200,39 +200,40 @@ void rpc_call_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue
 /* Posts a request for one more call. Returns 0 or -ENOMEM. */
 int rpc_call_try_post(struct rpc_server *s, struct rpc_slot *slot, struct rpc_queue *queue);
 
-/* Ends a stream since the server stops, if it is open, and a call whose request has not come; nothing for
- * other calls, which end by themselves. */
+/* Ends a stream because the server stops, if it is open, and a call whose request has not come; does nothing
+ * for other calls, which end by themselves. */
 void rpc_call_goodbye(struct rpc_call *call);
 
 /* ---- server.c ---- */
 
-/* The number of the queue that comes first for what is made now: each in turn. Of the thread that handles core
- * servers. */
+/* The number of the queue that comes first for the next object made: each in turn. Of the thread that handles
+ * core servers. */
 unsigned rpc_server_turn(struct rpc_server *s);
 
-/* Starts a second thread that reads, if there is none: gRPC makes handshakes with TLS, files included, in the
- * thread that reads, and the others are not to wait for that. Two threads cost a wake-up more each time.
- * Returns 0 or an error with |e|. Of the thread that handles core servers. */
+/* Starts a second thread that reads, if there is none: gRPC makes TLS handshakes, with the reading of files,
+ * in the thread that reads, and other connections are not to wait for that. Two threads cost a wake-up more
+ * each time. Returns 0 or an error with |e|. Of the thread that handles core servers. */
 int rpc_server_poll_too(struct rpc_server *s, struct err *e);
 
 /* ---- core_server.c ---- */
 
 /* Makes a core server without starting it; |beside|: ports that it is given may have listeners of ours already (see
- * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as that has a request posted.
- * Returns 0 and it in |out|, or a code with |e|. This and what follows about core servers: one thread at a time. */
+ * rpc/server/listen_socket.h); |first|: the queue that its calls come by, as long as a request is posted there.
+ * Returns 0 and it in |out|, or a code with |e|. This and the next functions of core servers: one thread at a
+ * time. */
 int core_server_new(struct rpc_server *s, enum rpc_role role, bool beside, unsigned first,
                     struct core_server **out, struct err *e);
 
 /* Starts it: calls come from now on. */
 void core_server_start(struct core_server *f);
 
-/* Starts its shutdown, if that has not been done; rpc_server.up goes down when it is through. */
+/* Starts its shutdown, if that has not been done; rpc_server.up decreases when it is complete. */
 void core_server_shutdown(struct core_server *f);
 
 /* Frees it, after the shutdown. */
 void core_server_free(struct core_server *f);
 
-/* Frees those that have been shut down and are not needed any more. */
+/* Frees core servers that have been shut down and are not needed any more. */
 void core_server_reap(struct rpc_server *s);
 
 /* ---- call_access.c ---- */
@@ -240,7 +241,7 @@ void core_server_reap(struct rpc_server *s);
 /* Sets |c|'s peer. */
 void rpc_call_describe_peer(struct rpc_call *c);
 
-/* May the call be made? Returns 0, or the code to end it with, with the reason in |e|. */
+/* Whether the call may be made. Returns 0, or the code to end it with, with the reason in |e|. */
 int rpc_call_check(struct rpc_call *c, const struct rpc_method *m, struct err *e);
 
 #endif

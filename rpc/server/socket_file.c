@@ -13,8 +13,8 @@
 
 #include "lib/linux/users.h"
 
-/* Others may take away what we are about to use: the folder, the lock file. They have done so only when they
- * ended in that moment, so it does not go on. */
+/* Other processes may remove the folder or the lock file that we are about to use. They do so only when they
+ * end at that very moment, so a few attempts are enough. */
 #define ATTEMPTS 8
 
 static void lock_path(const struct rpc_socket_file *f, char out[PATH_MAX])
@@ -22,7 +22,7 @@ static void lock_path(const struct rpc_socket_file *f, char out[PATH_MAX])
     snprintf(out, PATH_MAX, "%s.lock", f->address.sun_path);
 }
 
-/* The folder that |f| is in; "/" for what is directly below it. */
+/* The folder that |f| is in; "/" for a file directly below it. */
 static void folder_path(const struct rpc_socket_file *f, char out[PATH_MAX])
 {
     const char *slash = strrchr(f->address.sun_path, '/');
@@ -39,8 +39,8 @@ static bool is_at(int fd, const char *path)
     return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Lets others enter the folder that was just made, whatever the umask is; what somebody has put there instead
- * is left alone. */
+/* Lets others enter the folder that was just made, whatever the umask is; anything that somebody has put
+ * there instead is left alone. */
 static bool open_folder(const char *path)
 {
     struct stat st;
@@ -83,7 +83,7 @@ static int take_lock(struct rpc_socket_file *f)
     return -EADDRINUSE;
 }
 
-/* Whether it is a socket of ours that was bound, and that nobody may connect to yet. */
+/* Whether it is a socket of our own user that was bound, and that nobody may connect to yet. */
 static bool is_unfinished(const struct stat *st)
 {
     return S_ISSOCK(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 0777) == 0;
@@ -103,7 +103,8 @@ static int clear_stale(const struct rpc_socket_file *f)
     const struct sockaddr *address = (const struct sockaddr *)&f->address;
     int rc = connect(probe, address, sizeof(f->address)) == 0 ? 0 : -errno;
     close(probe);
-    /* Nobody may ever connect to what was bound and not finished; whoever is about to finish it has the lock. */
+    /* A socket that was bound and never finished lets nobody connect; a process that is about to finish one has
+     * the lock. */
     bool unfinished = rc == -EACCES && is_unfinished(&st);
     if (rc != -ECONNREFUSED &&
         !unfinished) /* connected, or its backlog is full: it lives, with a lock or without */
@@ -153,8 +154,9 @@ int rpc_socket_file_group(const char *name, gid_t *out, struct err *e)
     return rc;
 }
 
-/* The file that has just been bound to stays known by a descriptor. Whoever may write to the folder can have
- * put something else there since: a link, or what is no new socket of ours, which nobody may connect to yet. */
+/* Keeps a descriptor of the file that has just been bound to. A user that may write to the folder can have put
+ * something else there since: a link, or a file that is not a new socket of ours, which nobody may connect to
+ * yet. */
 static int take_file(struct rpc_socket_file *f)
 {
     struct stat st;
@@ -188,7 +190,8 @@ static int set_group(const struct rpc_socket_file *f, gid_t group)
 
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group)
 {
-    /* Linux takes the mode of the file from that of the socket: nobody gets in before it is as wanted. */
+    /* Linux takes the mode of the file from that of the socket: nobody gets in before the mode is set as
+     * wanted. */
     if (fchmod(fd, 0) != 0 || bind(fd, (const struct sockaddr *)&f->address, sizeof(f->address)) != 0)
         return -errno;
     int rc = take_file(f);
@@ -233,7 +236,7 @@ void rpc_socket_file_release(struct rpc_socket_file *f)
     if (f->lock >= 0) {
         lock_path(f, path);
         if (is_at(f->lock, path))
-            unlink(path); /* before it is unlocked: whoever has opened it sees that it is no longer there */
+            unlink(path); /* before it is unlocked: a process that has opened it sees that it is gone */
         close(f->lock);
     }
     if (f->made_folder) {

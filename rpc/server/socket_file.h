@@ -1,5 +1,5 @@
-/* The file of a listening unix socket: its folder, who else may want it, who may connect. One thread at a
- * time. */
+/* The file of a listening unix socket: its folder, the claim against other processes, and the right to
+ * connect. One thread at a time. */
 #ifndef XTCP_RPC_SERVER_SOCKET_FILE_H
 #define XTCP_RPC_SERVER_SOCKET_FILE_H
 
@@ -19,12 +19,12 @@ struct rpc_socket_file {
 /* Claims |path| (absolute, it fits sun_path): makes its folder (mode 0755) when only that is missing, takes
  * the lock file beside it, and removes the socket of a process that is gone. Two processes never hold the
  * same claim; it ends with the process, whatever ends that. Returns 0, -EADDRINUSE when a living process has
- * it, -EEXIST when something else than a socket is there, or another -errno; |f| then holds nothing. */
+ * it, -EEXIST when something other than a socket is there, or another -errno; |f| then holds nothing. */
 int rpc_socket_file_claim(struct rpc_socket_file *f, const char *path);
 
 /* Makes sure of the claim of |f| after its files may have been removed: takes the lock file again where it is
  * gone, and removes the socket of a process that is gone, as rpc_socket_file_claim does, and with its errors.
- * |f| holds after one of them what it held before. */
+ * After an error |f| holds the same as before. */
 int rpc_socket_file_claim_again(struct rpc_socket_file *f);
 
 /* The group called |name|, or with that number; (gid_t)-1 for an empty name. Returns 0 and it in |out|, or a
@@ -32,8 +32,8 @@ int rpc_socket_file_claim_again(struct rpc_socket_file *f);
 int rpc_socket_file_group(const char *name, gid_t *out, struct err *e);
 
 /* Binds |fd| to it. Nobody can connect before the file has the mode |mode| and the group |group|, (gid_t)-1
- * for the process's own. What somebody else puts in its place is never changed. Returns 0 or -errno, or
- * ERR_GONE when that has happened, or when the file was removed meanwhile; a file of ours is then gone or,
+ * for the process's own. A file that somebody else puts in its place is never changed. Returns 0 or -errno,
+ * or ERR_GONE when that has happened, or when the file was removed meanwhile; a file of ours is then gone or,
  * when its descriptor is in |f|, for rpc_socket_file_unbind. */
 int rpc_socket_file_bind(struct rpc_socket_file *f, int fd, mode_t mode, gid_t group);
 

@@ -20,12 +20,12 @@ static const char *const options[FILES] = {
 
 /* The contents of all files at one time. */
 struct material {
-    char *pem[FILES]; /* that of a file that is not configured is NULL */
+    char *pem[FILES]; /* NULL for a file that is not configured */
 };
 
 struct rpc_tls {
     _Atomic unsigned refs;
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     char *paths[FILES];
     struct file_stamp stamps[FILES];
     struct material material;
@@ -55,7 +55,7 @@ static void take_stamps(const struct rpc_tls *t, struct file_stamp out[FILES])
 
 /* ---- Reading ---- */
 
-/* Whether what the files hold can be used. */
+/* Whether the contents of the files can be used. */
 static int check(const struct rpc_tls *t, const struct material *m, struct err *e)
 {
     struct tls_pem_file files[FILES];
@@ -165,8 +165,8 @@ static bool same_material(const struct material *a, const struct material *b)
     return same;
 }
 
-/* Reads the files if they have changed, if what went wrong with them may have passed, or |anyway|. The lock
- * is held. */
+/* Reads the files if they have changed, if the last error with them may have passed, or |anyway|. The lock is
+ * held. */
 static void refresh(struct rpc_tls *t, bool anyway)
 {
     struct file_stamp now[FILES];

@@ -20,7 +20,7 @@ struct rpc_tls_listener {
     char text[80]; /* as gRPC takes it, with the port that it has been given */
 };
 
-/* gRPC does not say why it cannot listen; the system does when it is asked the same. */
+/* Finds the reason why gRPC cannot listen: it does not tell, but the system does when asked for the same. */
 static int try_bind(const struct config_listen *where, bool beside)
 {
     int on = 1;
@@ -128,7 +128,7 @@ struct share {
 static void share_socket(void *arg, const struct rpc_own_socket *s)
 {
     const struct share *wanted = arg;
-    if (s->listens && s->port == wanted->port) /* where it fails, the other one cannot be opened */
+    if (s->listens && s->port == wanted->port) /* if it fails, the other one cannot be opened */
         (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &wanted->on, sizeof(wanted->on));
 }
 
@@ -146,7 +146,7 @@ static void drop_core_server(struct rpc_tls_listener *l)
     if (!l->core_server)
         return;
     if (!l->started)
-        core_server_start(l->core_server); /* before that it cannot be shut down */
+        core_server_start(l->core_server); /* it cannot be shut down before */
     core_server_shutdown(l->core_server);
     l->core_server = NULL;
 }
@@ -179,7 +179,7 @@ uint16_t rpc_tls_listener_port(const struct rpc_tls_listener *l)
 int rpc_tls_listener_rebuild(struct rpc_tls_listener *l, struct err *e)
 {
     drop_core_server(l);
-    core_server_reap(l->server); /* those from before: strangers can make this happen again and again */
+    core_server_reap(l->server); /* frees the earlier ones: strangers can make this happen again and again */
     int rc = bind_core_server(l, false, e);
     if (rc == 0)
         core_server_start(l->core_server);

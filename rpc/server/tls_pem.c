@@ -29,7 +29,7 @@ static X509 *first_certificate(const struct tls_pem_file *f)
 static int check_key(const struct tls_pem_file *f, X509 *certificate, struct err *e)
 {
     BIO *bio = BIO_new_mem_buf(f->text, -1);
-    /* An empty passphrase: nobody is there to be asked for one. */
+    /* An empty passphrase: there is nobody to ask for one. */
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
     int rc = 0;
     if (!key)

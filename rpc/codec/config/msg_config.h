@@ -6,15 +6,15 @@
  * config/), and msg_config_place.c goes there.
  *
  * The reading rules of Set:
- *   - a message (Duration, enabled_deserializers, options and what is in it) that is absent is unchanged,
+ *   - a message (Duration, enabled_deserializers, options and messages in it) that is absent is unchanged,
  *     also a required one;
  *   - a number, bool or string that is zero or empty is unset, hence unchanged, when it is not required or
  *     its bounds exclude zero;
  *   - a required number whose bounds include zero (debug_level) has no way to say "absent" in proto3. Its
  *     zero is a value in a complete configuration, one that has every required field that cannot be zero, such as
  *     Get returns; in a partial one ({label: "x"}) it is unchanged;
- *   - what this daemon cannot change, or only at its start, is refused by name when it differs from what is
- *     in force;
+ *   - a value that this daemon cannot change, or only at its start, is refused by name when it differs from
+ *     the one in force;
  *   - a field that the contract does not know is refused by number.
  *
  * Everything here is pure and may be called from any thread. */
@@ -32,7 +32,8 @@
 /* Values of XtcpConfig that are not in struct config. */
 struct config_msg_extra {
     const char *daemon_version;
-    /* The port that the first TCP listener is bound to; 0: what the configuration says, 8889 when it has none. */
+    /* The port that the first TCP listener is bound to; 0: the port in the configuration, 8889 when it has
+     * none. */
     uint32_t grpc_port;
 };
 

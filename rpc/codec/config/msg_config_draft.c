@@ -11,12 +11,12 @@
 #define KEYS_MAX 128 /* different paths that there are, at most */
 
 struct config_draft {
-    XtcpConfig__V1__XtcpConfig *config; /* what is set; made by hand or by msg_json_read */
+    XtcpConfig__V1__XtcpConfig *config; /* the fields that are set; made by hand or by msg_json_read */
     const char *assigned[KEYS_MAX];     /* paths, constants */
     size_t n_assigned;
     const char *reset[KEYS_MAX];
     size_t n_reset;
-    const char *zero[KEYS_MAX]; /* those of |reset| that are to be zero then */
+    const char *zero[KEYS_MAX]; /* those of |reset| that were assigned a zero */
     size_t n_zero;
 };
 
@@ -82,7 +82,7 @@ int config_draft_reset(struct config_draft *d, const char *key, struct err *e)
     return 0;
 }
 
-/* Whether the field at |path| shows an option, and not one that decides who reaches the daemon. */
+/* Whether the field at |path| shows an option that does not decide who reaches the daemon. */
 static bool is_safe_to_reset(const char *path)
 {
     static const char *const kept[] = {"options.listeners.", "options.access."};

@@ -22,7 +22,7 @@ void config_draft_free(struct config_draft *d);
 /* Sets |key| to |value|, written as in xtcp2.yaml: a number, true or false, a duration (1m30s), a text, or a list with
  * commas between its items, in brackets or without. |key| is the name of a field of XtcpConfig ("label"), a path
  * ("options.log.level", also without "options."), or an option of xtcp2.yaml ("log_level"). Returns 0, or with |e|
- * ERR_UNKNOWN (and the key that was probably meant), ERR_DUPLICATE, ERR_TYPE, ERR_RANGE, -ENOMEM. */
+ * ERR_UNKNOWN (with the key that was probably meant), ERR_DUPLICATE, ERR_TYPE, ERR_RANGE, -ENOMEM. */
 int config_draft_assign(struct config_draft *d, const char *key, const char *value, struct err *e);
 
 /* Puts |key| back to its default. Returns as config_draft_assign. */

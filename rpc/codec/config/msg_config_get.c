@@ -1,10 +1,10 @@
-/* From struct config to XtcpConfig: what every response of ConfigService carries. */
+/* From struct config to XtcpConfig, which every response of ConfigService carries. */
 #include <errno.h>
 #include <string.h>
 
 #include "rpc/codec/config/msg_config_int.h"
 
-#define DEFAULT_PORT 8889 /* what grpc_port says when there is no TCP listener */
+#define DEFAULT_PORT 8889 /* the value of grpc_port when there is no TCP listener */
 
 uint32_t config_port_of(const struct config *c, const struct config_msg_extra *extra)
 {

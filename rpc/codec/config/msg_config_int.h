@@ -18,7 +18,7 @@ int config_json_read(const char *text, size_t len, const char *name, ProtobufCMe
 
 /* A response of ConfigService, as the client has it. */
 struct config_reply {
-    XtcpConfig__V1__SetResponse *message; /* what the other responses are, too */
+    XtcpConfig__V1__SetResponse *message; /* the other responses have its fields, too */
 };
 
 /* ---- The fields of XtcpConfig ---- */
@@ -34,8 +34,8 @@ enum config_field_kind {
     CONFIG_FIELD_OPTIONS, /* the message with the options that the schema has no field for */
 };
 
-/* One field of XtcpConfig. The bounds are those of the wire contract, for everybody who speaks it; those of
- * struct config can be narrower and hold besides. */
+/* One field of XtcpConfig. The bounds are those of the wire contract, which hold for all daemons; those of
+ * struct config may be narrower and hold as well. */
 struct config_field {
     uint32_t number;
     const char *name;
@@ -47,7 +47,7 @@ struct config_field {
     uint64_t fixed_number;
     const char *fixed_text; /* NULL: empty */
     bool secret;            /* never repeated in an error */
-    const char *why; /* why it cannot be set, or what else stands behind it; NULL: the option says it */
+    const char *why;        /* why it cannot be set, or which option it stands for; NULL: the option tells */
 };
 
 /* Ascending by number; every field of XtcpConfig. */
@@ -114,7 +114,7 @@ int config_msg_pack(const ProtobufCMessage *message, struct buf *out);
 struct config_apply {
     const struct config *in_force;
     const struct config_msg_extra *extra;
-    struct config *candidate; /* what is changed */
+    struct config *candidate; /* the configuration being changed */
     uint32_t port;            /* grpc_port when it is to change, else 0 */
     struct err *e;
 };
@@ -123,8 +123,8 @@ struct config_apply {
  * naming the field. */
 int config_apply_options(struct config_apply *a, const XtcpConfig__V1__XtcpConfig *m);
 
-/* Sets |option| of the candidate to what stands at |p|, its place, unless that says that it is not given. Returns 0 or
- * an error with |a->e| naming the field. */
+/* Sets |option| of the candidate to the value at |p|, its place, unless that stands for "not given". Returns 0 or an
+ * error with |a->e| naming the field. */
 int config_apply_option(struct config_apply *a, const struct config_option *option,
                         const struct config_place *p);
 

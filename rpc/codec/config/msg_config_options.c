@@ -64,8 +64,8 @@ static bool same_list(const struct config_option *option, const struct config_st
     return true;
 }
 
-/* Replaces the list |option| of the candidate. Its items are checked one by one, as they may hold what separates items
- * in text form. */
+/* Replaces the list |option| of the candidate. Its items are checked one by one, as they may hold the separator of the
+ * text form. */
 static int apply_list(struct config_apply *a, const struct config_option *option, char *const *items,
                       size_t n)
 {
@@ -88,7 +88,7 @@ static int apply_list(struct config_apply *a, const struct config_option *option
 
 /* ---- Options that another field of XtcpConfig shows, too ---- */
 
-/* The level shows as debug_level, too: one of them may differ from what is in force, or both when they agree. */
+/* The level shows as debug_level, too: one of them may differ from the value in force, or both when they agree. */
 static int apply_log_level(struct config_apply *a, const struct config_option *option, const char *level)
 {
     enum log_level by_number = a->candidate->log_level;
@@ -130,7 +130,7 @@ int config_apply_port(struct config_apply *a, uint32_t port)
     return config_set_strings(a->candidate, &a->candidate->grpc_listen, items, a->candidate->grpc_listen.n);
 }
 
-/* A port shows as grpc_port, too: one of them may differ from what is in force, or both when they agree. */
+/* A port shows as grpc_port, too: one of them may differ from the value in force, or both when they agree. */
 static int apply_listeners(struct config_apply *a, const struct config_option *option, char *const *items,
                            size_t n)
 {

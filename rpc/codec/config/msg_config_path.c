@@ -36,7 +36,7 @@ static const char *short_path(const char *path)
     return strncmp(path, CONFIG_NESTED_PREFIX, n) == 0 ? path + n : path;
 }
 
-/* The path that |key| is, with or without "options.", or that of the option called |key|; NULL when it is none. */
+/* The path that equals |key|, with or without "options.", or that of the option called |key|; NULL: none. */
 static const char *find_path(const char *key)
 {
     const char *path;
@@ -150,7 +150,7 @@ static int set_items(const struct config_place *p, const char *text,
     size_t n;
     int rc = copy ? 0 : -ENOMEM;
     if (copy && !copy[strspn(copy, " ")])
-        at = NULL; /* nothing in it */
+        at = NULL; /* the list is empty */
     while (rc == 0 && next_item(&at, &item, &n))
         rc = add(&list, item, n);
     free(copy);
@@ -234,7 +234,7 @@ static void print_groups(const struct config_place *p, struct buf *out)
     free(names);
 }
 
-/* Nothing for one that is absent or none. */
+/* Prints |d|; nothing when it is absent or invalid. */
 static void print_duration(const Google__Protobuf__Duration *d, struct buf *out)
 {
     char text[DURATION_TEXT_MAX];

@@ -159,7 +159,7 @@ int config_place_set_text(const struct config_place *p, const char *text)
     char *copy = strdup(text);
     if (!copy)
         return -ENOMEM;
-    *(char **)p->at = copy; /* what was there is the default, a constant */
+    *(char **)p->at = copy; /* the old value is the default, a constant */
     return 0;
 }
 

@@ -29,7 +29,7 @@ enum config_place_kind {
 enum config_place_kind config_place_kind(const struct config_place *p);
 
 /* A message of |type|, for protobuf_c_message_free_unpacked(m, NULL); NULL when out of memory. The functions below
- * that set something keep it so: the message owns what it points to. */
+ * that set something keep it such that the message owns everything it points to. */
 ProtobufCMessage *config_message_new(const ProtobufCMessageDescriptor *type);
 
 /* The field |f| of |m|. */

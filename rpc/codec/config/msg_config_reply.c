@@ -105,7 +105,7 @@ uint64_t config_reply_generation(const struct config_reply *r)
     return r->message->config->generation;
 }
 
-/* |d| in ns; 0 when it is absent or none. */
+/* |d| in ns; 0 when it is absent or invalid. */
 static int64_t duration_or_zero(const Google__Protobuf__Duration *d)
 {
     int64_t ns;

@@ -19,7 +19,7 @@ struct field_args {
     struct config_place p; /* its place in |m| */
 };
 
-/* The error of a |value| other than |in_force|, the one that this daemon has and cannot change. */
+/* The error for a |value| other than |in_force|, which this daemon cannot change. */
 static int refuse(const struct field_args *x, const char *value, const char *in_force)
 {
     return err_set(x->a->e, ERR_UNSUPPORTED,
@@ -67,7 +67,7 @@ static int apply_fixed(const struct field_args *x)
     return refuse_number(x, x->row->fixed_number);
 }
 
-/* Of a key that comes twice the last value counts, as in every map. */
+/* When a key comes twice, the last value counts, as in every map. */
 static int apply_groups(const struct field_args *x, groups_t *out)
 {
     const XtcpConfig__V1__EnabledDeserializers *set = x->m->enabled_deserializers;
@@ -161,7 +161,7 @@ static int (*const apply_functions[])(const struct field_args *) = {
 
 /* ---- The whole message ---- */
 
-/* Whether the field at |p| is absent or zero, which is the same for all but messages. */
+/* Whether the field at |p| is absent or zero, which only messages distinguish. */
 static bool is_zero(const struct config_field *row, const struct config_place *p)
 {
     if (config_place_absent(p) || row->required || config_place_kind(p) != CONFIG_PLACE_DURATION)
@@ -176,7 +176,7 @@ static bool zero_is_value(const struct config_field *row, const struct config_pl
     return row->required && row->min == 0 && p->f->type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
-/* Whether every required field that cannot be zero is there. */
+/* Whether every required field that cannot be zero is present. */
 static bool is_complete(const XtcpConfig__V1__XtcpConfig *m)
 {
     for (size_t i = 0; i < config_field_count; i++) {
@@ -226,7 +226,7 @@ static int apply_reset(struct config_apply *a, char *const *names, size_t n)
     return 0;
 }
 
-/* ---- What became of it ---- */
+/* ---- The result ---- */
 
 /* Refuses a candidate that differs in an option which takes a restart. */
 static int check_reload(const struct config_apply *a)

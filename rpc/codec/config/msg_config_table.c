@@ -11,7 +11,7 @@
 #define REQUIRED                     .required = true
 #define RANGE(min_, max_)            .min = (min_), .max = (max_)
 
-/* Why fields are refused, where it is the same for several. */
+/* Reasons to refuse fields that several fields share. */
 #define NO_KAFKA      "there is no Kafka destination"
 #define NO_S3         "there is no S3 destination"
 #define NO_PROFILER   "the daemon does not profile itself: use perf(1)"

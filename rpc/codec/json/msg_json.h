@@ -1,9 +1,9 @@
-/* protojson (https://protobuf.dev/programming-guides/json/) of protobuf-c messages, by their descriptors:
- * what `xtcp2client get` prints and `apply` reads.
+/* protojson (https://protobuf.dev/programming-guides/json/) of protobuf-c messages, by their descriptors: the
+ * format that `xtcp2client get` prints and `apply` reads.
  *
  * For messages made of integers, bools, strings, other messages, repeated strings and messages, maps with
- * string keys, and google.protobuf.Duration; that is what package xtcp_config.v1 has. Other kinds of fields
- * are ERR_UNSUPPORTED. Included by rpc/ and its tests only; any thread. */
+ * string keys, and google.protobuf.Duration; package xtcp_config.v1 has no others. Other kinds of fields are
+ * ERR_UNSUPPORTED. Included by rpc/ and its tests only; any thread. */
 #ifndef XTCP_RPC_CODEC_JSON_MSG_JSON_H
 #define XTCP_RPC_CODEC_JSON_MSG_JSON_H
 

@@ -1,4 +1,4 @@
-/* Where a value stands in a JSON text: for errors about what was read. Included by rpc/ and its tests only. */
+/* The place of a value in a JSON text, for errors about the document. Included by rpc/ and its tests only. */
 #ifndef XTCP_RPC_CODEC_JSON_MSG_JSON_PLACE_H
 #define XTCP_RPC_CODEC_JSON_MSG_JSON_PLACE_H
 
@@ -15,8 +15,9 @@ struct msg_json_place {
     size_t column;
 };
 
-/* Where the value is to which the |n| |steps| lead from the document |text|, |len| bytes of valid JSON: of a
- * member of an object, where its key begins. As far as the way exists. Pure; any thread. */
+/* The place of the value to which the |n| |steps| lead in the document |text|, |len| bytes of valid JSON; for
+ * a member of an object, the place of its key. Where a step leads nowhere, the place of the last value found.
+ * Pure; any thread. */
 struct msg_json_place msg_json_place(const char *text, size_t len, const struct msg_json_step *steps,
                                      size_t n);
 

@@ -27,7 +27,7 @@ struct json_reader {
 };
 
 /* Makes the path one level deeper: |key|, which must live until path_pop, or the text of |index| when it is
- * one of a list. Returns the length before, for path_pop. */
+ * an item of a list. Returns the length before, for path_pop. */
 static size_t path_push(struct json_reader *r, const char *key, const size_t *index)
 {
     size_t before = r->path_len;
@@ -213,7 +213,7 @@ static int read_duration(struct json_reader *r, const json_t *json, Google__Prot
 
 static int fill_message(struct json_reader *r, const json_t *json, ProtobufCMessage *m);
 
-/* A new message of the type |type| with what |json| holds. */
+/* Makes a message of the type |type| with the values in |json|. */
 static int read_message(struct json_reader *r, const ProtobufCMessageDescriptor *type, const json_t *json,
                         ProtobufCMessage **out)
 {
