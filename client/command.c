@@ -15,7 +15,7 @@
     (FORMATS_REPORT | FORMAT_BIT(OUTPUT_WIDE) | FORMAT_BIT(OUTPUT_JSON) | FORMAT_BIT(OUTPUT_CSV) |           \
      FORMAT_BIT(OUTPUT_TSV) | FORMAT_BIT(OUTPUT_PROTO) | FORMAT_BIT(OUTPUT_NULL))
 
-/* How records are chosen and shown. */
+/* Options that choose and show records. */
 #define RECORD_OPTIONS                                                                                       \
     {"columns", 'c', OPTION_TEXT, AT(columns), "A,B", "show these fields, in this order"},                   \
         {"sort-by",   's',   OPTION_TEXT,                                                                    \

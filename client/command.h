@@ -24,7 +24,7 @@ struct command {
     const char *name;
     const char *argument;             /* name of its positional argument; NULL: it takes none */
     unsigned arguments;               /* ARGUMENTS_… */
-    const char *usage;                /* what stands behind the name: "[--count N] [--polls N]" */
+    const char *usage;                /* the words behind the name: "[--count N] [--polls N]" */
     const char *summary;              /* one line, no full stop */
     const char *help;                 /* more lines, NULL: none */
     const char *example;              /* a command line that works */
@@ -34,9 +34,9 @@ struct command {
     bool table;            /* its format is table also where standard output is no terminal */
     bool single;           /* for one target only */
     bool reads_file;       /* its argument is a file, "-" standard input */
-    void (*prepare)(void); /* called before any thread is started; NULL: nothing is to be done then */
+    void (*prepare)(void); /* called before any thread is started; NULL: not needed */
     int (*run)(
-        struct session *s); /* for one target; returns an exit code; NULL: |run_fleet| is for that as well */
+        struct session *s); /* for one target; returns an exit code; NULL: |run_fleet| serves that, too */
     int (*run_fleet)(struct fleet *f); /* for several targets; NULL: |run| is called for each */
     int (*run_here)(const struct options *o, struct output *out); /* needs no daemon; NULL: it does */
 };
@@ -44,8 +44,8 @@ struct command {
 extern const struct command commands[];
 extern const size_t n_commands;
 
-/* Sets the format that is meant when none was asked for: table on a terminal, else jsonl, as far as |c| has
- * formats at all. Binary formats are refused on a terminal. Returns 0 or ERR_USAGE with |e|. */
+/* Sets the default format when none was asked for: table on a terminal, else jsonl, if |c| has formats at
+ * all. Binary formats are refused on a terminal. Returns 0 or ERR_USAGE with |e|. */
 int command_format(const struct command *c, bool terminal, struct options *o, struct err *e);
 
 /* Append the help of the program, of one command. */

@@ -1,4 +1,4 @@
-/* xtcp2client: the command line, and what every command needs around it. */
+/* xtcp2client: the command line, and the setup that every command needs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,7 +48,7 @@ static int print_help(const struct command *c, int fd)
     return print(fd, &text);
 }
 
-/* A socket that takes the number of a closed standard output would get the data. A missing one becomes a
+/* A socket that gets the number of a closed standard output would receive the data. A missing one becomes a
  * descriptor that cannot be written to, so that writing fails as it should. */
 static void hold_standard_fds(void)
 {
@@ -57,7 +57,7 @@ static void hold_standard_fds(void)
             (void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
-/* gRPC waits for threads at its end, for ever for one that could not be started. */
+/* gRPC waits for its threads when it ends, for ever if one could not be started. */
 #define END_SECONDS 2
 
 static volatile sig_atomic_t exit_code;
@@ -68,7 +68,7 @@ static void on_alarm(int number)
     _exit(exit_code);
 }
 
-/* Everything is said: from now on nothing keeps the process for long, and signals end it at once. */
+/* All output is written: from now on nothing may keep the process for long, and signals end it at once. */
 static void bound_end(int code)
 {
     const struct sigaction action = {.sa_handler = on_alarm};

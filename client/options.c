@@ -82,7 +82,7 @@ static const struct option_def *find_letter(const struct option_def *defs, char 
     return NULL;
 }
 
-/* The best of |name| and |*best| for what was meant by |given|. */
+/* Takes |name| as |*best| if it is a better guess for |given|. */
 static void consider(const char *given, const char *name, const char **best, size_t *distance)
 {
     size_t n = strlen(given);
@@ -98,7 +98,7 @@ static void consider(const char *given, const char *name, const char **best, siz
     }
 }
 
-/* A guess further away than half of what was written is none. */
+/* A guess must not be further away than half of the written name. */
 static size_t guess_limit(const char *given)
 {
     size_t n = strlen(given);
@@ -141,7 +141,7 @@ static const struct command *find_command(const struct scan *s, const char *name
     return NULL;
 }
 
-/* There is no command, since an option has taken what may be one for its value. */
+/* Explains that there is no command because an option has taken its name as a value. */
 static int taken_command(struct scan *s)
 {
     const struct command *c = find_command(s, s->taken);
@@ -156,7 +156,8 @@ static int taken_command(struct scan *s)
                    s->taker->value);
 }
 
-/* Notes what |d|, written as |arg|, takes from the word behind it; |letter|: |arg| ends with its letter. */
+/* Notes that |d|, written as |arg|, takes its value from the word behind it; |letter|: |arg| ends with its
+ * letter. */
 static void note_taken(struct scan *s, const struct option_def *d, const char *arg, bool letter,
                        const char *value)
 {
@@ -271,8 +272,8 @@ bool options_given(const struct option_def *d, const struct options *o)
     return false;
 }
 
-/* |attached| is what stands in the same argument as the option: NULL when nothing does; |letter|: the option
- * was written as its letter. */
+/* |attached| is the text in the same argument behind the option: NULL when there is none; |letter|: the
+ * option was written as its letter. */
 static int take_option(struct scan *s, const struct option_def *d, bool letter, const char *attached)
 {
     if (d->kind == OPTION_FLAG) {
@@ -314,8 +315,8 @@ static int take_long(struct scan *s, const char *arg, size_t dashes)
     return take_option(s, d, false, name[len] ? name + len + 1 : NULL);
 }
 
-/* Whether |text| could be what stands behind -t among the flags of ss: -tan, -tlnp, -tunap, -t4. All letters
- * of ss are among them but those of options with a value (A, D, f, F, K, N) and h and V. */
+/* Whether |text| could be the rest of ss flags that begin with -t: -tan, -tlnp, -tunap, -t4. All letters of
+ * ss are among them but those of options with a value (A, D, f, F, K, N) and h and V. */
 static bool is_ss_flags(const char *text)
 {
     return text[strspn(text, "abdeilmnoprstuwxzBEHMOQSTZ046")] == 0;

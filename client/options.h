@@ -32,17 +32,17 @@ struct option_list {
 /* Everything that can be asked for on the command line. Zero and NULL: not given. */
 struct options {
     /* Global ones. */
-    const char *target;         /* what messages call the daemon of this session: not an option */
+    const char *target;         /* name of the daemon of this session in messages: not an option */
     const char *address;        /* where it is, as gRPC takes it; NULL: |target|. Not an option */
     bool several;               /* other daemons are asked as well: messages name this one. Not an option */
-    const char *flags_target;   /* of these, one given as -tan is: perhaps flags of ss. Not an option */
+    const char *flags_target;   /* one of the targets, given like -tan: perhaps flags of ss. Not an option */
     struct option_list targets; /* as given: addresses, names of nodes and groups, lists of these */
     const char *targets_file;
     bool all_addresses;
     const char *config; /* path of client.yaml */
     enum output_format output;
     int64_t timeout_ns; /* of the whole run */
-    /* How to connect. */
+    /* Options of connecting. */
     bool plaintext;
     bool tls;
     bool insecure;
@@ -104,7 +104,7 @@ struct option_def {
     char letter;      /* 0: none */
     enum option_kind kind;
     size_t offset;     /* in struct options */
-    const char *value; /* what the help calls the value; NULL for flags */
+    const char *value; /* name of the value in the help; NULL for flags */
     const char *help;
 };
 
@@ -118,7 +118,7 @@ int options_store(const struct option_def *d, const char *value, struct options 
 /* Whether |o| has a value for |d|. */
 bool options_given(const struct option_def *d, const struct options *o);
 
-/* Says that the target |text| was given as -tTEXT, as flags of ss are. Returns ERR_USAGE. */
+/* Tells that the target |text| was given as -tTEXT, like flags of ss. Returns ERR_USAGE. */
 int options_no_flags(const char *text, struct err *e);
 
 struct command;
@@ -126,8 +126,8 @@ struct command;
 /* Reads |argv| (|argc| entries, the program's name first) into |out|: `[options] COMMAND [options]
  * [ARGUMENT…]`, each option as --name value, --name=value, -x value or -xvalue; "--" ends them; `help
  * COMMAND` is the same as `COMMAND --help`. Long names may have one dash only, as grpcurl's have. |*command|
- * becomes the entry of |list|, |n| of them, or NULL when none was given. With --help or --version nothing
- * else need be complete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying what is wrong and
+ * becomes the entry of |list|, |n| of them, or NULL when none was given. With --help or --version the rest
+ * may be incomplete. Strings point into |argv|. Returns 0, or ERR_USAGE with |e| saying what is wrong and
  * what may have been meant. */
 int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
                   const struct command **command, struct err *e);

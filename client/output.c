@@ -29,7 +29,7 @@ void output_fini(struct output *o)
 }
 
 /* Waits until |fd| takes something. Once |stop_fd| is readable a reader has STOP_GRACE_MS left to read on, so
- * that the last line is a whole one unless he has stopped reading for good. */
+ * that the last line is a whole one unless the reader has stopped for good. */
 static int wait_writable(int fd, int stop_fd)
 {
     struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};

@@ -1,5 +1,4 @@
-/* Standard output and what goes with it: where data goes, how wide it may be, and the notes on standard error
- * beside it. One thread. */
+/* Standard output, the width that it may have, and the notes on standard error beside it. One thread. */
 #ifndef XTCP_CLIENT_OUTPUT_H
 #define XTCP_CLIENT_OUTPUT_H
 
@@ -13,9 +12,9 @@ struct output {
     int fd;
     int size_fd;     /* the terminal whose size counts: |fd|, unless that is only on the way to it */
     int notes_fd;    /* where notes go: standard error */
-    int stop_fd;     /* readable: do not wait for |fd| any longer; -1: wait whatever it takes */
+    int stop_fd;     /* readable: do not wait for |fd| any longer; -1: wait for any time */
     bool terminal;   /* |fd| is one */
-    bool progress;   /* a line of output_progress is to be seen */
+    bool progress;   /* a line of output_progress is on the screen */
     struct buf data; /* append here; output_flush writes it */
     int error; /* 0, or -errno of the first write that failed: -EPIPE when the reader has gone, -ECANCELED
                   when it did not read on and |stop_fd| ended the wait */
@@ -27,7 +26,7 @@ void output_init(struct output *o, int fd);
 /* Frees the memory; what was not flushed is lost. */
 void output_fini(struct output *o);
 
-/* Writes all of |data|. Returns 0 or the -errno that is in |error| (what waits is dropped then). */
+/* Writes all of |data|. Returns 0 or the -errno that is in |error| (the data is dropped then). */
 int output_flush(struct output *o);
 
 /* Flushes when much waits. Returns as output_flush. */
@@ -35,7 +34,7 @@ int output_flush_if_large(struct output *o);
 
 #define OUTPUT_WIDTH_FILE 132 /* columns of a table that does not go to a terminal */
 
-/* Columns that a table may take: $COLUMNS, else what the terminal says, else 80 on a terminal and
+/* Columns that a table may take: $COLUMNS, else the width of the terminal, else 80 on a terminal and
  * OUTPUT_WIDTH_FILE elsewhere. */
 size_t output_width(const struct output *o);
 

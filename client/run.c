@@ -31,7 +31,7 @@ static int finish(struct output *out, struct stop *stop, int code)
     return code;
 }
 
-/* Before any daemon was asked: what was given is wrong, be it the command line or a file that it names. */
+/* Tells a failure before any daemon was asked: of the command line or of a file that it names. */
 static int failed(const struct err *e, int rc)
 {
     output_note(NULL, "%s", e->text);
@@ -160,9 +160,9 @@ static int run_each(const struct command *command, const struct nodes *nodes, st
     return finish(out, stop, rc);
 }
 
-/* ---- Which way ---- */
+/* ---- One, several or all at once ---- */
 
-/* A connection is a descriptor, and then some. */
+/* Each connection takes a descriptor, and others beside it. */
 static void allow_descriptors(size_t nodes)
 {
     struct rlimit limit;
@@ -207,7 +207,7 @@ static int run_for(const struct command *command, const struct options *options,
     return rc;
 }
 
-/* A token that others can read is theirs as well. */
+/* Warns of a token that others can read: they can use it as well. */
 static void warn_of_readers(const char *path)
 {
     struct stat st;

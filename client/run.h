@@ -1,4 +1,4 @@
-/* Running a command for as many daemons as it is for. Main thread. */
+/* Runs a command for one daemon or for several. Main thread. */
 #ifndef XTCP_CLIENT_RUN_H
 #define XTCP_CLIENT_RUN_H
 

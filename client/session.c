@@ -150,10 +150,10 @@ void session_explain(struct buf *b, const char *target, const char *method, cons
     buf_printf(b, " (%s)", rpc_status_name(status->code));
 }
 
-/* All looks of the process together: one that brings nothing takes seconds, and there may be many nodes. */
+/* Time spent on all looks of the process: one without a result takes seconds, and there may be many nodes. */
 static _Atomic int64_t looked_ns;
 
-/* Looks into a connection that did not come about; see rpc_client_probe. */
+/* Looks into a connection that failed; see rpc_client_probe. */
 static bool look_into(struct buf *b, const struct options *o)
 {
     struct rpc_channel_options how;
@@ -166,7 +166,8 @@ static bool look_into(struct buf *b, const struct options *o)
     return found;
 }
 
-/* Connecting to a path where no socket is fails as it does where nobody listens. Returns whether that is it. */
+/* Connecting to a path without a socket fails in the same way as to a socket where nobody listens. Returns
+ * whether the path is the reason. */
 static bool tell_path(struct buf *b, const struct options *o)
 {
     const char *path = session_address(o);
@@ -235,7 +236,7 @@ int session_call(struct session *s, const char *method, const struct buf *reques
 bool session_may_retry(int code)
 {
     switch (code) {
-    case CODE_OK:                 /* the daemon ends its streams so when it stops */
+    case CODE_OK:                 /* a daemon that stops ends its streams with this */
     case CODE_CANCELLED:          /* by the other side */
     case CODE_RESOURCE_EXHAUSTED: /* too slow, or too many streams for the moment */
     case CODE_INTERNAL:           /* a connection that broke in the middle of a frame */

@@ -52,7 +52,7 @@ int session_open(struct session *s, const struct options *options, struct output
                  struct err *e);
 void session_close(struct session *s);
 
-/* How |o| says to connect; |out| points into |o|. And where to: the address for gRPC. */
+/* The channel options of |o|; |out| points into |o|. And the address for gRPC. */
 void session_channel_options(const struct options *o, struct rpc_channel_options *out);
 const char *session_address(const struct options *o);
 
@@ -62,19 +62,19 @@ const char *session_address(const struct options *o);
  * EXIT_FAILED when the call failed, which has been told on standard error then. */
 int session_call(struct session *s, const char *method, const struct buf *request, struct rpc_bytes *reply);
 
-/* Appends to |b| what the failure of a call to |method| at |target| means, in words with a hint; |status| is
- * the call's. */
+/* Appends to |b| the meaning of the failure of a call to |method| at |target|, in words with a hint; |status|
+ * is the call's. */
 void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status);
 
-/* The same for a daemon that |o| says how to reach; where gRPC cannot tell why a connection did not come
- * about, that is looked into with another one, which takes some seconds at most for all of them. Any thread. */
+/* The same for a daemon that is reached by |o|; where gRPC cannot tell why a connection failed, another one is
+ * made to find out, which takes some seconds at most for all daemons together. Any thread. */
 void session_why(struct buf *b, const struct options *o, const char *method, const struct rpc_status *status);
 
 /* Tells the failure of a call on standard error, as session_why has it; nothing when it was stopped on
  * request. */
 void session_tell_failure(struct session *s, const char *method, const struct rpc_status *status);
 
-/* Whether a stream that ended so may be opened again with a hope of success. */
+/* Whether a stream that ended with this code may succeed when opened again. */
 bool session_may_retry(int grpc_code);
 
 /* Waiting times between attempts: 1 s, doubling to 30 s, each a fifth more or less at random. */

@@ -27,10 +27,11 @@ struct stop {
     struct rpc_channel *channel; /* under |lock|, as these two */
     void (*interrupt)(void *context);
     void *context;
-    void (*_Atomic last)(void); /* before the process ends at once; NULL: nothing */
+    void (*_Atomic last)(void); /* called before the process ends at once; NULL: none */
 };
 
-/* A signal that is blocked waits even if it is ignored, so that whom nohup(1) has started must not take it. */
+/* Whether SIGHUP counts. A blocked signal waits even if it is ignored, so a program started by nohup(1) must
+ * not take it. */
 static bool hangup_counts(void)
 {
     struct sigaction action;

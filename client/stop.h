@@ -1,5 +1,5 @@
-/* Being told to stop: Ctrl-C, SIGTERM, SIGHUP unless the program was started with it ignored, and the reader
- * of standard output going away. A thread of its own waits for them, so that neither signal handlers nor
+/* Reasons to stop: Ctrl-C, SIGTERM, SIGHUP unless the program was started with it ignored, and a reader of
+ * standard output that goes away. A thread of its own waits for them, so that neither signal handlers nor
  * polling are needed. */
 #ifndef XTCP_CLIENT_STOP_H
 #define XTCP_CLIENT_STOP_H

@@ -36,9 +36,9 @@ struct attempt {
     bool pending;       /* something came that may not be shown yet */
     struct stream_history history;
     bool tried;         /* a stream has ended at some time */
-    bool trouble;       /* something failed that was asked for and not made good */
+    bool trouble;       /* a request failed and was not made good later */
     bool again;         /* the next stream is not the first one */
-    int64_t asked_ns;   /* monotonic, as the next three: the stream was opened, or a poll asked for */
+    int64_t asked_ns;   /* monotonic, as the next three: when the stream was opened or a poll asked for */
     int64_t heard_ns;   /* last message, or request */
     int64_t waiting_ns; /* when to call the hook |waiting|; 0: no more */
     int64_t retry_ns;
@@ -222,7 +222,8 @@ static int hand_on(struct attempt *a, struct err *err)
     return rc;
 }
 
-/* The same. Returns STREAM_GO_ON or STREAM_POLL_ENDED, or STREAM_ENOUGH when the stream is over with that. */
+/* The same for the caller's loop. Returns STREAM_GO_ON or STREAM_POLL_ENDED, or STREAM_ENOUGH when the stream
+ * is over with that. */
 static enum stream_result pass_on(struct attempt *a)
 {
     struct stream_engine *e = a->engine;
@@ -266,7 +267,7 @@ static void connected(struct attempt *a)
         a->trouble = false;
 }
 
-/* Whether the poll that |message| is of is to be held back for more of it. */
+/* Whether a message is to be held back until more of its poll has come. */
 static bool is_held(const struct attempt *a, enum stream_mark mark)
 {
     return a->hooks->mark && mark != STREAM_MARK_END && a->held_bytes <= HOLD_MAX &&
@@ -337,7 +338,7 @@ static int64_t idle_at(const struct attempt *a)
     return a->heard_ns + (holds && a->marked ? STREAM_LATE_NS : STREAM_IDLE_NS);
 }
 
-/* When silence has a meaning, and which; 0: never. */
+/* When silence gets a meaning, and which one; 0: never. */
 static int64_t silence_at(const struct attempt *a, enum stream_silence *meaning)
 {
     if (!is_open(a) || a->pending || !a->hooks->silence)
@@ -404,7 +405,7 @@ static void on_silence(struct attempt *a, enum stream_silence meaning)
         fail_text(a, STREAM_BROKEN, err_name(rc));
 }
 
-/* |over|: nothing is waited for any longer. */
+/* Does what is due at |now|; |over|: waiting is over. */
 static void on_time(struct attempt *a, int64_t now, bool over)
 {
     enum stream_silence meaning = STREAM_SILENCE_NOTHING;
@@ -432,7 +433,8 @@ static bool is_reached(const struct attempt *a)
     return a->history.ever || (a->state == ATTEMPT_BUSY && rpc_many_stream_connected(a->stream));
 }
 
-/* Whether there is nothing to wait for. |listening|: a target is not waited for when none was ever there. */
+/* Whether there is nothing to wait for. |listening|: targets are not waited for when none has ever
+ * answered. */
 static bool is_settled(const struct stream_engine *e, bool listening)
 {
     bool reached = false, untried = false, busy = false, waiting = false;
@@ -449,7 +451,8 @@ static bool is_settled(const struct stream_engine *e, bool listening)
     return !busy && !waiting;
 }
 
-/* Waits for an event until |until|, handles it and all that is due at |*now|. Returns false after a stop. */
+/* Waits for an event until |until|, handles it and everything that is due at |*now|. Returns false after a
+ * stop. */
 static bool turn(struct stream_engine *e, int64_t until, int64_t *now)
 {
     struct rpc_many_event event = {0};
@@ -494,7 +497,7 @@ static enum stream_end run(struct stream_engine *e, enum run_kind kind, int64_t 
     return STREAM_END_DONE;
 }
 
-/* At the end of the time: whether that is a failure, since the only target was never reached. */
+/* Whether the end of the time is a failure, since the only target was never reached. */
 static bool has_failed_in_time(struct stream_engine *e)
 {
     struct attempt *a = &e->attempts[0];

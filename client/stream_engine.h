@@ -1,6 +1,6 @@
 /* Streams of one daemon or of several: opened together, opened again for less where a daemon refuses a request, given
  * up after a long silence, opened again after a loss, until enough has come, the time is over or a signal comes. Hooks
- * have what differs between commands: the requests, the meaning of messages and of silence, the notes.
+ * contain the differences between commands: the requests, the meaning of messages and of silence, the notes.
  *
  * One thread uses an engine and runs the hooks; stream_engine_interrupt may come from any other. */
 #ifndef XTCP_CLIENT_STREAM_ENGINE_H
@@ -25,8 +25,7 @@ struct stream_engine;
 /* One daemon. */
 struct stream_target {
     const struct options *options;
-    struct rpc_channel
-        *channel; /* for its first stream; NULL: that has a channel of its own, as all others have */
+    struct rpc_channel *channel; /* for its first stream; NULL: it makes one of its own, as all others do */
 };
 
 /* A request to a daemon. */
@@ -55,7 +54,7 @@ enum stream_silence {
     STREAM_SILENCE_FAILS,     /* after STREAM_ANSWER_NS the stream is given up */
 };
 
-#define STREAM_IDLE_NS     (50 * NS_PER_MS) /* silence after which what has come is shown */
+#define STREAM_IDLE_NS     (50 * NS_PER_MS) /* silence after which the messages so far are shown */
 #define STREAM_LATE_NS     (1 * NS_PER_S) /* the same for a poll that is held and whose end will be marked */
 #define STREAM_POLL_END_NS (1 * NS_PER_S)
 #define STREAM_ANSWER_NS   (30 * NS_PER_S)
@@ -69,16 +68,17 @@ struct stream_hooks {
     enum stream_mark (*mark)(void *context, size_t i, const struct rpc_bytes *message);
     /* Takes a message. Returns an enum stream_result, or a negative error with |e|: the stream has failed. */
     int (*message)(void *context, size_t i, const struct rpc_bytes *message, struct err *e);
-    /* Nothing more has come for a moment: shows what there is. NULL: nothing is shown before the end of a poll. */
+    /* No message has come for a moment: shows those that have. NULL: nothing is shown before the end of a poll. */
     void (*idle)(void *context);
     /* Returns the meaning of silence of target |i|, whose stream is open. NULL: it has none. */
     enum stream_silence (*silence)(void *context, size_t i);
     /* Silence has ended the poll. Returns 0 or a negative error; NULL without |silence|. */
     int (*end_poll)(void *context, size_t i);
-    /* The stream is not the first one of target |i|: what was under way will not go on. NULL: that does not matter. */
+    /* The stream is not the first one of target |i|: a poll that was under way will not go on. NULL: that does not
+     * matter. */
     void (*again)(void *context, size_t i);
-    /* The stream has ended with |status|. Returns true when the daemon does not know what it was asked and |request|
-     * asks for less from now on: the stream is opened again at once. NULL: there is nothing less to ask for. */
+    /* The stream has ended with |status|. Returns true when the daemon does not know the request and |request| asks
+     * for less from now on: the stream is opened again at once. NULL: there is nothing less to ask for. */
     bool (*refused)(void *context, size_t i, const struct rpc_status *status);
     /* Called |waiting_ns| after a stream was opened and after a poll was asked for, until the first message comes or
      * the poll is complete. Returns the time (ns) until the next call, 0: none. NULL: stream_report_waiting is called,
@@ -105,17 +105,17 @@ struct stream_engine_options {
 /* Returns 0 and the engine in |out|, no stream open yet, or -ENOMEM. */
 int stream_engine_new(const struct stream_engine_options *options, struct stream_engine **out);
 
-/* Cancels what is open and frees. NULL is allowed. */
+/* Cancels open streams and frees. NULL is allowed. */
 void stream_engine_free(struct stream_engine *e);
 
 /* Makes the calls below return STREAM_END_STOPPED, now and later. Any thread. */
 void stream_engine_interrupt(struct stream_engine *e);
 
 enum stream_end {
-    STREAM_END_DONE,    /* nothing more is wanted, or to be had */
+    STREAM_END_DONE,    /* nothing more is wanted, or will come */
     STREAM_END_STOPPED, /* by |stop| or stream_engine_interrupt */
     STREAM_END_TIMEOUT, /* the deadline */
-    STREAM_END_TIME,    /* the time that was given has come */
+    STREAM_END_TIME,    /* the given time has come */
 };
 
 /* Opens a stream to each target and listens until the end. Lost streams are opened again, with waits from 1 s to
@@ -125,7 +125,7 @@ enum stream_end stream_engine_listen(struct stream_engine *e);
 /* Asks each target for a poll and takes the answers; a target whose stream has failed is connected to anew. */
 enum stream_end stream_engine_poll(struct stream_engine *e);
 
-/* Takes what comes until |at| (monotonic) without asking for anything, or until all targets have failed for good. */
+/* Takes messages until |at| (monotonic) without sending requests, or until all targets have failed for good. */
 enum stream_end stream_engine_wait(struct stream_engine *e, int64_t at);
 
 /* EXIT_DONE when nothing has failed, EXIT_FAILED when all targets have, else EXIT_SOME_FAILED. */

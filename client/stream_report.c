@@ -96,7 +96,7 @@ static void tell_wait(struct stream_report *r, const struct stream_failure *f)
 
 static enum stream_next only_one_ended(struct stream_report *r, const struct stream_failure *f)
 {
-    /* Before the first message it is the request that asks for too much. */
+    /* Before the first message this code means that the request asks for too much. */
     bool too_much = !f->history.spoken && f->status.code == CODE_RESOURCE_EXHAUSTED;
     if (f->polls && f->status.code == CODE_OK) {
         output_note(r->out, "%s ended the stream before the end of the poll", f->options->target);

@@ -21,12 +21,12 @@ enum stream_failure_kind {
     STREAM_SILENT,     /* no answer within STREAM_ANSWER_NS */
 };
 
-/* How far the streams of a target have come. */
+/* The progress of the streams of a target. */
 struct stream_history {
     bool heard;  /* the last one has been answered */
-    bool ever;   /* or one before it */
+    bool ever;   /* an earlier stream has been answered, or this one */
     bool spoken; /* a message came at some time */
-    bool lost;   /* one has ended, and none was answered since */
+    bool lost;   /* a stream has ended, and none was answered since */
 };
 
 /* The failure of a stream. */
@@ -48,7 +48,7 @@ enum stream_next {
     STREAM_NEXT_POLL, /* the stream is opened again with the next poll */
 };
 
-/* How long a stream has been waited for. */
+/* The wait for a stream. */
 struct stream_waiting {
     const struct options *options; /* of the target */
     bool polls;
@@ -65,7 +65,7 @@ struct stream_report {
     struct throttled_notes notes; /* with |several|; the engine looks after those that are due */
 };
 
-/* A report to |out|, quiet about failures that come of |stop|; |several|: see above. */
+/* A report to |out|, quiet about failures that |stop| causes; |several|: see above. */
 void stream_report_init(struct stream_report *r, struct output *out, struct stop *stop, bool several);
 
 /* Tells how many throttled notes were left out. */
@@ -82,7 +82,7 @@ int64_t stream_report_waiting(struct stream_report *r, const struct stream_waiti
  * it is one for the only daemon. */
 bool stream_report_timeout(struct stream_report *r, const struct options *options);
 
-/* The target of |options| has answered; |before|: how far it was until then. */
+/* The target of |options| has answered; |before|: its progress until then. */
 void stream_report_connected(struct stream_report *r, const struct options *options,
                              const struct stream_history *before);
 

@@ -1,4 +1,4 @@
-/* The command changes: who changed the configuration, when, and what. */
+/* The command changes: the last changes of the configuration, with their time and origin. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -17,14 +17,14 @@ static const struct table_column columns[] = {
     {.title = "BY", .drop = 1},
     {.title = "FROM", .drop = 3, .cut = 12},
     {.title = "FIELD", .squeeze = 12},
-    /* Never cut by the table: what differs may be where it cuts. */
+    /* Never cut by the table: the difference may be in the part that would be cut. */
     {.title = "BEFORE"},
     {.title = "AFTER"},
 };
 
 #define WHOLE_MAX 24 /* bytes of a value that is shown as it is */
 
-/* |part| of |text|, with marks where something is left out. */
+/* Writes |part| of |text|, with marks where something is left out. */
 static void put_part(struct table *t, const char *text, struct excerpt part)
 {
     struct buf b;
@@ -36,7 +36,7 @@ static void put_part(struct table *t, const char *text, struct excerpt part)
     buf_free(&b);
 }
 
-/* Before and after: of long values what differs, all of it. */
+/* Writes the values before and after; of long ones, the whole part that differs. */
 static void put_values(struct table *t, const struct status_option_change *o)
 {
     struct excerpt before, after;

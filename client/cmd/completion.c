@@ -1,4 +1,4 @@
-/* The command completion: what a shell offers, made from the tables of commands and options. */
+/* The command completion: the words that a shell offers, made from the tables of commands and options. */
 #include <stdio.h>
 #include <string.h>
 
@@ -385,7 +385,8 @@ static void fish_option(struct buf *out, const struct option_def *d, const struc
     buf_str(out, "'\n");
 }
 
-/* The options of all commands that behind |c| have only their name, since the letter is another one's. */
+/* The options of all commands of which |c| takes only the name, since the letter belongs to another
+ * option. */
 static void fish_names(struct buf *out, const struct command *c)
 {
     for (const struct option_def *d = options_global; d->name; d++) {

@@ -12,14 +12,14 @@
 #include "lib/ascii.h"
 #include "lib/file.h"
 
-/* One text on its way. */
+/* An edit from the first text to the daemon. */
 struct edit {
     struct session *session;
-    struct config_reply *before; /* what is edited */
+    struct config_reply *before; /* the configuration being edited */
     struct buf original;
     struct buf text; /* as the editor left it */
     char path[PATH_MAX];
-    bool asks; /* there is a person to ask */
+    bool asks; /* a person can be asked */
 };
 
 /* The next step. */
@@ -51,7 +51,7 @@ static char ask(struct edit *d, const char *question)
     return read_answer(d->session);
 }
 
-/* Something was wrong with the text and has been told. */
+/* Decides how to go on after an error in the text, which has been told. */
 static enum step on_wrong(struct edit *d)
 {
     if (!d->asks)
@@ -59,7 +59,7 @@ static enum step on_wrong(struct edit *d)
     return ask(d, "edit again? [Y/n] ") == 'n' ? STEP_FAILED : STEP_AGAIN;
 }
 
-/* Has the daemon check |draft|, shows what it would change, asks. */
+/* Lets the daemon check |draft|, shows what it would change, and asks for consent. */
 static enum step preview(struct edit *d, const struct config_draft *draft)
 {
     struct config_reply *after;
@@ -98,7 +98,7 @@ static enum step apply(struct edit *d, const struct config_draft *draft)
     return rc == EXIT_DONE ? STEP_DONE : STEP_FAILED;
 }
 
-/* The text as it is now: to a change, and to the daemon. */
+/* Makes a change of the text as it is now, and sends it to the daemon. */
 static enum step take_text(struct edit *d)
 {
     struct err e = {0};
@@ -155,7 +155,7 @@ static enum step round_of(struct edit *d)
     return take_text(d);
 }
 
-/* Whether the file holds what nobody has but it. */
+/* Whether the file holds changes that exist nowhere else. */
 static bool is_worth_keeping(const struct edit *d)
 {
     return d->text.len &&

@@ -29,7 +29,7 @@ static int check(struct session *s, const struct buf *request)
 }
 
 /* Watches until the daemon serves. Returns an exit code, or -1 when the connection was lost and another one
- * may do. */
+ * may work. */
 static int watch(struct session *s, struct rpc_stream *stream, const struct buf *request, uint32_t *last)
 {
     struct err e = {0};
@@ -60,8 +60,8 @@ static int watch(struct session *s, struct rpc_stream *stream, const struct buf 
     }
 }
 
-/* Until the daemon is there and serves. The tries are close to each other: whoever waits for a start wants to
- * go on. */
+/* Waits until the daemon runs and serves. Attempts follow each other closely: a script that waits for a start
+ * wants to go on soon. */
 static int wait_for_serving(struct session *s, const struct buf *request)
 {
     const struct rpc_call_options options = {.wait_for_ready = true};

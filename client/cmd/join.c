@@ -90,7 +90,7 @@ static void tell(struct joined *d)
     buf_free(&line);
 }
 
-/* One poll of all is complete, or is to come. */
+/* One poll of all nodes is complete, or about to begin. */
 static void on_poll(void *owner, bool complete)
 {
     struct joined *d = owner;
@@ -119,7 +119,7 @@ static int run_polls(struct joined *d)
     if (record_streams_open(&d->streams, &hooks) != 0)
         return EXIT_FAILED;
     for (size_t i = 0; i < d->fleet->nodes->n; i++)
-        d->streams.readers[i].quiet = true; /* losses are told all the same */
+        d->streams.readers[i].quiet = true; /* losses are still told */
     enum stream_end end = record_streams_poll(&d->streams, count, on_poll, &done);
     if (end == STREAM_END_STOPPED)
         return count == 0 || stop_reason(d->fleet->stop) == STOP_READER ? EXIT_DONE : EXIT_FAILED;

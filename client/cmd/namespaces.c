@@ -205,7 +205,8 @@ static int on_event(void *context, size_t i, const struct rpc_bytes *message, st
 
 static int watch_namespaces(struct session *s)
 {
-    /* Nothing is held back, and a new stream begins with all namespaces again. */
+    /* The other hooks are not needed: no message is held back, and a new stream begins with all namespaces
+     * again. */
     static const struct stream_hooks hooks = {.request = on_request, .message = on_event};
     enum stream_end end;
     return stream_engine_follow(s, &hooks, s, &end);

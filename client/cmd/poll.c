@@ -37,7 +37,7 @@ static int64_t on_waiting(void *context, size_t i, const struct stream_waiting *
     return NS_PER_S;
 }
 
-/* The time is over before |count| polls, after |done|. */
+/* The time is over after |done| of |count| polls. */
 static int on_timeout(const struct record_streams *s, uint64_t count, uint64_t done)
 {
     if (s->one && !s->between)
@@ -49,7 +49,7 @@ static int on_timeout(const struct record_streams *s, uint64_t count, uint64_t d
     return EXIT_FAILED;
 }
 
-/* Polls that are to go on until they are interrupted end well with that. */
+/* An interrupt is the normal end of polls without a count. */
 static int on_stopped(const struct record_streams *s, uint64_t count)
 {
     enum stop_reason why = stop_reason(s->fleet->stop);

@@ -28,7 +28,7 @@ static int assign(struct session *s, struct config_draft *d, const char *word)
     return rc == 0 ? EXIT_DONE : usage(s, e.text);
 }
 
-/* A dry run that tells whether the zeros in |d| are what the daemon makes of them. */
+/* Makes a dry run to see whether the daemon takes the zeros in |d| as such. */
 static int try_zeros(struct session *s, const struct config_draft *d)
 {
     struct config_reply *after;
@@ -40,7 +40,7 @@ static int try_zeros(struct session *s, const struct config_draft *d)
     return rc;
 }
 
-/* Sends the draft, and tells what it changed. */
+/* Sends the draft, and tells the changes. */
 static int send_draft(struct session *s, const struct config_draft *d)
 {
     bool dry_run = s->options->dry_run;

@@ -26,7 +26,7 @@ static void count(struct buf *out, uint64_t n, const char *what)
     buf_printf(out, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* The sockets that |p| found: a partial poll only tells of sockets that match what its readers asked for. */
+/* The sockets that |p| found: a partial poll tells only of sockets that its readers asked for. */
 static void show_found(struct buf *out, const char *title, const struct status_poll *p)
 {
     char took[UNITS_TEXT_MAX], time[CLOCK_TEXT_MAX];
@@ -70,8 +70,8 @@ static void show_poll(struct buf *out, const struct status_poll *p, const struct
     }
 }
 
-/* The daemon's wall clock when it answered: all of its times are told by this one, since the clock here may
- * be another one. A daemon that does not tell it: from what it does tell. */
+/* The daemon's wall clock when it answered: all of its times are shown relative to it, since the clock here
+ * may differ. For a daemon that does not tell its clock, it is derived from the other times. */
 static int64_t daemon_now(const struct status_msg *m)
 {
     int64_t now;
@@ -124,7 +124,7 @@ static void show_schedule(struct buf *out, const struct status_schedule *s, int6
     buf_char(out, '\n');
 }
 
-/* Only what says something: a bound that somebody has met, or that is half reached. */
+/* Shows only bounds of interest: those that somebody has met, or that are half reached. */
 static void show_limits(struct buf *out, const struct status_msg *m)
 {
     const char *title = "limits";
@@ -170,7 +170,7 @@ static void show_subscribers(struct buf *out, const struct status_msg *m)
     }
 }
 
-/* A duration, "-" for one that nothing has been measured of yet. */
+/* Writes a duration, "-" when none has been measured yet. */
 static void put_time(struct buf *out, uint64_t ns)
 {
     char text[UNITS_TEXT_MAX];
@@ -178,7 +178,7 @@ static void put_time(struct buf *out, uint64_t ns)
     buf_str(out, ns ? text : "-");
 }
 
-/* |part| of |whole| in percent and what it is; "-" while there is no whole. */
+/* Writes |part| of |whole| in percent, and |what|; "-" when |whole| is 0. */
 static void put_share(struct buf *out, uint64_t part, uint64_t whole, const char *what)
 {
     if (whole)
@@ -187,7 +187,7 @@ static void put_share(struct buf *out, uint64_t part, uint64_t whole, const char
         buf_printf(out, "- %s", what);
 }
 
-/* Whether the share of a CPU is known; a daemon that does not tell whether it is tells a share then. */
+/* Whether the share of a CPU is known; it is when a daemon does not tell whether, but tells a share. */
 static bool is_measured(const struct status_cost *c)
 {
     return c->measured || c->cpu_percent > 0;

@@ -10,7 +10,7 @@ struct stream {
     struct fleet *fleet;
     struct record_pipeline pipeline;
     struct record_streams streams;
-    uint64_t left; /* records that are wanted yet, of --count */
+    uint64_t left; /* records still wanted, of --count */
 };
 
 static int on_message(void *context, size_t i, const struct rpc_bytes *message, struct err *e)
@@ -41,7 +41,7 @@ static int exit_code(struct stream *st, enum stream_end end)
 {
     const struct options *o = st->fleet->options;
     uint64_t records = 0, polls = 0;
-    /* With nothing else to end it, it was asked to listen so long. */
+    /* Without --count and --polls, the timeout is the normal end. */
     if (end != STREAM_END_TIMEOUT || (!o->count && !o->polls))
         return stream_engine_exit_code(st->streams.engine);
     for (size_t i = 0; i < st->fleet->nodes->n; i++) {

@@ -29,7 +29,7 @@ struct top {
     bool open;   /* the screen is ours */
     bool done;
     int code;
-    char failure[ERR_TEXT_MAX * 2]; /* to be told when the terminal is as it was; "": none */
+    char failure[ERR_TEXT_MAX * 2]; /* to be told when the terminal is restored; "": none */
 };
 
 /* ---- Signals that only a full screen cares for ---- */
@@ -125,7 +125,7 @@ static int sort_of(const char *name, enum top_sort *out, struct err *e)
     return name ? err_set(e, ERR_USAGE, "--sort %s: expected throughput, retrans, rtt or queue", name) : 0;
 }
 
-/* ---- What happens ---- */
+/* ---- Events ---- */
 
 static void take_poll(struct top *t)
 {
@@ -161,7 +161,7 @@ static void change_filter(struct top *t)
         return; /* it was checked before: out of memory */
     top_feed_filter(t->feed, f);
     filter_unref(f);
-    t->view.paused = false; /* who filters wants to see what passes */
+    t->view.paused = false; /* a new filter shows its effect at once */
 }
 
 static void take_keys(struct top *t)
@@ -187,7 +187,7 @@ static void take_keys(struct top *t)
     }
 }
 
-/* How long to wait for something to happen, in ns; negative: for ever. */
+/* The time to wait for an event, in ns; negative: for ever. */
 static int64_t patience(const struct top *t)
 {
     int64_t deadline = t->session->deadline_ns, now = clock_mono_ns();
@@ -197,7 +197,7 @@ static int64_t patience(const struct top *t)
     return left;
 }
 
-/* Waits for a key, a signal, news of the feed, and takes them in. */
+/* Waits for a key, a signal or news of the feed, and handles it. */
 static void turn(struct top *t)
 {
     struct pollfd fds[] = {
@@ -236,7 +236,7 @@ static void run(struct top *t, bool colours)
     struct err e = {0};
     while (!t->done) {
         turn(t);
-        /* Nothing is drawn before there is a daemon: when there is none, an error on the next line is enough. */
+        /* Nothing is drawn before a daemon has answered: if none does, an error on the next line is enough. */
         if (!t->done && !t->open && t->scene.feed.ever) {
             if (top_screen_open(colours, &e) != 0) {
                 snprintf(t->failure, sizeof(t->failure), "%s", e.text);

@@ -105,7 +105,7 @@ static int make_request(struct watch *w)
     return EXIT_FAILED;
 }
 
-/* ---- What comes ---- */
+/* ---- Responses ---- */
 
 static void on_info(struct watch *w, const struct focus_info *info)
 {
@@ -294,7 +294,7 @@ static int run(struct watch *w)
     if (w->table)
         watch_table_end(w->table);
     tell_lost(w, &(struct focus_tick){0}, true);
-    /* With nothing else to end it, it was asked to listen so long. */
+    /* Without a number of ticks, the timeout is the normal end. */
     if (end != STREAM_END_TIMEOUT || !w->max_ticks)
         return rc;
     output_note(w->out, "the time is over, after %" PRIu64 " ticks", w->ticks);

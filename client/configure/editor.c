@@ -54,7 +54,7 @@ static const char *editor_name(void)
     return "vi";
 }
 
-/* Makes |group| the one that the terminal listens to. The caller may be in the background itself. */
+/* Makes |group| the foreground group of the terminal. The caller may be in the background itself. */
 static void give_terminal(pid_t group)
 {
     sigset_t set, before;
@@ -65,8 +65,8 @@ static void give_terminal(pid_t group)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Starts |argv| with no signal blocked or ignored that it would not expect to be; with a |terminal|, as the
- * group in its foreground. */
+/* Starts |argv| with the usual signals neither blocked nor ignored; with a |terminal|, as its foreground
+ * group. */
 static int start(char *const argv[], bool terminal, pid_t *pid)
 {
     extern char **environ;
@@ -92,7 +92,7 @@ static int start(char *const argv[], bool terminal, pid_t *pid)
     return rc;
 }
 
-/* Waits for the end of |pid|. When it is suspended, so are we, and go on together. */
+/* Waits for the end of |pid|. When it is suspended, so are we; both go on together. */
 static int wait_for(pid_t pid, bool terminal, int *status)
 {
     for (;;) {

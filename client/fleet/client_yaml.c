@@ -14,7 +14,7 @@
 
 #define AT(field_) offsetof(struct options, field_)
 
-/* Options that a node may have of its own, and then those that only the file as a whole has. */
+/* Options that each node may have; below them, those that only the file as a whole may have. */
 static const struct option_def node_options[] = {
     {"plaintext", 0, OPTION_FLAG, AT(plaintext), NULL, NULL},
     {"tls", 0, OPTION_FLAG, AT(tls), NULL, NULL},
@@ -346,7 +346,7 @@ int client_yaml_parse(const char *path, const char *text, size_t len, struct cli
         rc = syntax_error(&parser, path, r.e);
     } else {
         const yaml_node_t *root = yaml_document_get_root_node(&r.document);
-        if (root) /* a file of comments has none */
+        if (root) /* a file with only comments has none */
             rc = each_pair(&r, root, NULL, take_key, out);
         yaml_document_delete(&r.document);
     }

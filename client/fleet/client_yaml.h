@@ -16,7 +16,7 @@
 struct setting {
     const struct option_def *option;
     char *value;  /* "false": a flag that is not set */
-    bool of_node; /* about how to connect: nodes may have it as well */
+    bool of_node; /* an option of connecting: nodes may have it as well */
 };
 
 struct client_yaml_list {
@@ -27,7 +27,7 @@ struct client_yaml_list {
 struct client_yaml_node {
     char *name;
     char *address;
-    struct client_yaml_list options; /* how to connect to it */
+    struct client_yaml_list options; /* options of connecting to it */
 };
 
 struct client_yaml_group {

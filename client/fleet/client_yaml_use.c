@@ -44,7 +44,7 @@ static bool asks_for_tls(const struct options *o)
     return o->tls || o->insecure || o->ca || o->cert || o->server_name;
 }
 
-/* |from| in |o|, but for what |before| has; of the options of nodes or of the others. */
+/* Applies |from| to |o|, except options that |before| has; either the options of nodes or the others. */
 static void apply(const struct client_yaml_list *from, const struct client_yaml_list *before, bool of_nodes,
                   const struct options *asked, struct options *o)
 {

@@ -10,7 +10,7 @@
 
 #define OPTIONS_AGREED (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE)
 #define QUIET_MS       2000 /* silent for longer than two polls can be apart */
-#define SLACK          2    /* bytes that SYN and FIN count for, at one end more than at the other */
+#define SLACK          2    /* bytes for SYN and FIN, which one end may count and the other not */
 #define GROUP_MAX      64   /* sockets with the same addresses that are looked at one by one */
 
 void join_reset(struct join *j)
@@ -41,7 +41,7 @@ static const char *keep_name(struct join *j, const char *name)
     return grown[j->n_names] ? grown[j->n_names++] : NULL;
 }
 
-/* Returns false for what is no address. */
+/* Returns false if |from| is no address. */
 static bool put_address(uint8_t out[16], uint32_t family, const ProtobufCBinaryData *from)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -101,7 +101,7 @@ int join_add(struct join *j, size_t node, const record_message *r)
     return 0;
 }
 
-/* ---- What fits ---- */
+/* ---- Ends that fit together ---- */
 
 /* One end's address and port, and the other's, in an order that is the same for both ends. */
 struct place {
@@ -142,7 +142,7 @@ static bool same_netns(const struct join_end *a, const struct join_end *b)
     return a->node == b->node && a->netns_id == b->netns_id;
 }
 
-/* Its handshake is through, and its counters mean something. */
+/* Whether its handshake is complete, so that its counters are meaningful. */
 static bool is_settled(const struct join_end *e)
 {
     return e->info && e->state != TCP_SYN_SENT && e->state != TCP_SYN_RECV;
@@ -163,7 +163,7 @@ static bool is_quiet(const struct join_end *e)
     return e->idle_ms >= QUIET_MS && e->send_queue == 0 && e->state == TCP_ESTABLISHED;
 }
 
-/* Whether nothing speaks against |a| and |b|, whose addresses mirror each other, being one connection. */
+/* Whether |a| and |b|, whose addresses mirror each other, can be one connection. */
 static bool fits(const struct join_end *a, const struct join_end *b)
 {
     if (is_loopback(a->local) || is_loopback(a->peer))
@@ -177,7 +177,7 @@ static bool fits(const struct join_end *a, const struct join_end *b)
     return !is_quiet(a) || !is_quiet(b) || counters_fit(a, b);
 }
 
-/* Whether the counters of |a| and |b| are those of one connection, and not just none. */
+/* Whether the counters of |a| and |b| are equal and not zero, and so show that they are one connection. */
 static bool counters_tell(const struct join_end *a, const struct join_end *b)
 {
     return is_settled(a) && is_settled(b) && a->acked + a->received > 2 * SLACK && counters_fit(a, b);
@@ -236,8 +236,8 @@ static int compare_sorted(const void *a, const void *b)
     return order ? order : (x->end > y->end) - (x->end < y->end);
 }
 
-/* The one of |others| that is left and for which |test| holds with |e|; JOIN_NONE when there is none or more
- * than one. */
+/* The only one of |others| not yet paired for which |test| holds with |e|; JOIN_NONE when there is none or
+ * more than one. */
 static size_t the_only(const struct join *j, const struct join_end *e, const struct side *others,
                        bool (*test)(const struct join_end *a, const struct join_end *b))
 {
@@ -258,7 +258,7 @@ static bool anything(const struct join_end *a, const struct join_end *b)
     return true;
 }
 
-/* Pairs those who have each other as the only candidate for which |test| holds. */
+/* Pairs the ends that have each other as the only candidate for which |test| holds. */
 static int pair(struct join *j, struct side *low, struct side *high, enum join_kind kind,
                 bool (*test)(const struct join_end *a, const struct join_end *b))
 {
@@ -271,7 +271,7 @@ static int pair(struct join *j, struct side *low, struct side *high, enum join_k
         found[i] = taken[k] = true;
         rc = add_row(j, kind, low->ends[i], high->ends[k]);
     }
-    /* Only now: who was found for one does not make another one the only one left. */
+    /* Done only now: a pair that was just found must not make another candidate the only one. */
     for (size_t i = 0; i < GROUP_MAX; i++) {
         low->done[i] = low->done[i] || found[i];
         high->done[i] = high->done[i] || taken[i];
@@ -279,7 +279,7 @@ static int pair(struct join *j, struct side *low, struct side *high, enum join_k
     return rc;
 }
 
-/* Those of |side| that are left, with what they could belong to. */
+/* Adds rows for the ends of |side| not yet paired, with the ends that they could belong to. */
 static int leave(struct join *j, const struct side *side, const struct side *others)
 {
     int rc = 0;

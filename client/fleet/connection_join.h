@@ -5,9 +5,9 @@
  * same one mapped into IPv6 being equal. That is not enough where addresses are used more than once,
  * as 10.0.0.1 in many namespaces is. So:
  *  - two of one namespace belong together before any others, and loopback addresses only so;
- *  - what both ends agreed upon at the handshake must fit: timestamps, SACK, and the window scales, mirrored;
- *  - when both have been silent for a while, what each has had acknowledged must be what the other has
- *    received;
+ *  - the options agreed upon at the handshake must fit: timestamps, SACK, and the window scales, mirrored;
+ *  - when both have been silent for a while, the bytes that each has had acknowledged must be those that the
+ *    other has received;
  *  - when more than one candidate is left, counters that are equal on both ends decide, if they are so for
  * one candidate only; otherwise the connection is shown as ambiguous. */
 #ifndef XTCP_CLIENT_FLEET_CONNECTION_JOIN_H
@@ -32,7 +32,7 @@ struct join_end {
     uint16_t local_port;
     uint16_t peer_port;
     uint8_t state;
-    bool info;             /* it has a tcp_info, whence the rest */
+    bool info;             /* it has a tcp_info, the source of the rest */
     uint8_t options;       /* TCPI_OPT_… */
     uint8_t send_scale;    /* of the peer */
     uint8_t receive_scale; /* its own */
@@ -80,13 +80,13 @@ struct join {
     size_t counts[JOIN_ONE_END + 1]; /* rows of each kind */
 };
 
-/* Empty; it needs no other beginning than zeroes. Frees what it has. */
+/* Makes it empty and frees its memory. A zeroed struct is empty, too. */
 void join_reset(struct join *j);
 
 /* Adds the socket |r| of node |node|; listeners are left out. Returns 0 or -ENOMEM. */
 int join_add(struct join *j, size_t node, const record_message *r);
 
-/* Finds what belongs together and makes |rows|. Returns 0 or -ENOMEM. */
+/* Finds the ends that belong together and makes |rows|. Returns 0 or -ENOMEM. */
 int join_match(struct join *j);
 
 #endif

@@ -1,4 +1,4 @@
-/* The things that a command is run with which reads streams of one daemon or of several. */
+/* The environment of a command that reads streams of one daemon or of several. */
 #ifndef XTCP_CLIENT_FLEET_FLEET_H
 #define XTCP_CLIENT_FLEET_FLEET_H
 

@@ -1,4 +1,4 @@
-/* How joined connections are shown. One thread. */
+/* Shows joined connections. One thread. */
 #ifndef XTCP_CLIENT_FLEET_JOIN_TABLE_H
 #define XTCP_CLIENT_FLEET_JOIN_TABLE_H
 
@@ -14,8 +14,8 @@ struct join_table;
 struct join_table *join_table_new(const struct options *o, const struct nodes *nodes, struct output *out);
 void join_table_free(struct join_table *w);
 
-/* Writes what |j| has matched: pairs and what is ambiguous, with --all also what has one end only. Returns 0
- * or the error of the output. */
+/* Writes the result of |j|: pairs and ambiguous connections, with --all also those with one end only. Returns
+ * 0 or the error of the output. */
 int join_table(struct join_table *w, const struct join *j);
 
 #endif

@@ -16,7 +16,7 @@ struct resolver {
     const struct client_yaml *client_yaml;
     struct nodes *out;
     struct err *e;
-    const struct client_yaml_node *node; /* whose addresses are being looked up; NULL: of a plain target */
+    const struct client_yaml_node *node; /* node whose addresses are being looked up; NULL: a plain target */
 };
 
 static int no_memory(struct resolver *r)
@@ -97,7 +97,7 @@ static int found_address(void *context, const char *address, const char *host)
     return add(r, name, address, host);
 }
 
-/* |text| is an address; |node| what has it, NULL when it was given as it is. */
+/* Adds the address |text|, of |node|; NULL: it was given as an address. */
 static int add_address(struct resolver *r, const struct client_yaml_node *node, const char *text)
 {
     char address[TARGET_MAX];
@@ -121,7 +121,8 @@ static int ignore_address(void *context, const char *address, const char *host)
     return 0;
 }
 
-/* A single word that is like a name of client.yaml, or like flags of ss, but no host: a slip of the pen. */
+/* A single word that is like a name of client.yaml, or like flags of ss, but no host: probably a typing
+ * error. */
 static int check_word(struct resolver *r, const char *text)
 {
     char address[TARGET_MAX];

@@ -1,5 +1,5 @@
-/* The daemons that a command is for: what the command line, the environment and client.yaml say, resolved to
- * a list of addresses with names. One thread. */
+/* The daemons that a command is for: the targets of the command line, the environment and client.yaml,
+ * resolved to a list of addresses with names. One thread. */
 #ifndef XTCP_CLIENT_FLEET_NODES_H
 #define XTCP_CLIENT_FLEET_NODES_H
 
@@ -14,9 +14,9 @@
 
 /* One daemon. */
 struct node {
-    char *name;             /* what the node column calls it */
+    char *name;             /* its name in the node column */
     char *address;          /* as gRPC takes it */
-    char *told;             /* what messages call it: the name, with the address if that is another text */
+    char *told;             /* its name in messages: with the address if that differs */
     char *host;             /* the name whose address it is; NULL: none */
     struct options options; /* for a session with it */
 };
@@ -27,9 +27,9 @@ struct nodes {
 };
 
 /* Finds the nodes that |o| names; without any, those of $XTCP2_TARGET, then those of |s|, then the default
- * one. Host names that stand for all their addresses are looked up, which takes its time; one that cannot be
- * found stays as it is and fails when it is connected to. Duplicates are left out. The nodes point into |o|
- * and |s|. Returns 0, or a code with |e|; |out| is empty then, else for nodes_free. */
+ * one. Host names that stand for all their addresses are looked up, which may take a while; one that cannot
+ * be found stays as it is and fails when it is connected to. Duplicates are left out. The nodes point into
+ * |o| and |s|. Returns 0, or a code with |e|; |out| is empty then, else for nodes_free. */
 int nodes_resolve(const struct options *o, const struct client_yaml *s, struct nodes *out, struct err *e);
 void nodes_free(struct nodes *nodes);
 

@@ -20,8 +20,8 @@ struct record_streams {
     const struct query *query;
     struct record_sink *records; /* where rows go */
     void *owner;                 /* for its hooks, whose context is this struct */
-    bool one;   /* it is about one daemon: rows as they come, messages as stream_report.h says */
-    bool polls; /* polls are asked for; else those that the daemons make are listened to */
+    bool one;                    /* for one daemon: rows as they come, messages as in stream_report.h */
+    bool polls;                  /* asks for polls; else listens to those that the daemons make */
     /* Ours. */
     struct stream_reader *readers; /* one for each node */
     struct stream_target *targets;
@@ -32,8 +32,8 @@ struct record_streams {
 };
 
 /* Makes the streams, none of them open. |own| has the hooks |message|, and |idle| and |waiting| if need be. Returns 0,
- * or -ENOMEM, which is told; record_streams_close comes after it in any case. All that |s| points to must outlive
- * it. */
+ * or -ENOMEM with the failure told; record_streams_close comes after it in any case. All that |s| points to must
+ * outlive it. */
 int record_streams_open(struct record_streams *s, const struct stream_hooks *own);
 
 /* Frees what record_streams_open has made; nothing when it was not called. */

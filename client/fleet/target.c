@@ -24,7 +24,7 @@ static bool is_port(const char *text)
     return decimal_parse(text, UINT16_MAX, &port) == 0 && port >= 1;
 }
 
-/* A URL: says what of it is the target. */
+/* Refuses a URL and says which part of it is the target. */
 static int wrong_url(const char *text, const char *rest, struct err *e)
 {
     bool tls = strncmp(text, "https:", 6) == 0 || strncmp(text, "grpcs:", 6) == 0;

@@ -12,8 +12,8 @@
 
 struct throttled_notes {
     struct output *out;
-    int64_t since_ns; /* monotonic: begin of the second that is counted */
-    unsigned told;    /* in it */
+    int64_t since_ns; /* monotonic: begin of the second in which notes are counted */
+    unsigned told;    /* in that second */
     size_t left_out;  /* lines that were not told */
 };
 

@@ -13,14 +13,14 @@
 
 /* The device and the families of an address, which its bytes do not tell. */
 struct address_scope {
-    char device[ADDRESS_DEVICE_MAX]; /* that the socket is bound to; "": none */
+    char device[ADDRESS_DEVICE_MAX]; /* device that the socket is bound to; "": none */
     bool dual_stack;                 /* :: takes IPv4 as well */
 };
 
 /* Writes the name of a device, as |name| or, where that is empty, made of its |index|: "if7". */
 void address_device(const char *name, uint32_t index, char out[ADDRESS_DEVICE_MAX]);
 
-/* That of the local end of |r|; the peer's has no device. */
+/* The scope of the local end of |r|; the peer's has no device. */
 struct address_scope address_scope(const record_message *r);
 
 /* "192.0.2.1:443", "[2001:db8::1]:443", "[::ffff:192.0.2.1]:443"; "*" for port 0. |address| of |n| bytes: 4

@@ -26,7 +26,7 @@ bool cell_has_flow(const record_message *r)
     return r->tcp_info_state != 0 && r->inet_diag_msg_state != CELL_LISTEN;
 }
 
-/* Fields whose zero is as good as no value, or for which a value says that there is none. */
+/* Whether |v| means that |f| has no value: a zero that tells nothing, or a value that stands for none. */
 static bool is_no_value(const struct record_field *f, uint64_t v)
 {
     switch (record_field_index(f)) {

@@ -29,12 +29,12 @@ void cell_text(struct cell *c, const char *text);
 /* |c| shows what has been written to its |own|. */
 void cell_own(struct cell *c);
 
-/* Whether |r| is of a connection with a tcp_info that means something: LISTEN has one whose numbers mean
- * other things; TIME_WAIT and SYN_RECV have none at all. */
+/* Whether |r| is of a connection with a meaningful tcp_info: in LISTEN its numbers mean other things;
+ * TIME_WAIT and SYN_RECV have none at all. */
 bool cell_has_flow(const record_message *r);
 
-/* The value of |f| in |r| with its unit, or as exact number; nothing where it means nothing: a round trip
- * time of a listener, a limit that is none. */
+/* The value of |f| in |r| with its unit, or as exact number; nothing where it has no meaning: the round trip
+ * time of a listener, a limit that stands for none. */
 void cell_field(struct cell *c, const record_message *r, const struct record_field *f);
 
 #endif

@@ -7,7 +7,7 @@
 #include "lib/array.h"
 #include "lib/clock.h"
 
-#define STEP_NS (NS_PER_S / 2) /* rates are over at least as much, where polls come faster */
+#define STEP_NS (NS_PER_S / 2) /* rates cover at least this time, where polls come faster */
 
 struct point {
     int64_t timestamp_ns;

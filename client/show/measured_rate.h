@@ -1,5 +1,5 @@
-/* How fast sockets send, measured: by what the peer has acknowledged between two polls of the same socket.
- * The kernel's own delivery rate is a sample of the last few packets, and may be far from that. One thread. */
+/* Measures how fast sockets send, by the bytes that the peer has acknowledged between two polls. The kernel's
+ * own delivery rate is a sample of the last few packets, and may be far from that. One thread. */
 #ifndef XTCP_CLIENT_SHOW_MEASURED_RATE_H
 #define XTCP_CLIENT_SHOW_MEASURED_RATE_H
 

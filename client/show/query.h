@@ -1,5 +1,5 @@
-/* Which records somebody wants, and which of their fields: what the daemon is asked for, and what is done
- * here where the daemon cannot do it. One thread. */
+/* The records that are wanted, and the fields of them: the request to the daemon, and the filtering here
+ * where the daemon cannot do it. One thread. */
 #ifndef XTCP_CLIENT_SHOW_QUERY_H
 #define XTCP_CLIENT_SHOW_QUERY_H
 
@@ -21,7 +21,7 @@ struct query;
 int query_new(const struct options *o, const struct view *v, struct query **out, struct err *e);
 void query_free(struct query *q);
 
-/* Whether not simply everything is asked for. */
+/* Whether less than everything is asked for. */
 bool query_asks(const struct query *q);
 
 /* Whether some records are not wanted. */
@@ -30,7 +30,8 @@ bool query_selects(const struct query *q);
 /* Whether some namespaces are not wanted. */
 bool query_chooses_netns(const struct query *q);
 
-/* Appends what a stream is asked for; |plain|: without what query_asks is about. Returns 0 or -ENOMEM. */
+/* Appends the request of a stream; |plain|: for everything, without the parts that query_asks tells of.
+ * Returns 0 or -ENOMEM. */
 int query_request(const struct query *q, bool plain, struct buf *request);
 
 /* Whether |r| is wanted, for daemons that send everything. */

@@ -17,11 +17,11 @@ struct record_pipeline {
 };
 
 /* Makes |w| of the options |o| for records that go to |out|, both of which must outlive it; |nodes|: they
- * come from several. Returns EXIT_DONE, or EXIT_USAGE or EXIT_FAILED, which has been told on standard error;
- * record_pipeline_close in any case. */
+ * come from several. Returns EXIT_DONE, or EXIT_USAGE or EXIT_FAILED with the failure told on standard error;
+ * call record_pipeline_close in any case. */
 int record_pipeline_open(struct record_pipeline *w, const struct options *o, struct output *out, bool nodes);
 
-/* Writes what waits, and ends the output. */
+/* Writes the records that wait, and ends the output. */
 void record_pipeline_close(struct record_pipeline *w);
 
 #endif

@@ -25,7 +25,7 @@ struct record_sink {
     struct sorter *sorter; /* NULL: in the order of their coming */
     int node_label;        /* number of the writer's label, or LABEL_NONE */
     int time_label;
-    int64_t time_ns;                /* that |time| says */
+    int64_t time_ns;                /* the time in |time| */
     char time[CLOCK_TEXT_MAX];      /* value of the label */
     struct throughput rates;        /* of --output null */
     struct measured_rate *measured; /* of tables and orders with rates; NULL: no others are wanted */
@@ -146,7 +146,7 @@ static int flush_table(struct record_sink *r)
     return output_flush(r->out);
 }
 
-/* |m| is to be seen now; |row| is the same, serialized. */
+/* Shows |m|; |row| is the same record, serialized. */
 static int pipeline(struct record_sink *r, const record_message *m, const uint8_t *row, size_t len,
                     const char *node)
 {
@@ -169,7 +169,7 @@ static int show_sorted(void *context, const uint8_t *row, size_t len, const char
     return rc < 0 ? rc : pipeline(r, m, row, len, node);
 }
 
-/* Shows all that was kept. */
+/* Shows all records that were kept. */
 static int give(struct record_sink *r)
 {
     int rc = r->sorter ? sorter_give(r->sorter, show_sorted, r) : 0;

@@ -1,7 +1,7 @@
 /* JSON objects of reports (namespaces, status) in the two spellings of the program: jsonl has the proto's
  * names, numbers for all integers, short names for enums, and a readable time beside each one in nanoseconds;
- * protojson is the canonical mapping of proto3, in which what is zero or empty is left out. One owner at a
- * time. */
+ * protojson is the canonical mapping of proto3, which leaves out values that are zero or empty. One owner at
+ * a time. */
 #ifndef XTCP_CLIENT_SHOW_REPORT_JSON_H
 #define XTCP_CLIENT_SHOW_REPORT_JSON_H
 
@@ -14,7 +14,7 @@
 struct json {
     struct buf *out;
     bool canonical; /* protojson, else jsonl */
-    bool comma;     /* something stands before what comes next */
+    bool comma;     /* the next value needs a comma before it */
 };
 
 /* Keys are proto names, or NULL for an element of an array. */

@@ -139,7 +139,7 @@ uint64_t socket_sample_queue(const struct socket_sample *s)
     return (uint64_t)s->rqueue + s->wqueue; /* wqueue contains what was never sent */
 }
 
-/* Loss recovery is what the sender is at. */
+/* Whether the sender is in loss recovery. */
 static bool recovers(const struct socket_interval *i)
 {
     if (i->retrans && (uint64_t)i->retrans * 100 >= i->sent)
@@ -147,7 +147,7 @@ static bool recovers(const struct socket_interval *i)
     return i->unacked && (i->ca_state == TCP_CA_Recovery || i->ca_state == TCP_CA_Loss);
 }
 
-/* Nobody but the network kept the data back, or nobody at all: it was little. */
+/* Nothing but the network held the data back, or nothing at all because it was little. */
 static enum socket_limit network_limit(const struct socket_interval *i)
 {
     if (recovers(i))
@@ -182,7 +182,7 @@ static bool advance64(uint64_t before, uint64_t now, uint64_t *by)
     return now >= before;
 }
 
-/* 32 bits wrap: what seems to have advanced by more than half of them went back. */
+/* 32 bits wrap: a counter that seems to have advanced by more than half of the range went back. */
 static bool advance32(uint32_t before, uint32_t now, uint32_t *by)
 {
     *by = now - before;

@@ -10,7 +10,7 @@
 #include "client/show/address.h"
 #include "record/unpack.h"
 
-/* The identity of a socket: cookies are not used twice as long as the kernel runs. */
+/* The identity of a socket: cookies are not used twice while the kernel runs. */
 struct socket_key {
     uint64_t netns;  /* netns_cookie, the inode number where the daemon tells none */
     uint64_t cookie; /* of the socket; made of its addresses and ports where the daemon tells none */
@@ -60,15 +60,15 @@ extern const size_t n_socket_sample_fields;
 /* The sample of |r|, whose contents may be anything; |netns| stays 0. */
 void socket_sample_from(const record_message *r, struct socket_sample *out);
 
-/* Bytes that wait: to be read by the application, to be sent or acknowledged. Of a listener the connections
- * that wait to be accepted. */
+/* Bytes that wait to be read by the application, to be sent or to be acknowledged; for a listener, the
+ * connections that wait to be accepted. */
 uint64_t socket_sample_queue(const struct socket_sample *s);
 
 /* The reasons that held sending back between two polls. */
 enum socket_limit {
     SOCKET_LIMIT_UNKNOWN, /* seen once, or not a connection */
     SOCKET_LIMIT_IDLE,
-    SOCKET_LIMIT_RECEIVING, /* nothing much to send: the other end knows */
+    SOCKET_LIMIT_RECEIVING, /* little to send: the other end determines the rate */
     SOCKET_LIMIT_APPLICATION,
     SOCKET_LIMIT_RECEIVE_WINDOW,
     SOCKET_LIMIT_SEND_BUFFER,
@@ -83,7 +83,7 @@ extern const char *const socket_limit_names[SOCKET_LIMITS];
 /* The difference of two polls, with the state at the second. */
 struct socket_interval {
     uint64_t length_us; /* between the polls */
-    uint64_t busy_us;   /* of it, with data to send; it contains the two below */
+    uint64_t busy_us;   /* part of it with data to send; contains the two below */
     uint64_t rwnd_us;
     uint64_t sndbuf_us;
     uint64_t acked;    /* bytes */

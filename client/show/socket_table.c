@@ -21,7 +21,7 @@ static void put_state(struct cell *c, const record_message *r)
     cell_own(c);
 }
 
-/* Bytes, for listeners connections: exact in any case. */
+/* Bytes, or connections for listeners: exact in any case. */
 static void put_recv_queue(struct cell *c, const record_message *r)
 {
     snprintf(c->own, sizeof(c->own), "%u", r->inet_diag_msg_rqueue);
@@ -76,7 +76,7 @@ static void put_retrans(struct cell *c, const record_message *r)
 
 static void put_sent(struct cell *c, const record_message *r)
 {
-    /* Kernels before 4.19 tell only what was acknowledged. */
+    /* Kernels before 4.19 tell only the acknowledged bytes. */
     bool told = record_get(r, &record_fields[FIELD_tcp_info_bytes_sent]).present;
     cell_field(c, r, &record_fields[told ? FIELD_tcp_info_bytes_sent : FIELD_tcp_info_bytes_acked]);
 }
@@ -224,7 +224,7 @@ struct sockets {
     bool nodes; /* the first column is the node */
 };
 
-/* The order of the rows: namespace, listeners first, what is over last, local and peer end. */
+/* The order of the rows: namespace, then phase (listeners first, ended sockets last), local and peer end. */
 struct sort_key {
     char netns[24];
     uint8_t phase; /* 0: listens, 1: lives, 2: is over */
@@ -263,7 +263,7 @@ static void sort_key_of(const record_message *r, struct sort_key *key)
     key->peer_port[1] = (uint8_t)r->inet_diag_msg_socket_destination_port;
 }
 
-/* How a field that has no column of its own looks. */
+/* The look of a field that has no column of its own. */
 static struct table_column field_look(const struct view_column *c)
 {
     bool text =
@@ -290,7 +290,7 @@ struct sockets *socket_table_new(const struct view *v, bool nodes)
         const struct view_column *c = &v->columns[i];
         looks[n] = c->own ? c->own->look : field_look(c);
         if (v->chosen)
-            looks[n].drop = 0; /* what was asked for is there */
+            looks[n].drop = 0; /* columns that were asked for are never left out */
         n++;
     }
     s->table = table_new(looks, n);

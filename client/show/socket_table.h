@@ -16,7 +16,7 @@
 /* A column that tables have by themselves. */
 struct socket_table_column {
     const char *name;         /* for --columns and --sort-by, which take the title as well */
-    struct table_column look; /* in the table: title, alignment, what becomes of it where there is no room */
+    struct table_column look; /* in the table: title, alignment, importance when there is no room */
     bool wide;                /* in the wide table only */
     const char *doc;          /* one line; NULL: that of its only field */
     /* Writes its cell of a record; NULL: its only field, as cell_field has it. */
@@ -24,10 +24,11 @@ struct socket_table_column {
     /* The number that it is sorted by; false: there is none. NULL: the values of its fields, the first counts
      * most. */
     bool (*rank)(const record_message *r, uint64_t *out);
-    /* It shows a rate that is measured between two polls, and until there are two, its field: a sample. */
+    /* It shows a rate that is measured between two polls; until there are two, its field, which is a
+     * sample. */
     bool measured;
     uint8_t n_fields;
-    int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: what it is made of, the first counts most */
+    int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: its sources, the first counts most */
 };
 
 /* From left to right. */
@@ -37,8 +38,8 @@ extern const size_t n_sockets_columns;
 struct view;
 struct sockets;
 
-/* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column that says
- * where a record came from. NULL without memory. */
+/* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column for the node
+ * of each record. NULL without memory. */
 struct sockets *socket_table_new(const struct view *v, bool nodes);
 void socket_table_free(struct sockets *s);
 
@@ -48,9 +49,9 @@ void socket_table_measure(struct sockets *s, const struct measured_rate *m);
 /* The table in which its rows wait. */
 struct table *socket_table_table(struct sockets *s);
 
-/* Adds |r|, whose contents may be anything; |node| is where it came from (NULL: not told). Rows are sorted by
- * namespace, listeners first and what is over (TIME_WAIT, CLOSE) last, then by local and peer end; those of a
- * view that sorts stay in the order of their coming. */
+/* Adds |r|, whose contents may be anything; |node| is its node (NULL: not shown). Rows are sorted by
+ * namespace, listeners first and ended sockets (TIME_WAIT, CLOSE) last, then by local and peer end; those of
+ * a view that sorts stay in the order of their coming. */
 void socket_table_add(struct sockets *s, const record_message *r, const char *node);
 
 #endif

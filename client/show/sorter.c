@@ -59,7 +59,7 @@ void sorter_free(struct sorter *o)
     free(o);
 }
 
-/* Appends |n| bytes; where they stand. */
+/* Appends |n| bytes and returns their place. */
 static size_t keep(struct sorter *o, const void *data, size_t n)
 {
     size_t at = o->bytes.len;
@@ -114,7 +114,7 @@ static int compare_values(const struct sorter *o, const struct record_field *f, 
     if (f->type == TYPE_I64 || f->type == TYPE_ENUM)
         return ((int64_t)a->number > (int64_t)b->number) - ((int64_t)a->number < (int64_t)b->number);
     if (f->type != TYPE_STRING && f->type != TYPE_BYTES && a->number == b->number)
-        return a->present - b->present; /* what has no value is before zero */
+        return a->present - b->present; /* a missing value is before zero */
     if (f->type != TYPE_STRING && f->type != TYPE_BYTES)
         return (a->number > b->number) - (a->number < b->number);
     size_t least = a->len < b->len ? a->len : b->len;

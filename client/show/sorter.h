@@ -1,4 +1,4 @@
-/* The records of one poll, put in order: gathered as they came, given out sorted. One thread. */
+/* Sorts the records of one poll: gathers them as they come, gives them out in order. One thread. */
 #ifndef XTCP_CLIENT_SHOW_SORTER_H
 #define XTCP_CLIENT_SHOW_SORTER_H
 
@@ -18,9 +18,9 @@ struct sorter *sorter_new(const struct view *v);
 void sorter_measure(struct sorter *o, const struct measured_rate *m);
 void sorter_free(struct sorter *o);
 
-/* Keeps the serialized record of |len| bytes at |row|, which says |r|; |node| (may be NULL) stays the
- * caller's. Returns 0; ERR_LIMIT when SORTER_BYTES_MAX are reached: give out what there is, then add again;
- * -ENOMEM. */
+/* Keeps the serialized record of |len| bytes at |row|, whose content is |r|; |node| (may be NULL) stays the
+ * caller's. Returns 0; ERR_LIMIT when SORTER_BYTES_MAX are reached: give out the kept records, then add
+ * again; -ENOMEM. */
 int sorter_add(struct sorter *o, const uint8_t *row, size_t len, const record_message *r, const char *node);
 
 /* Gives all records to |take|, sorted, equal ones in the order of their coming, and forgets them. Ends when

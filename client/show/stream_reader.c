@@ -10,7 +10,7 @@
 #include "rpc/codec/msg_stream.h"
 
 #define ERRORS_MAX  10 /* failed namespaces that are told for each poll */
-#define REASONS_MAX 3  /* for which namespaces are not seen, in the line of a poll */
+#define REASONS_MAX 3  /* for unseen namespaces, in the line of a poll */
 
 void stream_reader_init(struct stream_reader *r, struct session *s, struct record_sink *records,
                         const struct query *query)
@@ -29,7 +29,7 @@ int stream_reader_request(const struct stream_reader *r, struct buf *request)
     return query_request(r->query, r->plain, request);
 }
 
-/* The choice is made here from now on. */
+/* From now on records are filtered here. */
 static void choose_here(struct stream_reader *r, const char *why)
 {
     r->here = true;
@@ -47,7 +47,7 @@ bool stream_reader_refused(struct stream_reader *r, const struct rpc_status *sta
 {
     bool no_filters = status->code == CODE_UNIMPLEMENTED;
     bool older = is_about(status, "columns: ");
-    bool other_filter = is_about(status, "filter: "); /* which is one here */
+    bool other_filter = is_about(status, "filter: "); /* though the filter is valid here */
     if (r->plain || !query_asks(r->query) || !(no_filters || older || other_filter))
         return false;
     r->plain = true;
@@ -76,7 +76,7 @@ static int take_row(struct stream_reader *r, const uint8_t *row, size_t len, str
     if (!r->here && !r->informed && query_asks(r->query))
         choose_here(r, "does not tell what it filters");
     if (!r->edges && r->any_last) {
-        /* Whether this is the next poll is known before it is shown. */
+        /* Finds out whether this is the next poll before the record is shown. */
         int rc = record_sink_poll_of(r->records, row, len, &added.poll, e);
         if (rc != 0)
             return rc;
@@ -132,14 +132,15 @@ static void tell_failures(const struct stream_reader *r, const struct poll_end *
         output_say(r->out, "  and %zu more", end->namespaces_failed - told);
 }
 
-/* ---- Namespaces that are known and that nobody can see into ---- */
+/* ---- Namespaces that are known but cannot be seen into ---- */
 
 static bool unseen_wanted(const struct stream_reader *r, const struct poll_error *error)
 {
     return query_wants_netns(r->query, error->name, error->inode);
 }
 
-/* How many there are among those that are asked for. Where some are not, only the listed ones are known. */
+/* The number of unseen namespaces among those that are asked for. When not all are asked for, only the listed
+ * ones count. */
 static uint32_t count_unseen(const struct stream_reader *r, const struct poll_end *end)
 {
     uint32_t n = 0;
@@ -180,7 +181,7 @@ static void put_unseen(const struct stream_reader *r, const struct poll_end *end
     put_reasons(r, end, line);
 }
 
-/* Each by its name. */
+/* Tells each by its name. */
 static void tell_unseen(const struct stream_reader *r, const struct poll_end *end, uint32_t n)
 {
     uint32_t told = 0;
@@ -194,7 +195,7 @@ static void tell_unseen(const struct stream_reader *r, const struct poll_end *en
         output_say(r->out, "  and %" PRIu32 " more", n - told);
 }
 
-/* "42 sockets", or of which only some were asked for: "3 matching sockets" */
+/* "42 sockets", or when only some were asked for: "3 matching sockets" */
 static void put_sockets(const struct stream_reader *r, const struct poll_end *end, struct buf *line)
 {
     bool some = query_selects(r->query);
@@ -250,7 +251,7 @@ static bool has_line(const char *lines, const char *text, size_t len)
     return false;
 }
 
-/* Keeps the |n| |warnings| for an answer that is empty, each once; what does not fit is left out. */
+/* Keeps the |n| |warnings| for an empty answer, each once; those that do not fit are left out. */
 static void note_unknown(struct stream_reader *r, const char *const *warnings, size_t n)
 {
     size_t used = strlen(r->unknown);
@@ -264,7 +265,7 @@ static void note_unknown(struct stream_reader *r, const char *const *warnings, s
     }
 }
 
-/* A poll has given nothing: says what may be the reason, once. */
+/* A poll has given nothing: tells the possible reason, once. */
 static void tell_unknown(struct stream_reader *r, const struct poll_end *end)
 {
     note_unknown(r, end->warnings, end->n_warnings);
@@ -341,7 +342,7 @@ int stream_reader_message(struct stream_reader *r, const struct rpc_bytes *messa
 
 void stream_reader_again(struct stream_reader *r)
 {
-    r->unknown[0] = '\0'; /* the new one says it again */
+    r->unknown[0] = '\0'; /* the new stream tells it again */
     r->open = false;
     r->edges = false;
     r->informed = false;

@@ -17,25 +17,25 @@
 
 struct stream_reader {
     struct output *out;
-    struct record_sink *records; /* where they go: the caller's */
+    struct record_sink *records; /* destination of the records: the caller's */
     const struct query *query;
     const char *target;   /* for errors */
-    const char *node;     /* for the column that says where a record came from; NULL: there is none */
+    const char *node;     /* for the column with the node of a record; NULL: there is none */
     bool quiet;           /* no line about each poll that went well */
-    bool verbose;         /* tell what is filtered where */
+    bool verbose;         /* tell which parts are filtered where */
     uint64_t max_records; /* 0: no limit */
-    bool plain;           /* the daemon is asked for everything, since it knows nothing else */
-    bool informed;        /* it has said what it makes of the request */
-    bool here;            /* it sends everything: the choice is made here */
+    bool plain;           /* the daemon is asked for everything, since it knows no other request */
+    bool informed;        /* it has told its understanding of the request */
+    bool here;            /* it sends everything: records are filtered here */
     char unknown
-        [STREAM_READER_UNKNOWN_MAX]; /* names that it knows nothing of, as lines; told beside an empty answer */
-    bool told_unknown;               /* a poll was complete: it is too late for that */
+        [STREAM_READER_UNKNOWN_MAX]; /* names that it does not know, as lines; told beside an empty answer */
+    bool told_unknown;               /* a poll was complete: it is too late to tell them */
     /* The state of the stream. */
     uint64_t n_records;
     uint64_t n_polls;             /* complete ones */
     bool edges;                   /* the daemon marks begin and end of polls */
     bool open;                    /* a begin came, its end not yet */
-    uint64_t deferred_ns;         /* of that poll, how long it was held back */
+    uint64_t deferred_ns;         /* time for which that poll was held back */
     struct record_sink_poll last; /* of the last record */
     uint64_t n_last;              /* records of that poll that were shown */
     bool any_last;                /* it has records, shown or not */
@@ -47,12 +47,12 @@ struct stream_reader {
 void stream_reader_init(struct stream_reader *r, struct session *s, struct record_sink *records,
                         const struct query *query);
 
-/* Makes |request| what the stream is asked for. Returns 0 or -ENOMEM. */
+/* Fills |request| with the request of the stream. Returns 0 or -ENOMEM. */
 int stream_reader_request(const struct stream_reader *r, struct buf *request);
 
-/* The daemon has ended the stream with |status|. Returns true when that says that it does not know what it
- * was asked for, filters and columns at all (UNIMPLEMENTED), one of the columns or the filter, and a stream
- * that asks for less may be opened instead, with a new stream_reader_request. */
+/* The daemon has ended the stream with |status|. Returns true when the daemon does not know a part of the
+ * request: filters and columns as such (UNIMPLEMENTED), one of the columns, or the filter. Then a stream that
+ * asks for less may be opened instead, with a new stream_reader_request. */
 bool stream_reader_refused(struct stream_reader *r, const struct rpc_status *status);
 
 /* Takes a message of the stream. Returns 0, 1 when |max_records| have come, ERR_MALFORMED with |e|, or the

@@ -41,7 +41,7 @@ struct table {
     size_t filled;      /* cells of the last row that have been given */
     struct buf text;
     struct layout layout;
-    uint16_t *natural; /* scratch: what each column needs */
+    uint16_t *natural; /* scratch: the width that each column needs */
     uint16_t *fresh;   /* scratch: the layout that fits best */
     bool failed;
 };
@@ -209,13 +209,13 @@ static void fit(const struct table *t, uint16_t *widths)
         widths[worst] = 0;
     }
     squeeze(t, widths);
-    /* A narrow one of those left out may fit all the same. */
+    /* A narrow one of those left out may still fit. */
     for (unsigned rank = 1; t->width && rank <= UINT8_MAX; rank++)
         for (size_t i = 0; i < t->n; i++)
             if (!widths[i] && t->columns[i].drop == rank &&
                 total_width(t, widths) + GAP + floor_of(t, i) <= t->width)
                 widths[i] = floor_of(t, i);
-    /* The rest goes back to those that were cut. */
+    /* The remaining width goes back to the columns that were cut. */
     for (size_t i = 0; i < t->n; i++) {
         if (!widths[i] || widths[i] == t->natural[i])
             continue;
@@ -226,14 +226,14 @@ static void fit(const struct table *t, uint16_t *widths)
     }
 }
 
-/* Whether the rows that wait can be printed in the layout of before just as well as in the |fresh| one. */
+/* Whether the rows that wait can be printed in the previous layout as well as in the |fresh| one. */
 static bool layout_holds(const struct table *t, const uint16_t *fresh)
 {
     for (size_t i = 0; i < t->n; i++) {
         uint16_t old = t->layout.widths[i];
         if ((old == 0) != (fresh[i] == 0) || old < fresh[i])
             return false;
-        if (old > fresh[i] + 12u) /* the wide row of long ago is gone */
+        if (old > fresh[i] + 12u) /* the wide row that needed it is gone */
             return false;
     }
     return true;
@@ -285,8 +285,8 @@ static void put_titles(struct table *t, struct buf *out)
     t->lines = 1;
 }
 
-/* |c| in |width| columns, which are too few: of a squeezed column the middle is left out, since both ends of
- * an address say more than it. */
+/* |c| in |width| columns, which are too few: a squeezed column loses its middle, since both ends of an
+ * address tell more. */
 static void put_cut(const struct table *t, struct buf *out, const struct cell *c, size_t i, size_t width,
                     bool last)
 {

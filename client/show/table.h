@@ -2,7 +2,7 @@
  *
  * Rows are gathered until table_flush, which sorts them, measures them, leaves out the least important
  * columns that do not fit and prints. The layout of the last flush is kept as long as everything fits into
- * it, so that what scrolls by does not jump; when it changes, and after every page, the titles are printed
+ * it, so that scrolling rows do not jump; when it changes, and after every page, the titles are printed
  * again. One thread at a time. */
 #ifndef XTCP_CLIENT_SHOW_TABLE_H
 #define XTCP_CLIENT_SHOW_TABLE_H
@@ -18,7 +18,7 @@ enum table_align { TABLE_LEFT, TABLE_RIGHT };
 struct table_column {
     const char *title;
     enum table_align align;
-    uint8_t drop;  /* 0: always shown; of the others the highest is left out first */
+    uint8_t drop;  /* 0: always shown; of the other columns the highest is left out first */
     uint8_t least; /* width at least, so that small changes of the data leave the layout as it is */
     uint8_t cut;   /* not 0: may be cut down to this width before a column is left out */
     /* Not 0: where nothing more can be left out, it is cut down to this width, in the middle. */

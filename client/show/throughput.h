@@ -1,4 +1,4 @@
-/* How much came, and how fast: what --output null is for. One thread. */
+/* Counts the received records and their rate, for --output null. One thread. */
 #ifndef XTCP_CLIENT_SHOW_THROUGHPUT_H
 #define XTCP_CLIENT_SHOW_THROUGHPUT_H
 

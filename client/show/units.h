@@ -10,8 +10,8 @@
  * characters. */
 void units_time(uint64_t ns, char out[UNITS_TEXT_MAX]);
 
-/* The same for |us| microseconds, as struct tcp_info has them; what exceeds 64 bits of nanoseconds counts as
- * the most. */
+/* The same for |us| microseconds, as struct tcp_info has them; values beyond 64 bits of nanoseconds count as
+ * the maximum. */
 void units_time_us(uint64_t us, char out[UNITS_TEXT_MAX]);
 
 /* |bytes| in powers of 1000, one decimal below a hundred: "0B" to "18.4EB", at most 6 characters. */

@@ -9,7 +9,7 @@
 #include "lib/nearest.h"
 #include "record/mask.h"
 
-#define KEYS_MAX 16 /* that one poll is sorted by */
+#define KEYS_MAX 16 /* sort keys of one poll */
 
 /* A part of a list, without the blanks around it. */
 struct name {

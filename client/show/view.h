@@ -1,4 +1,4 @@
-/* The view of records: which columns in which order, sorted how, written how. Made of the options;
+/* The view of records: the columns, the order of the rows, and the style of the values. Made of the options;
  * unchanged from then on. Any thread. */
 #ifndef XTCP_CLIENT_SHOW_VIEW_H
 #define XTCP_CLIENT_SHOW_VIEW_H
@@ -24,7 +24,7 @@ struct view_column {
 struct view_key {
     const struct record_field *field;
     const struct socket_table_column
-        *own; /* NULL, or a column with a rank or that is measured: it is sorted by that, not by |field| */
+        *own; /* NULL, or a column that is measured or has a rank, which sorts instead of |field| */
     bool descending;
 };
 
@@ -52,8 +52,9 @@ void view_free(struct view *v);
 /* Whether |v| shows or sorts by rates that are measured between polls. */
 bool view_measures(const struct view *v);
 
-/* The fields that the daemon must send for |v|, each once: what is shown, what is sorted by, what tells
- * zeros from what is absent, and what tells polls apart. Returns how many; 0: all of them, none was chosen. */
+/* The fields that the daemon must send for |v|, each once: those that are shown, those that are sorted by,
+ * those that distinguish zero from absent, and those that distinguish polls. Returns their number; 0: all of
+ * them, none was chosen. */
 size_t view_mask(const struct view *v, const struct record_field *out[FIELD_COUNT]);
 
 /* Whether |typed|, |n| bytes, is the name or title |known|: in any case, with dashes or underscores. */

@@ -19,14 +19,14 @@
 /* Rates are over half a second to a second, so that they can be read at any number of ticks. */
 #define RATE_STEP_US 500000
 
-/* Hours to milliseconds, in what clock_format writes. */
+/* The part from hours to milliseconds in the text of clock_format. */
 #define TIME_AT     11
 #define TIME_LENGTH 12
 
-/* A terminal is drawn at most so often. */
+/* The least time between two drawings on a terminal. */
 #define DRAW_NS (95 * NS_PER_MS)
 
-/* A socket, and how it was before. */
+/* A socket with its earlier samples. */
 struct kept {
     struct socket_sample now;
     struct socket_sample base; /* rates are since then */
@@ -52,7 +52,7 @@ struct watch_table {
     size_t n_names;
     size_t names_room;
 
-    struct buf drawn; /* what is drawn next */
+    struct buf drawn; /* the next drawing */
     size_t lines;     /* that stand on the terminal */
     int64_t drawn_ns; /* monotonic: when */
 };
@@ -155,7 +155,7 @@ static int keep(struct watch_table *t, const struct socket_sample *s)
         t->kept[place] = (struct kept){.base = *s, .next = *s};
     }
     struct kept *k = &t->kept[place];
-    /* A clock that was set back counts as well: what is before it says nothing any more. */
+    /* A clock that was set back counts as well: earlier samples mean nothing any more. */
     if ((uint64_t)s->timestamp_ns - (uint64_t)k->next.timestamp_ns >= RATE_STEP_US * NS_PER_US) {
         k->base = k->next;
         k->next = *s;
@@ -319,7 +319,7 @@ static int lay_out_chosen(struct watch_table *t, struct buf *to)
     return table_flush(table, to);
 }
 
-/* In place every tick has its titles: that is what a new table does. */
+/* In place, every tick has its titles, which a new table prints. */
 static void begin_anew(struct watch_table *t)
 {
     table_free(t->table);
@@ -328,8 +328,8 @@ static void begin_anew(struct watch_table *t)
     t->sockets = NULL;
 }
 
-/* Appends the first |max| lines of |b|, each cut to |width| columns: one that is wrapped would be two.
- * Returns how many. */
+/* Appends the first |max| lines of |b|, each cut to |width| columns: a wrapped one would take two. Returns
+ * how many. */
 static size_t put_lines(struct buf *out, const struct buf *b, size_t max, size_t width)
 {
     size_t lines = 0;

@@ -26,7 +26,7 @@ int watch_table_add(struct watch_table *t, const record_message *m);
  * moment ago there. Returns 0 or the error of the output. */
 int watch_table_tick(struct watch_table *t, const char *caption);
 
-/* Takes what stands on the terminal away, so that a line can be written; the next tick shows it again. */
+/* Erases the table from the terminal, so that a line can be written; the next tick shows it again. */
 void watch_table_hide(struct watch_table *t);
 
 /* The last tick is left standing. */

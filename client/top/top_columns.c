@@ -8,7 +8,7 @@
 #include "client/show/units.h"
 #include "record/names.h"
 
-/* Cut to 64 bits; more than that comes from counters that make no sense. */
+/* Limits |v| to 64 bits; larger values come from nonsensical counters. */
 static uint64_t whole(double v)
 {
     return v <= 0 ? 0 : v >= 1.8e19 ? UINT64_MAX : (uint64_t)(v + 0.5);
@@ -166,7 +166,7 @@ CELL(uid_text)
     snprintf(out, TOP_CELL_MAX, "%u", e->now.uid);
 }
 
-/* Columns from this |drop| on go before others are cut below what is good. */
+/* Columns from this |drop| on are left out before others are cut below their good width. */
 #define DROP_EASILY 6
 
 #define LEFT  false
@@ -243,7 +243,7 @@ static size_t width_of(uint32_t chosen, const uint8_t natural[TOP_COLUMNS], bool
     return width;
 }
 
-/* The one of |chosen| to do without first; TOP_COLUMNS: there is none but |keep|. */
+/* The one of |chosen| to leave out first; TOP_COLUMNS: there is none but |keep|. */
 static unsigned least_important(uint32_t chosen, unsigned keep)
 {
     unsigned worst = TOP_COLUMNS;
@@ -254,8 +254,8 @@ static unsigned least_important(uint32_t chosen, unsigned keep)
     return worst;
 }
 
-/* Gives |room| columns of the terminal to those whose texts are longer, one after the other: up to what is
- * good, or to what they may take. */
+/* Gives |room| columns of the terminal to those whose texts are longer, one after the other: up to their good
+ * width, or to their greatest. */
 static void widen(uint8_t out[TOP_COLUMNS], const uint8_t natural[TOP_COLUMNS], bool most, size_t room)
 {
     for (bool more = true; more && room;) {

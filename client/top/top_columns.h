@@ -1,4 +1,4 @@
-/* The columns of top: what is in them, and which of them fit. Pure; any thread. */
+/* The columns of top: their texts, and the choice of those that fit. Pure; any thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_COLUMNS_H
 #define XTCP_CLIENT_TOP_TOP_COLUMNS_H
 
@@ -36,7 +36,7 @@ struct top_column {
     const char *title;
     const char *help;
     uint8_t least; /* columns of the terminal that it needs */
-    uint8_t good;  /* that it should have, when its texts are so long, before less important ones have any */
+    uint8_t good;  /* that it should have, if its texts need them, before less important columns have any */
     uint8_t most;  /* that it may take */
     uint8_t drop;  /* 0: always shown; of the others the highest is left out first */
     bool right;
@@ -49,7 +49,7 @@ extern const struct top_column top_columns[TOP_COLUMNS];
 /* The column that |sort| sorts by. */
 enum top_column_id top_columns_sorted(enum top_sort sort);
 
-/* The text of |e| in column |id|, as it came (not clean); "-" for what it does not have. */
+/* The text of |e| in column |id|, as it came (not clean); "-" when it has no value. */
 void top_column_text(const struct top_model *m, const struct top_entry *e, enum top_column_id id,
                      char out[TOP_CELL_MAX]);
 

@@ -23,10 +23,10 @@
 #define BATCH_ROWS      256
 #define FIRST_POLLS     2 /* that are asked for at the start, so that rates are there soon */
 #define FIRST_POLLS_GAP (1 * NS_PER_S)
-#define LOOK_NS         (NS_PER_S / 4) /* between looks whether the daemon has answered, until it sends something */
+#define LOOK_NS         (NS_PER_S / 4) /* between checks for the daemon's first answer, until it sends something */
 
-/* The first polls are there for something to see now, not only when the daemon's next poll is due. A daemon that
- * refuses them is listened to all the same. */
+/* The first polls show sockets at once, before the daemon's next poll is due. If a daemon refuses them, its
+ * polls are still listened to. */
 enum phase { PHASE_ASK, PHASE_FIRST_POLLS, PHASE_LISTEN };
 
 struct top_feed {
@@ -47,12 +47,12 @@ struct top_feed {
     /* The thread's own. */
     struct top_intake intake;
     struct filter *asked; /* the filter of the stream that is open; NULL: none */
-    bool plain;           /* the daemon refused what we asked for: ask for nothing special */
+    bool plain;           /* the daemon refused our request: ask for nothing special */
     enum phase phase;
     uint64_t polls_before; /* complete ones when the daemon was last connected to */
     int64_t asked_ns;      /* monotonic: when the last poll was asked for */
     bool heard;            /* something came on this stream */
-    bool told;             /* that the connection stands */
+    bool told;             /* the reader has been told that the connection stands */
     struct backoff backoff;
 };
 
@@ -69,7 +69,7 @@ static void set_status(struct top_feed *f, enum top_feed_state state, int64_t re
     eventfd_write(f->news, 1);
 }
 
-/* A poll is complete. One that was not taken makes room; what it lost is not forgotten. */
+/* A poll is complete. It replaces one that was not taken, whose lost rows still count. */
 static int publish(void *context, struct top_poll **poll)
 {
     struct top_feed *f = context;
@@ -96,7 +96,7 @@ static int publish(void *context, struct top_poll **poll)
     return *poll ? 0 : -ENOMEM;
 }
 
-/* Whether somebody wants the thread: its end, or another filter. */
+/* Whether the thread is to end or to take another filter. */
 static bool called_away(struct top_feed *f)
 {
     pthread_mutex_lock(&f->lock);
@@ -188,7 +188,8 @@ static enum phase first_phase(const struct top_feed *f)
     return f->every_ns ? PHASE_ASK : PHASE_FIRST_POLLS;
 }
 
-/* A daemon that knows neither filter nor columns says so. One that refuses the first polls may know them. */
+/* A daemon that knows neither filter nor columns tells that. One that refuses the first polls may still know
+ * them. */
 static bool on_refused(void *context, size_t i, const struct rpc_status *status)
 {
     struct top_feed *f = context;
@@ -201,7 +202,7 @@ static bool on_refused(void *context, size_t i, const struct rpc_status *status)
     return true;
 }
 
-/* Why a stream failed, for people. */
+/* Explains to people why a stream failed. */
 static void explain(const struct top_feed *f, const struct stream_failure *failure, bool ever,
                     struct buf *out)
 {
@@ -297,7 +298,7 @@ static void end(struct top_feed *f)
     stream_engine_free(engine);
 }
 
-/* Asks and listens. Returns true when somebody wants the thread, false when there is nothing to be tried again. */
+/* Asks and listens. Returns true when the thread is called away, false when no attempt is left. */
 static bool read_polls(struct top_feed *f)
 {
     for (;;) {
@@ -352,7 +353,7 @@ int top_feed_new(const struct top_feed_options *options, struct top_feed **out)
     return 0;
 }
 
-/* Has the thread look up from whatever it does: to end, or for another filter. */
+/* Interrupts the thread, to end it or to give it another filter. */
 static void call(struct top_feed *f, bool ending)
 {
     pthread_mutex_lock(&f->lock);
@@ -409,7 +410,7 @@ void top_feed_give_back(struct top_feed *f, struct top_poll *p)
 void top_feed_status(struct top_feed *f, struct top_feed_status *out)
 {
     eventfd_t n;
-    eventfd_read(f->news, &n); /* non-blocking: nothing there is fine */
+    eventfd_read(f->news, &n); /* non-blocking: it may be empty */
     pthread_mutex_lock(&f->lock);
     *out = f->status;
     pthread_mutex_unlock(&f->lock);

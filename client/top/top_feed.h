@@ -15,8 +15,8 @@ struct options;
 struct filter;
 
 struct top_feed_options {
-    const struct options *client; /* where to and how to connect */
-    int64_t every_ns;             /* asks for a poll so often; 0: takes those that the daemon makes */
+    const struct options *client; /* the address and the options of connecting */
+    int64_t every_ns;             /* interval of polls to ask for; 0: takes those that the daemon makes */
     struct filter *filter;        /* NULL: none; a reference is taken */
 };
 
@@ -32,7 +32,7 @@ struct top_feed_status {
     bool ever;                   /* it has been connected before */
     bool filter_here;            /* the daemon does not evaluate the filter: it is done here */
     int64_t retry_ns;            /* monotonic: when it is tried again */
-    char text[ERR_TEXT_MAX * 2]; /* what went wrong; as it came from elsewhere, not clean */
+    char text[ERR_TEXT_MAX * 2]; /* the error, as it came from elsewhere, not clean */
 };
 
 /* Starts the thread. All that |options| points to must live as long. Returns 0 or -errno. */
@@ -48,7 +48,7 @@ int top_feed_fd(const struct top_feed *f);
 struct top_poll *top_feed_take(struct top_feed *f);
 void top_feed_give_back(struct top_feed *f, struct top_poll *p);
 
-/* How it is. Makes top_feed_fd unreadable until there is further news. */
+/* The status of the feed. Makes top_feed_fd unreadable until there is further news. */
 void top_feed_status(struct top_feed *f, struct top_feed_status *out);
 
 /* Listens anew with another filter (NULL: none), to which a reference is taken. Polls that were made with the

@@ -72,7 +72,7 @@ static int take_end(struct top_intake *t, const struct poll_end *end)
     t->edges = true;
     t->open = false;
     if (!whole) {
-        top_poll_reset(t->poll); /* it was under way when we came */
+        top_poll_reset(t->poll); /* it was under way when our stream began */
         return 0;
     }
     head->poll_id = end->poll_id;

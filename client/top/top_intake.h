@@ -1,5 +1,5 @@
 /* Makes the messages of a stream into whole polls for top. Also those of daemons that mark no edges: there a poll
- * is complete when a record of another one comes, or when its owner says so. One thread. */
+ * is complete when a record of another one comes, or when the owner calls top_intake_end. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_INTAKE_H
 #define XTCP_CLIENT_TOP_TOP_INTAKE_H
 
@@ -29,17 +29,17 @@ struct top_intake {
     struct record_reader reader;
 };
 
-/* A stream begins: what there was of a poll is forgotten. */
+/* A stream begins: an unfinished poll is forgotten. */
 void top_intake_begin(struct top_intake *t);
 
-/* Takes a message. Returns 0, ERR_MALFORMED or another error of its contents with |e|, or what |complete|
- * returned. */
+/* Takes a message. Returns 0, ERR_MALFORMED or another error of its contents with |e|, or the return value of
+ * |complete|. */
 int top_intake_message(struct top_intake *t, const struct rpc_bytes *message, struct err *e);
 
 /* Whether a poll is under way whose end the daemon is not going to mark. */
 bool top_intake_unmarked(const struct top_intake *t);
 
-/* The poll under way is complete. Returns what |complete| returned. */
+/* The poll under way is complete. Returns the return value of |complete|. */
 int top_intake_end(struct top_intake *t);
 
 /* Frees what it has allocated itself. */

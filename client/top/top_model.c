@@ -287,7 +287,7 @@ static void entry_order(const struct top_entry *e, enum top_sort by, struct top_
         break;
     }
     o->first = rate;
-    /* Before there are rates, and among the idle: who has moved the most so far. */
+    /* Before there are rates, and among idle sockets: the most bytes moved so far come first. */
     o->second = (double)e->now.bytes_acked + (double)e->now.bytes_received;
 }
 

@@ -24,7 +24,7 @@ enum top_series { TOP_SERIES_THROUGHPUT, TOP_SERIES_RTT, TOP_SERIES_CWND, TOP_SE
 struct top_history {
     float points[TOP_SERIES][TOP_HISTORY_POINTS]; /* a ring */
     uint32_t n;                                   /* points ever written */
-    uint32_t entry;                               /* whose it is; SOCKET_INDEX_NONE: free */
+    uint32_t entry;                               /* the entry that it belongs to; SOCKET_INDEX_NONE: free */
     uint64_t shown;                               /* number of the poll when it was shown last */
 };
 

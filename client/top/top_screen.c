@@ -17,12 +17,12 @@
 #include <curses.h>
 #include <term.h>
 
-#define SIZE_MAX_SHOWN 1000 /* columns and lines: what is beyond is not drawn */
+#define SIZE_MAX_SHOWN 1000 /* columns and lines: nothing is drawn beyond */
 
 static struct {
     SCREEN *screen;
     struct termios before;
-    char farewell[64]; /* what the terminal is sent by top_screen_abandon */
+    char farewell[64]; /* sent to the terminal by top_screen_abandon */
     attr_t attributes[TOP_STYLES];
     short pairs[TOP_STYLES];
     bool cursor;
@@ -152,7 +152,7 @@ void top_screen_suspend(void)
     curs_set(1);
     endwin();
     tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
-    /* The signal itself, not SIGSTOP: nothing stops where nobody could have it go on (an orphaned group). */
+    /* The signal itself, not SIGSTOP: an orphaned group, which nobody could continue, does not stop. */
     sigemptyset(&set);
     sigaddset(&set, SIGTSTP);
     sigaction(SIGTSTP, &action, &before);

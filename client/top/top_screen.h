@@ -48,7 +48,7 @@ size_t top_screen_height(void);
 /* The next key (see top_view.h) that was pressed, or false. Does not wait. */
 bool top_screen_key(uint32_t *key);
 
-/* Between these two: what is to be seen, all of it. */
+/* Everything that is to be on the screen is drawn between these two calls. */
 void top_screen_begin(void);
 void top_screen_end(void);
 

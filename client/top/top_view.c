@@ -44,7 +44,7 @@ void top_view_settle(struct top_view *v, struct top_model *m)
     into_sight(v, list_length(v, m));
 }
 
-/* The cursor was moved to |to|. On the first row it stays there, whoever comes to the top. */
+/* The cursor was moved to |to|. On the first row it stays there, whichever socket comes to the top. */
 static void move_to(struct top_view *v, const struct top_model *m, size_t to)
 {
     size_t length = list_length(v, m);
@@ -96,7 +96,7 @@ static void sort_by(struct top_view *v, struct top_model *m, enum top_sort by)
 
 /* ---- The prompt ---- */
 
-/* Bytes of the character that ends at |at|, of that which begins there. */
+/* Bytes of the character that ends at |at|, and of the one that begins there. */
 static size_t char_before(const char *text, size_t at)
 {
     size_t n = at > 0;

@@ -1,4 +1,4 @@
-/* The state of the screen and how keys change it: no terminal in here, no daemon. One thread. */
+/* The state of the screen and its changes by keys, without a terminal or a daemon. One thread. */
 #ifndef XTCP_CLIENT_TOP_TOP_VIEW_H
 #define XTCP_CLIENT_TOP_TOP_VIEW_H
 
