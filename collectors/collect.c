@@ -34,7 +34,7 @@ struct work {
     uint32_t nsid;
 };
 
-/* Answers with a hole, and how often to ask once more, for what was not passed on yet. */
+/* Answers with a hole, and how often to ask again for the sockets that were not passed on yet. */
 static const struct {
     int code;
     unsigned retries;
@@ -137,7 +137,7 @@ static bool nothing_there(struct work *w)
     uint64_t cookie;
     if (sockstat_count(&sockets) || sockets)
         return false;
-    /* A unix socket is the cheapest that can say where we are. */
+    /* A unix socket is the cheapest one that can tell which namespace the thread is in. */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
@@ -180,8 +180,8 @@ static int look_inside(void *arg, struct err *e)
     return rc;
 }
 
-/* Opens the dump's socket in the namespace. The thread is inside only that long: the socket stays behind and
- * the answers come through it to wherever the thread is. No socket when there is nothing to dump. */
+/* Opens the dump's socket in the namespace. The thread is inside only for that: the socket stays behind and
+ * brings the answers to the thread wherever it is. Opens no socket when there is nothing to dump. */
 static int open_inside(struct work *w)
 {
     struct netns_entry entry;
@@ -247,7 +247,7 @@ static size_t buffer_size(const struct poll_request *o)
     return o->packet_size && o->packet_size < DUMP_BUFFER_SIZE ? o->packet_size : DUMP_BUFFER_SIZE;
 }
 
-/* Begins to record what is received; what is wrong with that does not stop the dump. */
+/* Begins to record the answers; an error of the recording does not stop the dump. */
 static void begin_capture(const struct work *w, struct capture *capture)
 {
     const struct poll_request *o = w->collect->request;
@@ -338,7 +338,7 @@ void collect_run(struct collect *v, struct collector_result *result)
     if (!rc)
         rc = check_alive(&w);
     if (!rc)
-        result->err = (struct err){0}; /* what a retry has mended */
+        result->err = (struct err){0}; /* errors that a retry has mended */
     u64set_clear(&v->slot->seen, KEEP_SLOTS);
     result->dump_ns = clock_mono_ns() - start;
     result->cpu_ns = clock_thread_cpu_ns() - cpu;

@@ -19,8 +19,8 @@ struct collect {
 };
 
 /* Opens a socket in the namespace, returns to the daemon's own, receives all sockets through it and passes them to the
- * sink in batches. Fills |result| but for ids and the total duration; its |err| says how it went. The calling thread is
- * in the daemon's own namespace before and after, unless |lost| is set; no descriptor is left. */
+ * sink in batches. Fills |result| but for ids and the total duration; its |err| tells the outcome. The calling thread
+ * is in the daemon's own namespace before and after, unless |lost| is set; no descriptor is left. */
 void collect_run(struct collect *v, struct collector_result *result);
 
 #endif

@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* Whether no thread is at |c|, nor will be. With the lock. */
+/* Whether no thread works on |c|, nor will any more. With the lock. */
 static bool has_ended(const struct collector *c)
 {
     return atomic_load(&c->stopping) && !c->request && !c->users;
@@ -85,7 +85,7 @@ static void start_own_thread(struct collector *c)
     pthread_mutex_unlock(&set->lock);
 }
 
-/* Has |c| share the workers. Returns 0 or -errno. */
+/* Lets |c| share the workers. Returns 0 or -errno. */
 static int share(struct collector *c)
 {
     struct collectors *set = c->set;

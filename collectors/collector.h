@@ -1,4 +1,4 @@
-/* Collectors: what TCP sockets a namespace has.
+/* Collectors, which find the TCP sockets of namespaces.
  *
  * A collector belongs to one namespace. For a poll it waits for a dump slot (there are few, so that only some
  * namespaces are dumped at a time), enters the namespace, opens a netlink socket there, checks by its cookie that it
@@ -19,8 +19,8 @@
  * (/proc/thread-self/net/sockstat) says that there are none, but for every 16th poll: connections that are still in
  * their handshake are not in that count.
  *
- * No function here calls gRPC. The sink's functions are called on these threads, in the daemon's own namespace (but for
- * the done() of a thread that cannot return there, see the log): they must only hand over. */
+ * No function here calls gRPC. The sink's functions are called on these threads, in the daemon's own namespace (except
+ * done() of a thread that cannot return there, see the log): they must only hand data over. */
 #ifndef XTCP_COLLECTORS_COLLECTOR_H
 #define XTCP_COLLECTORS_COLLECTOR_H
 
@@ -34,13 +34,13 @@
 
 struct collector;
 struct
-    collectors; /* what all collectors of a daemon share: dump slots and their memory, workers, batch pool */
+    collectors; /* shared by all collectors of a daemon: dump slots and their memory, workers, batch pool */
 
 /* Collectors that wait for their turn or dump for |request| stop now and report ERR_CANCELLED. Not after
  * collectors_free. Any thread. */
 void poll_request_cancel(struct poll_request *request);
 
-/* How the dump of one namespace went. */
+/* The result of the dump of one namespace. */
 struct collector_result {
     uint64_t poll_id;
     uint64_t netns_id;
@@ -52,7 +52,7 @@ struct collector_result {
     uint64_t malformed;  /* messages and attributes that did not parse, left out */
     uint64_t unknown_attrs; /* attributes of types this program does not know, skipped */
     uint32_t retries;    /* dumps repeated because of EBUSY, ENOBUFS or an interruption: the repetition adds
-                            what was not passed on yet */
+                            the sockets that were not passed on yet */
     bool interrupted;    /* NLM_F_DUMP_INTR was seen */
     bool partial;        /* the kernel was asked for a part of the sockets only, for the request's filters */
     bool empty;          /* not dumped: the kernel's count of sockets said that there are none */
@@ -62,7 +62,7 @@ struct collector_result {
     int64_t kernel_ns;   /* of it, in the kernel: sampled, right on average only */
 };
 
-/* Where rows and results go. Called on several threads at a time. */
+/* The destination of rows and results. Called on several threads at a time. */
 struct collector_sink {
     /* A sealed batch; the reference becomes the sink's. */
     void (*batch)(void *arg, struct batch *b);
@@ -74,7 +74,7 @@ struct collector_sink {
 struct collectors_options {
     unsigned dump_slots;  /* namespaces that dump at the same time; 0: min(CPUs, 4) */
     unsigned threads_max; /* collectors with a thread of their own; 0: COLLECTORS_THREADS_MAX */
-    int64_t overdue_ns; /* how long others wait for one that dumps; 0: an eighth of its time, 10 to 250 ms */
+    int64_t overdue_ns; /* time that others wait for one that dumps; 0: an eighth of its time, 10 to 250 ms */
     int64_t
         idle_check_ns; /* a dump without sockets that takes so much CPU time is worth avoiding; 0: 60 us */
     struct collector_sink sink;

@@ -138,7 +138,7 @@ static void admit(struct collectors *set)
 {
     struct collector *c;
     while (set->at_work < set->slot_limit && (c = next_waiting(set))) {
-        /* Without a spare slot they wait on: for one to come back, or until their time is up. */
+        /* Without a spare slot they go on waiting until one comes back, or their time is up. */
         if (!set->free && (set->slot_count == SLOTS_MAX || slot_add(set)))
             return;
         queue_remove(c);
@@ -232,7 +232,7 @@ void dump_slots_wake(struct collector *c)
     }
 }
 
-/* Has all collectors give up that are at |request|. */
+/* Makes all collectors that are at |request| give up. */
 static void give_up(struct collectors *set, const struct poll_request *request)
 {
     pthread_mutex_lock(&set->lock);
@@ -252,7 +252,7 @@ static void give_up(struct collectors *set, const struct poll_request *request)
 
 void poll_request_cancel(struct poll_request *request)
 {
-    /* Either collector_poll has said before whose collectors are at it, or they find the flag before they wait. */
+    /* Either collector_poll has noted the set before, or its collectors find the flag before they wait. */
     atomic_store(&request->cancelled, true);
     struct collectors *set = atomic_load(&request->set);
     if (set)

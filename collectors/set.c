@@ -1,4 +1,4 @@
-/* The life of what all collectors of a daemon share. */
+/* Makes and frees the things that all collectors of a daemon share. */
 #include "collectors/set.h"
 
 #include <errno.h>

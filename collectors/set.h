@@ -1,4 +1,4 @@
-/* The collectors of a daemon and what they share. Private to this folder.
+/* The collectors of a daemon and the things they share. Private to this folder.
  *
  * The life of a request, and the files that it goes through; each uses those below it only:
  *
@@ -13,7 +13,8 @@
  * set.c makes and frees what they share.
  *
  * One lock, |lock| of struct collectors, guards everything here that is not said to be of one thread; it is the
- * innermost one: of other folders, only functions of lib and the end of a filter are called with it. */
+ * innermost one: with it held, only functions of lib and the freeing of a filter are called in other
+ * folders. */
 #ifndef XTCP_COLLECTORS_SET_H
 #define XTCP_COLLECTORS_SET_H
 
@@ -25,7 +26,7 @@
 #include "lib/thread.h"
 #include "lib/u64set.h"
 
-/* The right to dump, and the memory that a dump needs, which is of the user's thread alone. */
+/* The right to dump, and the memory that a dump needs, which only the thread of the slot's user touches. */
 struct slot {
     struct slot *next;
     struct collector *user;
@@ -43,7 +44,7 @@ struct queue {
     struct collector *last;
 };
 
-/* Which collector gets a slot first, by how its last poll went. */
+/* The order in which collectors get slots, by the outcome of their last poll. */
 enum rank {
     RANK_FIRST, /* its turn never came */
     RANK_USUAL,
@@ -57,7 +58,7 @@ struct collectors {
     pthread_mutex_t lock;
     bool ending;
     _Atomic bool no_code;            /* the kernel takes no bytecode */
-    _Atomic bool no_privileged_code; /* nor such as needs CAP_NET_ADMIN */
+    _Atomic bool no_privileged_code; /* nor bytecode that needs CAP_NET_ADMIN */
 
     /* dump_slots.c */
     struct queue waiting[RANKS]; /* for a slot */
@@ -144,8 +145,8 @@ static inline void queue_remove(struct collector *c)
 #endif
 
 /* Carries the request of |c| out, which has a slot, gives the slot back and reports. With the lock, which it gives up
- * meanwhile; |c| may be freed by the time that the lock is. Returns whether the calling thread is where it belongs:
- * otherwise it must end. */
+ * meanwhile; |c| may be freed once the lock is given up. Returns whether the calling thread is in the daemon's
+ * namespace: otherwise it must end. */
 bool work_carry_out(struct collector *c);
 
 /* Reports |result|, of a request of |c| that is no longer c->request: |c| has been counted in |users| for it, and is
@@ -167,17 +168,17 @@ void dump_slots_leave(struct collector *c);
 /* The request of |c| is given up: takes it out of the queue, or wakes its thread out of the dump. With the lock. */
 void dump_slots_wake(struct collector *c);
 
-/* Drops the requests whose time is up before their turn has come, and no longer waits for collectors that are overdue.
- * With the lock. Returns when to look again, INT64_MAX when none waits. */
+/* Drops requests whose time is up before their turn has come, and stops waiting for overdue collectors. With the lock.
+ * Returns when to look again, INT64_MAX when none waits. */
 int64_t dump_slots_keep(struct collectors *set, int64_t now_ns);
 
-/* Has the slot timer look at everything at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
+/* Makes the slot timer look at everything at |at_ns| (monotonic; 0: now) at the latest. With the lock. */
 void dump_slots_expect(struct collectors *set, int64_t at_ns);
 
 /* ---- workers.c ---- */
 
 /* Starts workers until there are as many as the collectors that share need, and joins those that have ended. In the
- * daemon's own namespace, with the lock. Returns 0, or -errno when not even one is there. */
+ * daemon's own namespace, with the lock. Returns 0, or -errno when there is not even one. */
 int workers_adjust(struct collectors *set);
 
 /* One collector less shares. With the lock. */

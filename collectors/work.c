@@ -19,7 +19,7 @@ static void take_names(struct collector *c)
     c->new_name = c->new_path = NULL;
 }
 
-/* Whether |request| is not worth beginning with any more; |e| says why. */
+/* Whether |request| need not be begun any more; |e| tells why. */
 static bool is_void(const struct collector *c, const struct poll_request *request, struct err *e)
 {
     if (atomic_load(&c->stopping) || atomic_load(&request->cancelled))
@@ -32,7 +32,7 @@ static bool is_void(const struct collector *c, const struct poll_request *reques
 /* The cost of an idle check is lost where there are sockets, so only a namespace that had none is checked, and only if
  * its dump takes longer than the check (IDLE_CHECK_PAYS_NS of CPU time; it does where the kernel's hash table is
  * large). Every IDLE_CHECK_EVERY-th poll dumps all the same: the kernel does not count handshakes in progress
- * (SYN_RECV). Not all namespaces in the same poll, hence the id. */
+ * (SYN_RECV). The id spreads these dumps of the namespaces over the polls. */
 #define IDLE_CHECK_EVERY   16
 #define IDLE_CHECK_PAYS_NS (60 * NS_PER_US)
 
@@ -42,11 +42,11 @@ static bool wants_idle_check(const struct collector *c, const struct poll_reques
     return c->was_empty && c->empty_cost_ns >= pays && (request->poll_id + c->ns.id) % IDLE_CHECK_EVERY != 0;
 }
 
-/* Notes of this poll what the next one needs. With the lock. */
+/* Notes the facts of this poll that the next one needs. With the lock. */
 static void remember(struct collector *c, const struct collector_result *r, bool collected)
 {
     c->rank = r->err.code != ERR_TIMEOUT ? RANK_USUAL : collected ? RANK_LAST : RANK_FIRST;
-    if (r->partial) { /* says nothing of how many there are */
+    if (r->partial) { /* does not tell how many sockets there are */
         c->was_empty &= r->sockets == 0;
         return;
     }

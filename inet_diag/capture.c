@@ -123,7 +123,7 @@ int capture_close(struct capture *c)
     if (c->code)
         cut(c);
     if (close(c->fd) != 0 && !c->code) {
-        c->code = -errno; /* a disk on the network tells it only now */
+        c->code = -errno; /* a disk on the network reports errors only now */
         remove_empty(c);
     }
     c->fd = -1;

@@ -1,5 +1,5 @@
-/* Names of the devices that sockets are bound to. The kernel tells their indexes alone, and what an index
- * means is known in the namespace only: any socket of that namespace can be asked, from wherever. One owner
+/* Names of the devices that sockets are bound to. The kernel tells their indexes alone, and the meaning of an
+ * index is known in the namespace only: any socket of that namespace can be asked, from any thread. One owner
  * at a time. */
 #ifndef XTCP_INET_DIAG_DEVICE_H
 #define XTCP_INET_DIAG_DEVICE_H

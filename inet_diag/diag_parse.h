@@ -22,7 +22,7 @@
 enum diag_event {
     DIAG_END,     /* the datagram is used up */
     DIAG_SOCKET,  /* |source| describes a TCP socket, in place */
-    DIAG_DONE,    /* the dump is over; |error| is how it went: 0 or -errno */
+    DIAG_DONE,    /* the dump is over; |error| is its result: 0 or -errno */
     DIAG_ERROR,   /* the kernel refuses the request with |error|, -errno */
     DIAG_OVERRUN, /* the kernel says that data was lost (NLMSG_OVERRUN) */
     DIAG_REQUEST, /* somebody's request, as captures hold them; |payload|. Never sent by the kernel */

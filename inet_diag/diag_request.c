@@ -14,7 +14,7 @@
 #define EXT(attribute) ((uint8_t)(1u << ((attribute)-1)))
 
 /* The extension that each group asks for. The congestion control modules share one, CLASS_ID comes with
- * TCLASS, and what is 0 comes unasked. */
+ * TCLASS, and groups with 0 come unasked. */
 static const uint8_t extensions[GROUP_COUNT] = {
     [GROUP_MEMINFO] = EXT(INET_DIAG_MEMINFO),
     [GROUP_INFO] = EXT(INET_DIAG_INFO),

@@ -1,4 +1,4 @@
-/* The question: all TCP sockets of a namespace, IPv4 and IPv6, in one pass over the kernel's tables. Any
+/* The request for all TCP sockets of a namespace, IPv4 and IPv6, in one pass over the kernel's tables. Any
  * thread. */
 #ifndef XTCP_INET_DIAG_DIAG_REQUEST_H
 #define XTCP_INET_DIAG_DIAG_REQUEST_H
@@ -11,7 +11,8 @@
 
 struct nl_msg;
 
-/* The extension mask (idiag_ext: bit INET_DIAG_X - 1) that makes the kernel send what |groups| need. */
+/* The extension mask (idiag_ext: bit INET_DIAG_X - 1) that makes the kernel send the attributes of
+ * |groups|. */
 uint8_t diag_request_extensions(groups_t groups);
 
 /* The contents of a request for a dump. */

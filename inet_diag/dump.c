@@ -17,8 +17,8 @@
 #include "inet_diag/enter.h"
 #include "lib/clock.h"
 
-/* libnl has error codes of its own, one of which stands for most of the system's; errno is what it leaves
- * behind after a failed system call. |otherwise|: the code when none has failed. */
+/* libnl has error codes of its own, one of which stands for most of the system's; it leaves errno as the
+ * failed system call has set it. |otherwise|: the code when none has failed. */
 static int libnl_failed(struct err *e, const char *what, int libnl_code, int otherwise)
 {
     int code = errno ? -errno : otherwise;
@@ -124,12 +124,12 @@ static ssize_t receive_datagram(const struct dump *d, const struct dump_options 
     if (n < 0)
         return err_set(e, -errno, "cannot receive the answer: %s", err_name(-errno));
     if (m.msg_namelen != sizeof(sender) || sender.nl_family != AF_NETLINK || sender.nl_pid != 0)
-        return 0; /* not from the kernel: somebody is playing */
+        return 0; /* not from the kernel: another process has sent it */
     *cut = (m.msg_flags & MSG_TRUNC) != 0;
     return n;
 }
 
-/* A dump being received: what its datagrams have brought so far. */
+/* A dump being received: the contents of its datagrams so far. */
 struct receiving {
     const struct dump_options *options;
     dump_socket_fn *fn;
@@ -165,7 +165,7 @@ static void prefetch_seen(const struct receiving *r)
         u64set_prefetch(r->options->seen, cookie);
 }
 
-/* Goes through one datagram. Returns 0 or why the dump is over with. */
+/* Goes through one datagram. Returns 0 or the reason why the dump has ended. */
 static int take_datagram(struct receiving *r, size_t n, struct err *e)
 {
     int rc;

@@ -23,7 +23,7 @@
 #include "record/source.h"
 
 /* The kernel puts at most 32 KiB into one message of a dump (netlink_recvmsg in net/netlink/af_netlink.c); a
- * smaller buffer makes more system calls, a larger one nothing better. */
+ * smaller buffer makes more system calls, a larger one has no advantage. */
 #define DUMP_BUFFER_SIZE 32768
 
 struct capture;
@@ -47,14 +47,14 @@ struct dump_options {
     const _Atomic bool *stopping;  /* the same */
     int64_t deadline_ns;           /* monotonic; give up at this moment with ERR_TIMEOUT */
     int64_t silence_ns;            /* the same after so long without an answer; 0: no limit */
-    struct capture *capture;       /* what is received is recorded there; NULL: it is not */
+    struct capture *capture;       /* answers are recorded there; NULL: they are not */
     bool again;                    /* a repetition: sockets in |seen| are not counted once more */
 };
 
 /* Counts of an answer; dump_receive adds to them. */
 struct dump_counts {
     uint64_t sockets;       /* sockets in the answers, duplicates included */
-    uint64_t duplicates;    /* sockets left out because their cookie was there already */
+    uint64_t duplicates;    /* sockets left out because their cookie had been seen already */
     uint64_t malformed;     /* messages and attributes that did not parse, left out */
     uint64_t unknown_attrs; /* attributes of unknown types, skipped */
     uint64_t foreign;       /* messages that are no answer to the request, skipped */
@@ -70,15 +70,15 @@ typedef int dump_socket_fn(void *arg, const struct record_source *s);
  * namespace; -errno. On failure |d| is closed. */
 int dump_open(struct dump *d, uint64_t cookie, struct err *e);
 
-/* Asks for the sockets with what |groups| need. One request at a time: only after the previous answer is
- * complete. Returns 0 or -errno. */
+/* Asks for the sockets with the attributes of |groups|. One request at a time: only after the previous answer
+ * is complete. Returns 0 or -errno. */
 int dump_request(struct dump *d, groups_t groups, struct err *e);
 
-/* The same, spelled out. A refusal of the kernel comes with the answer. */
+/* The same with all parts of the request. A refusal of the kernel comes with the answer. */
 int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e);
 
-/* Receives the answer. Returns 0 when it is complete. Else what is wrong with it (|e| has the sentence); the
- * sockets passed on until then are real ones:
+/* Receives the answer. Returns 0 when it is complete. Else its error (|e| has the sentence); the sockets
+ * passed on until then are real ones:
  *   -errno           what the kernel said, in NLMSG_ERROR (-EBUSY: the socket is at another dump), in NLMSG_DONE or
  *                    in recv (-ENOBUFS: part of the answer was lost)
  *   ERR_INTERRUPTED  the kernel marked the dump as inconsistent; received to its end
@@ -88,8 +88,9 @@ int dump_request_new(struct dump *d, const struct diag_request *r, struct err *e
 int dump_receive(struct dump *d, const struct dump_options *options, dump_socket_fn *fn, void *arg,
                  struct dump_counts *counts, struct err *e);
 
-/* Asks for what |r| says and receives the answer. When the kernel does not take the bytecode of |r|, because it is older
- * than an operation in it (EINVAL) or wants a right for it (EPERM), asks again without: |*refused| is that code then and
+/* Asks for the sockets of |r| and receives the answer. When the kernel does not take the bytecode of |r|, because it is
+ * older than an operation in it (EINVAL) or wants a right for it (EPERM), asks again without: |*refused| is that code
+ * then and
  * |r->code_len| 0; else |*refused| is 0. Returns as the two do. */
 int dump_filtered(struct dump *d, struct diag_request *r, const struct dump_options *options,
                   dump_socket_fn *fn, void *arg, struct dump_counts *counts, int *refused, struct err *e);

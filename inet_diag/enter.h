@@ -14,7 +14,7 @@ struct netns_ref {
     uint64_t inode;
     bool own;         /* the daemon's own namespace: nothing is entered */
     const char *name; /* display name */
-    const char *path; /* what to open: "/run/netns/blue", "/proc/123/ns/net" */
+    const char *path; /* the file to open: "/run/netns/blue", "/proc/123/ns/net" */
 };
 
 /* The outcome of going in. */
@@ -24,9 +24,9 @@ struct netns_entry {
 };
 
 /* Calls |fn|, which must not wait, in the namespace |ns| and comes home, to the namespace of the descriptor |own_netns_fd|. No
- * descriptor of |ns| is left open. Returns what |fn| returned, or with |e|: ERR_GONE when no namespace is at the path
- * any more, ERR_PERMISSION, -errno; with |entry->lost| also what keeps the thread from going home. The calling thread
- * must be at home. */
+ * descriptor of |ns| is left open. Returns the return value of |fn|, or with |e|: ERR_GONE when no namespace is at
+ * the path any more, ERR_PERMISSION, -errno; with |entry->lost| also the error that keeps the thread from going home.
+ * The calling thread must be at home. */
 int netns_inside(int own_netns_fd, const struct netns_ref *ns, int (*fn)(void *arg, struct err *e), void *arg,
                  struct netns_entry *entry, struct err *e);
 

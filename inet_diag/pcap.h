@@ -23,7 +23,7 @@ struct pcap_reader {
 struct pcap_packet {
     const uint8_t *data; /* in place */
     size_t len;          /* bytes that are there */
-    size_t wire_len;     /* bytes that there were; more than |len| when the capture cut the packet */
+    size_t wire_len;     /* bytes of the packet when it was sent; more than |len| when the capture cut it */
     size_t offset;       /* of data in the file */
 };
 
@@ -33,7 +33,7 @@ struct pcap_packet {
 int pcap_open(struct pcap_reader *r, const void *data, size_t len, struct err *e);
 
 /* The next packet. Returns 1, 0 at the end of the file, ERR_TRUNCATED when the file ends inside of a packet
- * or its header; then |p| holds what is there of it, possibly nothing. */
+ * or its header; then |p| holds the part that is there, possibly nothing. */
 int pcap_next(struct pcap_reader *r, struct pcap_packet *p, struct err *e);
 
 #endif

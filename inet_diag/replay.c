@@ -20,7 +20,7 @@
 #define COOKED_ARPHRD    2
 #define COOKED_NL_FAMILY 14
 
-/* Seen cookies are of one dump, and captures are small. */
+/* Seen cookies cover one dump, and captures are small. */
 #define KEEP_SLOTS 4096
 
 struct replay {

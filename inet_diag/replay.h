@@ -20,9 +20,9 @@ struct replay_result {
 };
 
 /* Reads the capture |data| of |len| bytes and calls |socket| for every TCP socket in it, in order; its source
- * is valid during the call. A non-zero return of |socket| ends the reading and is returned. What is
- * truncated, of another link type or not a capture is an error that names the byte offset; what came before
- * it has been passed on. Pure. Any thread. */
+ * is valid during the call. A non-zero return of |socket| ends the reading and is returned. A file that is
+ * truncated, of another link type or no capture is an error that names the byte offset; the sockets before
+ * that have been passed on. Pure. Any thread. */
 int replay_pcap(const uint8_t *data, size_t len, int (*socket)(void *arg, const struct record_source *s),
                 void *arg, struct replay_result *result, struct err *e);
 

@@ -13,11 +13,11 @@
 #include "inet_diag/diag_request.h"
 
 /* Requests that are sent at once. Each answer takes some 2 KiB of the socket's receive buffer, which holds
- * 208 KiB unless the host has it otherwise. */
+ * 208 KiB by default. */
 #define BATCH 32
 
-/* Room for one answer: 500 bytes, and 300 for each MD5 key of the socket. No power of two, which would have
- * all of them fight for the same lines of the cache. */
+/* Room for one answer: 500 bytes, and 300 for each MD5 key of the socket. Not a power of two, with which all
+ * answers would compete for the same lines of the cache. */
 #define ANSWER_SIZE 4160
 
 struct socket_lookup {
@@ -69,8 +69,8 @@ static bool any_cookie(const struct lookup_socket *s)
     return s->id.idiag_cookie[0] == INET_DIAG_NOCOOKIE && s->id.idiag_cookie[1] == INET_DIAG_NOCOOKIE;
 }
 
-/* Whether |s| is the socket that was asked for. The kernel has looked it up by these values; so this is about
- * messages that are not the kernel's. */
+/* Whether |s| is the socket that was asked for. The kernel has looked it up by these values, so this detects
+ * messages from other senders. */
 static bool is_answer(const struct record_source *s, const struct lookup_socket *wanted)
 {
     struct lookup_socket got;
@@ -201,7 +201,7 @@ static int send_requests(struct socket_lookup *x, size_t n)
     }
 }
 
-/* Receives what there is: up to BATCH datagrams. Returns how many, or -errno. */
+/* Receives the datagrams that have come, up to BATCH. Returns their number, or -errno. */
 static int receive_datagrams(struct socket_lookup *x)
 {
     for (size_t i = 0; i < BATCH; i++)
@@ -216,8 +216,8 @@ static bool from_kernel(const struct socket_lookup *x, int i)
            x->senders[i].nl_family == AF_NETLINK && x->senders[i].nl_pid == 0;
 }
 
-/* Receives until all have answered or nothing more is there. Returns 0, or why that is not all: what stays
- * without an answer has lost it for want of memory (ENOBUFS), or its answer was cut. */
+/* Receives until all answers have come or no more are there. Returns 0, or the reason why some are missing:
+ * an answer was lost for want of memory (ENOBUFS), or was cut. */
 static int receive_answers(struct socket_lookup *x, const struct lookup_asked *asked)
 {
     size_t count = 0;
@@ -240,7 +240,7 @@ static int receive_answers(struct socket_lookup *x, const struct lookup_asked *a
     return 0;
 }
 
-/* At most BATCH sockets. Returns 0, or why no more can be asked. */
+/* At most BATCH sockets. Returns 0, or the reason why no more can be asked. */
 static int ask_batch(struct socket_lookup *x, struct lookup_asked *asked, uint8_t ext)
 {
     uint8_t answered[BATCH] = {0};

@@ -22,7 +22,7 @@
 #include "record/source.h"
 
 /* A socket as the kernel knows it: its addresses, ports in network order, interface and cookie
- * (INET_DIAG_NOCOOKIE twice: whichever is there). */
+ * (INET_DIAG_NOCOOKIE twice: any socket with these addresses). */
 struct lookup_socket {
     uint8_t family; /* AF_INET or AF_INET6 */
     struct inet_diag_sockid id;
@@ -57,7 +57,8 @@ struct lookup_asked {
 };
 
 /* Passes the answers to |asked| in the datagram |data| of |len| bytes on, each socket once. An answer about
- * another socket than the one asked for, and what does not parse, is as none. Returns how many were passed. */
+ * another socket than the one asked for, or one that does not parse, counts as none. Returns the number of
+ * answers passed on. */
 size_t lookup_take_answers(const void *data, size_t len, const struct lookup_asked *asked);
 
 /* ---- At work ---- */
@@ -73,12 +74,12 @@ void lookup_free(struct socket_lookup *x);
  * no such namespace, or another one, at its path; -errno. |*lost|: see netns_inside. */
 int lookup_enter(struct socket_lookup *x, const struct netns_ref *ns, bool *lost, struct err *e);
 
-/* Of the namespace that was entered. */
+/* The cookie of the namespace that was entered. */
 uint64_t lookup_cookie(const struct socket_lookup *x);
 uint64_t lookup_inode(const struct socket_lookup *x);
 
-/* Asks for |n| sockets, with what |groups| need; |fn| is called once for each. Returns 0, or -errno when no
- * further could be asked (those have been reported with that code). */
+/* Asks for |n| sockets, with the attributes of |groups|; |fn| is called once for each. Returns 0, or -errno
+ * when no further could be asked (those have been reported with that code). */
 int lookup_ask(struct socket_lookup *x, const struct lookup_socket *sockets, size_t n, groups_t groups,
                lookup_fn *fn, void *arg);
 

@@ -9,7 +9,7 @@
 #include "lib/decimal.h"
 #include "lib/err.h"
 
-/* Both files are of some lines of short numbers; what fills this is something else. */
+/* Both files have a few lines of short numbers; a longer text is another file. */
 #define TEXT_MAX 1024
 
 /* ---- The text: "TCP: inuse 3 orphan 0 tw 1 alloc 5 mem 2" (net/ipv4/proc.c, net/ipv6/proc.c) ---- */

@@ -1,8 +1,8 @@
 /* Directories: watch first, then list, then let reconcile.c compare. A directory, and each step of the way to
- * it, may be missing, come, go, be renamed, be mounted over and be unmounted at any time. inotify says
- * nothing of the mounts, so each change of the mounts leads to the ways being gone again. A watch on a
- * directory holds neither its mount nor the namespaces in it; a watch on a namespace file would, so there is
- * none. Where the kernel has no watch left, the directories are read every second. */
+ * it, may be missing, come, go, be renamed, be mounted over and be unmounted at any time. inotify tells
+ * nothing of mounts, so each change of the mounts makes the ways be followed anew. A watch on a directory
+ * holds neither its mount nor the namespaces in it; a watch on a namespace file would, so there is none.
+ * Where the kernel has no watch left, the directories are read every second. */
 #include "nswatch/watcher.h"
 
 #include "lib/clock.h"
@@ -72,7 +72,7 @@ static void on_name(void *arg, void *owner, const char *name, bool created)
     touch_by_name(arg, owner, name, created);
 }
 
-/* The path leads elsewhere, or nowhere, or did so for a moment, in which names may have come and gone. */
+/* The path leads elsewhere or nowhere, or did for a moment, in which names may have come and gone. */
 static void on_path(void *arg, void *owner)
 {
     struct watch_dir *d = owner;
@@ -101,7 +101,7 @@ void dirwatch_compare(struct watcher *w)
     list_each(at, &w->watches) container_of(at, struct watch_dir, in_watches)->stale = true;
 }
 
-/* |rc| is what placing the watches of |d| gave. */
+/* Notes |rc|, the result of placing the watches of |d|. */
 static void placed(struct watch_dir *d, int rc, int64_t now_ns)
 {
     if (rc && rc != d->told)
@@ -130,7 +130,7 @@ static void place(struct watcher *w, struct watch_dir *d, int64_t now_ns)
 
 /* --- listing ----------------------------------------------------------------------------------- */
 
-/* |rc| is what reading the names of |d| gave. */
+/* Notes |rc|, the result of reading the names of |d|. */
 static void note_readable(struct watch_dir *d, int rc)
 {
     bool missing = rc == -ENOENT || rc == -ENOTDIR; /* which is no fault */
@@ -161,7 +161,7 @@ static void list_names(struct watcher *w, struct watch_dir *d, bool known_too)
     closedir(dir);
 }
 
-/* Touches every name that is in the directory and every one that was: what is gone is noticed by its absence. */
+/* Touches every name that is in the directory and every one that was: a missing name is gone. */
 static void relist(struct watcher *w, struct watch_dir *d)
 {
     list_each(at, &d->dir->names) reconcile_touch(w, container_of(at, struct ns_name, in_dir));

@@ -23,9 +23,9 @@ struct prober {
 int prober_init(struct prober *p);
 void prober_fini(struct prober *p);
 
-/* Learns who |path| is: opens it, goes in, asks a socket for the cookie, comes home, closes everything; about
- * 10 µs. Returns |id|->error: 0, -errno or ERR_TYPE (no network namespace). The one function of this module
- * that leaves home; when the way back fails it sets |p|->lost. */
+/* Learns the identity of the namespace |path|: opens it, goes in, asks a socket for the cookie, comes home,
+ * closes everything; about 10 µs. Returns |id|->error: 0, -errno or ERR_TYPE (no network namespace). The only
+ * function of this module that leaves the home namespace; when the return fails it sets |p|->lost. */
 int prober_learn(struct prober *p, const char *path, struct identity *id);
 
 #endif

@@ -1,4 +1,4 @@
-/* The loop of the nswatch thread; nswatch.c says what it waits for and why. */
+/* The loop of the nswatch thread; nswatch.c explains its events. */
 #include "nswatch/loop.h"
 
 #include "lib/clock.h"
@@ -11,14 +11,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define RELIST_NS        (60 * NS_PER_S)  /* all is compared again, whatever the events say */
+#define RELIST_NS        (60 * NS_PER_S)  /* everything is compared again, even without events */
 #define NSID_DEBOUNCE_NS (50 * NS_PER_MS) /* the process behind a new namespace id is started by then */
 /* An unmounted name is gone without an inotify event. `ip netns del` unmounts and then deletes: leave it time
  * for that. */
 #define COMPARE_DEBOUNCE_NS (5 * NS_PER_MS)
-/* Compare all names that often where changes of the mounts are not told. */
+/* Interval of comparing all names where changes of the mounts are not told. */
 #define NO_MOUNTINFO_NS (1 * NS_PER_S)
-/* Work that events ask for takes at most one part in so many of the thread's time. */
+/* Work that events ask for takes at most one part in this many of the thread's time. */
 #define COMPARE_SHARE 20
 #define SCAN_SHARE    5
 
@@ -108,7 +108,7 @@ static bool is_wanted(const struct nswatch_settings *s, const char *path)
     return false;
 }
 
-/* Moves the watcher from the directories in force to those of |s|; what is in both is not touched. */
+/* Moves the watcher from the directories in force to those of |s|; directories in both are not touched. */
 static void apply_dirs(struct nswatch *nw, const struct nswatch_settings *s)
 {
     for (size_t i = 0; i < s->dir_count; i++) {
@@ -252,7 +252,7 @@ static void work_processes(struct nswatch *nw)
     due->compare_ns = clock_earlier(due->compare_ns, end_ns); /* links to processes end without an event */
 }
 
-/* Looks at the directories again: at what may have been missed, or, if |verify|, at everything. */
+/* Looks at the directories again: at names that may have been missed, or, if |verify|, at everything. */
 static void work_relist(struct nswatch *nw, int64_t now_ns, bool verify)
 {
     nw->due.relist_ns = now_ns + RELIST_NS;
@@ -266,7 +266,7 @@ static void work_relist(struct nswatch *nw, int64_t now_ns, bool verify)
         dirwatch_find_missed(&nw->w);
 }
 
-/* One turn: does what is due and brings the registry up to date. */
+/* One turn: does everything that is due and brings the registry up to date. */
 static void turn(struct nswatch *nw)
 {
     int64_t now = clock_mono_ns();
@@ -283,7 +283,7 @@ static void turn(struct nswatch *nw)
         nw->last_scan_ns = clock_mono_ns() - now;
 }
 
-/* Sets the timer to what is due next. */
+/* Sets the timer to the next due time. */
 static void arm(struct nswatch *nw)
 {
     const struct schedule *due = &nw->due;
@@ -298,7 +298,7 @@ static void arm(struct nswatch *nw)
     timerfd_settime(nw->fds[FROM_TIMER], TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* Waits and takes what has come. */
+/* Waits for events and takes them. */
 static void wait_and_dispatch(struct nswatch *nw)
 {
     static void (*const handlers[SOURCES])(struct nswatch *, int64_t) = {
@@ -312,8 +312,8 @@ static void wait_and_dispatch(struct nswatch *nw)
         handlers[events[i].data.u64](nw, now);
 }
 
-/* A scan that was under way when it was asked for may have missed something; the one that the request made
- * due has then still to begin. */
+/* A scan that was under way when the request came may have missed something; so the scan that the request
+ * made due must run first. */
 static void tell_reconciled(struct nswatch *nw)
 {
     const struct schedule *due = &nw->due;

@@ -1,4 +1,4 @@
-/* A running watcher: its sources, its schedule, what other threads hand to it. Shared by nswatch.c, which
+/* A running watcher: its sources, its schedule, and the requests of other threads. Shared by nswatch.c, which
  * makes and ends it, and loop.c, which runs it. */
 #ifndef XTCP_NSWATCH_LOOP_H
 #define XTCP_NSWATCH_LOOP_H
@@ -26,7 +26,7 @@ struct mailbox {
     struct nswatch_stats stats;
 };
 
-/* When what is due; CLOCK_MONOTONIC, NEVER: not. */
+/* Times at which work is due; CLOCK_MONOTONIC, NEVER: not due. */
 struct schedule {
     int64_t relist_ns, verify_ns; /* compare the directories; visit each namespace as well */
     int64_t compare_ns, compare_not_before_ns;

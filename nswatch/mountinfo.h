@@ -1,4 +1,5 @@
-/* /proc/PID/mountinfo (proc(5)): which mount a path is on, and whether mounts made elsewhere show up there. */
+/* /proc/PID/mountinfo (proc(5)): finds the mount that a path is on, and whether mounts made elsewhere show up
+ * there. */
 #ifndef XTCP_NSWATCH_MOUNTINFO_H
 #define XTCP_NSWATCH_MOUNTINFO_H
 

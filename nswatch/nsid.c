@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A round reads so many datagrams at most; the rest wakes the thread again. */
+/* The most datagrams read in a round; the rest wakes the thread again. */
 #define READS_PER_ROUND 1024
 
 int nsid_open(struct nl_sock **sock)
@@ -48,7 +48,7 @@ unsigned nsid_parse(const void *data, size_t len)
 {
     unsigned heard = 0;
     int left = len < INT_MAX ? (int)len : INT_MAX;
-    /* libnl's functions want what they only read to be writable. */
+    /* libnl's functions take pointers to writable memory although they only read it. */
     for (struct nlmsghdr *h = (struct nlmsghdr *)(uintptr_t)data; nlmsg_ok(h, left);
          h = nlmsg_next(h, &left)) {
         if (h->nlmsg_type == RTM_NEWNSID)
@@ -66,7 +66,7 @@ unsigned nsid_read(struct nl_sock *sock)
         struct sockaddr_nl from = {0};
         unsigned char *data = NULL;
         int n = nl_recv(sock, &from, &data, NULL);
-        if (n > 0 && from.nl_pid == 0) /* what does not come from the kernel is none of our business */
+        if (n > 0 && from.nl_pid == 0) /* only messages from the kernel count */
             heard |= nsid_parse(data, (size_t)n);
         free(data);
         if (n == -NLE_AGAIN || n == -NLE_INTR || n == 0)

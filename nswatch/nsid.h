@@ -1,6 +1,6 @@
 /* Network namespace ids, by rtnetlink (RTNLGRP_NSID, <linux/rtnetlink.h>): a namespace gets an id in ours
- * when the two are connected (a veth pair), and loses it when it ends. So this is the first that is heard of
- * many anonymous namespaces, and the first of the end of most. */
+ * when the two are connected (a veth pair), and loses it when it ends. So this is the first sign of many
+ * anonymous namespaces, and the first sign of the end of most. */
 #ifndef XTCP_NSWATCH_NSID_H
 #define XTCP_NSWATCH_NSID_H
 
@@ -24,7 +24,7 @@ unsigned nsid_parse(const void *data, size_t len);
 /* The descriptor to wait for. */
 int nsid_fd(const struct nl_sock *sock);
 
-/* Reads what has come; NSID_* of all of it. Never waits. */
+/* Reads the messages that have come and returns the NSID_* bits of all of them. Never waits. */
 unsigned nsid_read(struct nl_sock *sock);
 
 #endif

@@ -6,20 +6,21 @@
  * runs on the nswatch thread alone, without locks: the loop, the registry, the inotify and netlink
  * descriptors, and the callback, which is called with no lock held so that it may call back.
  *
- * Why a thread of its own. A namespace is known by its cookie, and the cookie is told only to a socket
- * inside: the thread has to go in. gRPC starts its threads from whatever thread calls it, and they would stay
- * wherever that was; so a thread that visits other namespaces never calls gRPC, and this one visits
- * (identity.c, prober_learn: in, one socket, out, 10 µs). It waits and calls back only at home. Should the
- * way home fail once, it ends and says so, rather than report the wrong namespaces as its own.
+ * The reason for a thread of its own: a namespace is known by its cookie, which only a socket inside can
+ * tell, so the thread has to go in. gRPC starts its threads from the thread that calls it, and they would
+ * stay in that thread's namespace; so a thread that visits other namespaces never calls gRPC, and this one
+ * visits (identity.c, prober_learn: in, one socket, out, 10 µs). It waits and calls back only in the home
+ * namespace. If the return ever fails, it ends and tells that, rather than report the wrong namespaces as its
+ * own.
  *
- * Why nothing is held. The kernel keeps a namespace as long as anything refers to it: a descriptor (O_PATH
- * too), a socket, a thread, an inotify watch on its file. Then `ip netns del` takes the name and the
+ * The reason for holding nothing: the kernel keeps a namespace as long as anything refers to it: a descriptor
+ * (O_PATH too), a socket, a thread, an inotify watch on its file. Then `ip netns del` takes the name and the
  * interfaces stay up for ever. So files are looked at with statx, links with readlink, watches are placed on
  * directories; the one moment of holding is the visit above. The price is that a path can mean something else
- * at the next use, which is why every look compares the inode, and every visit the cookie.
+ * at the next use; therefore every look compares the inode, and every visit the cookie.
  *
  * The events that wake the loop are in the table below. Each turn of the loop ends with one reconcile_run, which alone
- * decides what has become of a name (reconcile.c). */
+ * decides the state of a name (reconcile.c). */
 
 /* clang-format off */
 /* Events that wake the loop:

@@ -1,4 +1,4 @@
-/* nswatch: which network namespaces does this host have, and since when, and which of them are gone.
+/* nswatch finds the network namespaces of this host, and notices when they come and go.
  *
  * Three places are watched: directories in which namespaces have names (/run/netns, /run/docker/netns: each
  * name is a bind mount), the processes of /proc (a namespace without a name is "anonymous"), and the daemon's
@@ -67,7 +67,7 @@ struct nswatch_ns {
      * directories, then of the alphabet; with its directory where it is "default"), "netns:[INODE]"
      * (anonymous). Bytes that are control characters, backslash or not UTF-8 are written as \xNN. */
     const char *netns;
-    const char *path;     /* what to open to enter it, byte for byte: "/run/netns/blue", "/proc/123/ns/net" */
+    const char *path;     /* file to open to enter it, byte for byte: "/run/netns/blue", "/proc/123/ns/net" */
     const char *found_at; /* |path| for people, escaped as |netns| */
     pid_t pid;            /* the process behind |path| of an anonymous one, else 0 */
     int64_t since_ns;     /* CLOCK_REALTIME of the first event of this id */
@@ -141,8 +141,8 @@ void nswatch_join(struct nswatch *nw);
 void nswatch_free(struct nswatch *nw);
 
 /* Asks for everything to be looked at again now: all directories, /proc, and the identity of each namespace
- * (what a collector wants that has found another cookie behind a path than it was told). Requests that come
- * together are one. Any thread. */
+ * (for a collector that has found an unexpected cookie behind a path). Requests that come together are one.
+ * Any thread. */
 void nswatch_rescan(struct nswatch *nw);
 
 /* The same, and NSWATCH_RECONCILED tells when it has been done and everything found has been told. Any
@@ -162,13 +162,13 @@ struct nswatch_stats {
     uint64_t pending;         /* names that wait to become a namespace */
     uint64_t failed;          /* namespaces and names in state BROKEN now */
     uint64_t processes;       /* seen by the last scan of /proc */
-    uint64_t pids_unreadable; /* of these, whose namespace we may not see (CAP_SYS_PTRACE) */
-    uint64_t not_permitted;   /* of |failed|, those that only want CAP_SYS_ADMIN */
+    uint64_t pids_unreadable; /* of these, processes whose namespace we may not see (CAP_SYS_PTRACE) */
+    uint64_t not_permitted;   /* of |failed|, those that only need CAP_SYS_ADMIN */
     uint64_t overflows;       /* times the inotify queue overflowed, since the start */
     uint64_t rescans;         /* full relists of the directories, since the start */
     uint64_t proc_scans;      /* scans of /proc, since the start */
-    int64_t last_scan_ns;     /* how long the last full relist took, with /proc if that was part of it */
-    int64_t last_proc_ns;     /* how long the last scan of /proc took */
+    int64_t last_scan_ns;     /* duration of the last full relist, with /proc if that was part of it */
+    int64_t last_proc_ns;     /* duration of the last scan of /proc */
     uint64_t added, removed;  /* READY and REMOVED events of live namespaces, since the start */
     bool synced;              /* the first scan is finished */
     bool dead;                /* NSWATCH_DEAD has been told */

@@ -1,7 +1,7 @@
 /* Anonymous namespaces: known by the processes that live in them. A scan reads one link for each process and
- * opens only what is new: an inode not seen before, a known namespace that has lost its process. A process id
- * can be given to another process, and an inode number to another namespace, between two looks; what decides
- * is the cookie. */
+ * opens only new ones: an inode not seen before, a known namespace that has lost its process. A process id
+ * can be given to another process, and an inode number to another namespace, between two looks; the cookie
+ * decides. */
 #include "nswatch/watcher.h"
 
 #include "lib/clock.h"
@@ -125,7 +125,7 @@ void processes_begin_scan(struct watcher *w)
     w->verify = false;
 }
 
-/* After the last process: what has not been seen has another process, or is gone. */
+/* After the last process: a namespace that has not been seen has another process, or is gone. */
 static void end_scan(struct watcher *w)
 {
     list_each(at, &w->registry.objects)

@@ -1,4 +1,4 @@
-/* Which process lives in which network namespace, by the links in /proc: reading a link pins nothing. */
+/* Finds the network namespaces of processes by the links in /proc: reading a link pins nothing. */
 #ifndef XTCP_NSWATCH_PROCSCAN_H
 #define XTCP_NSWATCH_PROCSCAN_H
 
@@ -44,7 +44,7 @@ struct proc_counts {
 /* A walk through the processes (their main threads), in steps. */
 struct proc_walk {
     void *dir;       /* DIR of <dirent.h>; NULL: none is open */
-    bool tell_apart; /* the unreadable ones, which takes a look at some of them: to be set after
+    bool tell_apart; /* the unreadable ones, by a look at some of them: to be set after
                         proc_walk_open */
     struct proc_counts counts;
 };

@@ -1,5 +1,5 @@
-/* Why a name never becomes a namespace: in a container, the host's bind mounts reach a directory only if the
- * mount that it is on receives them. */
+/* Finds a reason why a name never becomes a namespace: in a container, the host's bind mounts reach a
+ * directory only if the mount that it is on receives them. */
 #include "nswatch/watcher.h"
 
 #include "lib/clock.h"

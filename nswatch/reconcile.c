@@ -1,14 +1,14 @@
-/* From a name to a namespace.
+/* Finds the namespaces behind names.
  *
- * An event says only that something has happened to a name; what, may be outdated by the time it is read
- * (deleted, made again, mounted). So events, directory listings and timers all do the same: they touch names,
- * and reconcile_run looks at what each touched name is now. Doing it once more than necessary changes
- * nothing.
+ * An event tells only that something has happened to a name; its details may be outdated by the time it is
+ * read (deleted, made again, mounted). So events, directory listings and timers all do the same: they touch
+ * names, and reconcile_run looks at the present state of each touched name. Doing it once more than necessary
+ * changes nothing.
  *
  * Three passes keep the order of events right when a name goes from one namespace to another, or a namespace
  * from one name to another: (1) names that are gone or stand for something else leave their object; (2) names
- * of objects that are known join them, what then has no name is an orphan and settled; (3) what is new is
- * told. */
+ * of known objects join them, and objects that then have no name are orphans and get settled; (3) new objects
+ * are told. */
 #include "nswatch/watcher.h"
 
 #include "lib/clock.h"
@@ -24,8 +24,8 @@
 #define BACK_OFF_MAX_NS (1 * NS_PER_S)
 #define GIVE_UP_NS      (5 * NS_PER_S)
 
-/* After a change of the mounts so many waiting names are looked at out of turn, the newest ones: the file is
- * made just before it is mounted upon. The others, garbage most likely, have their back-off. */
+/* After a change of the mounts this many waiting names, the newest ones, are looked at out of turn: the file
+ * is made just before it is mounted upon. The others, garbage most likely, have their back-off. */
 #define NEWEST_MAX 64
 
 /* Of Linux 6.8: a mount id that is not used again. Older kernels give the reusable STATX_MNT_ID (5.8) or
@@ -40,10 +40,10 @@ enum look { LOOK_GONE, LOOK_PLAIN, LOOK_NSFS };
 struct sight {
     enum look look;
     uint64_t inode, mount_id;
-    int error; /* why it cannot be told what it is */
+    int error; /* the reason why its kind is unknown */
 };
 
-/* Looks at |path| without opening it, so nothing is pinned, and a FIFO or a device does not mind. Symbolic
+/* Looks at |path| without opening it, so nothing is pinned, and a FIFO or a device is not affected. Symbolic
  * links are followed, as `ip netns` does (a link to /proc/PID/ns/net is a common way to name a namespace);
  * one that leads nowhere is a plain file. */
 static struct sight look_at(const struct watcher *w, const char *path)
@@ -115,7 +115,7 @@ void reconcile_compare(struct watcher *w)
     }
 }
 
-/* The errors of a visit that may be over soon; the name waits for that. */
+/* Whether an error of a visit may pass soon, so that the name waits. */
 static bool may_pass(int error)
 {
     static const int passing[] = {-ENOENT, -ESRCH, -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS, -EINTR, -EAGAIN};
@@ -125,8 +125,8 @@ static bool may_pass(int error)
     return false;
 }
 
-/* Pass 1, a name of a known namespace: does it still stand for the same? If not, it leaves its object.
- * Returns false when |n| is no more. */
+/* Pass 1, a name of a known namespace: checks whether it still stands for the same. If not, it leaves its
+ * object. Returns false when |n| does not exist any more. */
 static bool check_known(struct watcher *w, struct ns_name *n, struct sight *sight)
 {
     struct ns_object *o = n->object;
@@ -135,7 +135,7 @@ static bool check_known(struct watcher *w, struct ns_name *n, struct sight *sigh
         if (may_pass(prober_learn(&w->prober, n->path, &id)) || w->prober.lost)
             return true;
         if (registry_find(&w->registry, &id) == o) {
-            registry_resolve(&w->registry, n, &id, false); /* heals what could not be entered before */
+            registry_resolve(&w->registry, n, &id, false); /* heals one that could not be entered */
             return true;
         }
         *sight = look_at(w, n->path); /* it may have been unmounted since */
@@ -184,8 +184,8 @@ static void stop_waiting(struct ns_name *n)
     list_remove(&n->in_waiting);
 }
 
-/* The next look at |n|: those that wait equally long are due together, so that many of them wake the thread a
- * few times. */
+/* The next look at |n|: names that wait equally long are due together, so that many names wake the thread
+ * only a few times. */
 static void schedule_look(struct ns_name *n, int64_t now_ns)
 {
     int64_t slot = n->back_off_ns / 4;

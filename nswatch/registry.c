@@ -31,7 +31,8 @@ static bool has_error_of_permission(const struct ns_object *o)
     return o->error == -EPERM || o->error == -EACCES;
 }
 
-/* Adds |o| to the figures (|sign| 1) or takes it out (-1): around every change of what they count. */
+/* Adds |o| to the figures (|sign| 1) or takes it out (-1): called around every change of a counted
+ * property. */
 static void count(struct registry *r, const struct ns_object *o, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
@@ -128,7 +129,7 @@ struct ns_object *registry_find(struct registry *r, const struct identity *id)
         struct ns_object *o = container_of(l, struct ns_object, by_inode);
         if (o->inode != id->inode)
             continue;
-        /* Without a cookie on one side the inode is all there is to compare. */
+        /* If one side has no cookie, only the inode can be compared. */
         if (o->cookie == id->cookie || !o->cookie || !id->cookie)
             return o;
     }
@@ -286,7 +287,8 @@ void registry_dir_set_order(struct registry *r, struct ns_dir *dir, unsigned ord
     if (dir->order == order)
         return;
     dir->order = order;
-    /* All out, then all in again: a list that is half sorted by the old order has no right place for any. */
+    /* All names are taken out, then put in again: a list still partly in the old order has no right place for
+     * a name. */
     list_each(at, &dir->names)
     {
         struct ns_name *n = container_of(at, struct ns_name, in_dir);

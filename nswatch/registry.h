@@ -1,10 +1,11 @@
-/* The set of what is known: directories, the names in them, the namespaces (objects) behind the names. Pure
- * bookkeeping: no system call, no clock but the times it is handed, no lock; the nswatch thread owns it.
+/* The registry of everything known: directories, the names in them, the namespaces (objects) behind the
+ * names. Pure bookkeeping: no system call, no clock but the times it is handed, no lock; the nswatch thread
+ * owns it.
  *
- * Every name belongs to exactly one object. A name of which no namespace is known yet has a placeholder: an
- * object without inode. Finding out who a name is (registry_resolve) turns its placeholder into a namespace,
- * or drops it and adds the name to the object that is already there. An object that has lost its last name is
- * an orphan until the owner has found out whether a process still lives in it (registry_live_in) or not
+ * Every name belongs to exactly one object. A name whose namespace is not known yet has a placeholder: an
+ * object without inode. Resolving a name (registry_resolve) turns its placeholder into a namespace, or drops
+ * it and adds the name to the object that is already there. An object that has lost its last name is an
+ * orphan until the owner has found out whether a process still lives in it (registry_live_in) or not
  * (registry_remove).
  *
  * Events go to the sink at once, but for CHANGED, which registry_flush sends: once, however much has changed. */
@@ -43,7 +44,7 @@ struct ns_name {
     bool created; /* an event spoke of this name since the last look */
     bool waiting; /* in the list of names that are looked at again soon */
     bool waited;  /* has been in it until the end */
-    bool quiet;   /* the plain file that an unmounted namespace leaves: waits without a word */
+    bool quiet;   /* the plain file that an unmounted namespace leaves: waits without a log line */
     int look_error;
     int64_t next_ns, give_up_ns, back_off_ns;
 };
@@ -91,7 +92,7 @@ int registry_init(struct registry *r, const char *proc_root, registry_sink *sink
 /* Frees all, tells nothing. */
 void registry_fini(struct registry *r);
 
-/* A directory |path| (copied), NULL without memory; what belongs in front has the lower |order|. */
+/* A directory |path| (copied), NULL without memory; directories with a lower |order| come first. */
 struct ns_dir *registry_dir_add(struct registry *r, const char *path, unsigned order);
 void registry_dir_set_order(struct registry *r, struct ns_dir *dir, unsigned order);
 /* Forgets the directory and all of its names. */
@@ -117,7 +118,7 @@ void registry_give_up(struct registry *r, struct ns_name *n, int error);
  * known. Returns whether it was done. */
 bool registry_resolve(struct registry *r, struct ns_name *n, const struct identity *id, bool may_create);
 
-/* The object that |id| speaks of, or NULL. */
+/* The object with the identity |id|, or NULL. */
 struct ns_object *registry_find(struct registry *r, const struct identity *id);
 /* The newest object with that inode, or NULL. */
 struct ns_object *registry_find_inode(struct registry *r, uint64_t inode);

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* |in|, |n| bytes, as people and records may see it: control characters, others that nobody sees
+/* |in|, |n| bytes, in a form for people and records: control characters, other invisible ones
  * (utf8_is_hidden), backslashes and bytes that are not UTF-8 become \xNN, so that the result is valid UTF-8
  * on one line and two different names never look the same. Returns a NUL-terminated string for free(3), NULL
  * without memory. */

@@ -1,4 +1,4 @@
-/* Processes whose namespace may not be read: which, and why. /proc says no more than EACCES. */
+/* Processes whose namespace may not be read, and the reasons. /proc tells only EACCES. */
 #include "nswatch/watcher.h"
 
 #include "lib/log.h"
@@ -41,8 +41,8 @@ static bool in_our_user_namespace(int proc_fd, pid_t pid)
     return strcmp(ours, theirs) == 0;
 }
 
-/* Why we may not look into process |pid|. With the capability, which reaches into all user namespaces below
- * ours, only two reasons are left. */
+/* Finds the reason why we may not look into process |pid|. With the capability, which reaches into all user
+ * namespaces below ours, only two reasons are left. */
 static void why(int proc_fd, pid_t pid, char reason[REASON_MAX])
 {
     char label[128], shown[sizeof(label)];

@@ -83,8 +83,9 @@ static void view_error(struct err *e, const struct ns_object *o)
     }
 }
 
-/* The label in records of a namespace whose file is |text|, of which |label| is the last part. A file that is
- * called as the daemon's own namespace is shown with its directory, so that the two can be told apart. */
+/* The label in records of a namespace whose file is |text|, of which |label| is the last part. A file with
+ * the name of the daemon's own namespace is shown with its directory, so that the two can be
+ * distinguished. */
 static const char *label_of(const char *text, const char *label)
 {
     return strcmp(label, OWN_LABEL) == 0 && strlen(text) <= LABEL_MAX ? text : label;

@@ -1,4 +1,4 @@
-/* How an object of the registry looks to the callback. */
+/* The form in which the callback sees an object of the registry. */
 #ifndef XTCP_NSWATCH_VIEW_H
 #define XTCP_NSWATCH_VIEW_H
 
@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* One object as the callback sees it, with the memory of what is not stored in the object. */
+/* One object as the callback sees it, with the memory for the parts that are not stored in the object. */
 struct view {
     struct nswatch_ns ns;
     char netns[32];

@@ -1,5 +1,5 @@
 /* The inside of a watcher, shared by the files of this folder. Everything here belongs to the nswatch thread
- * alone; what other threads may touch is in struct nswatch (nswatch.c). */
+ * alone; the data that other threads may touch is in struct nswatch (nswatch.c). */
 #ifndef XTCP_NSWATCH_WATCHER_H
 #define XTCP_NSWATCH_WATCHER_H
 
@@ -17,16 +17,15 @@ struct watch_dir {
     int folder;       /* path_watch_folder when it was placed last; 0: never */
     bool stale;       /* something has happened on the way: place the watches anew */
     bool relist;      /* read the directory and look at each name */
-    int told;         /* why it cannot be watched, as it was logged last; 0: it can */
+    int told;         /* the logged reason why it cannot be watched; 0: it can */
     int64_t retry_ns; /* when it is looked at by time; 0: no need */
-    int unreadable;   /* why its names cannot be read, as it was logged last; 0: they can, or it is missing */
+    int unreadable;   /* the logged reason why its names cannot be read; 0: they can, or it is missing */
 };
 
-/* Which processes that may not be looked into have been told: each once, since they are the same at every
- * scan. */
+/* The kinds of unreadable processes that have been told: each once, since they are the same at every scan. */
 enum told_unreadable {
     TOLD_NOTHING,
-    TOLD_ESSENTIAL, /* init and threads of the kernel: they live in the host's namespace all the same */
+    TOLD_ESSENTIAL, /* init and threads of the kernel: they live in the host's namespace anyway */
     TOLD_ORDINARY
 };
 
@@ -36,14 +35,14 @@ struct watcher {
     struct list watches;      /* watch_dir.in_watches */
     struct path_watch *paths; /* its instance of inotify is taken when there is a directory */
     int epoll_fd;
-    uint64_t epoll_data; /* what it is registered with there */
-    bool looked_by_time; /* names may have gone without a word: compare them */
+    uint64_t epoll_data; /* the data that it is registered with there */
+    bool looked_by_time; /* names may have gone without an event: compare them */
     const char *proc_root, *mountinfo_path;
     bool proc_enabled;
     struct proc_walk walk;          /* of the scan at work */
     uint64_t scan;                  /* number of the scan at work or the last one, from 1 */
     uint64_t search;                /* number of the search for orphans, from 1 */
-    bool scan_again;                /* a process went away under our hands */
+    bool scan_again;                /* a process went away during the look at it */
     bool verify;                    /* the next scan compares cookies, not only inodes */
     bool verifying;                 /* the scan at work does */
     struct proc_counts proc_counts; /* of the last complete scan */
@@ -59,7 +58,7 @@ struct watcher {
 struct watch_dir *dirwatch_add(struct watcher *w, const char *path, unsigned order);
 /* Ends the watch; the names go with the directory. */
 void dirwatch_remove(struct watcher *w, struct watch_dir *d);
-/* Reads what inotify has to say and touches the names it speaks of. */
+/* Reads the events of inotify and touches their names. */
 void dirwatch_read(struct watcher *w);
 /* The mounts have changed: each path may lead elsewhere now. */
 void dirwatch_compare(struct watcher *w);
@@ -73,7 +72,7 @@ void dirwatch_refresh(struct watcher *w, int64_t now_ns);
 /* When dirwatch_refresh wants to be called at the latest; INT64_MAX: no need. */
 int64_t dirwatch_deadline(const struct watcher *w);
 
-/* --- reconcile.c: what the names stand for ----------------------------------------------------- */
+/* --- reconcile.c: the namespaces behind names ----------------------------------------------------- */
 
 /* Puts |n| on the list of names that the next reconcile looks at. */
 void reconcile_touch(struct watcher *w, struct ns_name *n);
@@ -83,7 +82,7 @@ void reconcile_touch_waiting(struct watcher *w, int64_t now_ns, bool mounts_chan
 /* Compares each name that does not wait with the last look at it (opens nothing) and touches what has
  * changed. */
 void reconcile_compare(struct watcher *w);
-/* Looks at each touched name and brings the registry in line with what is there, orphans included. */
+/* Looks at each touched name and brings the registry in line with it, orphans included. */
 void reconcile_run(struct watcher *w, int64_t now_ns);
 /* When the first waiting name is due; INT64_MAX: none. */
 int64_t reconcile_deadline(const struct watcher *w);
@@ -110,7 +109,7 @@ void processes_forget(struct watcher *w);
 
 /* --- unreadable.c ------------------------------------------------------------------------------ */
 
-/* After a scan: says which processes may not be looked into, and why, unless it has been said. */
+/* After a scan: tells which processes may not be looked into, and why, unless that has been told. */
 void unreadable_tell(struct watcher *w);
 
 #endif
