@@ -7,8 +7,8 @@
 
 /* ---- Errors ---- */
 
-/* |e| is about |option|: puts its name before the sentence, and tells the error where somebody listens. |b| NULL: the
- * origins of the values are not known. Returns 0 when the checks are to go on, else e's code. */
+/* |e| is about |option|: puts its name before the sentence, and tells the error to the listener, if there is one. |b|
+ * NULL: the origins of the values are not known. Returns 0 when the checks are to go on, else e's code. */
 static int blame(struct config_builder *b, const struct config_option *option, struct err *e)
 {
     prefix_option(e, b ? b->origins[option_index(option)] : NULL, option);
@@ -53,8 +53,8 @@ static const char *print_value(const struct config_option *o, const struct confi
     return buf_cstr(out);
 }
 
-/* The sentence for a rule that does not hold. Blames the option that was set rather than a default, which is returned,
- * and says where the other one comes from. */
+/* The sentence for a rule that does not hold. Blames, and returns, an option that was set rather than a default, and
+ * tells the origin of the other one. */
 static const struct config_option *rule_error(const struct rule *rule, const struct config *c,
                                               char *const *origins, struct err *e)
 {

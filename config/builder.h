@@ -36,7 +36,7 @@ void config_builder_free(struct config_builder *b);
 typedef bool config_error_fn(void *arg, const struct err *e);
 void config_builder_tell_all(struct config_builder *b, config_error_fn *told, void *arg);
 
-/* Where the value of |option| came from: "FILE:LINE", "XTCP2_POLL_TIMEOUT", "--poll-timeout" or "default".
+/* The origin of the value of |option|: "FILE:LINE", "XTCP2_POLL_TIMEOUT", "--poll-timeout" or "default".
  * Lives as long as |b| is not changed. */
 const char *config_builder_origin(const struct config_builder *b, const struct config_option *option);
 
@@ -48,17 +48,17 @@ const char *config_builder_origin(const struct config_builder *b, const struct c
 int config_parse_yaml(struct config_builder *b, const void *data, size_t len, const char *filename,
                       struct err *e);
 
-/* Reads the file |path| and applies it. Returns what config_parse_yaml does, ERR_LIMIT when it is larger than
+/* Reads the file |path| and applies it. Returns as config_parse_yaml, ERR_LIMIT when it is larger than
  * CONFIG_FILE_MAX, or another code of file_read (lib/file.h). */
 int config_read_file(struct config_builder *b, const char *path, struct err *e);
 
 /* As config_read_file; |path| may also be standard input (file_read_input in lib/file.h), for which there is no time
- * limit. For a program that does nothing else yet. */
+ * limit. For a program that does nothing else at that time. */
 int config_read_input(struct config_builder *b, const char *path, struct err *e);
 
-/* Applies the variables of |environment| ("NAME=VALUE", ends with NULL; NULL: none) that are called as an
- * option, XTCP2_POLL_FREQUENCY; the value is the option's text form. Other names that begin with XTCP2_ are
- * errors, apart from a few that belong to others (environment.c). Returns 0, ERR_UNKNOWN, or what
+/* Applies the variables of |environment| ("NAME=VALUE", ends with NULL; NULL: none) that are named after an
+ * option, as XTCP2_POLL_FREQUENCY; the value is the option's text form. Other names that begin with XTCP2_
+ * are errors, apart from a few that belong to others (environment.c). Returns 0, ERR_UNKNOWN, or what
  * config_set_text returns, with |e| naming the variable. */
 int config_parse_environment(struct config_builder *b, char *const environment[], struct err *e);
 
@@ -88,10 +88,10 @@ struct config_program_option {
 /* Applies a command line: every option of the table (--poll-frequency 2s, --poll-frequency=2s) and the
  * |n_own| options |own| of the program. Before it come the configuration file, wherever the command line
  * names it, or else the one that XTCP2_CONFIG names (config_read_input the first time), and then the
- * environment. Of a scalar given twice the last counts, of a list all are collected and replace what was said
- * before. Anything but options is an error. |argv| is not reordered, so that it can be applied again. Uses
- * getopt_long's global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the error
- * of the file or the environment. */
+ * environment. Of a scalar given twice the last counts; of a list all are collected and replace the value
+ * from before. Anything but options is an error. |argv| is not reordered, so that it can be applied again.
+ * Uses getopt_long's global state: main thread only. Returns 0, ERR_USAGE with |e| naming the option, or the
+ * error of the file or the environment. */
 int config_parse_args(struct config_builder *b, const struct config_sources *from,
                       const struct config_program_option *own, size_t n_own, struct err *e);
 

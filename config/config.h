@@ -10,8 +10,8 @@
  *      config_validate. config_diff says which options differ, and their |reload| whether a running daemon can
  *      follow. The copy is published and the old one unreferenced; it is freed with its last reader.
  *
- * config_options is the single list of what can be configured. Defaults, bounds, help, the sample file and
- * the reference page all come from it. */
+ * config_options is the single list of everything that can be configured. Defaults, bounds, help, the sample
+ * file and the reference page all come from it. */
 #ifndef XTCP_CONFIG_CONFIG_H
 #define XTCP_CONFIG_CONFIG_H
 
@@ -161,7 +161,7 @@ struct config_option {
 
     const char *default_value; /* in text form */
     int64_t min, max;    /* of the value; of a string's length in characters; of a list's number of items */
-    const char *zero;    /* what 0, allowed besides |min| to |max|, stands for: "off"; NULL: not allowed */
+    const char *zero;    /* meaning of 0, allowed besides |min| to |max|: "off"; NULL: not allowed */
     const char *section; /* heading that it stands under; options of a section are neighbours */
     const char *metavar; /* "DURATION" */
     const char *help;    /* one or more sentences */
@@ -169,7 +169,7 @@ struct config_option {
     size_t n_names;
 
     /* CONFIG_LIST: checks one item; CONFIG_STRING, may be NULL: checks a text that is not empty. Fills |e|
-     * with what is wrong with it. */
+     * with the reason if it is wrong. */
     int (*check_item)(const char *item, struct err *e);
 
     /* CONFIG_LIST: whether two checked items mean the same. */
@@ -195,8 +195,8 @@ const struct config_option *config_option_find(const char *name);
  * hostname that was not given is empty. */
 void config_option_print(const struct config_option *option, const struct config *c, struct buf *out);
 
-/* Appends what is allowed, as errors, help and documentation say it: "10ms to 7d", "at most 40 bytes", "text
- * or json". */
+/* Appends the allowed values, as errors, help and documentation tell them: "10ms to 7d", "at most 40 bytes",
+ * "text or json". */
 void config_option_print_bounds(const struct config_option *option, struct buf *out);
 
 /* ---- Snapshots ---- */
@@ -254,7 +254,7 @@ int config_validate(const struct config *c, struct err *e);
 
 enum config_listen_kind { CONFIG_LISTEN_TCP, CONFIG_LISTEN_UNIX, CONFIG_LISTEN_ABSTRACT };
 
-/* Where to listen, ready for bind(2). */
+/* An address to listen on, ready for bind(2). */
 struct config_listen {
     enum config_listen_kind kind;
     union {
@@ -268,9 +268,9 @@ struct config_listen {
 };
 
 /* Reads one listener: `127.0.0.1:8889`, `localhost:8889` (which is 127.0.0.1), `[::1]:8889`,
- * `unix:/run/xtcp2.sock`, `unix-abstract:NAME`. Names other than localhost are refused, since what they
- * resolve to changes. Returns 0, ERR_MALFORMED or ERR_RANGE with |e| (may be NULL) saying what is wrong,
- * without naming |text|. */
+ * `unix:/run/xtcp2.sock`, `unix-abstract:NAME`. Names other than localhost are refused, since their addresses
+ * change. Returns 0, ERR_MALFORMED or ERR_RANGE with |e| (may be NULL) saying what is wrong, without naming
+ * |text|. */
 int config_listen_parse(const char *text, struct config_listen *out, struct err *e);
 
 /* Whether only processes of this machine can connect there. */

@@ -11,7 +11,7 @@
 #define PREFIX     OPTION_VARIABLE_PREFIX
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
-/* Variables that begin as ours do and are no options. An option of that name would win. */
+/* Variables that begin like ours but are no options. An option of such a name would win. */
 static const char *const foreign[] = {
     "XTCP2_CONFIG",   /* the file: config_parse_args looks at it */
     "XTCP2_TARGET",   /* xtcp2client: where to connect */

@@ -81,8 +81,8 @@ int access_check_tls_listen(const char *item, struct err *e);
 int access_check_name(const char *item, struct err *e);
 bool access_same_name(const char *a, const char *b);
 
-/* Whether what comes from other machines by plaintext TCP, neither encrypted nor known to be who it claims, was allowed
- * (grpc_insecure). Returns 0, or ERR_RANGE with the sentence about grpc_listen, without its name, in |e|. */
+/* Whether plaintext TCP from other machines, which is neither encrypted nor authenticated, is allowed (grpc_insecure).
+ * Returns 0, or ERR_RANGE with the sentence about grpc_listen, without its name, in |e|. */
 int access_check_exposure(const struct config *c, struct err *e);
 
 #endif

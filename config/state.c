@@ -1,5 +1,5 @@
-/* The state file: what was changed in the running daemon, kept for its next start. The same YAML as the
- * configuration file between a first and a last line that tell it from a file of somebody else and from one
+/* The state file: keeps the changes made in the running daemon for its next start. The same YAML as the
+ * configuration file between a first and a last line that distinguish it from a foreign file and from one
  * that was cut. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
-/* The state file: what was changed in the running daemon, kept for its next start.
+/* The state file: keeps the changes made in the running daemon for its next start.
  *
- * It holds the hot options in which the configuration in force differs from what file, environment and
- * command line make. At a start it wins over the file; environment and command line win over it. */
+ * It holds the hot options in which the configuration in force differs from the one made of file, environment
+ * and command line. At a start it wins over the file; environment and command line win over it. */
 #ifndef XTCP_CONFIG_STATE_H
 #define XTCP_CONFIG_STATE_H
 
@@ -9,10 +9,10 @@
 
 #include "config/builder.h"
 
-/* Puts the state of |len| bytes at |data|, called |filename| in errors, on top of what |b| has from defaults
- * and file; what it has from environment and command line stays. All or nothing: with an error (ERR_MALFORMED
- * for what is no state, ERR_TRUNCATED for one that was cut, or those of a configuration file) |b| is as
- * before. */
+/* Puts the state of |len| bytes at |data|, called |filename| in errors, on top of the values that |b| has
+ * from defaults and file; those from environment and command line stay. All or nothing: with an error
+ * (ERR_MALFORMED for bytes that are no state, ERR_TRUNCATED for one that was cut, or those of a configuration
+ * file) |b| is as before. */
 int config_parse_state(struct config_builder *b, const void *data, size_t len, const char *filename,
                        struct err *e);
 

@@ -7,11 +7,12 @@
 
 #include "config/config.h"
 
-/* ---- value_error.c: what is allowed, and errors ---- */
+/* ---- value_error.c: bounds and errors ---- */
 
 #define VALUE_QUOTED_MAX 132
 
-/* |text| fit for an error sentence: what is not printable UTF-8 becomes '?', and it is cut at about 120 bytes. */
+/* |text| made fit for an error sentence: bytes that are not printable UTF-8 become '?', and it is cut at about
+ * 120 bytes. */
 const char *value_quote(const char *text, char out[VALUE_QUOTED_MAX]);
 
 /* Checks that |text| is valid UTF-8 without control characters. */
@@ -79,7 +80,7 @@ int value_add(const struct config_option *o, void *field, const char *item, stru
 /* Splits |text| at its commas and adds the items; nothing for an empty text. */
 int value_add_items(const struct config_option *o, void *field, const char *text, struct err *e);
 
-/* How many items there are. */
+/* The number of items. */
 size_t value_count(const struct config_option *o, const void *field);
 
 /* Whether a complete list has enough items. */
@@ -88,7 +89,7 @@ int value_check_count(const struct config_option *o, const void *field, struct e
 /* Frees the strings of |list|, which is empty afterwards. */
 void strings_clear(struct config_strings *list);
 
-/* Of items of |list| that mean the same, as |o| has it, only the first stays. */
+/* Removes duplicates from |list|: of items that mean the same for |o| only the first stays. */
 void value_list_once(const struct config_option *o, struct config_strings *list);
 
 /* Appends a copy of |text|. Returns 0 or -ENOMEM. */

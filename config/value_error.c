@@ -1,4 +1,4 @@
-/* Bounds of options, and errors about texts that are out of them. */
+/* Bounds of options, and errors about values outside of them. */
 #include <stdio.h>
 #include <string.h>
 

@@ -59,7 +59,8 @@ static int advance(struct yaml_reader *r)
     return yaml_parser_parse(&r->parser, &r->event) ? 0 : syntax_error(r);
 }
 
-/* The current node must have neither anchor nor tag and be no alias. |key| is what it belongs to, or NULL. */
+/* The current node must have neither anchor nor tag and be no alias. |key| is the key that it belongs to, or
+ * NULL. */
 static int check_plain(struct yaml_reader *r, const char *key)
 {
     const yaml_event_t *ev = &r->event;
@@ -117,7 +118,7 @@ static int pass_over(struct yaml_reader *r, const struct config_option *o, int r
     return rc ? rc : skip_node(r);
 }
 
-/* The text of the current scalar, or NULL when it holds a NUL and so is no text. */
+/* The text of the current scalar, or NULL when it holds a NUL and is therefore no text. */
 static const char *scalar_text(const struct yaml_reader *r)
 {
     const char *text = (const char *)r->event.data.scalar.value;
@@ -231,7 +232,7 @@ static int unknown_key(struct yaml_reader *r, const char *key)
                    nearest.name ? nearest.name : "", nearest.name ? "?" : "");
 }
 
-/* Notes where |o| is given, which must be for the first time. */
+/* Notes where |o| is given; it must be the first time. */
 static int mark_given(struct yaml_reader *r, const struct config_option *o)
 {
     size_t *line = &r->lines[option_index(o)];
@@ -351,7 +352,7 @@ int config_parse_yaml(struct config_builder *b, const void *data, size_t len, co
 
 /* ---- Files ---- */
 
-/* Applies the |len| bytes of |path| that reading it gave, unless |rc| says that it did not; frees them. */
+/* Applies the |len| bytes read from |path|, unless |rc| is the error of reading it; frees them. */
 static int apply_file(struct config_builder *b, int rc, char *data, size_t len, const char *path,
                       struct err *e)
 {

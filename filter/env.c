@@ -6,7 +6,7 @@
 
 #include "filter/node.h"
 
-/* Where cgroup2 is mounted: alone, or beside the controllers of version 1. */
+/* The mount points of cgroup2: beside the controllers of version 1, or alone. */
 static const char *const cgroup_roots[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
 
 #define PATH_BYTES 4352

@@ -90,8 +90,7 @@ static const char *stripped(const struct filter_table *t, const struct record_fi
     return filter_table_field(t, name, strlen(name)) == f && !is_keyword(name) ? name : NULL;
 }
 
-/* The short name |*i| of |f|, titles left out; NULL, with |*i| less by as many as there are, when it has not
- * so many. */
+/* The short name |*i| of |f|, titles left out; NULL when it has fewer; |*i| is then less by their number. */
 static const char *short_name(const struct filter_table *t, const struct record_field *f, size_t *i)
 {
     for (size_t k = 0; k < t->n_short_names; k++) {
@@ -125,11 +124,11 @@ const char *filter_table_name(const struct filter_table *t, const struct record_
     return name ? name : f->name;
 }
 
-/* ---- Names that are meant ---- */
+/* ---- Suggestions ---- */
 
-#define ALLOWED_MAX 3 /* changes from a name to what was meant */
+#define ALLOWED_MAX 3 /* changes from a name to the one that was meant */
 
-/* A search for what |name| was meant to be. */
+/* A search for the name that |name| was meant to be. */
 struct search {
     const char *name;
     size_t n;
@@ -162,7 +161,7 @@ const char *filter_suggest(const char *const *names, size_t count, const char *n
     return s.best;
 }
 
-/* The name of |f|, and what is left of it without a prefix. */
+/* Offers the name of |f|, and the rest of it without a prefix. */
 static void offer_field(struct search *s, const struct filter_table *t, const struct record_field *f)
 {
     offer(s, f->name);

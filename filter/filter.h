@@ -1,5 +1,5 @@
-/* Filters: which sockets somebody wants. One language for daemon and client, described in xtcp2-filter(7):
- * the expressions of ss(8), and every field of a record by name.
+/* Filters choose sockets. One language for daemon and client, described in xtcp2-filter(7): the expressions
+ * of ss(8), and every field of a record by name.
  *
  *     struct filter *f;
  *     struct filter_error e;
@@ -40,11 +40,11 @@ struct filter_error {
 /* Parses |text|, a NUL-terminated expression about the fields of a record; an empty one lets everything pass. Returns
  * 0 and the filter in |out|, one reference, the caller's; ERR_MALFORMED, ERR_UNKNOWN (a name that does not exist),
  * ERR_RANGE, ERR_TYPE (a value of another kind than the field has), ERR_LIMIT (longer or deeper than the bounds above)
- * or -ENOMEM, and |e| (not NULL) filled in. Names of services are looked up in services(5), nothing else is. */
+ * or -ENOMEM, and |e| (not NULL) filled in. Only names of services are looked up, in services(5). */
 int filter_parse(const char *text, struct filter **out, struct filter_error *e);
 
 /* The same for the fields of |t| (filter/table.h), which lives longer. The filter is evaluated by filter_match_values
- * alone: filter_match and filter_kernel are about what the kernel says of a record's fields. */
+ * alone: filter_match and filter_kernel are about the kernel's data of a record's fields. */
 int filter_parse_by(const struct filter_table *t, const char *text, struct filter **out,
                     struct filter_error *e);
 
@@ -58,14 +58,14 @@ void filter_unref(struct filter *f);
  * tables, in any case, with dashes for underscores; NULL. */
 const struct record_field *filter_field(const char *typed, size_t n);
 
-/* The name of |f| in canonical texts: the first short one that older daemons take for |f| as well, so no
- * title; without such a one its proto name. */
+/* The name of |f| in canonical texts: the first short one that older daemons know for |f| as well, never a
+ * title; if there is none, its proto name. */
 const char *filter_field_name(const struct record_field *f);
 
 /* The short names of |f|, titles last: |i| from 0 on; NULL after the last. */
 const char *filter_field_alias(const struct record_field *f, size_t i);
 
-/* ---- What it says ---- */
+/* ---- Text and parts ---- */
 
 /* The expression in canonical form: parsed again it is the same filter, with the same text. "" when
  * everything passes. Lives as long as |f|. */
@@ -77,20 +77,20 @@ groups_t filter_groups(const struct filter *f);
 /* Whether everything passes. */
 bool filter_is_empty(const struct filter *f);
 
-/* The parts of a filter: what stands between the `and`s at its top; all of them must pass. 0 of them when it
- * is empty. */
+/* The number of parts of a filter, which the `and`s at its top separate; all of them must pass. 0 when it is
+ * empty. */
 size_t filter_part_count(const struct filter *f);
 /* Part |i| in canonical form. Lives as long as |f|. */
 const char *filter_part_text(const struct filter *f, size_t i);
-/* Whether the kernel can evaluate part |i| exactly, alone: it is done with when the dump is asked for this
- * filter only (filter_kernel). The collector evaluates the others. */
+/* Whether the kernel can evaluate part |i| exactly, alone: nothing is left to do for it when the dump is
+ * asked for this filter only (filter_kernel). The collector evaluates the others. */
 bool filter_part_in_kernel(const struct filter *f, size_t i);
 
 /* ---- Evaluation ---- */
 
 /* Facts that a filter knows only in the network namespace of the sockets. */
 struct filter_env {
-    uint16_t auto_min; /* ip_local_port_range: what `autobound` compares with */
+    uint16_t auto_min; /* ip_local_port_range: `autobound` compares with it */
     uint16_t auto_max;
     uint32_t
         devices[FILTER_LOOKUPS_MAX]; /* the indexes of the devices that the filter names; 0: there is none */
@@ -100,18 +100,18 @@ struct filter_env {
 /* Whether |f| needs an environment at all. */
 bool filter_needs_env(const struct filter *f);
 
-/* The environment that |f| needs, of the calling thread's namespace. A fact that cannot be found out is as
- * filter_match takes it without an environment. Some system calls. */
+/* The environment that |f| needs, of the calling thread's namespace. A fact that cannot be found out has the
+ * value that filter_match assumes without an environment. Makes some system calls. */
 void filter_env_read(const struct filter *f, struct filter_env *env);
 
-/* Whether the socket |s|, as the kernel described it, passes |f|. |c| is what its record will say beside
+/* Whether the socket |s|, as the kernel described it, passes |f|. |c| has the other values of its record
  * (netns, labels …). |env| may be NULL: then the range of automatic ports is the kernel's default and nothing
  * is a device or cgroup given by name. A comparison with a field that the socket does not have is false. No
  * allocation. Any thread. */
 bool filter_match(const struct filter *f, const struct record_source *s, const struct record_context *c,
                   const struct filter_env *env);
 
-/* The same over values from anywhere. */
+/* The same over values from any source. */
 struct filter_value {
     uint64_t number;     /* every type but STRING and BYTES */
     const uint8_t *data; /* STRING, BYTES */
@@ -154,9 +154,8 @@ struct filter_kernel {
     uint8_t code[FILTER_CODE_MAX]; /* INET_DIAG_REQ_BYTECODE */
 };
 
-/* The request to the kernel with which at least all sockets are among the answers that pass one of the |n|
- * |filters|. When the code were longer than FILTER_CODE_MAX, there is none. Without filters no socket passes.
- * Any thread. */
+/* Makes a request to the kernel whose answers include all sockets that pass one of the |n| |filters|. If the
+ * code would be longer than FILTER_CODE_MAX, there is none. Without filters no socket passes. Any thread. */
 void filter_kernel(const struct filter *const *filters, size_t n, struct filter_kernel *out);
 
 #endif

@@ -99,7 +99,7 @@ int filter_port(const char *text, size_t n, struct endpoint *out, struct err *e)
 
 /* ---- Addresses ---- */
 
-/* IPv4, where what is missing behind the last dot is 0: 10.1 is 10.1.0.0. */
+/* Reads IPv4; parts missing at the end are 0: 10.1 is 10.1.0.0. */
 static bool ipv4(struct piece p, uint8_t out[16])
 {
     for (size_t i = 0; i < 4; i++) {
@@ -166,8 +166,8 @@ static int address(struct piece p, uint8_t family, bool brackets, struct host *h
     return 0;
 }
 
-/* Where the address ends and the port begins, if there is one: a colon outside of brackets. |host| gets what
- * is in front of it, without brackets. */
+/* Splits |p| into address and port, if there is one, at a colon outside of brackets. |host| gets the part in
+ * front of it, without brackets. */
 static int split(struct piece p, struct piece *host, struct piece *port, bool *brackets, struct err *e)
 {
     *host = p;

@@ -9,8 +9,8 @@
  * A port that all wanted sockets have goes into the request, where comparing it costs the kernel least; the
  * code need not look at that port again.
  *
- * A comparison that the kernel cannot evaluate counts as true where that lets more sockets pass: as it stands, and as
- * false below an odd number of negations. So nothing is left out. */
+ * A comparison that the kernel cannot evaluate counts as the value that lets more sockets pass: as true, but as false
+ * below an odd number of negations. So no wanted socket is left out. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,10 +20,10 @@
 #define ACCEPT 0
 #define REJECT (-4)
 
-/* All states; bit 0 of FILTER_STATES_ALL is none. */
+/* All states; bit 0 of FILTER_STATES_ALL is no state. */
 #define STATES_REAL (FILTER_STATES_ALL & ~1u)
 
-/* The value of a node without a socket, rounded towards letting it pass. */
+/* The value of a node as far as it is known without a socket, rounded towards letting sockets pass. */
 enum outlook { NEVER, SOMETIMES, ALWAYS };
 
 struct code {
@@ -123,7 +123,7 @@ static void test_family(struct code *c, const struct node *n, int yes, int no)
     test_host(c, false, &any, inet6 ? yes : no, inet6 ? no : yes);
 }
 
-/* ---- What the kernel knows ---- */
+/* ---- Leaves that the kernel can evaluate ---- */
 
 static bool is_port(const struct node *n)
 {
@@ -141,14 +141,16 @@ static bool is_device(const struct node *n)
     return n->kind == NODE_NUMBER && n->field == &record_fields[FIELD_inet_diag_msg_socket_interface];
 }
 
-/* A socket without a cgroup has none for us and 0 for the kernel; so only what the two agree on. */
+/* A socket without a cgroup has no value for us and 0 for the kernel; so only leaves on which both agree
+ * count. */
 static bool is_cgroup(const struct node *n)
 {
     return n->kind == NODE_NUMBER && n->field == &record_fields[FIELD_c_group] && n->op == EQ &&
            n->number.low > 0;
 }
 
-/* How a leaf that is certain for numbers from 0 to |max| ends: its interval, seen from there. */
+/* The outlook of a leaf for numbers from 0 to |max|: whether its interval contains none, some or all of
+ * them. */
 static enum outlook interval(const struct node *n, uint64_t max)
 {
     enum outlook in = n->number.low > n->number.high || n->number.low > max ? NEVER
@@ -253,8 +255,9 @@ static uint16_t uncertain_before(const struct code *c, const struct node *n, boo
 
 static void emit(struct code *c, uint16_t node, bool negated, int yes, int no);
 
-/* The children from the last to the first. Of an `and`, who passes one goes on to the next, who does not goes
- * to |no|; of an `or` the other way round. Those that are certain are left out: they do not decide. */
+/* The children from the last to the first. In an `and`, a socket that passes one goes on to the next, and one
+ * that does not goes to |no|; in an `or` it is the other way round. Children whose value is certain are left
+ * out: they do not decide. */
 static void emit_children(struct code *c, const struct node *n, bool negated, int yes, int no)
 {
     bool all = n->kind == NODE_AND;
@@ -282,7 +285,7 @@ static void emit(struct code *c, uint16_t node, bool negated, int yes, int no)
 
 /* ---- States ---- */
 
-/* The states that a socket may have that passes |node|. */
+/* The possible states of a socket that passes |node|. */
 static uint32_t states(const struct filter *f, uint16_t node, bool negated)
 {
     const struct node *n = &f->nodes[node];
@@ -363,8 +366,8 @@ static bool is_exact(const struct filter *f)
     return true;
 }
 
-/* The code for "one of them": each one that rejects goes on to the one behind it. Every filter leads
- * somewhere, so nothing is left out. */
+/* Makes the code for "one of them": a filter that rejects a socket goes on to the next one. No filter is left
+ * out. */
 static void emit_all(struct code *c, const struct filter *const *filters, size_t n)
 {
     for (size_t i = n; i-- > 0 && !c->full;) {
@@ -374,7 +377,7 @@ static void emit_all(struct code *c, const struct filter *const *filters, size_t
     }
 }
 
-/* Whether the kernel passes on what one of the filters wants and nothing else. */
+/* Whether the kernel passes on exactly the sockets that one of the filters wants. */
 static bool all_exact(const struct filter *const *filters, size_t n, uint32_t all_states)
 {
     for (size_t i = 0; i < n; i++) {

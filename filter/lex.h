@@ -16,7 +16,7 @@ enum token_kind {
     TOKEN_NOT,
     TOKEN_OPEN,
     TOKEN_CLOSE,
-    TOKEN_BAD, /* what |wrong| says */
+    TOKEN_BAD, /* |wrong| tells why */
 };
 
 struct token {
@@ -36,7 +36,7 @@ bool lex_is(const struct token *t, const char *name);
 /* The comparison that the word |t| stands for ("eq", "ge" …), or -1. */
 int lex_compare(const struct token *t);
 
-/* Which character of |text| is at |at|, from 1 on. */
+/* The number of the character of |text| at |at|, from 1 on. */
 size_t lex_column(const char *text, const char *at);
 
 #endif

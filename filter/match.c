@@ -1,4 +1,4 @@
-/* The evaluation: nodes over values, whoever has them. */
+/* The evaluation: nodes over values from any source. */
 #include <string.h>
 
 #include "filter/node.h"
@@ -14,7 +14,7 @@ struct subject {
 
 /* ---- Texts ---- */
 
-/* Whether the set behind the '[' at |pattern| has |c|; |end| gets what is behind its ']'. A '[' without ']'
+/* Whether the set behind the '[' at |pattern| has |c|; |end| gets the place behind its ']'. A '[' without ']'
  * stands for itself. */
 static bool in_set(const char *pattern, const char *last, char c, const char **end)
 {
@@ -53,7 +53,7 @@ bool filter_glob(const char *pattern, size_t n, const char *text, size_t len)
     const char *t = text;
     const char *last = pattern + n;
     const char *end = text + len;
-    const char *star = NULL; /* behind the last '*', and what of the text it has not taken */
+    const char *star = NULL; /* behind the last '*', and the text that it has not taken */
     const char *taken = NULL;
     while (t < end) {
         const char *next = p + 1;
@@ -148,7 +148,7 @@ static bool match_leaf(const struct subject *s, const struct node *n)
     return false;
 }
 
-/* As deep as the parser lets it be. */
+/* Recurses as deep as the parser has allowed. */
 static bool match_node(const struct subject *s, uint16_t node)
 {
     const struct node *n = &s->f->nodes[node];
@@ -156,7 +156,7 @@ static bool match_node(const struct subject *s, uint16_t node)
         return !match_node(s, n->first);
     if (n->kind != NODE_AND && n->kind != NODE_OR)
         return match_leaf(s, n);
-    bool enough = n->kind == NODE_OR; /* a child that says so decides */
+    bool enough = n->kind == NODE_OR; /* a child with this value decides */
     for (uint16_t i = n->first; i != NODE_NONE; i = s->f->nodes[i].next) {
         if (match_node(s, i) == enough)
             return enough;

@@ -5,7 +5,7 @@
 #include "filter/node.h"
 #include "record/text.h"
 
-/* Whether |f|, whose value is 0 or empty in |r|, has that value: as the record says it. */
+/* Whether |f|, whose value is 0 or empty in |r|, has that value according to the record. */
 static bool has_zero(const record_message *r, const struct record_field *f)
 {
     switch (f->from) {
@@ -21,7 +21,7 @@ static bool has_zero(const record_message *r, const struct record_field *f)
     }
 }
 
-/* Whether |r| says anything of the section of |f|. */
+/* Whether |r| has any value of the section of |f|. */
 static bool section_set(const record_message *r, const struct record_field *f)
 {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
@@ -31,7 +31,7 @@ static bool section_set(const record_message *r, const struct record_field *f)
     return false;
 }
 
-/* The same of a record that does not say what was sent, as well as it can be guessed. */
+/* A guess of the same for a record that does not tell which values were sent. */
 static bool may_have_zero(const record_message *r, const struct record_field *f)
 {
     bool full = r->inet_diag_msg_state != STATE_TIME_WAIT && r->inet_diag_msg_state != STATE_SYN_RECV;

@@ -1,4 +1,4 @@
-/* Filters over records as readers have them: what a client does when the daemon cannot. */
+/* Filters over decoded records, for a client whose daemon cannot filter. */
 #ifndef XTCP_FILTER_MESSAGE_H
 #define XTCP_FILTER_MESSAGE_H
 

@@ -1,4 +1,4 @@
-/* Which names a filter asks for: so that somebody can say that there is nothing of that name. */
+/* Tells the names that a filter asks for, so that names without any match can be reported. */
 #include "filter/node.h"
 
 /* Calls |fn| for |node| and those below it, but not below a negation. */

@@ -74,7 +74,7 @@ struct number {
 };
 
 struct host {
-    uint8_t family; /* AF_INET: also matches what is mapped to IPv6; AF_INET6; AF_UNSPEC: any address */
+    uint8_t family; /* AF_INET: also matches addresses mapped to IPv6; AF_INET6; AF_UNSPEC: any address */
     uint8_t prefix; /* bits that count */
     uint8_t address[16];
 };
@@ -130,7 +130,7 @@ struct filter {
     size_t part_count;
     struct lookups devices;
     struct lookups cgroups;
-    _Atomic uint32_t *found; /* which of these were found, see names.c: all that ever changes of a filter */
+    _Atomic uint32_t *found; /* the names found, see names.c: the only part of a filter that changes */
 };
 
 /* ---- fields.c ---- */
@@ -152,8 +152,8 @@ const char *filter_suggest(const char *const *names, size_t count, const char *n
 
 /* ---- number.c ---- */
 
-/* Reads |text| as a value of |f|, a field of |t|: a name, or a number with a unit. Returns 0, or a code and what is
- * wrong in |e|. */
+/* Reads |text| as a value of |f|, a field of |t|: a name, or a number with a unit. Returns 0, or a code with the
+ * reason in |e|. */
 int filter_number(const struct filter_table *t, const struct record_field *f, const char *text, size_t n,
                   uint64_t *out, struct err *e);
 
@@ -165,7 +165,7 @@ void filter_number_print(struct buf *out, const struct record_field *f, uint64_t
 
 /* The set of states that is called |name|: a state or a group. 0: there is none. */
 uint16_t filter_states(const char *name, size_t n);
-/* Appends terms that make up exactly |set|. */
+/* Appends terms that together are exactly |set|. */
 void filter_states_print(struct buf *out, uint16_t set);
 const char *filter_states_suggest(const char *name, size_t n);
 
@@ -180,7 +180,7 @@ struct endpoint {
     uint16_t port_high; /* of a range; else |port| */
 };
 
-/* Reads [FAMILY:][ADDRESS[/PREFIX]][:PORT]. Returns 0, or a code and what is wrong in |e|. */
+/* Reads [FAMILY:][ADDRESS[/PREFIX]][:PORT]. Returns 0, or a code with the reason in |e|. */
 int filter_endpoint(const char *text, size_t n, struct endpoint *out, struct err *e);
 /* Reads [FAMILY:][:]PORT or LOW-HIGH. */
 int filter_port(const char *text, size_t n, struct endpoint *out, struct err *e);

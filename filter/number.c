@@ -222,7 +222,7 @@ static int read_digits(const char *text, size_t n, struct digits *d)
     return d->len > 0 && text[d->len - 1] != '.' ? 0 : ERR_TYPE;
 }
 
-/* Spells out which units there are, where one is asked for that does not exist. */
+/* Makes the error about a unit that does not exist, with a list of those that do. */
 static int bad_unit(const struct filter_table *t, const struct record_field *f, const char *unit, size_t n,
                     struct err *e)
 {
@@ -289,7 +289,7 @@ void filter_number_print(struct buf *out, const struct record_field *f, uint64_t
 #define BIT(state) (1u << STATE_##state)
 #define ALL        (FILTER_STATES_ALL & ~1u) /* bit 0 is no state */
 
-/* As ss spells them, then what else people write; the first one that fits is in canonical texts. */
+/* As ss spells them, then other spellings; canonical texts use the first one that fits. */
 static const struct {
     const char *name;
     uint16_t states;

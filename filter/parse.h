@@ -1,5 +1,4 @@
-/* The parser: its state (parser.c), and what parse.c (the grammar) and term.c (a comparison) make of it. Private to
- * this folder. */
+/* The parser: its state (parser.c), the grammar (parse.c) and comparisons (term.c). Private to this folder. */
 #ifndef XTCP_FILTER_PARSE_H
 #define XTCP_FILTER_PARSE_H
 
@@ -8,7 +7,7 @@
 
 struct parser {
     const char *text;   /* the whole expression */
-    struct token token; /* what comes next */
+    struct token token; /* the next one */
     struct filter *f;
     struct filter_error *e;
     size_t nodes_cap;
@@ -26,10 +25,10 @@ void parser_advance(struct parser *p);
 uint16_t parser_fail(struct parser *p, const char *at, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same with the sentence that |e| has. */
+/* The same with the sentence of |e|. */
 uint16_t parser_fail_err(struct parser *p, const char *at, const struct err *e);
 
-/* "…, not X": fails at the token that is there instead of what was expected. */
+/* "…, not X": fails at the token that stands in place of the expected |what|. */
 uint16_t parser_expected(struct parser *p, const char *what);
 
 /* A new node, or NODE_NONE. It may move all others: use indexes. */

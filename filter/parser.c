@@ -35,7 +35,7 @@ uint16_t parser_fail_err(struct parser *p, const char *at, const struct err *e)
     return NODE_NONE;
 }
 
-/* How much of a token is repeated in an error. */
+/* Bytes of a token that an error repeats. */
 #define SHOWN_MAX 40
 
 uint16_t parser_expected(struct parser *p, const char *what)

@@ -34,9 +34,9 @@ static const struct filter_name short_names[] = {
     {"container", FIELD_container_name},
 };
 
-/* Titles of columns, where they are none of the names above, and names that meant something else before
- * there were these: older ones of this program know none of them. They go before names without their prefix:
- * "retrans" is the sum that the column RETRANS is about, not what is in flight. */
+/* Titles of columns that are none of the names above, and names that had another meaning before: older
+ * versions of this program know none of them. They go before names without their prefix: "retrans" is the sum
+ * in the column RETRANS, not the number in flight. */
 static const struct filter_name titles[] = {
     {"time", FIELD_timestamp_ns},
     {"local", FIELD_inet_diag_msg_socket_source},
@@ -68,7 +68,7 @@ const struct filter_table filter_record_table = {
     .n_titles = COUNT(titles),
     .prefixes = prefixes,
     .n_prefixes = COUNT(prefixes),
-    .bare = FIELD_tcp_info_len, /* it is none of struct tcp_info */
+    .bare = FIELD_tcp_info_len, /* it is no member of struct tcp_info */
     .roles =
         {
             [FILTER_STATE] = FIELD_inet_diag_msg_state,

@@ -1,5 +1,5 @@
-/* Tables of fields: what filters can be about. The language is one; which fields there are, what they are called
- * besides and which of them its own words (src, dport, state, idle) mean, a table says. Constant data; any thread. */
+/* Tables of the fields that filters can be about. There is one language; a table tells the fields, their other names,
+ * and the ones that the language's own words (src, dport, state, idle) mean. Constant data; any thread. */
 #ifndef XTCP_FILTER_TABLE_H
 #define XTCP_FILTER_TABLE_H
 
@@ -16,7 +16,7 @@ struct filter_name {
     uint16_t field; /* index in the table */
 };
 
-/* A name that begins with |alias| is that of the field whose name begins with |proto| instead. */
+/* A name that begins with |alias| means the field whose name begins with |proto| instead. */
 struct filter_prefix {
     const char *alias;
     const char *proto;
@@ -47,11 +47,11 @@ struct filter_table {
     size_t n_titles;
     const struct filter_prefix *prefixes; /* the first one that leads to a field counts */
     size_t n_prefixes;
-    uint16_t bare; /* the field whose name begins with a prefix by chance; FILTER_NO_FIELD: none */
+    uint16_t bare; /* a field whose name begins with a prefix by chance; FILTER_NO_FIELD: none */
     uint16_t roles[FILTER_ROLES]; /* indexes in the table; FILTER_NO_FIELD: the word is not known */
 };
 
-/* The fields of a record of this program, record_fields[]: what filter_parse and filter_field go by. */
+/* The fields of a record of this program, record_fields[]: used by filter_parse and filter_field. */
 extern const struct filter_table filter_record_table;
 
 /* The field of |t| that is called |typed| (|n| bytes), by its own name, a short one or a title, in any case, with

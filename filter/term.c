@@ -216,7 +216,7 @@ static bool is_number(const struct token *t)
     return strspn(t->at, "0123456789xabcdefABCDEFX") >= t->len && ascii_is_digit(t->at[0]);
 }
 
-/* Whether a path leads upwards somewhere: whoever sends a filter must not look around in the daemon's files. */
+/* Whether a path leads upwards somewhere: the sender of a filter must not explore the daemon's files. */
 static bool goes_up(const struct token *t)
 {
     const char *end = t->at + t->len;
@@ -371,7 +371,7 @@ static uint16_t parse_number(struct parser *p, const struct record_field *f, enu
     return node;
 }
 
-/* Whether what stands next is the unit of |value|, apart from it: no field is called like a unit. */
+/* Whether the next token is the unit of |value|, with a space between: no field is called like a unit. */
 static bool is_loose_unit(const struct parser *p, const struct token *value)
 {
     return p->token.kind == TOKEN_WORD && value->kind == TOKEN_WORD &&
@@ -379,7 +379,7 @@ static bool is_loose_unit(const struct parser *p, const struct token *value)
            !filter_table_field(p->f->table, p->token.at, p->token.len);
 }
 
-/* Says how |value| and the unit that stands next are written. */
+/* Fails, and tells how to write |value| with the unit that stands next. */
 static uint16_t loose_unit(struct parser *p, const struct record_field *f, const struct token *value)
 {
     struct err e = {0};
@@ -392,7 +392,7 @@ static uint16_t loose_unit(struct parser *p, const struct record_field *f, const
                        SHOWN(&p->token), text);
 }
 
-/* The less of the times since data was sent and was received: what the column IDLE shows. */
+/* The lesser of the times since data was sent and since it was received, as in the column IDLE. */
 static uint16_t idle_node(struct parser *p, enum compare op, uint64_t v)
 {
     static const enum filter_role times[] = {FILTER_LAST_SENT, FILTER_LAST_RECEIVED};
@@ -427,7 +427,7 @@ static uint16_t parse_idle(struct parser *p)
                        node);
 }
 
-/* A title of a table that is about several fields at once. */
+/* Fails at a title of a table that is about several fields at once. */
 static uint16_t parse_limit(struct parser *p)
 {
     return parser_fail(p, p->token.at, ERR_TYPE,

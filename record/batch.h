@@ -15,7 +15,7 @@
 
 struct batch_pool;
 
-/* Where a row is, and the raw values that filters ask for most. */
+/* The place of a row, and the raw values that filters ask for most. */
 struct batch_row {
     uint32_t offset; /* of the row's tag in bytes[]; its end is the next row's offset, or len */
     uint16_t sport;  /* host order */
@@ -23,7 +23,7 @@ struct batch_row {
     uint8_t family; /* AF_INET or AF_INET6 */
     uint8_t state;  /* TCP_ESTABLISHED, … of <netinet/tcp.h> */
     uint16_t pad;
-    uint64_t match; /* the filters of the poll's order that the socket passes: bit 1 << place in the order */
+    uint64_t match; /* the filters of the poll request that the socket passes, as bits 1 << place */
 };
 
 struct batch {
@@ -40,7 +40,7 @@ struct batch {
     struct batch_row *index; /* |rows| entries */
 };
 
-/* Where row |row| of a sealed batch begins; of the number of rows: where the last one ends. */
+/* The offset at which row |row| of a sealed batch begins; for the number of rows, the end of the last one. */
 static inline uint32_t batch_offset(const struct batch *b, uint32_t row)
 {
     return row < b->rows ? b->index[row].offset : b->len;
@@ -74,8 +74,8 @@ bool batch_append(struct batch *b, const struct record_frame *f, const struct re
 bool batch_append_match(struct batch *b, const struct record_frame *f, const struct record_source *s,
                         uint64_t counter, uint64_t match);
 
-/* Ends the writing. A batch that is mostly empty is replaced by one of exact size, so that what waits in
- * queues is not mostly air; use the returned batch instead of |b| from here on (never NULL; the reference
+/* Ends the writing. A batch that is mostly empty is replaced by one of exact size, so that batches in queues
+ * do not waste memory; use the returned batch instead of |b| from here on (never NULL; the reference
  * moves). */
 struct batch *batch_seal(struct batch *b);
 

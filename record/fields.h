@@ -1,4 +1,4 @@
-/* The field table at run time: what fields.def says, as data. Constant; any thread. */
+/* The field table at run time: the contents of fields.def as data. Constant; any thread. */
 #ifndef XTCP_RECORD_FIELDS_H
 #define XTCP_RECORD_FIELDS_H
 
@@ -15,7 +15,7 @@
 /* Type in the .proto. */
 enum record_type { TYPE_U32, TYPE_U64, TYPE_I64, TYPE_STRING, TYPE_BYTES, TYPE_ENUM };
 
-/* Where a section's values come from when it is no part of the kernel's answer (enum record_part, from 0). */
+/* The source of a section's values when it is no part of the kernel's answer (enum record_part, from 0). */
 enum record_from {
     FROM_CONTEXT = -1, /* struct record_context: the same for a whole dump */
     FROM_COUNTER = -2, /* record_encode's |counter| */
@@ -25,7 +25,7 @@ enum record_from {
 
 #define GROUP_NONE (-1) /* of no group: always encoded */
 
-/* How the bytes at a field's place become its value. */
+/* The conversion of the bytes at a field's place to its value. */
 enum record_convert {
     CONVERT_INT,         /* unsigned integer in host order, of the field's width */
     CONVERT_PORT,        /* 16 bits in network order */
@@ -59,7 +59,7 @@ enum record_unit {
 /* "", "ns", "us", "ms", "bytes", "segments", "bytes/s", "Mbit/s". */
 extern const char *const record_unit_names[UNIT_COUNT];
 
-/* How people read a value. */
+/* The form of a value for people. */
 enum record_print {
     PRINT_NUMBER,
     PRINT_TEXT,

@@ -42,7 +42,7 @@ bool record_mask_equal(const struct record_mask *a, const struct record_mask *b)
     return memcmp(a->numbers, b->numbers, sizeof(a->numbers)) == 0;
 }
 
-/* Where a message begins in a row: behind the tag, which is one byte, and the length. */
+/* Finds the message in a row: behind the tag, which is one byte, and the length. */
 static int64_t find_record(const uint8_t *row, size_t n, const uint8_t **record, size_t *len)
 {
     uint64_t size;
@@ -58,8 +58,8 @@ static int64_t find_record(const uint8_t *row, size_t n, const uint8_t **record,
     return 0;
 }
 
-/* Goes over the field at the place of |w| and tells its number. As wire_next, which it leaves everything to
- * that is not as short as nearly all fields are: their values are not looked at. */
+/* Skips the field at the place of |w| and tells its number. As wire_next, to which it leaves all but the
+ * short fields that most are: the value is not decoded. */
 static inline int skip_field(struct wire *w, uint32_t *number)
 {
     const uint8_t *at = w->at;
@@ -89,7 +89,7 @@ static inline int skip_field(struct wire *w, uint32_t *number)
     return rc;
 }
 
-/* Copies what stays of |record| to |out|. Neighbours go together. */
+/* Copies the fields of |record| that stay to |out|, neighbours together. */
 static int64_t cut_record(const struct record_mask *m, const uint8_t *record, size_t len, uint8_t *out)
 {
     struct wire w = wire_over(record, len);

@@ -1,7 +1,7 @@
-/* Cutting records: of the fields of an encoded row, only some.
+/* Cuts records down to some of their fields, in encoded form.
  *
- * A row that was cut is what the encoder would have made of a record with those fields alone. Nothing is
- * decoded: fields are copied as they are, in the order in which they are. */
+ * A cut row is the same as the encoder would have made of a record with those fields alone. Nothing is
+ * decoded: fields are copied as they are, in their order. */
 #ifndef XTCP_RECORD_MASK_H
 #define XTCP_RECORD_MASK_H
 
@@ -15,18 +15,19 @@
 
 #define RECORD_MASK_NUMBERS 4096 /* field numbers are below it */
 
-/* Which fields stay. All zero: none. Plain data; constant once it is in use, then any thread. */
+/* The fields that stay. All zero: none. Plain data; constant once it is in use, then any thread. */
 struct record_mask {
     uint64_t numbers[RECORD_MASK_NUMBERS / 64]; /* a bit for each field number */
     uint32_t last;                              /* the highest of them */
 };
 
-/* Has the field |f|, whose number is below RECORD_MASK_NUMBERS, stay, and with it what tells its zero from
- * its absence: diag_attributes for what the kernel sends, tcp_info_len too for what is of struct tcp_info. */
+/* Lets the field |f|, whose number is below RECORD_MASK_NUMBERS, stay, and with it the fields that
+ * distinguish its zero from its absence: diag_attributes for values that the kernel sends, and tcp_info_len
+ * for members of struct tcp_info. */
 void record_mask_add_whole(struct record_mask *m, const struct record_field *f);
 
-/* Has the field |name| stay, alone, however often it is named. Returns 0, or ERR_UNKNOWN with |e| naming it
- * and the field that was probably meant. */
+/* Lets the field |name| stay, without others; it may be named more than once. Returns 0, or ERR_UNKNOWN with
+ * |e| naming it and the field that was probably meant. */
 int record_mask_add(struct record_mask *m, const char *name, struct err *e);
 
 static inline bool record_mask_has(const struct record_mask *m, uint32_t number)

@@ -7,7 +7,8 @@
 struct record_field; /* record/fields.h */
 
 /* TCP states as the kernel numbers and names them (TCP_ESTABLISHED = 1 … of <netinet/tcp.h>; net/tcp_states.h
- * for those above CLOSING), without the prefix: "ESTABLISHED", "TIME_WAIT", … NULL for what has no name. */
+ * for those above CLOSING), without the prefix: "ESTABLISHED", "TIME_WAIT", … NULL for a number without a
+ * name. */
 const char *record_state_name(uint64_t state);
 
 /* Congestion avoidance states (enum tcp_ca_state of <linux/tcp.h>): "Open", "Disorder", "CWR", "Recovery",
@@ -22,7 +23,7 @@ const char *record_event_name(uint64_t event);
 #define RECORD_ALGORITHMS 8
 extern const char record_algorithm_names[RECORD_ALGORITHMS][8];
 
-/* "cubic", …; NULL for 0 and what has no name. */
+/* "cubic", …; NULL for 0 and numbers without a name. */
 const char *record_algorithm_name(uint64_t algorithm);
 
 /* The name of |value| as one of |f|, for programs and people alike (states, algorithms, events), or NULL. */

@@ -24,7 +24,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are stored as t
 /* Stores are whole words: up to this much behind the last byte of a row is overwritten with garbage. */
 #define STORE_SLACK 16
 
-/* ---- what a section needs to know of itself, at compile time ---- */
+/* ---- properties of sections, at compile time ---- */
 
 enum {
 #define SECTION(id, from, group, title) from_of_##id = (from),
@@ -74,7 +74,7 @@ _Static_assert(RECORD_ROW_MAX < 1 << 14, "the length of a row fits in two bytes"
     _Static_assert((number) < 1 << 18, #name ": the tag has at most three bytes");
 #include "record/fields.def"
 
-/* Where the values of |section| begin in their part. Folds to a constant. */
+/* The offset of the first value of |section| in its part. Folds to a constant. */
 INLINE size_t section_begin(enum record_section_id section)
 {
     int begin = PART_MAX;
@@ -109,7 +109,7 @@ INLINE void store_u64(uint8_t *out, uint64_t v)
     memcpy(out, &v, sizeof(v));
 }
 
-/* A tag as it lies on the wire, and how many bytes of it. Constants where |number| is. */
+/* A tag as it lies on the wire, and its number of bytes. Constants where |number| is. */
 INLINE uint32_t tag_word(uint32_t number, enum wire_type type)
 {
     uint32_t t = WIRE_TAG(number, type);
@@ -206,7 +206,7 @@ struct view {
     size_t len; /* as the kernel sent it */
 };
 
-/* Zeroes what the end of a part |len| bytes long has cut in two. */
+/* Zeroes a value that the end of a part of |len| bytes has cut in two. */
 static void clear_cut_field(enum record_section_id section, size_t len, uint8_t *copy)
 {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
@@ -374,7 +374,7 @@ INLINE uint8_t *put_part(uint8_t *out, enum record_section_id section, enum reco
 }
 
 /* The two fields of |s| as a whole. Nearly all sockets have attributes with numbers of which the highest is
- * from 21 to 27, and a tcp_info of 128 bytes or more: then nothing about the lengths has to be found out. */
+ * from 21 to 27, and a tcp_info of 128 bytes or more: then the lengths of these two fields are known. */
 INLINE uint8_t *put_answer(uint8_t *out, const struct record_frame *f, const struct record_source *s)
 {
     const unsigned n = tag_size(number_of_diag_attributes);

@@ -1,7 +1,7 @@
 /* The encoder: one socket in, one row of an Envelope out.
  *
  * A row is the framing of Envelope.row (tag, length) followed by a serialized XtcpFlatRecord, its fields in
- * ascending order, zero scalars left out: byte for byte what a protobuf library makes of the same record.
+ * ascending order, zero scalars left out: byte for byte as a protobuf library encodes the same record.
  * Concatenated rows are a serialized Envelope. */
 #ifndef XTCP_RECORD_RECORD_H
 #define XTCP_RECORD_RECORD_H
@@ -47,7 +47,7 @@ struct record_frame {
     uint32_t head_len;
     uint32_t tail_len;
     groups_t groups;
-    uint32_t attributes;                 /* that are told: record_attributes */
+    uint32_t attributes;                 /* attributes that records tell of: record_attributes */
     uint8_t head[RECORD_FRAME_HEAD_MAX]; /* fields 1 to 51 */
     uint8_t tail[RECORD_FRAME_TAIL_MAX]; /* fields 3000 to 3002; 3003 and 3004 are of each answer */
 };
@@ -71,7 +71,7 @@ static inline uint32_t record_attributes_sent(const struct record_source *s, uin
 
 /* Encodes |s| as one row at |out|, which has RECORD_ROW_MAX bytes of room; those behind the row may be
  * overwritten too. |counter| is the record's position in the namespace's dump, from 0. Parts may be shorter
- * or longer than today's structs: what is not there is not sent. Returns the bytes written. No allocation, no
+ * or longer than today's structs: missing members are not sent. Returns the bytes written. No allocation, no
  * failure. Any thread. */
 size_t record_encode(const struct record_frame *f, const struct record_source *s, uint64_t counter,
                      uint8_t *out);

@@ -23,11 +23,11 @@ enum record_part {
     PART_SOCKOPT,   /* struct inet_diag_sockopt, two bytes of bits */
     PART_V6ONLY,    /* u8, of IPv6 sockets in LISTEN and CLOSE only */
     PART_MARK,      /* u32, with CAP_NET_ADMIN only */
-    PART_DEVICE, /* name, without its NUL: what idiag_if means in its namespace, asked for beside the answer */
+    PART_DEVICE,    /* name, without its NUL: the device idiag_if in its namespace, asked for separately */
     PART_COUNT,
 };
 
-/* The attribute of <linux/inet_diag.h> that each part is; 0 for what is none. */
+/* The attribute of <linux/inet_diag.h> for each part; 0 for a part that is none. */
 extern const uint8_t record_part_attributes[PART_COUNT];
 
 struct record_source {

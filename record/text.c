@@ -26,7 +26,7 @@ static bool is_sent_zero(const record_message *r, const struct record_field *f)
 
 struct record_value record_get(const record_message *r, const struct record_field *f)
 {
-    /* The descriptor has the same fields in the same order (a test holds the two against each other). */
+    /* The descriptor has the same fields in the same order (a test compares the two). */
     const ProtobufCFieldDescriptor *d = &r->base.descriptor->fields[record_field_index(f)];
     const uint8_t *at = (const uint8_t *)r + d->offset;
     struct record_value v = {0};

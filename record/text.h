@@ -1,4 +1,4 @@
-/* The values of a decoded record, one by one, and their text. All of it goes by the field table. Any thread. */
+/* The values of a decoded record, one by one, and their text. All of it follows the field table. Any thread. */
 #ifndef XTCP_RECORD_TEXT_H
 #define XTCP_RECORD_TEXT_H
 
@@ -18,7 +18,8 @@ struct record_value {
     size_t len;
 };
 
-/* Whether the kernel sent |f|, be it as zero; false also where |r| does not say, as those of other daemons. */
+/* Whether the kernel sent |f|, possibly as zero; false also where |r| does not tell, as records of other
+ * daemons do not. */
 bool record_was_sent(const record_message *r, const struct record_field *f);
 
 /* The field |f| of |r|. */

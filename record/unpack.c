@@ -33,7 +33,7 @@ static void arena_free(void *arg, void *at)
     (void)arg, (void)at; /* all at once, with the next record */
 }
 
-/* Other memory of |size| bytes in place of what there is. */
+/* Replaces the memory by |size| bytes. */
 static int arena_resize(struct record_reader *r, size_t size)
 {
     free(r->memory);

@@ -1,4 +1,4 @@
-/* From bytes back to records: what readers of a stream do. The bytes may come from anybody.
+/* Decodes bytes to records, for readers of a stream. The bytes may come from anybody.
  *
  * The struct is that of protobuf-c. A reader decodes one record after the other into the same memory: nothing
  * is allocated for a record once the memory has grown to the largest one. */
@@ -28,8 +28,8 @@ struct record_reader {
 void record_reader_free(struct record_reader *r);
 
 /* Decodes the record |bytes|. Returns 0 and the record in |out|, valid until the next call with |r|;
- * ERR_LIMIT for more than RECORD_UNPACK_MAX bytes, ERR_MALFORMED for what is no record, -ENOMEM. Unknown
- * fields are skipped. */
+ * ERR_LIMIT for more than RECORD_UNPACK_MAX bytes, ERR_MALFORMED for bytes that are no record, -ENOMEM.
+ * Unknown fields are skipped. */
 int record_unpack(struct record_reader *r, const uint8_t *bytes, size_t n, const record_message **out);
 
 #endif

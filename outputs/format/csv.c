@@ -1,6 +1,6 @@
 /* Values in columns: a line with the names of the .proto, then one for each record, with values as jsonl has
- * them. What has no value is empty; what the kernel sent as zero is 0 where the record tells that. Lines end
- * with a newline alone.
+ * them. A column without a value is empty; a zero that the kernel sent is 0 where the record tells that.
+ * Lines end with a newline alone.
  *
  * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
  * like all hidden characters never stand in a text, so that it needs no quotes. */
@@ -32,7 +32,7 @@ static void put_bare(struct buf *out, const char *text, size_t n)
     record_put_clean(out, text, n);
 }
 
-/* The two forms differ in these. */
+/* The differences between the two forms. */
 struct style {
     char separator;
     void (*put_text)(struct buf *out, const char *text, size_t n);

@@ -1,7 +1,7 @@
 /* The forms that records are written in. Pure: bytes in, bytes out.
  *
- * A form is a row of formats[]; a writer is a form with its columns. Where the bytes go is the caller's
- * matter. */
+ * A form is a row of formats[]; a writer is a form with its columns. The caller decides where the bytes
+ * go. */
 #ifndef XTCP_OUTPUTS_FORMAT_FORMAT_H
 #define XTCP_OUTPUTS_FORMAT_FORMAT_H
 
@@ -20,7 +20,7 @@ enum format_flag {
     FORMAT_HEADER = 1 << 2,  /* begins with a line that is no record */
 };
 
-/* A field that is written, and what the form made of its name. */
+/* A field that is written, and its name in the form. */
 struct format_column {
     const struct record_field *field;
     char *key; /* NULL when the form has no keys */
@@ -32,7 +32,7 @@ struct format_columns {
     struct format_column *list;
 };
 
-/* Something about a record that is no field of it, such as the node that it came from. */
+/* A value beside a record that is no field of it, such as the node that it came from. */
 struct format_label {
     const char *name;
     const char *value; /* of the record at hand; NULL: none */
@@ -86,17 +86,18 @@ void format_add_label(struct format_writer *w, const char *name);
 /* The value of the label |i| for the records to come: |n| bytes, which must stay valid. */
 void format_set_label(struct format_writer *w, size_t i, const char *value, size_t n);
 
-/* Appends what comes before the first record; |header|: also a line that only titles the columns. */
+/* Appends the text before the first record; |header|: also a line that only titles the columns. */
 void format_begin(struct format_writer *w, struct buf *out, bool header);
 
-/* Appends what comes behind the last record. */
+/* Appends the text behind the last record. */
 void format_end(struct format_writer *w, struct buf *out);
 
 /* Appends one decoded record. */
 void format_message(struct format_writer *w, struct buf *out, const record_message *r);
 
-/* Appends a record that is there in both forms: |r| and the |n| |bytes| that it was decoded from. As it came,
- * with all that this program does not know, where the form and its columns allow that. */
+/* Appends a record that is there in both forms: |r| and the |n| |bytes| that it was decoded from. The bytes
+ * are used as they came, with fields that this program does not know, if the form and its columns allow
+ * that. */
 void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
                  size_t n);
 

@@ -1,6 +1,6 @@
 /* JSON for people and scripts, a line or an element of a list for each record: one object for each record,
- * the names of the .proto, addresses as text, states and algorithms by name, numbers as numbers. What has no
- * value is not in the object; what the kernel sent as zero is 0 where the record tells that. */
+ * the names of the .proto, addresses as text, states and algorithms by name, numbers as numbers. A field
+ * without a value is not in the object; a zero that the kernel sent is 0 where the record tells that. */
 #include "lib/clock.h"
 #include "outputs/format/format.h"
 #include "record/names.h"

@@ -1,4 +1,4 @@
-/* Serialized Envelopes, each preceded by its length as a varint; and nothing at all. */
+/* Serialized Envelopes, each preceded by its length as a varint; and the form that writes nothing. */
 #include <string.h>
 
 #include "lib/varint.h"

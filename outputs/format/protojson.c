@@ -1,6 +1,6 @@
 /* The canonical JSON mapping of protobuf (https://protobuf.dev/programming-guides/json/), one compact object
  * per line: lowerCamelCase names, 64-bit integers as strings, bytes as base64, enums by the names of their
- * values; what has its default value is left out. */
+ * values; fields with their default value are left out. */
 #include <inttypes.h>
 
 #include "lib/ascii.h"
