@@ -37,7 +37,7 @@ static inline char ascii_upper(char c)
     return ascii_is_lower(c) ? (char)(c - 'a' + 'A') : c;
 }
 
-/* How a letter counts in names that people type: in lower case, a dash as an underscore. */
+/* The form in which a letter of a typed name is compared: in lower case, a dash as an underscore. */
 static inline char ascii_fold_name(char c)
 {
     return c == '-' ? '_' : ascii_lower(c);

@@ -11,7 +11,7 @@ struct buf {
     char *data; /* NULL while empty */
     size_t len; /* bytes written */
     size_t cap;
-    bool fixed;  /* |data| is the caller's and does not grow; what does not fit is cut */
+    bool fixed;  /* |data| is the caller's and does not grow; longer contents are cut */
     bool failed; /* out of memory, or cut: the contents are incomplete */
 };
 
@@ -42,7 +42,7 @@ void buf_i64(struct buf *b, int64_t v);
 
 /* |text| as a JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so the output is
  * always valid JSON; control characters and all others that utf8_is_hidden knows are escaped, so that nothing
- * in it drives a terminal or shows a reader something else than what is there. */
+ * in it drives a terminal or shows a reader another text than the real one. */
 void buf_json_string(struct buf *b, const char *text, size_t n);
 
 /* |data| in standard base64 with padding, without quotes. */

@@ -11,7 +11,7 @@
 /* CLOCK_MONOTONIC: for intervals and deadlines. */
 int64_t clock_mono_ns(void);
 
-/* CLOCK_REALTIME: for what a person or a database reads. */
+/* CLOCK_REALTIME: for times that a person or a database reads. */
 int64_t clock_wall_ns(void);
 
 /* CPU time of the calling thread. */

@@ -1,5 +1,5 @@
-/* Decimal numbers in text from outside: digits and nothing else. The C library's functions take signs, spaces and what
- * follows as well. Pure; any thread. */
+/* Decimal numbers in text from outside: digits and nothing else. The C library's functions also accept signs, spaces
+ * and trailing text. Pure; any thread. */
 #ifndef XTCP_LIB_DECIMAL_H
 #define XTCP_LIB_DECIMAL_H
 

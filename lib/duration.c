@@ -66,7 +66,7 @@ static int parse_part(const char **text, int64_t *sum)
         decimals = 10 * decimals + (uint64_t)(*f - '0');
         scale *= 10;
     }
-    /* what is less than a nanosecond is cut */
+    /* fractions of a nanosecond are cut */
     if (__builtin_add_overflow(value, (int64_t)((unsigned __int128)decimals * (uint64_t)unit->ns / scale),
                                &value))
         return ERR_RANGE;

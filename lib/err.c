@@ -40,7 +40,7 @@ const char *err_name(int code)
     return code < 0 && code > ERR_MALFORMED ? strerror(-code) : "unknown error";
 }
 
-/* Formats into |size| bytes at |text|; what is cut ends at a whole character. Returns the length. */
+/* Formats into |size| bytes at |text|; a text that is cut ends at a whole character. Returns the length. */
 static size_t format_text(char *text, size_t size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 

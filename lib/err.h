@@ -1,8 +1,9 @@
 /* Error codes and error texts of the whole project.
  *
- * A function that can fail returns 0 or a negative code: -errno for what the system said, one of enum
- * err_code for what we found ourselves. A function whose caller is a person (a config file, a command line,
- * an RPC) also fills a struct err with one sentence that names the key, the value and the allowed range. */
+ * A function that can fail returns 0 or a negative code: -errno for errors of the system, one of enum
+ * err_code for errors that we found ourselves. A function whose caller is a person (a config file, a command
+ * line, an RPC) also fills a struct err with one sentence that names the key, the value and the allowed
+ * range. */
 #ifndef XTCP_LIB_ERR_H
 #define XTCP_LIB_ERR_H
 
@@ -26,7 +27,7 @@ enum err_code {
     ERR_PERMISSION = -1014,      /* refused for want of a right */
     ERR_STALE = -1015,           /* based on an outdated generation */
     ERR_USAGE = -1016,           /* the command line is wrong */
-    ERR_UNAUTHENTICATED = -1017, /* the caller has shown something that proves nothing */
+    ERR_UNAUTHENTICATED = -1017, /* the caller's credentials prove nothing */
 };
 
 #define ERR_TEXT_MAX 512
@@ -45,8 +46,8 @@ const char *err_name(int code);
  * function can end with `return err_set(e, ERR_RANGE, "...")`. Any thread. */
 int err_set(struct err *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 #ifdef __clang_analyzer__
-/* The analyzer looks at one file at a time: tell it what is returned, or it follows ways on which an error is
- * none. */
+/* The analyzer looks at one file at a time: this shows it the return value; otherwise it follows paths on
+ * which the error code is 0. */
 #define err_set(e, code, ...) ((void)(err_set)(e, code, __VA_ARGS__), (code))
 #endif
 

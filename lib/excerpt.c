@@ -28,7 +28,7 @@ static size_t common_end(const char *a, size_t a_len, const char *b, size_t b_le
     return n;
 }
 
-/* Where to begin before the difference at |at|. */
+/* The begin of the excerpt before the difference at |at|. */
 static size_t begin_of(const char *text, size_t at)
 {
     if (at <= CONTEXT)
@@ -43,7 +43,7 @@ static size_t begin_of(const char *text, size_t at)
     return at;
 }
 
-/* Where to end behind the difference that ends at |at|, of |len| bytes. */
+/* The end of the excerpt behind the difference that ends at |at|; |text| has |len| bytes. */
 static size_t end_of(const char *text, size_t len, size_t at)
 {
     if (len - at <= CONTEXT)

@@ -1,4 +1,4 @@
-/* Excerpts of two long texts that show where they differ. Any thread. */
+/* Excerpts of two long texts that show their difference. Any thread. */
 #ifndef XTCP_LIB_EXCERPT_H
 #define XTCP_LIB_EXCERPT_H
 
@@ -9,7 +9,7 @@ struct excerpt {
     size_t from, to;
 };
 
-#define EXCERPT_MARK 3 /* bytes that are counted for a mark of what is left out */
+#define EXCERPT_MARK 3 /* bytes that are counted for a mark of omission */
 
 /* The parts of |a| and |b| (UTF-8) to show: all of both where neither has more than |whole| bytes; else from
  * a little before the first difference to a little behind the last, at commas where such are near, and not

@@ -15,20 +15,21 @@
 #include "lib/clock.h"
 #include "lib/thread.h"
 
-/* How long a file system may take. */
+/* The longest time that a file system may take. */
 #define WAIT_NS (2 * NS_PER_S)
 
-/* Files that the system could not read are tried again after so long. */
+/* Files that the system could not read are tried again after this time. */
 #define RETRY_NS (1 * NS_PER_S)
 
-/* So many threads may hang in file systems that do not answer; then nothing is read before one is back. */
+/* The most threads that may hang in file systems that do not answer; at this number nothing is read until one
+ * is back. */
 #define HANGING_MAX 8
 
 static _Atomic unsigned hanging; /* threads that have been left behind */
 
 /* A file that is being read, by a thread that may never come back. */
 struct job {
-    pthread_mutex_t lock; /* guards what follows; a leaf */
+    pthread_mutex_t lock; /* guards all below; a leaf */
     pthread_cond_t changed;
     bool done;
     bool abandoned; /* the thread frees it */
@@ -71,7 +72,7 @@ struct intake {
     char *data; /* |max| + 1 bytes */
     size_t len;
     size_t max;
-    bool waits; /* somebody waits between two reads, until there is something */
+    bool waits; /* the caller waits between two reads until there are bytes */
 };
 
 static int intake_begin(struct intake *in, const char *path, size_t max, struct err *e)
@@ -80,7 +81,7 @@ static int intake_begin(struct intake *in, const char *path, size_t max, struct 
     return in->data ? 0 : err_set(e, -ENOMEM, "%s: out of memory", path);
 }
 
-/* Takes what one read(2) of |fd| gives. Returns 1 when there may be more, 0 at the end, or a code. */
+/* Takes the bytes of one read(2) of |fd|. Returns 1 when there may be more, 0 at the end, or a code. */
 static int intake_read(struct intake *in, int fd, struct err *e)
 {
     ssize_t n = read(fd, in->data + in->len, in->max + 1 - in->len);
@@ -94,7 +95,7 @@ static int intake_read(struct intake *in, int fd, struct err *e)
     return n > 0;
 }
 
-/* Hands out what was read, in as many bytes as it has, where |rc| is 0. Nothing stays here in memory. */
+/* If |rc| is 0, hands out the bytes that were read, in memory of that size. Nothing stays here in memory. */
 static int intake_end(struct intake *in, int rc, char **data, size_t *len, struct err *e)
 {
     char *exact = rc == 0 ? malloc(in->len + 1) : NULL;
@@ -221,7 +222,7 @@ int file_read(const char *path, size_t max, char **data, size_t *len, struct sta
     if (!j)
         return err_set(e, -ENOMEM, "%s: out of memory", path);
     if (thread_start(&thread, "file", 0, job_run, j)) {
-        job_read(j); /* no thread is left: better here than not at all */
+        job_read(j); /* no thread can be started: read on this one */
     } else if (job_wait(j)) {
         thread_join(&thread);
     } else {
@@ -284,7 +285,7 @@ bool file_attempt_note(struct file_attempt *a, int rc)
 
 /* ---- Standard input ---- */
 
-/* The descriptor of ours that |path| stands for; -1 when it is a path like any other. */
+/* The own descriptor that |path| stands for; -1 when it is an ordinary path. */
 static int input_fd(const char *path)
 {
     static const char folder[] = "/dev/fd/";

@@ -11,8 +11,8 @@ static const char *set_char(const char *p, unsigned char *c)
     return p + 1;
 }
 
-/* |p| is behind the [ of a set: whether |c| is one of it. Returns what follows the set, or NULL when it is
- * not closed. */
+/* |p| is behind the [ of a set: sets |*in| to whether |c| is in it. Returns the place behind the set, or NULL
+ * when it is not closed. */
 static const char *match_set(const char *p, unsigned char c, bool *in)
 {
     bool inverted = *p == '!' || *p == '^';
@@ -30,8 +30,8 @@ static const char *match_set(const char *p, unsigned char c, bool *in)
     return *p == ']' ? p + 1 : NULL;
 }
 
-/* Matches |c| against what stands at |p|, which is not at its end and no star. Returns what follows, or NULL
- * when it does not match. */
+/* Matches |c| against the pattern at |p|, which is not at its end and no star. Returns the place behind it,
+ * or NULL when it does not match. */
 static const char *match_one(const char *p, unsigned char c)
 {
     bool in;
@@ -45,12 +45,11 @@ static const char *match_one(const char *p, unsigned char c)
     return (unsigned char)*p == c ? p + 1 : NULL;
 }
 
-/* Only the last star is ever given more to stand for: whatever an earlier one could take as well, the later
- * one can. */
+/* Only the last star is extended: anything that an earlier one could take, the later one can take as well. */
 bool glob_match(const char *pattern, const char *text)
 {
     const char *behind_star = NULL;
-    const char *star_end = NULL; /* of what the star stands for */
+    const char *star_end = NULL; /* of the text that the star stands for */
     while (*text) {
         if (*pattern == '*') {
             behind_star = ++pattern;

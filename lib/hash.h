@@ -1,5 +1,5 @@
 /* A hash of bytes for tables in memory: FNV-1a with 64 bits. A peer that chooses the bytes can choose the chain,
- * so the number of entries has to be bounded by something else. */
+ * so the number of entries must have a bound. */
 #ifndef XTCP_LIB_HASH_H
 #define XTCP_LIB_HASH_H
 

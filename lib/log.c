@@ -40,7 +40,7 @@ void log_set_fd(int fd)
     atomic_store(&current_fd, fd);
 }
 
-/* How a character is written, or a byte that is none. */
+/* The written form of a character, or of a byte that is none. */
 struct piece {
     char text[UTF8_ESCAPE_MAX];
     size_t len;
@@ -71,7 +71,7 @@ static struct piece next_piece(const char *message, size_t n, bool json)
     return p;
 }
 
-/* Copies to |out| as many of the |n| bytes of |message| as have room, made fit for a line. Returns the
+/* Copies the |n| bytes of |message| to |out|, as far as there is room, made fit for a line. Returns the
  * length. */
 static size_t clean(const char *message, size_t n, bool json, char out[LOG_TEXT_MAX + 1])
 {
@@ -90,8 +90,8 @@ static size_t clean(const char *message, size_t n, bool json, char out[LOG_TEXT_
 }
 
 /* Writes one line of |len| bytes of clean text, unless that would have to wait: a pipe or a terminal that
- * nobody reads must not stop the daemon. Returns whether it did. The lock is held, so that what is seen of
- * the descriptor holds until the write, as far as this process goes. */
+ * nobody reads must not stop the daemon. Returns whether it did. The lock is held, so that no other thread of
+ * this process changes the state of the descriptor before the write. */
 static bool write_line(bool json, enum log_level level, const char *module, const char *message, size_t len)
 {
     int fd = atomic_load(&current_fd);

@@ -7,8 +7,8 @@
  * A line is one write(2) of at most PIPE_BUF bytes, so that lines of several processes never mix. Nobody
  * waits for a reader: a line that has no room in a full pipe is left out and counted. The text of an event is
  * cut at LOG_TEXT_MAX bytes; control characters in it become spaces, bytes that are not UTF-8 question marks,
- * and what else nobody sees (utf8_is_hidden) is escaped: \u200f.
- * Everything here may be called from any thread. */
+ * and other invisible characters (utf8_is_hidden) are escaped: \u200f. Everything here may be called from any
+ * thread. */
 #ifndef XTCP_LIB_LOG_H
 #define XTCP_LIB_LOG_H
 
@@ -43,8 +43,8 @@ struct log_rate {
     _Atomic uint64_t suppressed; /* lines left out since the last one written */
 };
 
-/* Whether a line may be written now: at most one each |interval_ns|. |suppressed| receives how many were left
- * out before it. */
+/* Whether a line may be written now: at most one each |interval_ns|. |suppressed| receives the number of
+ * lines left out before it. */
 int log_rate_allow(struct log_rate *rate, int64_t interval_ns, uint64_t *suppressed);
 
 #define log_enabled(level_) ((level_) <= log_level())
@@ -59,8 +59,8 @@ int log_rate_allow(struct log_rate *rate, int64_t interval_ns, uint64_t *suppres
 #define log_debug(module_, ...) log_at(LOG_DEBUG, module_, __VA_ARGS__)
 #define log_trace(module_, ...) log_at(LOG_TRACE, module_, __VA_ARGS__)
 
-/* For what a stranger or a broken peer can trigger: at most one line in ten seconds from this place in the
- * code, the next one telling how many were left out. |format_| must be a string literal. */
+/* For lines that a stranger or a broken peer can trigger: at most one line in ten seconds from this place in
+ * the code, the next one telling how many were left out. |format_| must be a string literal. */
 #define log_limited(level_, module_, format_, ...)                                                           \
     do {                                                                                                     \
         static struct log_rate rate_;                                                                        \

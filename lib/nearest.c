@@ -13,7 +13,7 @@ static size_t least(size_t a, size_t b)
 size_t nearest_distance(const char *a, size_t n, const char *b, size_t m, size_t most)
 {
     size_t rows[3][NEAREST_NAME_MAX + 1];
-    size_t before = 0; /* the least of the last row */
+    size_t before = 0; /* the least of the row before */
     if (n > NEAREST_NAME_MAX || m > NEAREST_NAME_MAX || n > m + most || m > n + most)
         return most + 1;
     for (size_t j = 0; j <= m; j++)
@@ -34,7 +34,7 @@ size_t nearest_distance(const char *a, size_t n, const char *b, size_t m, size_t
             here = least(here, row[j]);
             y_before = y;
         }
-        if (here > most && before >= most) /* all that follows is made of these two rows */
+        if (here > most && before >= most) /* all later rows follow from these two */
             return most + 1;
         before = here;
     }

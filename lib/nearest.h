@@ -1,4 +1,4 @@
-/* The known name that was probably meant by one that does not exist. Pure; any thread. */
+/* Finds the known name that was probably meant by one that does not exist. Pure; any thread. */
 #ifndef XTCP_LIB_NEAREST_H
 #define XTCP_LIB_NEAREST_H
 
@@ -6,9 +6,9 @@
 
 #define NEAREST_NAME_MAX 48 /* bytes; longer names are like no other */
 
-/* How many letters of |a| (|n| bytes) have to be changed, added or left out to make |b| (|m| bytes) of it;
- * two neighbours that change places count as one. Letters count as ascii_fold_name has them. |most| + 1 when
- * it is more than |most|, or one of them is longer than NEAREST_NAME_MAX. */
+/* The number of letters of |a| (|n| bytes) to change, add or leave out to get |b| (|m| bytes); two neighbours
+ * that change places count as one. Letters are compared by ascii_fold_name. |most| + 1 when it is more than
+ * |most|, or one of them is longer than NEAREST_NAME_MAX. */
 size_t nearest_distance(const char *a, size_t n, const char *b, size_t m, size_t most);
 
 /* A search: set |typed| and offer all known names. |name| is NULL while none is like it. */

@@ -53,7 +53,7 @@ static uint64_t number_at(const char *text)
     return number;
 }
 
-/* |end|: what follows the digits. */
+/* |end|: the text behind the digits. */
 static int check_number(const char *text, const char *end, struct err *e)
 {
     size_t digits = strspn(text, "0123456789");

@@ -20,7 +20,7 @@
 
 /* A namespace, as far as it is known. */
 struct netns_facts {
-    const char *const *names; /* without directory; what records show among them */
+    const char *const *names; /* without directory; the one that records show is among them */
     size_t n_names;
     const char *const *paths; /* with it */
     size_t n_paths;

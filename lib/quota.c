@@ -142,11 +142,11 @@ uint64_t quota_share(const struct quota_bound *bound, enum quota_rank rank)
     uint64_t all = reach(bound, rank);
     uint64_t own = rank == QUOTA_CONTROL ? all : part(bound->max, bound->user_percent);
     if (own == 0)
-        own = 1; /* of little, a share is more than its percentage rather than nothing */
+        own = 1; /* a share of a small bound is 1 rather than nothing */
     return own < all ? own : all;
 }
 
-/* Says why |u| gets no more. The lock is held. */
+/* Makes the error that tells why |u| gets no more. The lock is held. */
 static int refuse(const struct quota_user *u, enum quota_kind kind, uint64_t own, uint64_t all,
                   const struct quota_bound *b, uint64_t amount, struct err *e)
 {

@@ -19,7 +19,7 @@ struct thread {
  * stack (0: the default). |t| is the caller's and must live until thread_join. Returns 0 or -errno. */
 int thread_start(struct thread *t, const char *name, size_t stack, void *(*fn)(void *), void *arg);
 
-/* The text of a code of thread_start: err_name's text, or which limits there are when one of them is reached.
+/* The text of a code of thread_start: err_name's text, or, when a limit is reached, the limits in question.
  * Any thread. */
 const char *thread_error(int rc);
 

@@ -1,6 +1,6 @@
-/* Hand-overs that ThreadSanitizer cannot see, since they happen inside gRPC, which is not built with it: what
- * one thread did before tsan_release(p) is visible to the one that has returned from tsan_acquire(p). Nothing
- * in other builds. */
+/* Hand-overs that ThreadSanitizer cannot see, since they happen inside gRPC, which is not built with it:
+ * writes of one thread before tsan_release(p) are visible to another one that has returned from
+ * tsan_acquire(p). Nothing in other builds. */
 #ifndef XTCP_LIB_TSAN_H
 #define XTCP_LIB_TSAN_H
 
@@ -14,7 +14,7 @@
 #endif
 
 #if defined(XTCP_TSAN)
-/* A function whose own accesses to memory are not looked at. */
+/* A function whose own accesses to memory are not checked. */
 #define TSAN_IGNORED __attribute__((no_sanitize("thread")))
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);

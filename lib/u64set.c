@@ -6,12 +6,12 @@
 
 /* Open addressing with linear probing. A slot is a key and nothing else, 0 when it is free: eight of them
  * share a line of the cache, and a table for a large dump is still small enough for the cache of a core. The
- * key 0 is a flag of its own. Which slots are in use is written down in the order of their use, so that a
- * table that is nearly empty is emptied without a look at the rest of it. */
+ * key 0 is a flag of its own. The slots in use are listed in the order of their use, so that a nearly empty
+ * table is cleared without a look at the rest of it. */
 
 #define FIRST_CAPACITY 64
 
-/* How many keys are in a table before it grows: three quarters. */
+/* The number of keys at which a table grows: three quarters. */
 static size_t room(size_t capacity)
 {
     return capacity - capacity / 4;
@@ -80,7 +80,7 @@ static int resize(struct u64set *s, size_t capacity)
 {
     struct u64set larger = {.capacity = capacity, .zero = s->zero};
     if (larger.capacity > (size_t)1 << 31)
-        return -ENOMEM; /* what taken[] can tell */
+        return -ENOMEM; /* the bound of the numbers in taken[] */
     larger.slots = calloc(larger.capacity, sizeof(larger.slots[0]));
     larger.taken = malloc(room(larger.capacity) * sizeof(larger.taken[0]));
     if (!larger.slots || !larger.taken) {
@@ -104,7 +104,7 @@ void u64set_reserve(struct u64set *s, size_t keys)
     while (room(capacity) < keys && capacity <= SIZE_MAX / 2)
         capacity *= 2;
     if (capacity > s->capacity)
-        resize(s, capacity); /* without memory it grows later, or says so then */
+        resize(s, capacity); /* without memory it grows later, or reports the lack then */
 }
 
 int u64set_add(struct u64set *s, uint64_t key)

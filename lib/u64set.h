@@ -1,4 +1,5 @@
-/* A set of 64-bit keys that is quickly emptied: what a dump has already shown. One owner at a time. */
+/* A set of 64-bit keys that is quickly emptied: for the sockets that a dump has already shown. One owner at a
+ * time. */
 #ifndef XTCP_LIB_U64SET_H
 #define XTCP_LIB_U64SET_H
 
@@ -23,7 +24,8 @@ void u64set_clear(struct u64set *s, size_t keep);
 /* Adds |key|. Returns 1 when it is new, 0 when it was there, -ENOMEM. */
 int u64set_add(struct u64set *s, uint64_t key);
 
-/* Makes room for |keys| keys in one step, if there is memory: for who knows about how many there will be. */
+/* Makes room for |keys| keys in one step, if there is memory: for callers that know roughly how many there
+ * will be. */
 void u64set_reserve(struct u64set *s, size_t keys);
 
 /* Starts loading the memory that u64set_add will look at for |key|: when many keys are known ahead,

@@ -16,7 +16,7 @@ static inline bool utf8_goes_on(char c)
 }
 
 /* Length of the valid sequence at |text|, which has |n| > 0 bytes left; 0 when there is none (Unicode, table
- * 3-7: overlong forms, surrogates and what lies beyond U+10FFFF are invalid). */
+ * 3-7: overlong forms, surrogates and code points beyond U+10FFFF are invalid). */
 static inline size_t utf8_length(const void *text, size_t n)
 {
     const unsigned char *s = text;
@@ -43,7 +43,7 @@ static inline size_t utf8_characters(const char *text)
     return n;
 }
 
-/* Whether the valid sequence at |text| is a control character (C0, DEL or C1): what would break a line or
+/* Whether the valid sequence at |text| is a control character (C0, DEL or C1), which would break a line or
  * drive a terminal. */
 static inline bool utf8_is_control(const void *text, size_t len)
 {
@@ -62,9 +62,9 @@ static inline uint32_t utf8_code(const void *text, size_t len)
     return code;
 }
 
-/* Whether the valid sequence at |text| is a character that nobody sees, but that changes what is seen: a
- * control character, a separator of lines or paragraphs, a mark that turns the direction of text, and all
- * else of which the Unicode standard says that it is for formatting (the category Cf) or shown as nothing
+/* Whether the valid sequence at |text| is an invisible character that changes the visible text: a control
+ * character, a separator of lines or paragraphs, a mark that turns the direction of text, and all others that
+ * the Unicode standard declares to be for formatting (the category Cf) or invisible
  * (Default_Ignorable_Code_Point): of zero width, joiners, selectors, tags, fillers. */
 bool utf8_is_hidden(const void *text, size_t len);
 
@@ -88,8 +88,8 @@ static inline size_t utf8_cut(const char *text, size_t n)
     return n;
 }
 
-/* |text|, whatever bytes it has, as an error quotes it: what is hidden or no valid UTF-8 becomes '?', and
- * "..." stands for what does not fit. Into |out| of |size| bytes, 8 or more; returns |out|. */
+/* |text|, whatever bytes it has, as an error quotes it: hidden characters and invalid UTF-8 become '?', and
+ * "..." stands for a part that does not fit. Into |out| of |size| bytes, 8 or more; returns |out|. */
 const char *utf8_quote(const char *text, char *out, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* A bounded walk over the fields of a serialized protobuf message, without decoding what they hold. Pure; any
+/* A bounded walk over the fields of a serialized protobuf message, without decoding their contents. Pure; any
  * thread. */
 #ifndef XTCP_LIB_WIRE_H
 #define XTCP_LIB_WIRE_H
@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/varint.h"
 
-/* Where the walk is; set it to the whole message to begin. */
+/* The position of the walk; set it to the whole message to begin. */
 struct wire {
     const uint8_t *at;
     const uint8_t *end;

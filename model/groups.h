@@ -1,6 +1,6 @@
-/* The attribute groups: which parts of a socket's record are asked of the kernel and encoded. Their names are
- * those of XtcpConfig.enabled_deserializers. The head of every answer (struct inet_diag_msg) belongs to no
- * group. */
+/* The attribute groups: the parts of a socket's record that can be asked of the kernel and encoded. Their
+ * names are those of XtcpConfig.enabled_deserializers. The head of every answer (struct inet_diag_msg)
+ * belongs to no group. */
 #ifndef XTCP_MODEL_GROUPS_H
 #define XTCP_MODEL_GROUPS_H
 
@@ -28,7 +28,7 @@ typedef uint32_t groups_t;
 
 #define GROUP_BIT(group) ((groups_t)1 << (group))
 #define GROUPS_ALL       (GROUP_BIT(GROUP_COUNT) - 1)
-#define GROUPS_DEFAULT   (GROUPS_ALL & ~GROUP_BIT(GROUP_MEMINFO)) /* skmem says all that meminfo says */
+#define GROUPS_DEFAULT   (GROUPS_ALL & ~GROUP_BIT(GROUP_MEMINFO)) /* skmem includes all of meminfo */
 
 /* "meminfo", "info", …: indexed by enum group. */
 extern const char *const group_names[GROUP_COUNT];

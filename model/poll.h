@@ -1,11 +1,11 @@
-/* A poll: where it begins and ends, and what came of it. */
+/* A poll: its begin, its end and its result. */
 #ifndef XTCP_MODEL_POLL_H
 #define XTCP_MODEL_POLL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Why it was made; the values are those of PollTrigger in the contract. */
+/* The reason for a poll; the values are those of PollTrigger in the contract. */
 enum poll_trigger {
     POLL_TRIGGER_UNSPECIFIED,
     POLL_TRIGGER_SCHEDULE,
@@ -23,7 +23,7 @@ struct poll_begin {
     uint32_t trigger;     /* enum poll_trigger, or what a newer daemon has besides it */
     uint32_t namespaces;  /* about to be polled */
     uint64_t interval_ns; /* between regular polls */
-    uint64_t deferred_ns; /* how long a poll on request was held back by max_cpu_percent */
+    uint64_t deferred_ns; /* time for which max_cpu_percent held back a poll on request */
 };
 
 /* A namespace that a poll did not get completely. */
@@ -42,7 +42,7 @@ struct poll_end {
     int64_t timestamp_ns; /* wall clock */
     uint64_t duration_ns;
     uint32_t namespaces;        /* polled completely */
-    uint32_t namespaces_empty;  /* of these, skipped since they hold no TCP socket */
+    uint32_t namespaces_empty;  /* of these, skipped because they hold no TCP socket */
     uint32_t namespaces_failed; /* failed, vanished or timed out: see errors */
     uint32_t namespaces_unseen; /* known, but not to be entered: see errors, behind the failed ones */
     uint32_t dumps_interrupted;
@@ -52,7 +52,7 @@ struct poll_end {
     uint64_t cpu_ns;    /* of the collectors */
     const struct poll_error *errors;
     size_t n_errors;
-    const char *const *warnings; /* sentences about names of the filter that nothing was found of */
+    const char *const *warnings; /* sentences about names in the filter that were not found */
     size_t n_warnings;
 };
 

@@ -3,8 +3,8 @@
 #define XTCP_MODEL_ROLE_H
 
 enum rpc_role {
-    RPC_ROLE_HEALTH,  /* ask whether the daemon serves, nothing else: who is nobody has this one */
-    RPC_ROLE_READ,    /* all that tells and changes nothing */
+    RPC_ROLE_HEALTH,  /* ask whether the daemon serves, nothing else: an unknown peer has this one */
+    RPC_ROLE_READ,    /* everything that reads and changes nothing */
     RPC_ROLE_CONTROL, /* all */
     RPC_ROLES,
 };

@@ -1,4 +1,4 @@
-/* The request of a reader of records, and what the daemon made of it. */
+/* The request of a reader of records, and the daemon's reading of it. */
 #ifndef XTCP_MODEL_SUBSCRIPTION_H
 #define XTCP_MODEL_SUBSCRIPTION_H
 
@@ -26,7 +26,7 @@ struct subscription {
 /* Frees all strings and lists of |r|, which are malloc's, and empties it. */
 void subscription_free(struct subscription *r);
 
-/* Where a part of a filter is evaluated; the values are those of FilterPlace in the contract. */
+/* The place where a part of a filter is evaluated; the values are those of FilterPlace in the contract. */
 enum filter_place {
     FILTER_PLACE_UNSPECIFIED,
     FILTER_PLACE_KERNEL,

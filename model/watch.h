@@ -1,4 +1,4 @@
-/* Watched sockets: which, how often, and what came of it. */
+/* Watched sockets: requests, ticks and ends. */
 #ifndef XTCP_MODEL_WATCH_H
 #define XTCP_MODEL_WATCH_H
 
@@ -66,7 +66,7 @@ struct focus_request {
     uint32_t max_sockets;
     const char *const *columns;
     size_t n_columns;
-    void *memory; /* what focus_request_free frees */
+    void *memory; /* freed by focus_request_free */
 };
 
 /* ---- Answers ---- */

@@ -1,9 +1,9 @@
-/* Network namespaces: what it takes to look at one and to go into one.
+/* Network namespaces: looking at one, and going into one.
  *
- * A thread belongs to one namespace; the others of the process are not touched by what it does here. Whoever
- * enters a namespace goes back home before it waits for anything: a thread, a socket or a descriptor left
- * behind keeps a deleted namespace alive, and gRPC must never be called from another namespace than the
- * host's. */
+ * A thread belongs to one namespace; the functions here do not affect the other threads of the process. A
+ * thread that enters a namespace goes back home before it waits for anything: a thread, a socket or a
+ * descriptor left behind keeps a deleted namespace alive, and gRPC must never be called from another
+ * namespace than the host's. */
 #ifndef XTCP_LIB_LINUX_NETNS_H
 #define XTCP_LIB_LINUX_NETNS_H
 

@@ -27,14 +27,14 @@
 /* Symbolic links on the way of one path, as the kernel has it (path_resolution(7)). */
 #define LINKS_MAX 40
 
-/* A way that changes faster than that is looked at again later. */
+/* Attempts to place a path that changes meanwhile; after these it is looked at again later. */
 #define PLACE_TRIES 16
 
-/* A folder on the way: only what happens to it, not to what is in it. */
+/* A folder on the way: events of the folder itself, not of its contents. */
 #define EVENTS_SELF (IN_MOVE_SELF | IN_DELETE_SELF)
 /* A folder whose names matter. */
 #define EVENTS_NAMES (EVENTS_SELF | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
-/* A folder in which one name matters: a link, a file, or what is missing. */
+/* A folder in which one name matters: a link, a file, or a missing name. */
 #define EVENTS_STEP (EVENTS_NAMES | IN_ATTRIB | IN_CLOSE_WRITE)
 
 /* One watch on the way of a path. */
@@ -210,7 +210,7 @@ int path_watch_folder(const struct watched_path *p)
 
 /* ---- The way of a path ---- */
 
-/* A path on its way through the file system: what is resolved, and what is not yet. */
+/* A path on its way through the file system: the resolved part, and the rest. */
 struct way {
     char at[PATH_MAX];   /* a folder, without the last slash: "" is the root */
     char rest[PATH_MAX]; /* from there on */
@@ -238,7 +238,7 @@ static bool is_last(const struct way *y)
     return y->rest[strspn(y->rest, "/")] == '\0';
 }
 
-/* The folder |at| becomes its parent, where the name says so. Returns false when it is another name. */
+/* If the name is "..", the folder |at| becomes its parent. Returns false for another name. */
 static bool go_up(struct way *y)
 {
     if (strcmp(y->name, ".") == 0)
@@ -291,8 +291,8 @@ static enum sight look(const struct way *y, char target[PATH_MAX])
     return n < 0 ? SIGHT_NOTHING : SIGHT_LINK;
 }
 
-/* Has the kernel tell no more than |events| by the watch |wd| of |path|. Returns it, or -EAGAIN when the path
- * leads to another folder by now. */
+/* Reduces the watch |wd| of |path| to |events|. Returns it, or -EAGAIN when the path leads to another folder
+ * by now. */
 static int watch_less(const struct path_watch *w, const char *path, uint32_t events, int wd)
 {
     int other = inotify_add_watch(w->fd, path, events);
@@ -303,7 +303,7 @@ static int watch_less(const struct path_watch *w, const char *path, uint32_t eve
     return -EAGAIN;
 }
 
-/* Has the kernel tell |events| of the folder |path|. Returns the watch or -errno; -EAGAIN when the path has
+/* Makes the kernel tell |events| of the folder |path|. Returns the watch or -errno; -EAGAIN when the path has
  * changed. |old|: the steps of the same path that are to go. */
 static int watch_folder(const struct path_watch *w, const char *path, uint32_t events, const struct step *old,
                         size_t n_old)
@@ -348,8 +348,8 @@ static int add_step(const struct placing *c, const char *path, uint32_t events, 
     return wd;
 }
 
-/* Watches what the next name is. It is watched first and looked at then, so that no change between the two is
- * lost. */
+/* Watches the next name and finds out its kind. It is watched first and looked at then, so that no change
+ * between the two is lost. */
 static int add_name(const struct placing *c, const struct way *y, enum sight *sight, char target[PATH_MAX])
 {
     int wd = add_step(c, y->at, EVENTS_STEP, false, y->name);
@@ -363,13 +363,14 @@ static int add_folder(const struct placing *c, const struct way *y, bool end)
 {
     int wd = add_step(c, y->whole, end ? EVENTS_NAMES : EVENTS_SELF, end, NULL);
     if (wd == -EACCES && !end)
-        return 0; /* it may be gone through, which is enough; its own fate is not told */
+        return 0; /* it may be passed through, which is enough; its own changes are not told */
     if (wd >= 0 && end)
         c->p->folder = wd;
     return wd < 0 ? wd : 0;
 }
 
-/* Goes the way once. Returns 0, -EAGAIN when it changed meanwhile, or what cannot be watched. */
+/* Goes the way once. Returns 0, -EAGAIN when it changed meanwhile, or the error of a step that cannot be
+ * watched. */
 static int go(const struct placing *c)
 {
     struct way y = {.links = 0};
@@ -402,7 +403,7 @@ static int go(const struct placing *c)
             return rc;
         bool on = sight == SIGHT_LINK ? follow(&y, target) : sight == SIGHT_FOLDER && !last && go_down(&y);
         if (!on)
-            return 0; /* the end, or no further */
+            return 0; /* the end, or the last step that exists */
     }
     return 0;
 }
@@ -447,7 +448,7 @@ static void tell(const struct watched_path *p, const struct inotify_item *item, 
         news->path(arg, p->owner);
 }
 
-/* Tells what |n| bytes of events say. */
+/* Tells the events in |n| bytes. */
 static void take(struct path_watch *w, size_t n, const struct path_news *news, void *arg)
 {
     struct cursor c = cursor_over(w->buffer, n);

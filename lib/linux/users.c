@@ -12,7 +12,7 @@
 
 #define EXPECTED "expected a user (a number or a name), @ and a group, or * for every user"
 
-/* Room for what the system's databases tell of one entry, at most. */
+/* The most room for one entry of the system's databases. */
 #define ENTRY_MAX (1024 * 1024)
 
 /* Reads a number below 2^32 - 1, which stands for nobody. Returns 0, or a code with |e|. */
@@ -35,8 +35,8 @@ static int add(struct users *list, uid_t uid)
     return 0;
 }
 
-/* A question to one of the databases; its functions want memory from the caller, and more of it
- * when that is too little. */
+/* A question to one of the databases; its functions need memory from the caller, and more if that is too
+ * little. */
 struct entry {
     char *memory;
     size_t size;
@@ -70,7 +70,7 @@ static int find_user(const char *name, uid_t *out, struct err *e)
     free(y.memory);
     if (rc == ENOMEM)
         return err_set(e, -ENOMEM, "out of memory");
-    if (!found) /* also when the database cannot be read: whoever he is, he is not known */
+    if (!found) /* also when the database cannot be read: the user is not known */
         return err_set(e, ERR_UNKNOWN, "is no user of this machine; " EXPECTED);
     *out = user.pw_uid;
     return 0;
@@ -85,7 +85,7 @@ static int resolve_user(const char *item, struct users *out, struct err *e)
 
 /* ---- Groups ---- */
 
-/* Adds those whose primary group is |gid|: the group itself does not list them. */
+/* Adds the users whose primary group is |gid|: the group itself does not list them. */
 static int add_primary(gid_t gid, struct users *out)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* the database has one position */
@@ -110,7 +110,7 @@ static int add_primary(gid_t gid, struct users *out)
     return rc;
 }
 
-/* Adds those that the group |g| lists; who is no user is left out. */
+/* Adds the members that the group |g| lists; names that are no users are left out. */
 static int add_members(const struct group *g, struct users *out)
 {
     int rc = 0;
@@ -122,7 +122,7 @@ static int add_members(const struct group *g, struct users *out)
     return rc;
 }
 
-/* Finds a group by its name or number; |y| holds what |out| points to. */
+/* Finds a group by its name or number; |out| points into |y|. */
 static int find_group(const char *name, struct entry *y, struct group *out, struct err *e)
 {
     struct group *found = NULL;

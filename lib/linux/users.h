@@ -1,5 +1,5 @@
-/* Users of the machine, named as people name them: numbers, names, groups. Any thread; the system's databases
- * of users and groups are asked, which may take its time. */
+/* Users of the machine, as people name them: by numbers, names, groups. Any thread; the system's databases of
+ * users and groups are asked, which may take its time. */
 #ifndef XTCP_LIB_LINUX_USERS_H
 #define XTCP_LIB_LINUX_USERS_H
 
@@ -16,8 +16,8 @@ struct users {
     bool everybody;
 };
 
-/* Adds who |text| means: the number or name of a user, @ and the number or name of a group for its members,
- * or
+/* Adds the users that |text| means: the number or name of a user, @ and the number or name of a group for its
+ * members, or
  * * for everybody. |u| may be NULL: then it is only checked. Returns 0, ERR_UNKNOWN, ERR_RANGE, ERR_MALFORMED
  * or -ENOMEM with |e| saying what is wrong, without naming |text|. */
 int users_add(struct users *u, const char *text, struct err *e);
