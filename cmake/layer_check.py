@@ -50,7 +50,7 @@ FOLDERS = {
     "client": CLIENT | {"client/show", "client/fleet", "client/configure", "client/top"},
 }
 
-# What comes from elsewhere: name, headers, folders that may include it. The first pattern that matches counts.
+# Foreign headers: name, headers, folders that may include them. The first pattern that matches counts.
 CODEC = {"rpc/codec", "rpc/codec/config", "rpc/codec/json"}
 LIBRARIES = [
     ("the generated record struct", r"xtcp_flat_record/v1/xtcp_flat_record\.pb-c\.h$", {"record", "outputs/format"}),
@@ -70,7 +70,7 @@ LIBRARIES = [
 # Libraries that only one file of a folder may include.
 ONE_FILE = {("record", "the generated record struct"), ("client/top", "ncurses")}
 
-# What means something else in another locale: protocol text is ASCII, and lib/ascii.h has what it needs. Numbers keep their
+# Functions that depend on the locale: protocol text is ASCII, and lib/ascii.h has what it needs. Numbers keep their
 # point because only LC_CTYPE is ever set, and in one file.
 LOCALE_HEADER = re.compile(r"(ctype|wctype|strings|locale)\.h$")
 LOCALE_CALL = re.compile(
@@ -101,7 +101,7 @@ def check_library(folder, header):
 
 
 def check_include(root, folder, quote, header):
-    """What is wrong with one include, or None."""
+    """The error of one include, or None."""
     name, allowed = check_library(folder, header)
     if name:
         return None if allowed else f"{folder}/ may not include {name} ({header})"
@@ -118,7 +118,7 @@ def check_include(root, folder, quote, header):
 
 
 def check_locale(name, line, header):
-    """What of |line| of the file |name| depends on the locale, or None. |header| is what the line includes, or None."""
+    """The part of |line| of the file |name| that depends on the locale, or None. |header| is its include, or None."""
     if name == LOCALE_FILE and (header == "locale.h" or LOCALE_ALLOWED.search(line)):
         return None
     if header:

@@ -1,4 +1,5 @@
-# What every file of ours is compiled with. Warnings are errors unless XTCP_WERROR is switched off (an unknown compiler).
+# The options that every file of ours is compiled with. Warnings are errors unless XTCP_WERROR is switched off (an
+# unknown compiler).
 option(XTCP_WERROR "treat warnings as errors" ON)
 
 set(CMAKE_C_STANDARD 17)

@@ -1,4 +1,4 @@
-# What the scripts here ask of apt; read with `.`, not run.
+# Functions for the scripts here that use apt; read with `.`, not run.
 
 # signed_by FILE:N: the Signed-By of an apt source, that is of stanza N (.sources) or line N (.list), when it is a path.
 signed_by()

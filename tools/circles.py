@@ -20,7 +20,7 @@ ALLOWED = [
      "the table of the forms, and two of them that write the members of a record in the same way"),
 ]
 
-# What these define are functions of the C library, which all files call: that is no use of the file.
+# The symbols of these are functions of the C library, which all files call: a call is no use of the file.
 INSTEAD_OF_LIBC = {"rpc/server/hook.c", "rpc/prctl.c"}
 
 DEFINED = set("TDBRVWCGSui")
@@ -93,7 +93,7 @@ def circles(graph):
 
 
 def reason(circle):
-    """Why |circle| is allowed, or None."""
+    """The reason why |circle| is allowed, or None."""
     for names, why in ALLOWED:
         if set(circle) <= set(names.split()):
             return why

@@ -20,7 +20,7 @@ run_target()
     local name=$1 log=$findings/$1.log code=0 count
     local artifacts=("$findings/$name"-*)
     mkdir -p "build-fuzz/corpus/$name"
-    # What was found before is tried again, first of all.
+    # Earlier findings are tried again, first of all.
     [ ! -e "${artifacts[0]}" ] || mv -- "${artifacts[@]}" "build-fuzz/corpus/$name/"
     local TIMEFORMAT='%U %S'
     { time "build-fuzz/tests/$name" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
@@ -28,7 +28,7 @@ run_target()
         >"$log" 2>&1; } 2>"$findings/$name.time" || code=$?
     artifacts=("$findings/$name"-*)
     [ -e "${artifacts[0]}" ] && count=${#artifacts[@]} || count=0
-    # What ends in another way than libFuzzer's is a finding as well: a leak at the end, a target that does not start.
+    # An end that libFuzzer does not report is a finding as well: a leak at the end, a target that does not start.
     if [ "$code" -ne 0 ] && [ "$count" -eq 0 ]; then count=1; fi
     awk -v name="$name" -v findings="$count" '
         FILENAME ~ /\.time$/ { cpu = $1 + $2 }
