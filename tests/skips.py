@@ -4,7 +4,8 @@
 usage: skips.py REPORT ALLOWED
 
 REPORT is what ctest wrote (--output-junit), with the output of the tests in it; ALLOWED the list (allowed_skips.txt). Prints each
-skip, and exits 1 when one is not on the list, or when no test ran at all. Who is not root may skip what needs root.
+skip, and exits 1 when one is not on the list, or when no test ran at all. A user other than root may skip tests that
+need root.
 """
 import fnmatch
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What collecting costs, against what it would cost at least. As root; `make bench` and `make bench-full` run it.
+"""The cost of collecting, compared with the least possible cost. As root; `make bench` and `make bench-full` run it.
 
 Every row compares things measured in this run, in turns, several rounds; printed are the median and the middle half of
 the rounds. Exits 1 when a row misses its bound. Sockets, namespaces and processes are made in a place of their own, which

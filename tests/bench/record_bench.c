@@ -1,4 +1,4 @@
-/* What encoding costs: nanoseconds for each socket, from struct to row.
+/* The cost of encoding: nanoseconds for each socket, from struct to row.
  *
  *   record_bench [ROUNDS]
  *

@@ -16,7 +16,7 @@ static unsigned take_u16(const uint8_t **data, size_t *size)
     return v;
 }
 
-/* What Get tells of |c|. */
+/* The reply of Get for |c|. */
 static struct config_reply *get(const struct config *c)
 {
     struct config_reply *r;
@@ -74,7 +74,7 @@ static void check_unchanged(const struct config *c)
     buf_free(&text);
 }
 
-/* What was written differs from what was there exactly where Set says so. */
+/* The new configuration differs from the old one exactly in the fields that Set names. */
 static void check_changed(const struct config *c, const struct config_reply *before,
                           const struct config_msg_set *set)
 {

@@ -1,5 +1,5 @@
-/* What a daemon may send on a stream of records, as far as the terminal: the first byte chooses the format,
- * its highest bits how records are shown, the rest are messages, each preceded by its length in two bytes. */
+/* Messages of a stream of records from any daemon, up to the terminal: the first byte chooses the format, its
+ * highest bits how records are shown, the rest are messages, each preceded by its length in two bytes. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>

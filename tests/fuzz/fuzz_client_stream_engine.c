@@ -25,7 +25,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- What is played ---- */
+/* ---- The script ---- */
 
 struct rpc_many_stream {
     size_t node;

@@ -15,7 +15,7 @@ static int count_address(void *context, const char *address, const char *host)
     bool all;
     (void)host;
     ++*(size_t *)context;
-    /* What the resolver has found is a target by itself, and no name. */
+    /* An address that the resolver has found is itself a target, and no name. */
     if (target_normalize(address, out, &all, NULL) != 0 || all || strcmp(address, out) != 0 ||
         target_is_name(out))
         abort();

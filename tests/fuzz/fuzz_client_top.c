@@ -1,5 +1,5 @@
-/* What a daemon may send to top, as far as the list: messages, each preceded by its length in two bytes,
- * whose highest bit says that the stream begins anew. */
+/* Messages to top from any daemon, up to the list: messages, each preceded by its length in two bytes, whose
+ * highest bit says that the stream begins anew. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -19,7 +19,7 @@ static void use_target(const char *text)
         return;
     }
     (void)target_is_name(out);
-    /* What came out is an address itself, and stays as it is. */
+    /* The result is itself an address, and stays as it is. */
     if (target_normalize(out, again, &all, &e) != 0 || strcmp(out, again) != 0)
         abort();
 }

@@ -1,5 +1,5 @@
-/* What a reader does with an Envelope from anybody: walk it, decode each record, write it. The first byte
- * chooses the form, or that each field is printed by itself. */
+/* Reads an Envelope from anybody: walks it, decodes each record, writes it. The first byte chooses the form,
+ * or that each field is printed by itself. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The buffer of an inotify descriptor. What is accepted is a file name that ends inside the buffer. */
+/* The buffer of an inotify descriptor. An accepted event has a file name that ends inside the buffer. */
 #include "lib/linux/inotify_parse.h"
 
 #include <stdlib.h>

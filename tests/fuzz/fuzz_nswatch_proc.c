@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     if (strlen(shown) < size)
         abort();
-    /* What is shown holds backslashes only in escapes, so showing it again changes nothing but those. */
+    /* The shown text has backslashes only in escapes, so escaping it again changes nothing but those. */
     if (!strchr(shown, '\\')) {
         char *again = text_escape(shown, strlen(shown));
         if (!again || strcmp(again, shown))

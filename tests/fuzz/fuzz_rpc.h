@@ -1,4 +1,4 @@
-/* What the fuzz targets of the message codecs share. */
+/* Shared by the fuzz targets of the message codecs. */
 #ifndef XTCP_TESTS_FUZZ_RPC_H
 #define XTCP_TESTS_FUZZ_RPC_H
 

@@ -1,5 +1,5 @@
 /* KEY=VALUE as people type it, over a configuration from a daemon: the input is words separated by NULs, each
- * a KEY=VALUE, or a key to reset, up to the first that is wrong. What comes of it is printed, packed, and
+ * a KEY=VALUE, or a key to reset, up to the first that is wrong. The result is printed, packed, and
  * compared. */
 #include <stdint.h>
 #include <stdlib.h>

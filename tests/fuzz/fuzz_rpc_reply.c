@@ -66,7 +66,7 @@ static void fuzz_config(const uint8_t *data, size_t size)
     struct buf json, request;
     buf_init(&json);
     buf_init(&request);
-    /* What we print is JSON; it is refused only for durations outside of their type, and keys that come
+    /* Our output is JSON; it is refused only for durations outside of their type, and keys that come
      * twice. */
     if (config_reply_json(reply, &json) < 0)
         abort();

@@ -1,4 +1,4 @@
-/* All other requests that a client can send: the first byte says which. What is accepted is within its
+/* All other requests that a client can send: the first byte says which. An accepted request is within its
  * bounds. */
 #include "fuzz_rpc.h"
 

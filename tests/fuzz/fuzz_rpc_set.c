@@ -4,7 +4,7 @@
 
 static const struct config_msg_extra extra = {.daemon_version = "0.1.0"};
 
-/* What Get tells of |c|, sent back over |c|. */
+/* The reply of Get for |c|, sent back over |c|. */
 static void check_round_trip(const struct config *c)
 {
     struct buf reply, request;

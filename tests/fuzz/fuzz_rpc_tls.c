@@ -74,7 +74,7 @@ static char *copy_of(const char *at, size_t n)
     return text;
 }
 
-/* What is written in |bio|, which is freed. */
+/* The contents of |bio|, which is freed. */
 static char *text_of(BIO *bio)
 {
     char *at;
@@ -85,7 +85,7 @@ static char *text_of(BIO *bio)
     return text;
 }
 
-/* What stands between the lines of BEGIN and END. */
+/* The text between the lines of BEGIN and END. */
 static char *body_of(const char *pem)
 {
     const char *from = strchr(pem, '\n') + 1;

@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What the defaults and the state in |data| make, in |*out|. Returns whether the state was accepted. */
+/* Makes a configuration of the defaults and the state in |data|, in |*out|. Returns whether the state was
+ * accepted. */
 static bool load(const void *data, size_t size, struct config **out)
 {
     struct err e = {0};

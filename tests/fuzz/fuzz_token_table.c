@@ -20,7 +20,7 @@ static void check_error(const struct err *e, const uint8_t *data, size_t size)
         char part[SECRET + 1];
         memcpy(part, data + i, SECRET);
         part[SECRET] = '\0';
-        /* What our own sentences say may stand in a file, too. */
+        /* The words of our own sentences may stand in a file, too. */
         if (strlen(part) == SECRET && !strpbrk(part, " :") && strstr(e->text, part))
             abort();
     }

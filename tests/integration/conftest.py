@@ -28,7 +28,7 @@ def pytest_sessionstart(session):
 
 
 class Host:
-    """What a test has made on this machine."""
+    """The things that a test has made on this machine."""
 
     def __init__(self, stack):
         self._stack = stack

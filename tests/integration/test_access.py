@@ -1,4 +1,4 @@
-"""Who may do what: the roles of callers by the way they come in and by who they are. docs/access.md has the rules."""
+"""Access: the roles of callers, by the way they come in and by their identity. docs/access.md has the rules."""
 
 import grp
 import os
@@ -169,8 +169,8 @@ def trigger_request():
 
 @pytest.mark.parametrize("how,role", [("stays", "control"), ("close", "health"), ("reset", "health"), ("half", "health")])
 def test_send_then_close(host, start, how, role):
-    """Whoever is gone when the daemon looks at the connection is nobody, even if it was root: the same address may be
-    somebody else's by then. The daemon is stopped meanwhile, so that it looks only afterwards."""
+    """A peer that is gone when the daemon looks at the connection is nobody, even if it was root: the same address may
+    be somebody else's by then. The daemon is stopped meanwhile, so that it looks only afterwards."""
     d = start("--log-level", "debug")
     client = host.connect(d)
     before = client.status().polls

@@ -79,7 +79,7 @@ def test_a_loop_stays_within_the_limit(host, demand):
 
 
 def check_deferred(polls):
-    """What the polls of one loop tell of their delay is what can be seen from outside."""
+    """The delay that the polls of one loop tell can be seen from outside."""
     told = seen = 0
     for before, poll in zip(polls, polls[1:]):
         assert poll.begin.trigger == record_pb.POLL_TRIGGER_REQUEST

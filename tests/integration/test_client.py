@@ -190,7 +190,7 @@ def test_burst(host, daemon):
     assert "interval" in fails(daemon.target, "burst", "--count", "2", "--interval", "100ms")
 
 
-# ---- What it tells ----
+# ---- Its messages ----
 
 def test_namespaces(host):
     ns = host.namespace()

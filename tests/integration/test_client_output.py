@@ -1,4 +1,4 @@
-"""What xtcp2client prints of records, and how it changes the configuration: against a real daemon."""
+"""The output of xtcp2client for records, and its changes of the configuration, against a real daemon."""
 
 import csv
 import io
@@ -121,7 +121,7 @@ def test_names_of_something(daemon):
 
 
 def test_titles_are_names(daemon):
-    """What stands above the columns can be typed: sorted by, filtered by, chosen."""
+    """The titles of columns can be typed: to sort, to filter, to choose."""
     table = client(daemon.target, "-q", "-o", "wide", "snapshot", *LISTEN).stdout
     titles = table.split("\n")[0].split()
     assert "RETRANS" in titles and "RECV-Q" in titles
@@ -431,7 +431,7 @@ def test_edit_asks(host, daemon, terminal, answers, label):
 # ---- Completion ----
 
 def complete(script, *words):
-    """What bash offers for the last of |words|."""
+    """The words that bash offers for the last of |words|."""
     program = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _xtcp2client; '
                'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", program, "bash", script, "xtcp2client", *words], stdout=subprocess.PIPE,

@@ -799,7 +799,7 @@ def test_usage():
 # ---- what a daemon cannot do, the client does ----
 
 def go_records(request, context):
-    """What a daemon without filters sends, whatever it is asked for."""
+    """The records of a daemon without filters, which ignores the request."""
     for i in range(4):
         yield rec.FlatRecordsResponse(xtcp_flat_record=record(i, netns="web" if i % 2 else "db"))
 
@@ -814,7 +814,8 @@ def test_choice_of_a_daemon_that_says_nothing(daemon):
     assert [json.loads(x)["netns"] for x in r.stdout.splitlines()] == ["db", "db"] and "here" not in r.stderr
 
 
-# What a daemon says that has no filters, and one of this project that is older than a field that is asked for or compared.
+# The answer of a daemon that has no filters, and one of this project that is older than a field that is asked for or
+# compared.
 REFUSALS = {"does not filter": (grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by this daemon"),
             "does not know all fields": (grpc.StatusCode.INVALID_ARGUMENT, "columns: 'diag_attributes' is no field of a record"),
             "does not understand the filter": (grpc.StatusCode.INVALID_ARGUMENT, "filter: column 1: unknown field tcp_info_len")}
@@ -999,7 +1000,7 @@ class Mutating(grpc.GenericRpcHandler):
 
 
 def test_damaged_answers():
-    """Whatever comes: no crash, no sanitizer, nothing that drives a terminal, an exit code of the table."""
+    """Any message at all: no crash, no sanitizer, nothing that drives a terminal, an exit code of the table."""
     seed = int(os.environ.get("XTCP_SEED", "1"))
     rng = random.Random(seed)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))

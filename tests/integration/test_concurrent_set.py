@@ -66,7 +66,7 @@ def draw(chance, generation, place):
 
 
 def check_in_force(request, answer):
-    """What was asked for is what the answer has."""
+    """The answer has the values that were asked for."""
     asked, now = request.config, answer.config
     for field in ("label", "tag", "location", "poll_jitter_pct", "debug_level"):
         if getattr(asked, field):

@@ -287,7 +287,7 @@ def test_what_takes_a_restart_is_refused(client):
 
 
 def test_reset(client):
-    """What proto3 cannot say with a value: an empty text, zero, false."""
+    """Values that proto3 cannot tell from absence: an empty text, zero, false."""
     client.set(config(label="a", max_loops=7, reconcile_before_poll=True, poll_frequency=60))
     request = config_pb.SetRequest(reset=["label", "max_loops", "reconcile_before_poll"], config=config(tag="t"))
     answer = client.config.Set(request, timeout=bound(5))

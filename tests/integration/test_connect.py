@@ -94,7 +94,7 @@ def fails(done, text, code=1):
     assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
-# ---- What works ----
+# ---- Connections that work ----
 
 @pytest.mark.parametrize("flags", [
     ("--cacert", "CA", "--servername", NAME),
@@ -165,7 +165,7 @@ def test_size_of_answers(serve):
     fails(status(s.target, "--max-msg-sz", "50"), "RESOURCE_EXHAUSTED")
 
 
-# ---- What does not ----
+# ---- Connections that fail ----
 
 def test_expired_certificate(serve, ours):
     s = serve(Status(), secure(ours, expired=True))

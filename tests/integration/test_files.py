@@ -19,7 +19,7 @@ def write(path, text):
 
 
 def run(*command, status, stdin=subprocess.DEVNULL):
-    """What |command| says on standard error when it ends by itself, soon, with |status|."""
+    """The text of |command| on standard error; it must end by itself, soon, with |status|."""
     done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=bound(5), check=False)
     assert done.returncode == status, done
     return done.stderr
@@ -32,7 +32,7 @@ def fifo(host):
     return path
 
 
-# ---- What is no regular file ----
+# ---- Files that are not regular ----
 
 @pytest.mark.parametrize("options", [["--check-config"], ["--once"], []])
 def test_a_start_with_a_fifo(fifo, options):

@@ -45,7 +45,7 @@ NAMES = {number: name for name, number in reversed(SINGLE.items())}
 
 
 def states_left(words):
-    """What a run of state and exclude leaves."""
+    """The states that are left by a run of state and exclude."""
     left = set() if words[0] == "state" else ALL
     for keyword, name in zip(words[::2], words[1::2]):
         left = left | STATES[name] if keyword == "state" else left - STATES[name]
@@ -114,7 +114,7 @@ def populate(host, ns):
 
 
 def finish(host, ns, servers):
-    """What goes by itself after a minute, at the end."""
+    """Sockets that go by themselves after a minute come last."""
     four, six, both = servers
     for server in four[:10]:
         time_wait(host, ns, socket.AF_INET, server.getsockname()[0], server)
@@ -310,7 +310,7 @@ def test_the_kernel_sends_what_is_wanted_only(host):
 
 
 def test_names_are_of_the_namespace(host):
-    """What only the namespace knows is asked there, not where the daemon is."""
+    """Facts that only the namespace knows are looked up there, not in the daemon's."""
     ns = host.namespace()
     ns.exec("ip", "link", "add", "xt-one", "type", "veth", "peer", "name", "xt-two")
     ns.exec("sysctl", "-qw", "net.ipv4.ip_local_port_range=20000 20010")

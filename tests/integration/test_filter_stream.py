@@ -1,4 +1,4 @@
-"""What a stream asks for: some sockets (filter), some fields (columns), some namespaces (netns)."""
+"""The selection of a stream: some sockets (filter), some fields (columns), some namespaces (netns)."""
 
 import contextlib
 import os
@@ -87,7 +87,7 @@ def test_a_filter(client, sockets, batch_rows):
     # Everything that was asked for is what the kernel can do alone, and nobody else wants more.
     assert [part.place for part in info.parts] == [PLACE("FILTER_PLACE_KERNEL")]
     assert poll.end.sockets == len(wanted)
-    # What is canonical stays as it is.
+    # A canonical text stays as it is.
     again, _ = poll_with_info(client, filter=info.filter)
     assert again.filter == info.filter
 
@@ -389,7 +389,7 @@ def test_all_of_it_together(two, host):
 
 
 def test_a_recording_is_of_everything(two, host):
-    """Whatever the one poll that is recorded was asked for."""
+    """A recorded poll has all sockets, also when its readers asked for some."""
     client, _, (web, db) = two
     folder = host.folder()
     client.set(write_files=1, capture_path=folder)

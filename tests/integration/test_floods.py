@@ -26,7 +26,7 @@ STAYS_BYTES = (24 if SOAK else 40) * MIB if SLOW == 1 else ANY
 MEDIAN_MS, P99_MS, LATE_MS = 10, 250, 150  # median, 99th percentile; how late a poll may begin
 LOG_LINES = 1000
 
-# What a flood is at least: so many connections, so much over each of them.
+# The least size of a flood: its connections, and the amount over each of them.
 FEW_CONNECTIONS = 4
 SOCKET_BYTES = 50000
 
@@ -75,7 +75,7 @@ class Site:
 
     @property
     def target(self):
-        """What the flood connects to."""
+        """The target of the flood."""
         if self.listener == "unix":
             return self.daemon.target
         where = self.daemon.wait_log(r"listening on (127\S+)")[1]
@@ -96,7 +96,7 @@ class Site:
 
 
 class Course:
-    """What a flood did, and what others noticed of it; `faults` tells what they should not have."""
+    """The effect of a flood on itself and on others; `faults` lists the effects that others should not notice."""
 
     def __init__(self, site, kind, connections):
         self.site = site

@@ -111,7 +111,7 @@ def test_calls_are_accounted_to_tokens_and_names(host, ours, clients):
     assert "token 1 has 8" in refused_watch(channel, 8, metadata=token)
 
 
-# ---- What is told ----
+# ---- Messages ----
 
 def test_told_once(host):
     """A user who floods is named in the log once, and counted by reason in the status."""

@@ -95,7 +95,7 @@ def test_idle_connections(host, daemon):
 
 
 def test_dead_peers(host):
-    """Who does not answer when asked for a sign of life is let go; who answers stays, however silent."""
+    """A client that does not answer a request for a sign of life is closed; one that answers stays, however silent."""
     d = host.daemon("--poll-frequency", "1h", listen=["127.0.0.1:0", f"unix:{host.folder()}/s"])
     client = host.connect(d)
     client.status()

@@ -1,4 +1,4 @@
-"""What the status tells beside records: when polls happen, how near the bounds are, what was refused, what would help."""
+"""The status beside records: times of polls, distance to the bounds, refusals, advice."""
 
 import pathlib
 import re
@@ -154,7 +154,7 @@ def test_roles_and_tokens(host):
     assert refusals(c) == {"call without the role that it needs": 1, "call with an unknown token": 1}
 
 
-# ---- What would help ----
+# ---- Advice ----
 
 def test_a_timeout_that_is_too_short(host):
     d = host.daemon("--poll-frequency", "1h")

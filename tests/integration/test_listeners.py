@@ -35,7 +35,7 @@ def local():
 
 
 def with_listeners(c, listen=None, **access):
-    """What Set takes to have these listeners: a list replaces a list."""
+    """The argument of Set for these listeners: a list replaces a list."""
     config = config_pb.XtcpConfig(generation=c.get().generation)
     if listen is not None:
         config.options.listeners.listen.extend(listen)
@@ -128,7 +128,7 @@ def test_listeners_come_and_go_during_a_stream(host, ours):
 
 
 def test_a_listener_takes_all_that_wait(host):
-    """Who has connected before a listener is closed, and was not yet let in, is."""
+    """A client that connected before a listener is closed, and was not yet let in, still gets in."""
     d = host.daemon("--poll-frequency", "1h")
     c = host.connect(d)
     other = local()
@@ -287,7 +287,7 @@ def test_a_group_with_many_members(host):
     assert os.stat(path).st_gid == 61234
 
 
-# ---- What fails ----
+# ---- Failures ----
 
 def test_what_fails_changes_nothing(host, ours):
     first = local()
@@ -525,7 +525,7 @@ def test_plaintext_beside_tls_at_one_port_counts_once(host, ours):
 
 
 def test_turning_away_costs_little(host):
-    """Those who come in vain do not have the daemon look at all the others each time."""
+    """Connections that are turned away do not make the daemon look at all the others each time."""
     d = host.daemon("--poll-frequency", "1h", "--connections-max", "2000")
     d.allow("turned away")
     held = [host.keep(socket.create_connection(("127.0.0.1", d.port))) for _ in range(2000)]

@@ -44,7 +44,7 @@ def client(host):
 
 
 def flat(**fields):
-    """What is answered at once."""
+    """Calls that are answered at once."""
     return record_pb.FlatRecordsRequest(batch_rows=100, markers=True, netns=["*"], **fields)
 
 
@@ -65,7 +65,7 @@ def sets_of_columns(count):
     return [["netns", n] for n in names[:count]]
 
 
-# ---- Those who must not be locked out ----
+# ---- Callers that must not be locked out ----
 
 def run(client, target, *arguments, wrapper=()):
     done = subprocess.run([*wrapper, client, "--target", target, *arguments], text=True, timeout=bound(20),

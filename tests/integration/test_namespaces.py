@@ -41,7 +41,7 @@ def watching(host, d):
     return watch, present
 
 
-# ---- What is told ----
+# ---- Events ----
 
 def test_list(host):
     named, other = host.namespace(), host.anonymous()
@@ -286,7 +286,7 @@ def test_churn(host):
                     subprocess.run(["ip", "netns", "del", name], check=True, stdin=subprocess.DEVNULL)
         except subprocess.CalledProcessError as e:
             failed.append((part, e))
-    # What other tests have left in TIME_WAIT, fifty times a second, is more than this reader can take.
+    # The sockets that other tests have left in TIME_WAIT, fifty times a second, are more than this reader can take.
     with host.connect(d).stream(markers=True, batch_rows=10000, filter="exclude time-wait") as stream:
         assert stream.next().HasField("stream_info")
         threads = [threading.Thread(target=churn, args=(n,)) for n in range(4)]

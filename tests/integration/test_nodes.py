@@ -30,7 +30,7 @@ def polls(poll_id, rows, **end):
 
 
 def go_like(reply, rows, polls=1, hold=None):
-    """What a daemon without markers sends: one record per message, whatever it is asked."""
+    """The messages of a daemon without markers: one record each, whatever it is asked."""
     for poll in range(polls):
         for i in range(rows):
             yield reply(xtcp_flat_record=record(i, 1_700_000_000_000_000_000 + poll))

@@ -1,4 +1,4 @@
-"""What the daemon keeps of root's power, what it gives up, and that all works with what is left."""
+"""The powers of root that the daemon keeps and gives up; everything works with those that are left."""
 
 import os
 import pathlib
@@ -29,7 +29,7 @@ def mask(names):
 
 
 def ours():
-    """What of the kept ones this machine lets root have."""
+    """The kept capabilities that root has on this machine."""
     have = int(status("self")["CapPrm"], 16)
     return {n for n, bit in KEPT.items() if have >> bit & 1}
 
@@ -40,7 +40,7 @@ def without(*names):
     return ("setpriv", f"--bounding-set={drop}")
 
 
-# ---- What is kept ----
+# ---- Kept capabilities ----
 
 def test_every_thread_keeps_the_same_few(host):
     d = host.daemon("--poll-frequency", "100ms")
@@ -192,7 +192,7 @@ def test_net_bind_service_is_for_low_ports(host):
 
 
 def test_listeners_that_come_later(host):
-    """What they need is still there when the daemon has long given up the rest."""
+    """The rights that they need are still there after the daemon has given up the rest."""
     ns = host.namespace()
     folder = host.folder()
     d = host.daemon("--poll-frequency", "1h", "--unix-socket-group", "65533", listen=[f"unix:{folder}/first"],

@@ -17,11 +17,11 @@ from harness.waiting import bound
 OWN = paths.SOURCE / "tests" / "data" / "captures"
 OTHERS = os.environ.get("XTCP2_CAPTURES")
 
-# What identifies a socket, and what its connection was set up with.
+# Fields that identify a socket, and those that its handshake has set.
 LASTING = ("state", "local", "peer", "ino", "sk", "uid", "fwmark", "cong", "mss", "wscale", "pmtu", "advmss", "tos", "tclass",
            "class_id", "ts", "sack", "ecn", "ecnseen", "<->", "-->", "<--", "---", "limits")
 
-# What not every ss prints with which these texts were made.
+# Values that some of the versions of ss that made these texts do not print.
 UNTOLD = ("users", *ss.NEWER)
 
 

@@ -1,4 +1,4 @@
-"""What the process is given by whoever starts it: limits, and variables that gRPC reads."""
+"""The environment of the process: limits, and variables that gRPC reads."""
 
 import subprocess
 

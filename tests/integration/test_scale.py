@@ -49,7 +49,7 @@ class Site:
         return int(line)
 
     def ask(self, line):
-        """What the tool answers to |line|."""
+        """The tool's answer to |line|."""
         self._tool.stdin.write(f"{line}\n")
         return self._answer()
 
@@ -81,7 +81,7 @@ class Site:
 
 
 class Figures:
-    """What the daemon holds."""
+    """The resources of the daemon."""
 
     def __init__(self, daemon):
         with open(f"/proc/{daemon.pid}/smaps_rollup", encoding="ascii") as f:

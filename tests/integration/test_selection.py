@@ -77,7 +77,7 @@ def test_a_file_called_default(site):
         assert collected(site) == {expected}
 
 
-# ---- What is selected ----
+# ---- Selected namespaces ----
 
 @pytest.mark.parametrize("include, exclude, expected", [
     ([], [], {"default", "red", "web-1", "web-2"}),

@@ -210,7 +210,7 @@ def make_states(host):
     c.shutdown(socket.SHUT_WR)
     reaches(a, "CLOSE-WAIT")
     a.shutdown(socket.SHUT_WR)
-    # What b has closed waits for the last word of a, which will not arrive.
+    # The sockets that b has closed wait for the last packet of a, which will not arrive.
     pairs[2][1].shutdown(socket.SHUT_WR)
     reaches(pairs[2][0], "CLOSE-WAIT")
     cut(wire.a, "eth0", "10.9.0.2")

@@ -16,7 +16,7 @@ from harness.waiting import bound, until
 
 
 def fails(*options):
-    """What the daemon says on standard error when it refuses to start, and its exit status."""
+    """The text of the daemon on standard error when it refuses to start, and its exit status."""
     done = subprocess.run([paths.DAEMON, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=bound(5))
     assert done.stdout == ""

@@ -50,7 +50,7 @@ def test_changes_survive_a_restart(host):
     os.unlink(path)
     d.send_signal(signal.SIGHUP)
     until(lambda: c.get().label == "", 5, "label from the sources")
-    # What goes back to what the sources say leaves the state.
+    # An option that goes back to the value of the sources leaves the state.
     c.set(label="again", location="x")
     kept(path, "again")
     c.config.Set(config_pb.SetRequest(reset=["label"]), timeout=bound(5))

@@ -22,7 +22,7 @@ def client(host, daemon):
 
 
 def check_poll(poll):
-    """What holds for every poll that lost nothing."""
+    """The properties of every poll that lost nothing."""
     begin, end = poll.begin, poll.end
     assert begin.poll_id == end.poll_id
     assert begin.timestamp_ns < end.timestamp_ns

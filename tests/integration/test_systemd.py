@@ -55,7 +55,7 @@ def test_capabilities_are_those_that_the_daemon_keeps():
 # ---- System calls ----
 
 def members(name):
-    """What the group |name| of systemd holds, groups inside it included."""
+    """The calls of the group |name| of systemd, groups inside it included."""
     found = set()
     for word in analyze("syscall-filter", name).stdout.splitlines()[1:]:
         word = word.strip()

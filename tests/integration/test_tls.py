@@ -142,7 +142,7 @@ def secure_client(host, d, ca):
 
 
 def test_certificate_is_replaced(host, start, ours):
-    """Who comes after the change sees the new one; a stream from before goes on."""
+    """A client that comes after the change sees the new certificate; a stream from before goes on."""
     d = start(*with_tls(ours), "--poll-frequency", "200ms", "--poll-timeout", "100ms")
     first = served(d)
     with secure_client(host, d, ours.path).edges() as stream:

@@ -109,7 +109,7 @@ def wait_first_row(terminal, pattern, seconds=20):
         time.sleep(0.05)
 
 
-# ---- What it shows ----
+# ---- The screen ----
 
 def test_bulk_and_lossy(host, terminal):
     """A bulk transfer comes first by throughput, a lossy path first by retransmissions, on any size of the terminal."""

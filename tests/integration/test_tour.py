@@ -24,7 +24,8 @@ FENCE = re.compile(r"^```(console|text screen(?P<keys>[^\n]*))\n(?P<body>.*?)^``
 # Lines that may be missing: connections of commands before that have just ended, bars.
 COMES_AND_GOES = re.compile(r"(.*TIME_WAIT.*:8889\b.*|[▁▂▃▄▅▆▇█ ]*)$")
 
-# What differs from run to run. Numbers with their unit, moments, identities; "-" is a number that there is none of.
+# Texts that differ from run to run. Numbers with their unit, moments, identities; "-" is a number that there is none
+# of.
 VARIES = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "MOMENT"),
     (r"\((request|schedule|burst)\)", "(#)"),

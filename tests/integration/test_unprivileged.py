@@ -47,7 +47,7 @@ def test_unseen_namespaces_are_told(host):
     names = host.names_of(d)
     for name in ("blue", "green"):
         names.add(name, host.anonymous().path)
-    # What is no namespace is none that is not seen.
+    # A file that is no namespace does not count as an unseen one.
     with open(f"{d.folder}/netns/plain", "wb"):
         pass
     until(lambda: len([n for n in c.list_namespaces() if n.inode]) == 3, 5, "they are known")

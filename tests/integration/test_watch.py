@@ -200,7 +200,7 @@ def test_on_a_terminal_it_stays_in_its_place(host, daemon, pair):
 
 @pytest.mark.parametrize("columns", [[], ["--columns", "netns,rtt,cwnd,min_rtt,bytes_acked,unacked,snd_mss,rto"]])
 def test_a_small_terminal(host, daemon, pair, columns):
-    """What does not fit is left out: it never scrolls, and no line is wrapped."""
+    """Rows that do not fit are left out: the screen never scrolls, and no line is wrapped."""
     for _ in range(20):
         host.keep(socket.create_connection(("127.0.0.1", pair.port)))
         pair.listener.accept()

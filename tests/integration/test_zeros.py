@@ -48,7 +48,7 @@ def at_rest(lines):
 
 
 def column(rows, name):
-    """What a reader of tables computes of a column: cells that are empty, zeros, and the mean of the others."""
+    """The figures that a reader of tables computes for a column: empty cells, zeros, and the mean of the others."""
     cells = [row[name] for row in rows if row.get(name) is not None]
     return len(rows) - len(cells), cells.count(0), statistics.mean(cells) if cells else None
 
@@ -95,7 +95,7 @@ def test_tables_say_what_ss_says(host):
 
 
 def test_chosen_columns(host):
-    """What tells zeros is not shown unless it is asked for, and a sort or a filter by it is right as well."""
+    """Fields that tell zeros are not shown unless asked for; sorts and filters by them are right as well."""
     d = host.daemon("--poll-frequency", "1h")
 
     def run(*arguments):

@@ -158,7 +158,7 @@ static void test_generated_parts(void **state)
     }
 }
 
-/* What is written by hand there: every format is told, and docs/client.md tells of every command. */
+/* The parts written by hand: every format is told, and docs/client.md tells of every command. */
 static void test_written_parts(void **state)
 {
     (void)state;

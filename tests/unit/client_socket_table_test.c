@@ -69,7 +69,8 @@ static void with_flow(record *r)
     r->congestion_algorithm_string = "cubic";
 }
 
-/* What hosts have: listeners, flows of each family, TIME_WAIT without tcp_info; and names made to do harm. */
+/* The sockets of usual hosts: listeners, flows of each family, TIME_WAIT without tcp_info; and names made to
+ * do harm. */
 static void fill(struct sockets *t)
 {
     n_addresses = 0;
@@ -218,7 +219,7 @@ static void test_addresses(void **state)
     check_address(AF_INET, "\0\0\0\0", 4, 0, "0.0.0.0:*");
     check_address(AF_INET6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16, 65535, "[2001:db8::1]:65535");
     check_address(AF_INET6, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01", 16, 1, "[::ffff:192.0.2.1]:1");
-    /* What is no address. */
+    /* Bytes that are no address. */
     check_address(AF_INET, "\xc0\x00\x02", 3, 443, "?:443");
     check_address(AF_INET, NULL, 0, 443, "?:443");
     check_address(AF_INET6, "\xc0\x00\x02\x01", 4, 0, "[?]:*");
@@ -229,7 +230,7 @@ static void test_addresses(void **state)
                   "[fedc:ba98:fedc:ba98:fedc:ba98:fedc:ba98]:65535");
 }
 
-/* What ss tells beside an address, as it does. */
+/* The parts that ss shows beside an address, in its form. */
 static void test_scopes(void **state)
 {
     (void)state;

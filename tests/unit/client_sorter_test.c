@@ -104,7 +104,7 @@ static void test_empty_rows(void **state)
     view_free(v);
 }
 
-/* What has several fields is in the order of what is to be seen of it; what has no value is before zero. */
+/* A column with several fields sorts by the value shown; a missing value is before zero. */
 static void test_shown(void **state)
 {
     (void)state;

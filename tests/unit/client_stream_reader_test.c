@@ -50,7 +50,7 @@ static void read_all(int fd, char *text, size_t size)
     text[n < 0 ? 0 : n] = 0;
 }
 
-/* What went to the output and to standard error; ends the bench. */
+/* The output and the text on standard error; ends the bench. */
 static void bench_end(struct bench *b, char out[4096], char errors[4096])
 {
     record_pipeline_close(&b->show);

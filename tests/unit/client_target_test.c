@@ -57,7 +57,7 @@ static void test_normalize(void **state)
     }
 }
 
-/* What is meant is told where it can be guessed. */
+/* The intended target is told where it can be guessed. */
 static void test_what_is_wrong(void **state)
 {
     (void)state;

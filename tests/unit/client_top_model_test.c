@@ -1,4 +1,4 @@
-/* What top makes of polls: rates, the rule of LIMITED BY, who is gone, order, sums, histories. */
+/* The model that top makes of polls: rates, the rule of LIMITED BY, gone sockets, order, sums, histories. */
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>

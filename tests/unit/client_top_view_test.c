@@ -1,4 +1,4 @@
-/* What keys do to top's view, which columns fit, what bars look like. */
+/* The effect of keys on top's view, the columns that fit, the look of bars. */
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -312,7 +312,7 @@ static void test_columns_fit(void **state)
     top_columns_fit(top_columns_usual(), TOP_SORT_RTT, natural, 400, widths);
     for (unsigned i = 0; i < TOP_COLUMNS; i++)
         assert_true(!widths[i] || widths[i] == top_columns[i].least);
-    /* What is switched off is not shown, unless it is sorted by. */
+    /* A column that is switched off is not shown, unless it is sorted by. */
     top_columns_fit(0, TOP_SORT_RTT, natural, 400, widths);
     assert_int_equal(total(widths), top_columns[TOP_COLUMN_RTT].least);
 }

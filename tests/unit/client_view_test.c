@@ -1,4 +1,4 @@
-/* What is made of --columns and --sort-by. */
+/* The views made of --columns and --sort-by. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,7 +65,7 @@ static void test_names(void **state)
     view_free(v);
 }
 
-/* What is sent but not shown: the keys, and what is needed to read the others. */
+/* Fields that are sent but not shown: the keys, and those needed to read the others. */
 static void test_mask(void **state)
 {
     (void)state;
@@ -132,7 +132,7 @@ static void test_keys(void **state)
     view_free(v);
 }
 
-/* What stands above a column is a name of it, for columns and orders, and a word of a filter about the same.
+/* The title of a column is a name of it, for columns and orders, and a word of a filter about the same.
  */
 static void test_titles(void **state)
 {

@@ -1,4 +1,4 @@
-/* What the tests of collectors at work have in common: a set with a sink that only counts. All of it asserts.
+/* Shared by the tests of collectors at work: a set with a sink that only counts. All of it asserts.
  */
 #ifndef XTCP_TESTS_COLLECTORS_FIXTURE_H
 #define XTCP_TESTS_COLLECTORS_FIXTURE_H

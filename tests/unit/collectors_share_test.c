@@ -220,7 +220,7 @@ static void test_hanging_shared(void **state)
     hanging(1);
 }
 
-/* Who used up its time is last at the next poll, whose turn did not come is first. */
+/* A collector that used up its time is last at the next poll; one whose turn did not come is first. */
 static void test_ranks(void **state)
 {
     (void)state;

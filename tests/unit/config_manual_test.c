@@ -138,7 +138,7 @@ static void test_generated_parts(void **state)
         check_part(&parts[i]);
 }
 
-/* What the generators above and --help rely on. */
+/* The assumptions of the generators above and of --help. */
 static void test_help_is_made_of_sentences(void **state)
 {
     (void)state;

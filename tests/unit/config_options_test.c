@@ -122,7 +122,7 @@ static const struct good {
     {"netns_dirs", "", NULL},
     {"netns_dirs", "/", NULL},
     {"netns_dirs", "/a,/b", NULL},
-    /* What is given twice is there once. */
+    /* An item given twice is in the list once. */
     {"netns_dirs", "/run/netns,/b,/run//netns/", "/run/netns,/b"},
     {"netns_dirs", "/,//,/ab,/a/b,/a,/a//b/", "/,/ab,/a/b,/a"},
     {"netns_exclude", "cookie:7,a,cookie:007", "cookie:7,a"},

@@ -1,4 +1,4 @@
-/* What the tests of config/ share. */
+/* Shared by the tests of config/. */
 #ifndef XTCP_TESTS_CONFIG_TEST_H
 #define XTCP_TESTS_CONFIG_TEST_H
 

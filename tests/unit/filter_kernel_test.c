@@ -1,4 +1,4 @@
-/* What goes into the kernel, run by a model of it, against our own evaluation. */
+/* The code for the kernel, run by a model of it, against our own evaluation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

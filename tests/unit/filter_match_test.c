@@ -85,7 +85,7 @@ static void established(struct model_socket *s)
     s->tos = 0;
 }
 
-/* What the socket below passes. */
+/* Filters that the socket below passes. */
 static const struct {
     const char *text;
     bool passes;
@@ -230,7 +230,7 @@ static void test_idle_listener(void **state)
     }
 }
 
-/* What the kernel sent and what the client reads pass the same filters. */
+/* The kernel's data and the client's record pass the same filters. */
 static void test_records_alike(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* What filters are held against: sockets made up at random, and the kernel's side of inet_diag's bytecode,
- * after inet_diag_bc_audit and inet_diag_bc_run of net/ipv4/inet_diag.c. */
+/* The models that filters are compared with: sockets made up at random, and the kernel's side of inet_diag's
+ * bytecode, after inet_diag_bc_audit and inet_diag_bc_run of net/ipv4/inet_diag.c. */
 #ifndef XTCP_TESTS_FILTER_MODEL_H
 #define XTCP_TESTS_FILTER_MODEL_H
 

@@ -42,7 +42,7 @@ static inline void generated_write(const char *path, const char *head, size_t he
     assert_int_equal(fclose(f), 0);
 }
 
-/* What stands in |path| behind |begin| up to a line that begins with |end| must be |fresh|. */
+/* The text in |path| behind |begin| up to a line that begins with |end| must be |fresh|. */
 static inline void generated_check(const char *path, const char *begin, const char *end, struct buf *fresh)
 {
     char *text = generated_read(path);

@@ -13,7 +13,7 @@
 
 #include "inet_diag/device.h"
 
-/* What the record of a socket that is bound to |index| says; "" when it says nothing. */
+/* The device name in the record of a socket that is bound to |index|; "" when it has none. */
 static const char *name_of(struct devices *d, uint32_t index)
 {
     static struct inet_diag_msg m;

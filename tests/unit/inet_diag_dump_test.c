@@ -357,7 +357,7 @@ static void test_wakes_and_times_out(void **state)
     dump_close(&d);
 }
 
-/* A process with CAP_NET_ADMIN can send to our port. What does not come from the kernel does not count. */
+/* A process with CAP_NET_ADMIN can send to our port. Messages that are not from the kernel do not count. */
 static void test_forged_answers(void **state)
 {
     (void)state;

@@ -230,7 +230,7 @@ static void test_dumps_are_told_apart(void **state)
     assert_int_equal(result.sockets, 4);
     assert_int_equal(result.duplicates, 2);
 
-    /* What answers a question for UDP sockets is left out. */
+    /* Answers to a request for UDP sockets are left out. */
     struct inet_diag_req_v2 udp = {.sdiag_family = AF_INET, .sdiag_protocol = 17};
     put_header(&request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP);
     put(&request, &udp, sizeof(udp));

@@ -544,7 +544,7 @@ static void test_glob(void **state)
     }
 }
 
-/* What takes an unbounded matcher for ever. */
+/* A pattern that would take an unbounded matcher for ever. */
 static void test_glob_with_many_stars(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* What is shown of two texts that differ. */
+/* The excerpts of two texts that differ. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +59,7 @@ static void test_cases(void **state)
     }
 }
 
-/* Whatever they are: the first difference is shown, within the bound, and no character is cut. */
+/* For any texts: the first difference is shown, within the bound, and no character is cut. */
 static void test_any(void **state)
 {
     (void)state;

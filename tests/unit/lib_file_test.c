@@ -185,7 +185,7 @@ static void *read_hanging(void *arg)
     return NULL;
 }
 
-/* Whoever keeps on trying does not fill the process with threads. */
+/* Repeated attempts do not fill the process with threads. */
 static void test_many_that_hang(void **state)
 {
     (void)state;

@@ -30,7 +30,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What has been logged since the last call. The time is checked for its shape and replaced by "TIME". */
+/* The lines logged since the last call. The time is checked for its shape and replaced by "TIME". */
 static const char *logged(void)
 {
     static char text[PIPE_BUF + 8];
@@ -122,7 +122,7 @@ static void test_hidden_characters(void **state)
                         "\\u2028\\u202e\\udb40\\udc01 €\"}\n");
 }
 
-/* Whatever the text, a line fits in PIPE_BUF, ends properly and with a whole character. */
+/* For any text, a line fits in PIPE_BUF, ends properly and with a whole character. */
 static void test_long_lines(void **state)
 {
     (void)state;

@@ -105,7 +105,7 @@ static void test_match(void **state)
         assert_true(netns_pattern_match(yes[i], &web));
     for (size_t i = 0; i < N(no); i++)
         assert_false(netns_pattern_match(no[i], &web));
-    /* What is not known is selected by no number. */
+    /* An unknown identity is selected by no number. */
     struct netns_facts unknown = {.kind = "anonymous"};
     assert_false(netns_pattern_match("cookie:1", &unknown));
     assert_false(netns_pattern_match("*", &unknown));

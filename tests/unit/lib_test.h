@@ -1,4 +1,4 @@
-/* What the tests of lib/ share. */
+/* Shared by the tests of lib/. */
 #ifndef XTCP_TESTS_LIB_TEST_H
 #define XTCP_TESTS_LIB_TEST_H
 

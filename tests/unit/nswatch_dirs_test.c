@@ -65,7 +65,7 @@ static void directory_renamed(void **state)
     assert_int_equal(mkdir(WORLD_DIR, 0755), 0);
     world_add(WORLD_DIR "/green");
     record_expect(&r, NSWATCH_READY, "green");
-    /* What happens in the directory that was watched once is nobody's business. */
+    /* Events in a directory that is watched no longer are ignored. */
     world_file(WORLD_ROOT "/elsewhere/red");
     record_expect_none(&r, NSWATCH_ADDED, "red");
     record_stop(&r);

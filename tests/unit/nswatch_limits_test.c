@@ -217,7 +217,7 @@ static void without_capabilities(void)
     record_stop(&poor);
 }
 
-/* What the log has said since log_to_file. */
+/* The text of the log since log_to_file. */
 static FILE *log_file;
 
 static void log_to_file(enum log_level level)
@@ -359,7 +359,7 @@ static void without_capabilities_the_own_namespace_is_seen(void **state)
     in_a_child(without_capabilities);
 }
 
-/* What is noticed by time alone; |says| is what the log says, once. */
+/* Changes that are noticed by time alone; the log has |says|, once. */
 static void without_inotify(int call, int error, const char *says)
 {
     log_to_file(LOG_WARN);

@@ -372,7 +372,8 @@ static void only_network_namespaces_are_entered(void **state)
     assert_int_equal(netns_cookie(-1, &cookie), -EBADF);
 }
 
-/* What never becomes a namespace fails once, in five seconds, and heals when it becomes one after all. */
+/* A name that never becomes a namespace fails once, after five seconds, and heals when it becomes one after
+ * all. */
 static void what_is_no_namespace_fails_and_heals(void **state)
 {
     (void)state;

@@ -230,7 +230,7 @@ static void namespace_ids_tell_before_the_scan(void **state)
     record_stop(&r);
 }
 
-/* What the watcher keeps open: no namespace file but that of its home. */
+/* The descriptors that the watcher keeps open: no namespace file but that of its home. */
 static void nothing_is_held(void **state)
 {
     (void)state;

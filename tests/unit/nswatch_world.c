@@ -204,7 +204,7 @@ int world_clean(void **state)
     (void)state;
     if (running) /* the test has failed */
         record_stop(running);
-    /* What is mounted over a directory hides what is in it: more than one pass. */
+    /* A mount over a directory hides the mounts in it: more than one pass. */
     for (int i = 0; i < 3; i++)
         nftw(WORLD_ROOT, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     mkdir(WORLD_DIR, 0755);

@@ -1,5 +1,5 @@
-/* Writes a recorded Envelope in one of the forms: outputs_dump FORM FILE [COLUMN ...]. What the Python tests
- * compare. */
+/* Writes a recorded Envelope in one of the forms: outputs_dump FORM FILE [COLUMN ...]. The Python tests
+ * compare the output. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

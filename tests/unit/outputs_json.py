@@ -183,7 +183,7 @@ def escaped(c):
 
 
 def check_hidden(*texts):
-    """What nobody sees never stands in a text as it is."""
+    """An invisible character never stands in a text as it is."""
     for text in texts:
         check(not [c for c in text if escaped(c) != c and c != "\n"], "hidden", text)
 

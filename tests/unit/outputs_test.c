@@ -245,7 +245,7 @@ static void zeros_are_told_from_what_is_absent(void **state)
     buf_free(&in);
 }
 
-/* What stays of the first golden record is what was chosen; without columns it is left as it came. */
+/* Only the chosen columns of the first golden record stay; without columns it is left as it came. */
 static void proto_is_cut(void **state)
 {
     (void)state;

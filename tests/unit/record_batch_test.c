@@ -107,7 +107,7 @@ static void sparse_batch_shrinks(void **state)
     batch_pool_free(pool);
 }
 
-/* What a row matches stays with it. */
+/* The filters that a row matches stay with it. */
 static void matches(void **state)
 {
     (void)state;

@@ -91,7 +91,7 @@ static void names(void **state)
     assert_null(strstr(e.text, "mean"));
 }
 
-/* What tells a zero from what was not sent goes with the fields that need it, and with no others. */
+/* The fields that tell zero from absent go with the fields that need them, and with no others. */
 static void fields_take_along_what_they_need(void **state)
 {
     (void)state;

@@ -11,8 +11,8 @@
 
 #include "lib/utf8.h"
 
-/* What struct tcp_info got after Linux 6.1, up to 6.18: written out, as the header here may be of any age
- * since then. */
+/* Members of struct tcp_info added after Linux 6.1, up to 6.18: written out, as the header here may be of any
+ * age since then. */
 struct tcp_info_grown {
     uint32_t rcv_wnd;
     uint32_t rehash;

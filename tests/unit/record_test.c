@@ -147,7 +147,7 @@ static void bits_of_tcp_info(void **state)
     expect_number(n, 1215, 0);
 }
 
-/* What a length cuts in two is not sent, at any length of any part. */
+/* A value that a length cuts in two is not sent, at any length of any part. */
 static void cut_parts(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void told(groups_t groups, const struct record_source *s, uint32_t attrib
     expect_number(n, 3004, info_len);
 }
 
-/* What was sent is told, at every length of the two numbers; what is switched off is not. */
+/* The sent attributes are told, at every length of the two numbers; those switched off are not. */
 static void what_the_kernel_sent(void **state)
 {
     (void)state;

@@ -321,7 +321,7 @@ static void test_dry_run_and_generation(void **state)
     config_unref(c);
 }
 
-/* What is named there goes back to its default, and then what is set counts. */
+/* The fields named there go back to their defaults, and then the values that are set count. */
 static void test_reset(void **state)
 {
     (void)state;
@@ -418,7 +418,7 @@ static void test_bounds(void **state)
     REFUSE(poll_frequency, &d, ERR_MALFORMED, "no valid Duration");
     d.nanos = 1000000000;
     REFUSE(poll_frequency, &d, ERR_MALFORMED, "no valid Duration");
-    /* What only this daemon bounds. */
+    /* Bounds that only this daemon has. */
     d.seconds = 0;
     d.nanos = 9999999;
     REFUSE(poll_frequency, &d, ERR_RANGE, "poll_frequency");

@@ -28,7 +28,7 @@ static void test_every_field_has_a_row(void **state)
         assert_int_equal(row->number, f->id);
         assert_string_equal(row->name, f->name);
         assert_ptr_equal(config_field_descriptor(row), f);
-        /* What a kind does with the field's memory fits its type. */
+        /* The way in which a kind uses the field's memory fits its type. */
         switch (row->kind) {
         case CONFIG_FIELD_VERSION:
             assert_int_equal(f->type, PROTOBUF_C_TYPE_STRING);
@@ -188,7 +188,7 @@ static void test_rows_have_the_recorded_constraints(void **state)
     assert_int_equal(rows, config_field_count - 2); /* ours: generation, options */
 }
 
-/* ---- What is in force satisfies the constraints ---- */
+/* ---- The configuration in force satisfies the constraints ---- */
 
 static void test_get_satisfies_its_own_constraints(void **state)
 {

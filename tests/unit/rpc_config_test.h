@@ -21,7 +21,7 @@ static inline struct config *new_config(void)
     return c;
 }
 
-/* What Get tells of |c|; free with free_message. */
+/* The reply of Get for |c|; free with free_message. */
 static inline XtcpConfig__V1__GetResponse *get(const struct config *c)
 {
     struct buf b;

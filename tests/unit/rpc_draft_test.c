@@ -6,7 +6,7 @@
 
 #include "rpc/codec/config/msg_config_draft.h"
 
-/* What the client knows of |c|. */
+/* The client's view of |c|. */
 static struct config_reply *reply_of(const struct config *c)
 {
     struct config_reply *r;
@@ -19,7 +19,7 @@ static struct config_reply *reply_of(const struct config *c)
     return r;
 }
 
-/* What the daemon makes of |d| over |c|: the candidate is the caller's. */
+/* The daemon's result of |d| over |c|: the candidate is the caller's. */
 static int apply(const struct config_draft *d, const struct config *c, struct config_msg_set *out,
                  struct err *e)
 {

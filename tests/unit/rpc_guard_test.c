@@ -163,8 +163,8 @@ static void test_shares(void **state)
     end();
 }
 
-/* Where close() does not come through the guard, connections that are gone are found when there seem to be
- * too many. */
+/* If close() does not come through the guard, connections that are gone are found when there seem to be too
+ * many. */
 static void test_sweep(void **state)
 {
     (void)state;
@@ -432,7 +432,7 @@ static void test_unread_of_others(void **state)
     end();
 }
 
-/* What a frame header says of the length costs nothing by itself. */
+/* The length in a frame header costs nothing by itself. */
 static void test_announced_length(void **state)
 {
     (void)state;
@@ -574,8 +574,8 @@ static void test_tls_slow_records(void **state)
     end();
 }
 
-/* What stays dark is closed; a record that has not come as a whole takes no more than half of a budget, and
- * gives it back. */
+/* A connection that stays undecrypted is closed; a record that has not come as a whole takes no more than
+ * half of a budget, and gives it back. */
 static void test_tls_dark(void **state)
 {
     (void)state;

@@ -77,7 +77,7 @@ def fill(message):
 
 
 def check_write(message_class, pipe):
-    """What we print is what python reads, and says the same as what python prints."""
+    """python reads our output, and it means the same as the output of python."""
     reply = message_class("GetResponse")()
     fill(reply.config)
     reply.config.SetInParent()
@@ -89,7 +89,7 @@ def check_write(message_class, pipe):
 
 
 def check_read(message_class, pipe):
-    """What python prints, in any of its forms, is what we read."""
+    """We read the output of python in any of its forms."""
     config = fill(message_class("XtcpConfig")())
     text = json_format.MessageToJson(
         config,

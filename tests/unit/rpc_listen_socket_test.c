@@ -99,7 +99,7 @@ static void test_without_descriptors(void **state)
 
 static char folder[] = "/tmp/xt_listener_XXXXXX";
 
-/* What somebody does as soon as the socket is bound. */
+/* The action of another process as soon as the socket is bound. */
 static void (*after_bind)(const char *path);
 
 int __real_bind(int fd, const struct sockaddr *address, socklen_t len);

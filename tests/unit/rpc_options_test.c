@@ -147,7 +147,7 @@ static void test_sources(void **state)
 
 /* ---- Set and Get ---- */
 
-/* What protojson calls the proto name |name|: sub_message.field becomes "subMessage":{"field": */
+/* The protojson form of the proto name |name|: sub_message.field becomes "subMessage":{"field": */
 static unsigned json_path(const char *name, struct buf *out)
 {
     unsigned depth = 1;
@@ -225,7 +225,7 @@ static int set_over_json(const struct config_option *o, const char *text, const 
     return rc;
 }
 
-/* What Get tells of |c|, set over the defaults. */
+/* The reply of Get for |c|, set over the defaults. */
 static void check_get(const struct config_option *o, const struct config *c, const char *text)
 {
     struct buf reply, json, request;
@@ -282,7 +282,7 @@ static void test_set_and_get(void **state)
 
 /* ---- The wire path ---- */
 
-/* What Get tells of |c| at the wire path of |o|, as config_draft_assign reads it. */
+/* The value in the reply of Get for |c| at the wire path of |o|, as config_draft_assign reads it. */
 static void told_by_get(const struct config_option *o, const struct config *c, struct buf *text)
 {
     struct buf reply;
@@ -341,7 +341,7 @@ static void test_wire_path(void **state)
     config_unref(defaults);
 }
 
-/* ---- What is written about it ---- */
+/* ---- Texts about it ---- */
 
 static void test_help(void **state)
 {

@@ -1,4 +1,4 @@
-/* Who has an address that is in use. */
+/* Finding the owner of an address that is in use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,8 @@ static void test_own(void **state)
     }
 }
 
-/* What is bound to every address is in the way of one, and the other way round; another address is not. */
+/* A socket bound to every address is in the way of a single one, and the other way round; another address is
+ * not. */
 static void test_addresses(void **state)
 {
     (void)state;

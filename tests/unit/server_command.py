@@ -1,4 +1,4 @@
-"""What xtcp2 does with its configuration before it is a daemon. Arguments: the program, the root of the source."""
+"""The handling of the configuration before xtcp2 is a daemon. Arguments: the program, the root of the source."""
 
 import os
 import re
@@ -105,12 +105,12 @@ grpc_listen: ["0.0.0.0:1"]
     assert wrong("poll_timeout: 9s\ngrpc_listen: 0.0.0.0:1\n") == [("2", "grpc_listen"), ("1", "poll_timeout")]
     assert wrong('poll_timeout: 9s\ngrpc_listen: ["0.0.0.0:1"]\n') == [("1", "poll_timeout"), ("2", "grpc_listen")]
     assert wrong("poll_timeout: 9s\npoll_frequenc: 10s\n") == [("2", "poll_frequenc")]
-    # Where the syntax ends, so does the reading: what is missing is not wrong.
+    # A syntax error ends the reading: options missing because of it are not errors.
     assert wrong('label: [x]\npoll_timeout: 9s\ntag: "\nlog_level: loud\n')[0] == ("1", "label")
     assert len(wrong('label: [x]\npoll_timeout: 9s\ntag: "\nlog_level: loud\n')) == 2
     assert wrong("label: x\n---\ntag: y\n") == [("2", "more than one document in the file")]
     assert wrong("- x\n- y\n") == [("1", "the file is not a mapping of options (NAME")]
-    # What the configuration names.
+    # Files and users that the configuration names.
     status, out, err = run("--check-config", "--token-file=/nowhere/t", "--grpc-tls-listen=127.0.0.1:1",
                            "--unix-socket-group=no-such-group")
     assert (status, out) == (1, ""), err

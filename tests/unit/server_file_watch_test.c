@@ -69,7 +69,7 @@ static void watch(struct fixture *f, const char *a, const char *b)
     assert_int_equal(file_watch_set(f->watch, paths, 2, true), 0);
 }
 
-/* What has changed; 0 when nothing has for long enough. */
+/* The files that have changed; 0 when none has for long enough. */
 static unsigned changes_within(struct fixture *f, int quiet_ms)
 {
     unsigned changed = 0;
@@ -115,7 +115,7 @@ static void test_two_files(void **state)
     put("a", "two");
     put("d/b", "two");
     assert_int_equal(changes(f), 3);
-    /* What stays is compared with what it was; what is new counts as known. */
+    /* A path that stays is compared with its former state; a new one counts as known. */
     put("a", "three");
     put("d/c", "one");
     watch(f, "a", "d/c");
@@ -219,7 +219,7 @@ static void test_nothing_is_taken_for_no_file(void **state)
     assert_int_equal(changes(f), 1);
 }
 
-/* While it is off nothing is told. What came meanwhile is told when it is on again, but for what was known. */
+/* While it is off nothing is told. Changes made meanwhile are told when it is on again, except known ones. */
 static void test_off_and_on(void **state)
 {
     struct fixture *f = *state;

@@ -149,7 +149,7 @@ static void test_ends_and_errors_are_kept(void **state)
     focus_slot_fini(&s);
 }
 
-/* ---- What a search adds ---- */
+/* ---- Sockets that a search adds ---- */
 
 /* As a client would send it. */
 static struct focus_request requested(const char *filter, uint32_t max_sockets)
@@ -294,7 +294,7 @@ static void test_searches_rest(void **state)
     assert_int_equal(focus_search_rest(1000, 50, 0), 1500);    /* another selection: a tenth */
 }
 
-/* ---- What is paid for ---- */
+/* ---- Accounting ---- */
 
 /* All of focus but its threads, with two users. */
 struct fixture {

@@ -714,8 +714,8 @@ static void test_health(void **state)
     health_free(h);
 }
 
-/* What waits for streams that nobody reads is bounded for each user: the rest is lost, and told. Rows that
- * wait for several streams of a user count once. */
+/* The memory of streams that nobody reads is bounded for each user: further rows are lost, and told. Rows
+ * that wait for several streams of a user count once. */
 static void test_memory_of_queues(void **state)
 {
     (void)state;

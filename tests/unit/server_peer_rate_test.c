@@ -1,4 +1,4 @@
-/* How often one peer may call. */
+/* The limit on the calls of one peer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "server/listen/peer_rate.h"
 
-/* How many of |n| calls at |now| are admitted. */
+/* The number of admitted ones of |n| calls at |now|. */
 static unsigned admitted(struct peer_rate *r, const char *peer, uint32_t per_second, int64_t now, unsigned n)
 {
     unsigned ok = 0;

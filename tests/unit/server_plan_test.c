@@ -103,7 +103,7 @@ static void teardown(struct fixture *f)
     quota_free(f->quota);
 }
 
-/* What a test's stream asks for. */
+/* The selection of a test's stream. */
 struct wish {
     const char *filter;
     const char *columns[3];
@@ -409,7 +409,7 @@ static void test_stream_info(void **state)
     selection_unref(s);
 }
 
-/* ---- What an order is made from ---- */
+/* ---- The parts of a poll request ---- */
 
 static void test_what_a_poll_is_to_collect(void **state)
 {
@@ -615,8 +615,8 @@ static void test_shares(void **state)
     teardown(&f);
 }
 
-/* What a refused stream has already been given is given back, and a filter is refused that is too long for
- * the share although the number is not. */
+/* The things that a refused stream has already got are given back, and a filter is refused that is too long
+ * for the share although the number is not. */
 static void test_a_refusal_leaves_nothing(void **state)
 {
     (void)state;
@@ -851,7 +851,7 @@ static void test_a_slow_stream_with_a_filter(void **state)
     teardown(&f);
 }
 
-/* Who comes or goes while a poll runs. */
+/* Subscribers that come or go while a poll runs. */
 static void test_in_the_middle_of_a_poll(void **state)
 {
     (void)state;

@@ -99,7 +99,7 @@ static const struct attempt attempts[] = {
     {CALL(openat), {AT_FDCWD, MISSING, O_RDONLY}, 0},
 };
 
-/* What a child of this test found, in memory that both see. */
+/* The findings of a child of this test, in shared memory. */
 struct findings {
     int error[N(attempts)]; /* errno of each, 0: it succeeded */
     int install;

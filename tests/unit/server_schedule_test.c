@@ -294,7 +294,7 @@ static void test_another_limit_counts_for_held_requests(void **state)
     expect_deferred(&s, 1120, 2, POLL_TRIGGER_REQUEST, 20);
 }
 
-/* What clients make the daemon do is beyond the limit by itself: polls have a fifth of it, and go on. */
+/* Work for clients exceeds the limit by itself: polls have a fifth of it, and go on. */
 static void test_governor_beside_other_work(void **state)
 {
     (void)state;

@@ -235,7 +235,7 @@ static void test_watchers_are_told(void **state)
     inventory_unlisten(r, &t);
 }
 
-/* Who is at a poll finishes it; the next one is without him. */
+/* A collector that is at a poll finishes it; the next one is without it. */
 static void test_a_running_poll_is_not_torn(void **state)
 {
     struct inventory *r = *state;
@@ -252,7 +252,7 @@ static void test_a_running_poll_is_not_torn(void **state)
     assert_int_equal(poll_all(r, 3), 3);
 }
 
-/* Who was told how many will be polled is not given others. */
+/* A caller that was told the number of namespaces to poll gets these and no others. */
 static void test_nothing_changes_while_a_poll_starts(void **state)
 {
     struct inventory *r = *state;

@@ -71,7 +71,7 @@ static void give_descriptors(void)
     limit_descriptors(RLIM_INFINITY);
 }
 
-/* What fails for want of a descriptor is tried again, though the file does not change any more. */
+/* A reading that fails for want of a descriptor is tried again, though the file does not change any more. */
 static void test_a_failure_that_passes(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-"""What stays in memory: idle, after many sockets, after many polls."""
+"""The memory in use: idle, after many sockets, after many polls."""
 
 import contextlib
 import os

@@ -24,7 +24,7 @@ def _cpu_per_second(process, seconds):
 
 
 def _rows_per_second(bench, peer, netns, seconds):
-    """What a client of the original schema gets of the peer."""
+    """The records that a client of the original schema gets from the peer."""
     with Job(bench.tool, "readers", TARGET, 1, "-", netns=netns) as reader:
         until(lambda: reader.ask(0)[1] or not peer.running(), "records of the peer", 0.1)
         start, since = reader.ask(0)[1], time.monotonic()

@@ -78,7 +78,7 @@ class Process:
         return self._popen.poll() is None
 
     def why(self):
-        """What it wrote to standard error last."""
+        """Its last output on standard error."""
         if not self.log:
             return ""
         with open(self.log, encoding="utf-8", errors="replace") as f:
@@ -123,7 +123,7 @@ class Job(Process):
 
 
 class Poll:
-    """What StatusService says of the last poll."""
+    """The last poll according to StatusService."""
 
     def __init__(self, numbers):
         self.polls, self.namespaces, self.subscribers, self.sockets, self.failed, self.duration_ns = numbers

@@ -73,7 +73,7 @@ static void publish(struct reader *r, const struct count *count)
     pthread_mutex_unlock(&lock);
 }
 
-/* What has been counted is published at the end of a poll, and at least once for so many messages. */
+/* Counts are published at the end of a poll, and at least once for this many messages. */
 #define PUBLISH_EVERY 64
 
 static void *read_stream(void *arg)

@@ -133,7 +133,7 @@ static void holders_init(struct holders *h)
         die("pipe");
 }
 
-/* A child: returns true in it. What it opens it holds until holder_wait. */
+/* Forks a child: returns true in it. It holds everything that it opens until holder_wait. */
 static bool holder_start(struct holders *h)
 {
     fflush(stdout);

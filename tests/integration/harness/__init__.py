@@ -1,1 +1,1 @@
-"""What the integration tests stand on: the daemon as a process, namespaces, a stock gRPC client, the text of ss."""
+"""The base of the integration tests: the daemon as a process, namespaces, a stock gRPC client, the text of ss."""

@@ -1,4 +1,4 @@
-"""Who may do what, seen by a caller: a process of its own, as whichever user, that tries one call for each role.
+"""A caller's view of its rights: a process of its own, as any user, that tries one call for each role.
 
 As a program: caller.py REQUEST, a JSON object; prints a JSON object {role: status}. The calls carry no message, so nothing
 but python3-grpcio is needed, whoever runs it.

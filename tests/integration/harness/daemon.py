@@ -49,7 +49,7 @@ class Daemon:
 
     @property
     def targets(self):
-        """What clients connect to, one for each listener."""
+        """The targets for clients, one for each listener."""
         found = re.findall(r"(?<!longer )listening on ([^\s\"]+)", self.log())
         assert found, self.log()
         return found
@@ -86,7 +86,7 @@ class Daemon:
                 bad.append(line)
         assert not bad, "unexpected in the log:\n" + "\n".join(bad)
 
-    # ---- What it holds ----
+    # ---- Its resources ----
 
     def fds(self):
         """Descriptors, as {number: what it leads to}."""

@@ -36,14 +36,14 @@ class Flood:
         host.keep(self._process.stdout)
 
     def figures(self):
-        """What it has done, at its end: .bytes_sent, .frames_sent, .calls_sent, .opened, .closed_by_peer, …"""
+        """Its figures, at its end: .bytes_sent, .frames_sent, .calls_sent, .opened, .closed_by_peer, …"""
         out, _ = self._process.communicate(timeout=self.seconds + bound(30))
         assert self._process.returncode == 0, out
         return types.SimpleNamespace(**json.loads(out))
 
 
 class Discard:
-    """Who listens and throws all away, where |listen| says; `target` is for the flood."""
+    """A server at |listen| that throws everything away; `target` is for the flood."""
 
     def __init__(self, host, listen):
         self._process = host.process(str(TOOL), "discard", listen, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ class Probe:
 
 
 class Subscriber:
-    """Who receives all polls of a daemon that makes them in a |period| of seconds, and looks whether they come."""
+    """A reader of all polls of a daemon, one each |period| of seconds, that checks whether they come."""
 
     def __init__(self, host, client, period=PERIOD_S):
         self.period_ns = period * 1e9

@@ -30,7 +30,7 @@ class Guest:
         return answer["answer"]
 
     def unary(self, method, message):
-        """What the call ends with: [code, text]."""
+        """The result of the call: [code, text]."""
         return self._ask(do="unary", method=method, message=message.SerializeToString().hex())
 
     def streams(self, method, messages, bidi=False):

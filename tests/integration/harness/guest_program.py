@@ -1,5 +1,6 @@
 """The process of harness/guest.py: guest_program.py TARGET reads a JSON object from each line of its standard input and answers
-each with a line of JSON. What it holds it holds until it ends. Nothing but python3-grpcio is needed, whoever runs it.
+each with a line of JSON. It keeps everything that it opens until it ends. Any user can run it; it needs only
+python3-grpcio.
 """
 
 import json
@@ -16,7 +17,7 @@ CALLS_PER_CHANNEL = 200
 
 
 class Hands:
-    """What the process holds."""
+    """The calls and connections of the process."""
 
     def __init__(self, target):
         self.target = target

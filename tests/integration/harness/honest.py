@@ -29,7 +29,7 @@ def start(host, name, wrapper=(), **arguments):
 
 
 def figures(p, seconds):
-    """What the client |p| tells at its end, which must come within |seconds|."""
+    """The report of the client |p| at its end, which must come within |seconds|."""
     out, _ = p.communicate(timeout=seconds)
     assert p.returncode == 0, out
     return json.loads(out)

@@ -23,7 +23,7 @@ def lossy(ns, device, share):
         made = _tc(ns, "filter", "add", "dev", device, "ingress", "bpf", "da", "bytecode", program)
     if made.returncode == 0:
         return
-    # What leaves this end instead: the path loses it as well, only the other way.
+    # Packets that leave this end instead: the path loses them as well, only in the other direction.
     netem = _tc(ns, "qdisc", "add", "dev", device, "root", "netem", "loss", f"{share * 100:g}%")
     if netem.returncode != 0:
         pytest.skip(f"no means to lose packets: {made.stdout.strip()}; {netem.stdout.strip()}")

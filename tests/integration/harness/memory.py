@@ -100,7 +100,7 @@ def _mounted(kind, option):
     raise FileNotFoundError(kind)
 
 
-# ---- What is used ----
+# ---- Memory in use ----
 
 def resident(pid):
     """Resident memory in bytes, 0 when the process has ended."""

@@ -22,16 +22,16 @@ FLAGS = ("ts", "sack", "ecn", "ecnseen", "fastopen", "app_limited", "<->", "-->"
 SOCKOPTS = ("recverr", "is_icsk", "freebind", "hdrincl", "mc_loop", "transparent", "mc_all", "nodefrag",
             "bind_addr_no_port", "recverr_rfc4884", "defer_connect")
 
-# What goes on by itself, or is rounded by ss.
+# Values that change by themselves, or that ss rounds.
 MOVING = ("lastsnd", "lastrcv", "lastack")
 
-# What only newer versions of ss print; a recorded text may be of an older one than that which is installed.
+# Values that only newer versions of ss print; a recorded text may be of an older version than the installed one.
 NEWER = ("rcv_wnd", "rehash")
 
 CGROUPS = next((m.split()[1] for m in open("/proc/self/mounts", encoding="utf-8") if m.split()[2] == "cgroup2"), None)
 
 
-# ---- What ss says ----
+# ---- The output of ss ----
 
 def _address(text):
     """(address, port) of ADDRESS:PORT; `*` is any address, of either family."""
@@ -76,7 +76,7 @@ def sockets(ns):
     return by_cookie
 
 
-# ---- What it would say of a record ----
+# ---- A record as ss would show it ----
 
 def _hex(value):
     """As printf's %#x."""
@@ -246,7 +246,7 @@ def has(text):
         return text.encode() in f.read()
 
 
-# What the installed ss does not print.
+# Values that the installed ss does not print.
 UNTOLD = tuple(name for name in NEWER if not has(f" {name}:%"))
 
 
@@ -255,14 +255,14 @@ def without(found, names):
 
 
 def differences(found, record, leave_out=MOVING):
-    """What the line of ss and |record| do not agree in, as {name: (ss, record)}."""
+    """The differences between the line of ss and |record|, as {name: (ss, record)}."""
     leave_out = (*leave_out, *UNTOLD)
     theirs = without(settle(found, record), leave_out)
     ours = without(expect(record), leave_out)
     return {name: (theirs.get(name), ours.get(name)) for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)}
 
 
-# ---- What it says, as numbers ----
+# ---- The output of ss as numbers ----
 
 # Columns of a table of records that ss prints as well, by the word that has them. All that a word has is there when the
 # kernel sent the attribute that it is of; a word that ss does not print then is a zero.

@@ -134,7 +134,7 @@ class Stage:
                             **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def run(self, command):
-        """What |command| prints on both outputs, run by a shell on host web1."""
+        """The output of |command| on both descriptors, run by a shell on host web1."""
         done = subprocess.run(["nsenter", f"--net={self.hosts['web1'].path}", "bash", "-c", command], cwd=self.home,
                               env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=bound(60))

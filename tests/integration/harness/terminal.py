@@ -44,7 +44,7 @@ class Terminal:
         self.tmux("resize-window", "-x", str(width), "-y", str(height))
 
     def lines(self, *options):
-        """What is on the screen; with -e the attributes as well."""
+        """The contents of the screen; with -e the attributes as well."""
         return self.tmux("capture-pane", "-p", *options).split("\n")
 
     def text(self):
