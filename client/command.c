@@ -238,8 +238,8 @@ const struct command commands[] = {
      .summary = "change the configuration in an editor",
      .help =
          "Opens $VISUAL, else $EDITOR, else vi on the configuration as JSON; then shows the difference, asks\n"
-         "on a terminal, and applies it unless somebody else has changed the configuration meanwhile. What is\n"
-         "taken out goes back to its default. When it fails, the text is kept.\n",
+         "on a terminal, and applies it unless somebody else has changed the configuration meanwhile. A field\n"
+         "that is taken out goes back to its default. When it fails, the text is kept.\n",
      .example = "EDITOR=nano xtcp2client edit",
      .options = apply_options,
      .single = true,
