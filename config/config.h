@@ -155,7 +155,7 @@ struct config_option {
 
     const char *wire; /* path of the field of XtcpConfig that shows it: "label", "options.log.level" */
 
-    /* Of a field in "options": its place in lists of fields (SetResponse.changed, what the client prints), from 1 on
+    /* Of a field in "options": its place in lists of fields (SetResponse.changed, the client's output), from 1 on
      * without gaps. Of the others 0: they stand before those, by their numbers. */
     unsigned wire_order;
 

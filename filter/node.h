@@ -8,11 +8,11 @@
  *     fields.c   names of fields, by a table (table.h); record_table.c is that of records
  *     print.c    nodes back to text
  *     match.c    the evaluation, over any values
- *     source.c   values of what the kernel sent
+ *     source.c   values of the kernel's answer
  *     message.c  values of records
- *     env.c      what only the namespace knows
- *     names.c    names that nothing has
- *     kernel.c   what the kernel can do itself
+ *     env.c      facts that only the namespace knows
+ *     names.c    names in filters that do not exist
+ *     kernel.c   the part that the kernel evaluates
  */
 #ifndef XTCP_FILTER_NODE_H
 #define XTCP_FILTER_NODE_H

@@ -29,7 +29,7 @@ static void end_poll(struct app *app)
     listeners_look(app->listeners); /* whether files are watched or not */
 }
 
-/* Has the namespaces looked at again when it is time. Returns whether a poll has to wait for that. */
+/* Asks for another look at the namespaces when it is time. Returns whether a poll has to wait for that. */
 static bool resync(struct app *app, const struct config *config, int64_t now)
 {
     bool ask;

@@ -29,7 +29,7 @@ enum top_key_code {
 
 enum top_mode { TOP_MODE_SOCKETS, TOP_MODE_NAMESPACES, TOP_MODE_HISTORY, TOP_MODE_COLUMNS, TOP_MODE_HELP };
 
-/* The caller's part of what a key does. */
+/* The part of a key's effect that is left to the caller. */
 enum top_action {
     TOP_ACTION_NONE,
     TOP_ACTION_QUIT,

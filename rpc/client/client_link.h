@@ -1,6 +1,6 @@
 /* The part that the two kinds of clients share, the blocking one (client.c) and the one with many channels
- * (many_stream.c): a channel of gRPC core with what each of its calls carries, and messages as bytes.
- * Included by rpc/ only. */
+ * (many_stream.c): a channel of gRPC core with the metadata of its calls, and messages as bytes. Included by
+ * rpc/ only. */
 #ifndef XTCP_RPC_CLIENT_CLIENT_LINK_H
 #define XTCP_RPC_CLIENT_CLIENT_LINK_H
 

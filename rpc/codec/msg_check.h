@@ -2,8 +2,8 @@
  * its descriptor.
  *
  * protobuf-c takes strings that are not UTF-8 or hold a NUL (and so loses their end), keeps unknown fields
- * without a word, and merges messages that are given twice. A message that has passed this check has none of that.
- * Included by rpc/ only. */
+ * without a word, and merges messages that are given twice. A message that has passed this check has no such
+ * fault. Included by rpc/ only. */
 #ifndef XTCP_RPC_CODEC_MSG_CHECK_H
 #define XTCP_RPC_CODEC_MSG_CHECK_H
 

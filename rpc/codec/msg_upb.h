@@ -21,7 +21,7 @@ int msg_upb_decode(const void *data, size_t len, void *message, const upb_MiniTa
  * 0, or a code with |e|. */
 typedef int msg_upb_read(const void *data, size_t len, void *to, upb_Arena *arena, struct err *e);
 
-/* Has |read| read into the |size| bytes at |to|, with an arena of its own, for msg_upb_free: |*memory| (it may be a
+/* Calls |read| to fill the |size| bytes at |to|, with an arena of its own, for msg_upb_free: |*memory| (it may be a
  * part of |to|). Returns 0; or a code with |e|, and |to| is all zero and |*memory| NULL. |name| is that of the
  * message. */
 int msg_upb_read_new(msg_upb_read *read, const void *data, size_t len, void *to, size_t size, void **memory,

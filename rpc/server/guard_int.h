@@ -1,5 +1,6 @@
-/* Inside the guard: what hook.c (the functions that gRPC calls), guard.c (connections and users), guard_flow.c
- * (budgets, pauses) and guard_state.c (the guard itself, its log lines) share. Each calls those behind it only. */
+/* Inside the guard: declarations that hook.c (the functions that gRPC calls), guard.c (connections and users),
+ * guard_flow.c (budgets, pauses) and guard_state.c (the guard itself, its log lines) share. Each calls those
+ * behind it only. */
 #ifndef XTCP_RPC_SERVER_GUARD_INT_H
 #define XTCP_RPC_SERVER_GUARD_INT_H
 
@@ -132,7 +133,7 @@ void guard_closing(int fd);
 /* gRPC has accepted |fd|. Returns whether gRPC may have it. */
 bool guard_accepted(int fd);
 
-/* gRPC has |fd| watched. */
+/* gRPC registers |fd| with epoll. */
 void guard_watched(struct guard_conn *c, int epoll, const struct epoll_event *event);
 
 /* Whether |c| may be read now: returns 0 and in |*room| how many bytes; -EAGAIN: later; -ECONNRESET: never. */

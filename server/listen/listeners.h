@@ -29,7 +29,7 @@ int listeners_start(struct listeners *g, const struct config *c, struct rpc_serv
 
 /* ---- Changes: one at a time ---- */
 
-/* Makes all ready for |c|: opens the listeners that it has and the set has not, without letting anybody in,
+/* Makes all ready for |c|: opens the listeners that the set does not have yet, without letting anybody in,
  * and reads certificates and tokens. Listeners that stay are not touched, but for mode and group of a unix
  * socket's file. Returns 0 and the change in |out|, which is then either committed or aborted, or a code with
  * |e|, and everything is as before. */

@@ -118,7 +118,7 @@ static void look_in(const struct file_watch *w, int64_t ns)
     timerfd_settime(w->timer, 0, &when, NULL);
 }
 
-/* Watches anew, or has the files looked at by time. */
+/* Watches anew; where that fails, looks at the files by time. */
 static int watch_again(struct file_watch *w)
 {
     int rc = watch_all(w);

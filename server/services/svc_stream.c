@@ -56,7 +56,7 @@ static int tell_selection(struct app *app, struct subscriber *s, struct err *e)
     return rc ? err_set(e, rc, "%s", err_name(rc)) : 0;
 }
 
-/* Ends |call| with what is in |e|. */
+/* Ends |call| with the error |e|. */
 static void refuse(struct rpc_call *call, const struct err *e)
 {
     log_limited(LOG_WARN, "stream", "a subscriber is refused: %s", e->text);

@@ -45,7 +45,7 @@ static void watch_free(struct watch *w)
     free(w);
 }
 
-/* Queues a message and has the hub send it: the caller may be a thread that must not call gRPC. */
+/* Queues a message and lets the hub send it: the caller may be a thread that must not call gRPC. */
 static void watch_send(struct watch *w, const void *data, size_t len)
 {
     struct hub *hub = app_hub(w->app);

@@ -97,9 +97,9 @@ struct selection_owner {
 };
 
 /* Gives |s| its places and accounts them to |owner|: a user pays once for each different filter and set of
- * columns, however many of its streams have it and whoever else has it too, and for the patterns of each
- * stream. Returns 0; or, and nothing has
- * changed, ERR_LIMIT with |e| naming the share, or -ENOMEM with |e|. */
+ * columns, however many of its streams have it and whether others have it or not, and for the patterns of
+ * each stream. Returns 0; or, and nothing has changed, ERR_LIMIT with |e| naming the share, or -ENOMEM with
+ * |e|. */
 int selection_enter(struct selection_table *t, struct selection *s, const struct selection_owner *owner,
                     struct err *e);
 

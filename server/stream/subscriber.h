@@ -35,7 +35,7 @@ struct subscriber_sink {
 struct subscriber_options {
     uint64_t id;
     uint32_t
-        batch_rows; /* rows that its sink takes at a time; 0: one, in a copy: what waits takes twice the memory */
+        batch_rows; /* rows that its sink takes at a time; 0: one, in a copy, so they take twice the memory */
     bool markers;
     bool on_demand;                  /* gets only the polls that it asked for (subscriber_want) */
     bool held;                       /* these polls wait while max_cpu_percent is used up */

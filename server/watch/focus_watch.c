@@ -145,7 +145,7 @@ static int64_t first_search_ns(const struct focus_watch *w)
     return w->rested_ns > now ? w->rested_ns : now;
 }
 
-/* Puts |s| in the place of what |w| watched. The reference becomes the watch's when it returns 0. */
+/* Puts |s| in place of the selection that |w| had. The reference becomes the watch's when it returns 0. */
 static int put_selection(struct focus *f, struct focus_watch *w, struct focus_selection *s, struct err *e)
 {
     struct focus_selection *old = NULL;
