@@ -1,5 +1,5 @@
 /* Names to roles: lists of users and of names of certificates, and who calls. The input is words separated by
- * NULs, the first byte of each says what it is. The role is the one that a plain walk over the lists gives.
+ * NULs, the first byte of each tells its kind. The role is the one that a plain walk over the lists gives.
  */
 #include <fnmatch.h>
 #include <stdint.h>

@@ -1,7 +1,6 @@
-/* The writer of captures: what it was given is what is read back, datagram by datagram; on a disk that is
- * full the error is told, and what is there are the first of them. The first byte is how much the disk has
- * room for, in units of 64 bytes (255: enough); of the others, each datagram has its length in two bytes
- * before it. */
+/* The writer of captures: the datagrams given to it are read back one by one; on a full disk the error is
+ * told, and the file has the first of them. The first byte is how much the disk has room for, in units of 64
+ * bytes (255: enough); of the others, each datagram has its length in two bytes before it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

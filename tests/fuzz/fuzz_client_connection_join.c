@@ -1,6 +1,6 @@
 /* Sockets of several nodes and what belongs together: each end is in one row, ends of a pair mirror each
- * other, and who comes first makes no difference. Each socket is 8 bytes, of few addresses and numbers, so
- * that they meet. */
+ * other, and their order makes no difference. Each socket is 8 bytes, of few addresses and numbers, so that
+ * they meet. */
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* client.yaml: what it says is read, put into effect, and its targets are made addresses. */
+/* client.yaml: it is read, put into effect, and its targets are made addresses. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "record/envelope.h"
 #include "record/text.h"
 
-/* Appends the envelope in the form |f|; what it returns for it. */
+/* Appends the envelope in the form |f|; returns the form's result. */
 static int64_t write_form(const struct format *f, struct buf *out, const uint8_t *data, size_t size)
 {
     struct format_writer *w;

@@ -1,4 +1,4 @@
-/* A datagram of rtnetlink's group NSID: what is heard is what the types of the whole messages in it say. */
+/* A datagram of rtnetlink's group NSID: the result follows from the types of the whole messages in it. */
 #include "nswatch/nsid.h"
 
 #include <linux/rtnetlink.h>

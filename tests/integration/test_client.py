@@ -1,4 +1,4 @@
-"""xtcp2client against a real daemon: every command, what it prints and how it ends."""
+"""xtcp2client against a real daemon: every command, its output and its exit code."""
 
 import csv
 import io

@@ -846,7 +846,7 @@ def test_choice_of_a_daemon_that_refuses(daemon, command, why):
 
 
 def test_zeros_of_a_daemon_that_does_not_tell(daemon):
-    """Its zeros are not told from what is absent, as ever; those of one that tells are."""
+    """Only a daemon that tells its zeros has them distinguished from absent values."""
     def stream(request, context):
         silent, tells = record(0), record(1)
         tells.diag_attributes, tells.tcp_info_len = 1 << 2, 104  # INET_DIAG_INFO, up to tcpi_total_retrans

@@ -1,4 +1,4 @@
-"""Many changes at once: every answer is what it says, nothing is torn, and a stream loses no poll over it."""
+"""Many changes at once: every answer is correct, no configuration is torn, and a stream loses no poll over it."""
 
 import os
 import random

@@ -57,7 +57,7 @@ def test_set_of_get_changes_nothing(client):
 
 
 def test_set_of_get_without_our_additions_changes_nothing(client):
-    """The original tool drops what it does not know on its way through JSON."""
+    """The original tool drops fields that it does not know on their way through JSON."""
     before = client.get()
     known = config_pb.XtcpConfig()
     known.CopyFrom(before)
@@ -302,7 +302,7 @@ def test_reset(client):
 # ---- Schedule and namespaces ----
 
 def test_max_loops(host):
-    """After so many regular polls only what is asked for is polled; the daemon serves on."""
+    """After this many regular polls the daemon polls only on request; it goes on serving."""
     d = host.daemon("--poll-frequency", "20ms", "--max-loops", "3")
     c = host.connect(d)
     until(lambda: c.status().polls == 3, 5, "three polls")

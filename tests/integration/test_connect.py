@@ -1,4 +1,4 @@
-"""How xtcp2client reaches a daemon: TLS and its flags, who it says it is, and what it says when it does not get there."""
+"""Connections of xtcp2client to a daemon: TLS and its flags, its identity, and its messages when a connection fails."""
 
 import http.server
 import os

@@ -167,7 +167,7 @@ def test_a_filtered_stream_gets_what_another_one_asks_for(client, host, daemon, 
 
 
 def test_who_comes_in_the_middle_of_a_poll_begins_with_the_next_one(host, sockets):
-    """The poll that runs asks the kernel for less than the one who comes wants."""
+    """The running poll asks the kernel for fewer sockets than a new stream wants."""
     daemon = host.daemon("--poll-frequency", "1h")
     client = host.connect(daemon)
     with client.stream(markers=True, batch_rows=10, filter=f"sport = {sockets[0]}") as first:

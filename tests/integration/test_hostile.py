@@ -150,7 +150,7 @@ def test_many_calls_at_once(host, daemon):
 
 
 def test_no_descriptor_left(host):
-    """At the limit callers are shown out; as soon as there is room the next one is let in."""
+    """At the limit new connections are closed; as soon as there is room the next one is let in."""
     d = host.daemon("--poll-frequency", "1h", wrapper=("prlimit", "--nofile=60:60"))
     d.allow("a connection is turned away", "Too many open files")
     client = host.connect(d)

@@ -357,7 +357,7 @@ def test_a_failing_reload_names_the_listener(host):
         assert host.connect(first).get().poll_frequency.seconds == 3600
 
 
-# ---- The one who asks ----
+# ---- The client that asks for the change ----
 
 @pytest.mark.parametrize("kind", ["tcp", "unix", "tls"])
 def test_the_answer_survives_the_end_of_its_own_listener(host, ours, kind):
@@ -462,7 +462,7 @@ def test_two_hundred_random_changes_under_load(host, ours):
 # ---- Connections ----
 
 def test_connections_by_tls_count(host, ours):
-    """connections_max holds for both kinds together, and nobody who is in has to go."""
+    """connections_max holds for both kinds together, and no accepted connection is closed."""
     cert, key = ours.issue("server", cn="daemon", sans=[NAME])
     tls = local()
     d = host.daemon("--poll-frequency", "100ms", "--poll-timeout", "50ms", "--grpc-tls-listen", tls, "--tls-cert-file",

@@ -198,7 +198,7 @@ def test_one_takes_everything_at_once(host, start, client):
 
 @pytest.mark.parametrize("listener", [0, 1], ids=["unix", "tcp"])
 def test_two_take_all(host, start, client, listener):
-    """Two users can have what is not reserved; what is, is enough for root, and by unix for a third."""
+    """Two users can have all but the reserve, which is enough for root, and by unix for a third user."""
     d = start()
     guests = [Guest(host, uid, d.targets[listener]) for uid in (GREEDY, GREEDY_TOO)]
     answers = [g.streams(FLAT, [flat(filter=f) for f in filters(64, first)]) for g, first in zip(guests, (20000, 21000))]
@@ -212,7 +212,7 @@ def test_two_take_all(host, start, client, listener):
 
 
 def test_control_may_have_all(host, start):
-    """And what it takes is not more than there is."""
+    """The role control may take a whole bound, and no more."""
     d = start()
     c = host.connect(d)
     streams = [host.enter(c.stream(filter=f, netns=["*"])) for f in filters(64)]

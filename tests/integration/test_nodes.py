@@ -204,7 +204,7 @@ def test_poll_without_markers(daemon):
 
 
 def test_one_that_does_not_filter(daemon):
-    """It is asked again for everything, and what is wanted is chosen here."""
+    """The daemon is asked again, for everything, and the client filters."""
     asked = []
 
     def simple(request, context):

@@ -1,4 +1,4 @@
-"""Start, reload and stop: what is wrong is told by name and place, and the end is always a clean one."""
+"""Start, reload and stop: errors are told by name and place, and the end is always a clean one."""
 
 import os
 import random
@@ -44,7 +44,7 @@ def test_a_second_daemon_on_the_same_port(host):
 
 
 def test_one_listener_of_two_cannot_be_had(host):
-    """All or nothing: nobody is served by half of what was asked for."""
+    """All or nothing: the daemon does not start with only a part of its listeners."""
     folder = host.folder()
     text, status = fails("--grpc-listen", f"unix:{folder}/good", "--grpc-listen", "192.0.2.1:1")
     assert status == 1 and "192.0.2.1:1" in text

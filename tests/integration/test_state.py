@@ -1,4 +1,4 @@
-"""state_file: what was changed over gRPC, kept for the next start."""
+"""state_file: keeps changes made over gRPC for the next start."""
 
 import os
 import pathlib

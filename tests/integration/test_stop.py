@@ -1,4 +1,4 @@
-"""The stop: who is connected hears of it at once, and a connection on which nothing happens holds nothing up."""
+"""The stop: connected clients are told at once, and an idle connection does not delay it."""
 
 import contextlib
 import itertools

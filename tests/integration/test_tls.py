@@ -270,7 +270,7 @@ def test_tokens_with_certificates(host, start, ours, clients):
 
 
 def test_changes_tell_who_made_them(host, start, ours, clients):
-    """The address and what is more: the name in the certificate, the user, that there was a token."""
+    """The address and more: the name in the certificate, the user, the presence of a token."""
     d = start(*with_tls(ours, "--tls-client-ca-file", clients.path, "--access-control-names", "*",
                         "--token-file", token_file(host)))
 

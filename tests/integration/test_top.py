@@ -1,4 +1,4 @@
-"""xtcp2client top in a terminal: what it shows first, its keys, and that it leaves the terminal as it was."""
+"""xtcp2client top in a terminal: its first screen, its keys, and the restored terminal."""
 
 import contextlib
 import os

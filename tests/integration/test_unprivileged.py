@@ -1,4 +1,4 @@
-"""Without capabilities: the daemon shows what it may see, and tells what it may not."""
+"""Without capabilities: the daemon shows the sockets that it may see, and tells of the others."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""xtcp2client watch: what it shows of sockets that it follows, and how it ends."""
+"""xtcp2client watch: its view of the followed sockets, and its end."""
 
 import csv
 import io

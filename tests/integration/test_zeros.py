@@ -1,4 +1,4 @@
-"""Zero and absent: what the kernel sent as zero is 0 in the forms that are tables, what it did not send is empty."""
+"""Zero and absent: a zero that the kernel sent is 0 in the forms that are tables, an absent value is empty."""
 
 import contextlib
 import csv

@@ -208,7 +208,7 @@ static void test_strangers(void **state)
     join_reset(&j);
 }
 
-/* Within one namespace there is no doubt, whoever else has the addresses. */
+/* Within one namespace the pair is certain, whichever other sockets have the addresses. */
 static void test_same_namespace_first(void **state)
 {
     (void)state;

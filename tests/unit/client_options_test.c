@@ -1,4 +1,4 @@
-/* The command line: what is read from it, and what is said about a wrong one. */
+/* The command line: its reading, and the errors about wrong ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* How daemons are named: what is taken for an address, and what becomes of it. */
+/* Names of daemons: the texts that count as addresses, and their normalized form. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* client.yaml: what is read, what is refused and where, and what comes before what. */
+/* client.yaml: accepted and refused texts with the place of the error, and the order of precedence. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

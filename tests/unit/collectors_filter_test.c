@@ -1,4 +1,4 @@
-/* Orders with filters: which rows there are, what they match, and what the kernel is asked. */
+/* Poll requests with filters: the rows, the filters that they match, and the requests to the kernel. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <netinet/in.h>

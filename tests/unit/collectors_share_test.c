@@ -1,4 +1,4 @@
-/* Collectors that share threads, and those that take long: who waits for whom, and who does not. */
+/* Collectors that share threads, and those that take long: the waits between them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -126,8 +126,8 @@ static void test_rename(void **state)
     fixture_close(&f);
 }
 
-/* One slot, and a collector that keeps it: whoever waits is told when its time is over, or at once when it is
- * cancelled or stopped. */
+/* One slot, and a collector that keeps it: a collector that waits is told when its time is over, or at once
+ * when it is cancelled or stopped. */
 static void test_dump_slots(void **state)
 {
     (void)state;

@@ -88,7 +88,7 @@ static void test_refused_as_a_whole(void **state)
     }
 }
 
-/* A state that was cut anywhere is known for what it is. */
+/* A state that was cut anywhere is recognised as cut. */
 static void test_every_cut_is_noticed(void **state)
 {
     (void)state;

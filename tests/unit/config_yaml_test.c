@@ -1,4 +1,4 @@
-/* The YAML front end: what it takes, what it refuses, and in which words. */
+/* The YAML front end: accepted texts, refused texts and their errors. */
 #include "config_test.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Expressions, good and bad: what they mean in canonical form, and which column an error names. */
+/* Expressions, good and bad: their canonical form, and the columns of their errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* lib/file: what can be read, what is refused, and that nothing is waited for without end. */
+/* lib/file: readable files, refused files, and the bound on every wait. */
 #include "lib_test.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* Patterns of namespaces: what is one, what it selects. */
+/* Patterns of namespaces: their syntax and the namespaces that they select. */
 #include "lib_test.h"
 
 #include <string.h>

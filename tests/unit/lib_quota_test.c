@@ -1,4 +1,4 @@
-/* Quotas: shares of users, what is reserved, and what refusals say. */
+/* Quotas: shares of users, the reserve, and the texts of refusals. */
 #include "lib_test.h"
 
 #include "lib/quota.h"

@@ -161,7 +161,7 @@ static void ten_thousand_garbage_files_cost_little(void **state)
     record_stop(&r);
 }
 
-/* Runs |test| in a child, since what it gives up cannot be had again. */
+/* Runs |test| in a child, since it gives up rights for good. */
 static void in_a_child(void (*test)(void))
 {
     pid_t pid = fork();

@@ -344,7 +344,7 @@ static void odd_names_are_safe(void **state)
     record_stop(&r);
 }
 
-/* lib/linux/netns.h: looking and entering, on what is a namespace and what is not. */
+/* lib/linux/netns.h: looking and entering, for namespaces and for other files. */
 static void only_network_namespaces_are_entered(void **state)
 {
     (void)state;

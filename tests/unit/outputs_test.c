@@ -1,4 +1,4 @@
-/* The forms of records, pinned by golden files, and what they do with hostile bytes. */
+/* The forms of records, pinned by golden files, and their output for hostile bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,7 +195,7 @@ static void columns_are_chosen(void **state)
     buf_free(&in);
 }
 
-/* The zeros that the kernel sent are there, of a record that tells; what it did not send has no value. */
+/* If a record tells which zeros the kernel sent, they are printed; a value that it did not send is empty. */
 static void zeros_are_told_from_what_is_absent(void **state)
 {
     (void)state;

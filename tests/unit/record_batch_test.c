@@ -1,4 +1,4 @@
-/* Batches: what is in them, who owns them, what memory they take. */
+/* Batches: their contents, their references, their memory. */
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
 #include <pthread.h>

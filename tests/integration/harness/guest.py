@@ -43,6 +43,6 @@ class Guest:
         return self._ask(do="connections", host=host, port=port, count=count)
 
     def end(self):
-        """It ends, and what it holds is free."""
+        """It ends, and everything that it holds is freed."""
         self.process.kill()
         self.process.wait()

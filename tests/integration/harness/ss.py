@@ -1,4 +1,4 @@
-"""The text of ss as the measure of records: what ss would print of a record, held against what it does print.
+"""The text of ss as the measure of records: the line that ss would print for a record, compared with its real line.
 
 `ss -tanOiemH --tos` writes a socket on a line: state, queues, addresses, then words. Words that carry a value become
 entries of a dict; for every record the same dict is made, so that a value that only one of them has is a difference
