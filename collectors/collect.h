@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 
 struct collect {
     struct collectors *set;

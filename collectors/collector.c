@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 

@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "inet_diag/dump.h"
 #include "lib/clock.h"
 

@@ -3,7 +3,7 @@
  * polls. */
 #include <time.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
 

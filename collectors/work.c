@@ -1,6 +1,6 @@
 /* Carrying a request out, once the collector has a slot, and reporting. */
 #include "collectors/collect.h"
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 
 #include <stdlib.h>
 

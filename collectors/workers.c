@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 
 struct worker {
     struct worker *next;

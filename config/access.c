@@ -2,7 +2,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "lib/linux/users.h"
 
 bool config_listen_is_local(const struct config_listen *l)

@@ -2,7 +2,7 @@
  * rules between options. */
 #include <errno.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "config/value.h"
 
 /* ---- Errors ---- */

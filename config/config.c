@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "config/value.h"
 
 /* ---- Life ---- */

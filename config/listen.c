@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "lib/decimal.h"
 
 static const char expected[] = "expected ADDRESS:PORT, [IPV6]:PORT, unix:/PATH or unix-abstract:NAME";

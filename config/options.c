@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/linux/users.h"

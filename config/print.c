@@ -1,7 +1,7 @@
 /* Texts made from the option table: --help and the commented file. */
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "config/value.h"
 #include "lib/utf8.h"
 

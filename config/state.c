@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "config/state.h"
 #include "config/value.h"
 #include "lib/file.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "lib/decimal.h"
 #include "lib/duration.h"
 #include "lib/utf8.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "config/value.h"
 #include "lib/file.h"
 #include "lib/nearest.h"

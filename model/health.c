@@ -1,6 +1,6 @@
 #include "model/health.h"
 
-#include "model/names.h"
+#include "model/name_of.h"
 
 const char *health_status_name(uint32_t status)
 {

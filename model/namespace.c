@@ -1,6 +1,6 @@
 #include "model/namespace.h"
 
-#include "model/names.h"
+#include "model/name_of.h"
 
 const char *namespace_kind_name(uint32_t kind)
 {

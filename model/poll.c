@@ -1,6 +1,6 @@
 #include "model/poll.h"
 
-#include "model/names.h"
+#include "model/name_of.h"
 
 const char *poll_trigger_name(uint32_t trigger)
 {

@@ -1,6 +1,6 @@
 #include "model/watch.h"
 
-#include "model/names.h"
+#include "model/name_of.h"
 
 const char *focus_end_name(uint32_t reason)
 {

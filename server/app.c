@@ -1,5 +1,5 @@
 /* The running daemon: makes the modules, joins them, and ends them. */
-#include "server/app_int.h"
+#include "server/app_internal.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -1,5 +1,5 @@
 /* Main's loop: keeps time for the polls, takes signals and connections, reads files again. */
-#include "server/app_int.h"
+#include "server/app_internal.h"
 
 #include <errno.h>
 #include <signal.h>

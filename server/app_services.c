@@ -1,5 +1,5 @@
 /* The running daemon for other threads than main, the services above all. */
-#include "server/app_int.h"
+#include "server/app_internal.h"
 
 #include <sys/eventfd.h>
 

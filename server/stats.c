@@ -8,7 +8,7 @@
 
 #include "lib/clock.h"
 #include "rpc/server/guard.h"
-#include "server/app_int.h"
+#include "server/app_internal.h"
 #include "server/listen/listeners.h"
 #include "server/poll/poll_clock.h"
 #include "server/process/privilege.h"

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <xtcp_focus/v1/xtcp_focus.upb.h>
 
-#include "rpc/codec/msg_focus_int.h"
+#include "rpc/codec/msg_focus_internal.h"
 #include "rpc/codec/msg_upb.h"
 
 #define REQUEST(name) xtcp_focus_v1_WatchRequest_##name

@@ -5,7 +5,7 @@
 #include "lib/varint.h"
 #include "lib/wire.h"
 #include "rpc/codec/msg_fields.h"
-#include "rpc/codec/msg_focus_int.h"
+#include "rpc/codec/msg_focus_internal.h"
 #include "rpc/codec/msg_parts.h"
 #include "rpc/codec/msg_upb.h"
 

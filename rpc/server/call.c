@@ -16,7 +16,7 @@
 #include "lib/log.h"
 #include "lib/tsan.h"
 #include "rpc/server/inflate.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 #include "rpc/status.h"
 
 static void on_new(struct rpc_event *event, bool ok);

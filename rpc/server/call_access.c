@@ -9,7 +9,7 @@
 #include "lib/decimal.h"
 #include "rpc/server/guard.h"
 #include "rpc/server/peer.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 #define NAMES_MAX 32
 #define TOKEN_MAX 1024

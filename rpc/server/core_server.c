@@ -5,7 +5,7 @@
 
 #include "lib/log.h"
 #include "lib/tsan.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 #include "rpc/server/tls.h"
 
 /* Requests posted for each method and queue; a call that comes when none is posted waits inside gRPC. */

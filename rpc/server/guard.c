@@ -12,7 +12,7 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/thread.h"
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 
 /* The most descriptors, even if the limit of the process is higher. */
 #define FDS_MAX (1 << 20)

@@ -9,7 +9,7 @@
 #include "lib/clock.h"
 #include "lib/thread.h"
 #include "lib/tsan.h"
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 
 /* A frame that gRPC answers, or that nobody needs, costs as much as this many others. */
 #define COSTLY 20

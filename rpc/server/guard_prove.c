@@ -7,7 +7,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 #include "rpc/server/server.h"
 
 #define WAIT_NS  (2 * NS_PER_S)

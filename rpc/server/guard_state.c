@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/log.h"
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 
 struct guard guard = {.finder_lock = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER};
 _Atomic(struct guard_conn *) *_Atomic guard_conns;

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 
 /* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): theirs are reserved */
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "lib/tsan.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 /* The events that this thread waits for inside a call of gRPC's. */
 static _Thread_local struct {

@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "lib/tsan.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 /* The time between the end of the last call and the closing of connections. */
 #define GOODBYE_NS (50 * NS_PER_MS)

@@ -1,7 +1,7 @@
 /* The calls of a server: the list of them, and the count of operations under way. */
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 /* The longest time between a call and its request, which should follow at once. */
 #define REQUEST_NS (10 * NS_PER_S)

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "lib/log.h"
 #include "rpc/server/own_sockets.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 struct rpc_tls_listener {
     struct rpc_server *server;

@@ -9,7 +9,7 @@
 #include "lib/log.h"
 #include "rpc/server/socket_file.h"
 #include "server/listen/access.h"
-#include "server/listen/listeners_int.h"
+#include "server/listen/listeners_internal.h"
 
 /* ---- Checks of the files and users that a configuration names ---- */
 

@@ -4,7 +4,7 @@
 
 #include "lib/log.h"
 #include "rpc/server/guard.h"
-#include "server/listen/listeners_int.h"
+#include "server/listen/listeners_internal.h"
 
 /* Connections taken before the loop looks at other things. */
 #define BUDGET 64

@@ -7,7 +7,7 @@
 #include "lib/log.h"
 #include "rpc/server/guard.h"
 #include "server/listen/address_owner.h"
-#include "server/listen/listeners_int.h"
+#include "server/listen/listeners_internal.h"
 
 struct listeners_change {
     const struct config *config;

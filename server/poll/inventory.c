@@ -1,4 +1,4 @@
-#include "server/poll/inventory_int.h"
+#include "server/poll/inventory_internal.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
-#include "server/poll/inventory_int.h"
+#include "server/poll/inventory_internal.h"
 
 /* ---- Messages ---- */
 

@@ -11,7 +11,7 @@
 #include "lib/linux/netns.h"
 #include "lib/log.h"
 #include "lib/thread.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* ---- The threads focus and focus/other ---- */
 

@@ -8,7 +8,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/netns_pattern.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* The longest time that one namespace may take, and all of them together. */
 #define NAMESPACE_NS (2 * NS_PER_S)

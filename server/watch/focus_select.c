@@ -7,7 +7,7 @@
 #include "lib/array.h"
 #include "lib/clock.h"
 #include "rpc/codec/msg_focus.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* ---- Selections ---- */
 

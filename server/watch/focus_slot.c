@@ -6,7 +6,7 @@
 
 #include "lib/array.h"
 #include "rpc/codec/msg_focus.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* Ended sockets that wait for a client. Each was a socket that was watched, and no more than max_sockets are
  * at a time; so only a client that does not read at all reaches this. */

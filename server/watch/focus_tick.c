@@ -5,7 +5,7 @@
 
 #include "lib/array.h"
 #include "lib/clock.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* A namespace that cannot be entered may come back under another path for so long (as that of a process that
  * is still in it, once its name has been deleted). */

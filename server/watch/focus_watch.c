@@ -5,7 +5,7 @@
 #include "lib/array.h"
 #include "lib/clock.h"
 #include "server/live/bounds.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 
 /* A tick costs at least as much as this many lookups: entering the namespace, the message. */
 #define UNITS_OF_TICK 20

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "collectors/collector.h"
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
 #include "tests/unit/needs_namespace.h"

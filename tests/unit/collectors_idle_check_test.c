@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "inet_diag/sockstat.h"
 #include "lib/linux/netns.h"
 #include "tests/unit/collectors_fixture.h"

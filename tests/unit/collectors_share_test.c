@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "lib/linux/netns.h"
 #include "lib/log.h"
 #include "tests/unit/collectors_fixture.h"

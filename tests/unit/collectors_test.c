@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "collectors/collector.h"
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 #include "lib/clock.h"
 #include "lib/linux/netns.h"
 #include "lib/log.h"

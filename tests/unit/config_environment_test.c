@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "config/internal.h"
+#include "config/config_internal.h"
 #include "lib/clock.h"
 
 struct result {

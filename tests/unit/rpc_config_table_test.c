@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "generated.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 #define DESCRIPTOR (&xtcp_config__v1__xtcp_config__descriptor)
 

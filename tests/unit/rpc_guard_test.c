@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "rpc/server/guard_int.h"
+#include "rpc/server/guard_internal.h"
 #include "rpc/server/server.h"
 
 #define RATE 2000

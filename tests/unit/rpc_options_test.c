@@ -11,7 +11,7 @@
 #include "config/builder.h"
 #include "lib/duration.h"
 #include "rpc/codec/config/msg_config_draft.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 #include "rpc/codec/config/msg_config_path.h"
 
 /* ---- A value for each option ---- */

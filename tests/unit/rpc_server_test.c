@@ -16,7 +16,7 @@
 #include "lib/clock.h"
 #include "rpc/client/client.h"
 #include "rpc/server/listen_socket.h"
-#include "rpc/server/server_int.h"
+#include "rpc/server/server_internal.h"
 
 /* No memory for calls: the linker puts this in the place of calloc. */
 static _Atomic bool no_calls;

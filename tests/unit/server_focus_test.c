@@ -13,7 +13,7 @@
 
 #include "lib/clock.h"
 #include "rpc/codec/msg_focus.h"
-#include "server/watch/focus_int.h"
+#include "server/watch/focus_internal.h"
 #include "server_fake_rpc.h"
 
 /* ---- The slot ---- */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "server/listen/listeners_int.h"
+#include "server/listen/listeners_internal.h"
 
 struct fixture {
     char folder[32];

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "lib/clock.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 #define DURATION_SECONDS_MAX 315576000000LL /* of google/protobuf/duration.proto */
 

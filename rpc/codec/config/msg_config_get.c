@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 #define DEFAULT_PORT 8889 /* the value of grpc_port when there is no TCP listener */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/duration.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 /* ---- One value ---- */
 

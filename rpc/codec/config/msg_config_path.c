@@ -9,7 +9,7 @@
 #include "lib/duration.h"
 #include "lib/nearest.h"
 #include "rpc/codec/config/msg_config_draft.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 /* ---- Names ---- */
 

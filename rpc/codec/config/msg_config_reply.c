@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 #include "rpc/codec/json/msg_json.h"
 #include "rpc/codec/msg_check.h"
 

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "lib/duration.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 #include "rpc/codec/msg_check.h"
 
 /* ---- Bursts ---- */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 #include "rpc/codec/msg_check.h"
 
 #define WEEK_S 604800

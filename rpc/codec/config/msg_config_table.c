@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/utf8.h"
-#include "rpc/codec/config/msg_config_int.h"
+#include "rpc/codec/config/msg_config_internal.h"
 
 #define WEEK_S 604800
 

@@ -1,7 +1,7 @@
 /* The interface between the files of the configuration codec: the table of XtcpConfig's fields, and small helpers.
  * Included by rpc/codec/config/ and its tests only. */
-#ifndef XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INT_H
-#define XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INT_H
+#ifndef XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INTERNAL_H
+#define XTCP_RPC_CODEC_CONFIG_MSG_CONFIG_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

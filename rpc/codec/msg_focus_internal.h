@@ -1,6 +1,6 @@
 /* The interface between the two files of the focus codec. */
-#ifndef XTCP_RPC_CODEC_MSG_FOCUS_INT_H
-#define XTCP_RPC_CODEC_MSG_FOCUS_INT_H
+#ifndef XTCP_RPC_CODEC_MSG_FOCUS_INTERNAL_H
+#define XTCP_RPC_CODEC_MSG_FOCUS_INTERNAL_H
 
 #include <upb/upb.h>
 #include <xtcp_focus/v1/xtcp_focus.upb.h>

@@ -1,6 +1,6 @@
 /* The running daemon's insides, which app.c, app_loop.c, app_services.c and stats.c share. Private to them. */
-#ifndef XTCP_SERVER_APP_INT_H
-#define XTCP_SERVER_APP_INT_H
+#ifndef XTCP_SERVER_APP_INTERNAL_H
+#define XTCP_SERVER_APP_INTERNAL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* Inside the guard: declarations that hook.c (the functions that gRPC calls), guard.c (connections and users),
  * guard_flow.c (budgets, pauses) and guard_state.c (the guard itself, its log lines) share. Each calls those
  * behind it only. */
-#ifndef XTCP_RPC_SERVER_GUARD_INT_H
-#define XTCP_RPC_SERVER_GUARD_INT_H
+#ifndef XTCP_RPC_SERVER_GUARD_INTERNAL_H
+#define XTCP_RPC_SERVER_GUARD_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* The inventory from inside: inventory.c, which keeps it, and inventory_list.c, which tells others. */
-#ifndef XTCP_SERVER_POLL_INVENTORY_INT_H
-#define XTCP_SERVER_POLL_INVENTORY_INT_H
+#ifndef XTCP_SERVER_POLL_INVENTORY_INTERNAL_H
+#define XTCP_SERVER_POLL_INVENTORY_INTERNAL_H
 
 #include <pthread.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The interface between the files of config/. */
-#ifndef XTCP_CONFIG_INTERNAL_H
-#define XTCP_CONFIG_INTERNAL_H
+#ifndef XTCP_CONFIG_CONFIG_INTERNAL_H
+#define XTCP_CONFIG_CONFIG_INTERNAL_H
 
 #include "config/builder.h"
 #include "config/config.h"

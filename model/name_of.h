@@ -1,6 +1,6 @@
 /* Names of values that come from a contract: a newer peer may send others. Private to this folder. */
-#ifndef XTCP_MODEL_NAMES_H
-#define XTCP_MODEL_NAMES_H
+#ifndef XTCP_MODEL_NAME_OF_H
+#define XTCP_MODEL_NAME_OF_H
 
 #include <stddef.h>
 #include <stdint.h>

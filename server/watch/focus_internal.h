@@ -1,6 +1,6 @@
 /* The interface between the files of focus: the parts of a watch, and which thread may touch them. */
-#ifndef XTCP_SERVER_WATCH_FOCUS_INT_H
-#define XTCP_SERVER_WATCH_FOCUS_INT_H
+#ifndef XTCP_SERVER_WATCH_FOCUS_INTERNAL_H
+#define XTCP_SERVER_WATCH_FOCUS_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* Makes and frees the things that all collectors of a daemon share. */
-#include "collectors/set.h"
+#include "collectors/collectors_internal.h"
 
 #include <errno.h>
 #include <sched.h>

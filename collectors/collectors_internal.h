@@ -10,13 +10,13 @@
  *     collect.c        the poll of one namespace, from entering it to the last row
  *     poll_request.c   the request itself: data
  *
- * set.c makes and frees what they share.
+ * collectors.c makes and frees what they share.
  *
  * One lock, |lock| of struct collectors, guards everything here that is not said to be of one thread; it is the
  * innermost one: with it held, only functions of lib and the freeing of a filter are called in other
  * folders. */
-#ifndef XTCP_COLLECTORS_SET_H
-#define XTCP_COLLECTORS_SET_H
+#ifndef XTCP_COLLECTORS_COLLECTORS_INTERNAL_H
+#define XTCP_COLLECTORS_COLLECTORS_INTERNAL_H
 
 #include <pthread.h>
 #include <stdbool.h>

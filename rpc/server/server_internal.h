@@ -5,8 +5,8 @@
  *     call.c           a call, from its coming to its end; call_access.c: whether it may be made
  *     inline_send.c    the queue of inline sends
  *     server_calls.c   what the server knows of its calls */
-#ifndef XTCP_RPC_SERVER_SERVER_INT_H
-#define XTCP_RPC_SERVER_SERVER_INT_H
+#ifndef XTCP_RPC_SERVER_SERVER_INTERNAL_H
+#define XTCP_RPC_SERVER_SERVER_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,8 +3,8 @@
  *     listeners.c          their life, and looking after them
  *     listeners_change.c   following the configuration
  *     listeners_accept.c   connections that come */
-#ifndef XTCP_SERVER_LISTEN_LISTENERS_INT_H
-#define XTCP_SERVER_LISTEN_LISTENERS_INT_H
+#ifndef XTCP_SERVER_LISTEN_LISTENERS_INTERNAL_H
+#define XTCP_SERVER_LISTEN_LISTENERS_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
