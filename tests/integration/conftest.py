@@ -107,6 +107,17 @@ def host():
         yield Host(stack)
 
 
+@pytest.fixture
+def daemon(host):
+    """A daemon that polls at its start and on request."""
+    return host.daemon("--poll-frequency", "1h")
+
+
+@pytest.fixture
+def client(host, daemon):
+    return host.connect(daemon)
+
+
 def children():
     """Processes whose parent is this one."""
     found = []

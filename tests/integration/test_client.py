@@ -16,11 +16,6 @@ from harness.rpc import config_pb, record_pb
 from harness.waiting import bound, until
 
 
-@pytest.fixture
-def daemon(host):
-    return host.daemon("--poll-frequency", "1h")
-
-
 def run(target, *arguments, status=0, stdin=None):
     """Standard output of a command that must end with |status|."""
     done = subprocess.run([paths.CLIENT, "--target", target, *arguments], input=stdin if stdin is not None else "",

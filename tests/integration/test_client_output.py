@@ -21,11 +21,6 @@ from harness.waiting import bound, until
 LIMIT = bound(20)
 
 
-@pytest.fixture
-def daemon(host):
-    return host.daemon("--poll-frequency", "1h")
-
-
 def client(target, *arguments, status=0, stdin=subprocess.DEVNULL, env=None, text=True):
     """A run that must end with |status|."""
     done = subprocess.run([paths.CLIENT, "--target", target, *arguments], stdin=stdin, stdout=subprocess.PIPE,

@@ -14,16 +14,6 @@ ESTABLISHED, LISTEN = 1, 10
 
 
 @pytest.fixture
-def daemon(host):
-    return host.daemon("--poll-frequency", "1h")
-
-
-@pytest.fixture
-def client(host, daemon):
-    return host.connect(daemon)
-
-
-@pytest.fixture
 def sockets():
     """Listeners of our own; their ports."""
     with contextlib.ExitStack() as stack:

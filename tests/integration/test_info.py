@@ -22,16 +22,6 @@ SERVICES = {
 }
 
 
-@pytest.fixture
-def daemon(host):
-    return host.daemon("--poll-frequency", "1h")
-
-
-@pytest.fixture
-def client(host, daemon):
-    return host.connect(daemon)
-
-
 # ---- Health ----
 
 def test_health_of_every_service(client):

@@ -11,16 +11,6 @@ from harness.waiting import bound, until
 TRIGGER = record_pb.PollTrigger.Value
 
 
-@pytest.fixture
-def daemon(host):
-    return host.daemon("--poll-frequency", "1h")
-
-
-@pytest.fixture
-def client(host, daemon):
-    return host.connect(daemon)
-
-
 def check_poll(poll):
     """The properties of every poll that lost nothing."""
     begin, end = poll.begin, poll.end
