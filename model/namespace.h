@@ -2,8 +2,7 @@
 #ifndef XTCP_MODEL_NAMESPACE_H
 #define XTCP_MODEL_NAMESPACE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "model/fields.h"
 
 /* The values are those of NamespaceKind, NamespaceState and NamespaceEventType in the contract. */
 enum namespace_kind {
@@ -35,24 +34,26 @@ const char *namespace_kind_name(uint32_t kind);
 const char *namespace_state_name(uint32_t state);
 const char *namespace_event_name(uint32_t type);
 
+/* clang-format off */
 /* One network namespace. Values of the enums may be others when a newer daemon sent them. */
+#define NAMESPACE_INFO_FIELDS(F, M) \
+    F(M, TEXTS, names)                                  /* the one that records carry first */ \
+    F(M, U64, inode) \
+    F(M, U64, cookie)                                   /* 0: not known */ \
+    F(M, ENUM, kind, "NAMESPACE_KIND_", namespace_kind_name) \
+    F(M, TEXTS, found_at)                               /* paths that lead to it */ \
+    F(M, ENUM, state, "NAMESPACE_STATE_", namespace_state_name) \
+    F(M, U64, sockets)                                  /* at poll |full_poll_id| */ \
+    F(M, TEXT, last_error)                              /* NULL or "": none */ \
+    F(M, TIME, last_poll_ns)                            /* 0: none yet */ \
+    F(M, U64, last_poll_id) \
+    F(M, U64, last_poll_duration_ns) \
+    F(M, U64, errors)                                   /* polls that failed here */ \
+    F(M, U64, full_poll_id)                             /* the last that counted all of its sockets; 0: none yet */
 struct namespace_info {
-    const char *const *names; /* the one that records carry first */
-    size_t n_names;
-    const char *const *found_at; /* paths that lead to it */
-    size_t n_found_at;
-    uint64_t inode;
-    uint64_t cookie;        /* 0: not known */
-    uint32_t kind;          /* enum namespace_kind */
-    uint32_t state;         /* enum namespace_state */
-    uint64_t sockets;       /* at poll |full_poll_id| */
-    const char *last_error; /* NULL or "": none */
-    int64_t last_poll_ns;   /* wall clock; 0: none yet */
-    uint64_t last_poll_id;
-    uint64_t last_poll_duration_ns;
-    uint64_t errors;       /* polls that failed here */
-    uint64_t full_poll_id; /* the last that counted all of its sockets; 0: none yet */
+    NAMESPACE_INFO_FIELDS(FIELDS_MEMBER, )
 };
+/* clang-format on */
 
 struct namespace_event {
     uint32_t type;                   /* enum namespace_event_type */

@@ -2,8 +2,7 @@
 #ifndef XTCP_MODEL_POLL_H
 #define XTCP_MODEL_POLL_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "model/fields.h"
 
 /* The reason for a poll; the values are those of PollTrigger in the contract. */
 enum poll_trigger {
@@ -17,43 +16,51 @@ enum poll_trigger {
 /* "schedule", "request", …; "unknown" for a value that is none. */
 const char *poll_trigger_name(uint32_t trigger);
 
+/* clang-format off */
+
+#define POLL_BEGIN_FIELDS(F, M) \
+    F(M, U64, poll_id) \
+    F(M, TIME, timestamp_ns) \
+    F(M, ENUM, trigger, "POLL_TRIGGER_", poll_trigger_name) /* a newer daemon may have others */ \
+    F(M, U32, namespaces)                               /* about to be polled */ \
+    F(M, U64, interval_ns)                              /* between regular polls */ \
+    F(M, U64, deferred_ns)                              /* how long a poll on request was held back by max_cpu_percent */
 struct poll_begin {
-    uint64_t poll_id;
-    int64_t timestamp_ns; /* wall clock */
-    uint32_t trigger;     /* enum poll_trigger, or what a newer daemon has besides it */
-    uint32_t namespaces;  /* about to be polled */
-    uint64_t interval_ns; /* between regular polls */
-    uint64_t deferred_ns; /* time for which max_cpu_percent held back a poll on request */
+    POLL_BEGIN_FIELDS(FIELDS_MEMBER, )
 };
 
 /* A namespace that a poll did not get completely. */
+#define POLL_ERROR_FIELDS(F, M) \
+    F(M, TEXT, name) \
+    F(M, U64, inode) \
+    F(M, U64, cookie) \
+    F(M, I32, code)                                     /* -errno or enum err_code */ \
+    F(M, TEXT, text)
 struct poll_error {
-    const char *name;
-    uint64_t inode;
-    uint64_t cookie;
-    int32_t code; /* -errno or enum err_code */
-    const char *text;
+    POLL_ERROR_FIELDS(FIELDS_MEMBER, )
 };
 
 #define POLL_ERRORS_MAX 100 /* that a poll_end carries */
 
+#define POLL_END_FIELDS(F, M) \
+    F(M, U64, poll_id) \
+    F(M, TIME, timestamp_ns) \
+    F(M, U64, duration_ns) \
+    F(M, U32, namespaces)                               /* polled completely */ \
+    F(M, U32, namespaces_empty)                         /* of these, skipped since they hold no TCP socket */ \
+    F(M, U32, namespaces_failed)                        /* failed, vanished or timed out: see errors */ \
+    F(M, U64, sockets) \
+    F(M, U64, rows_sent)                                /* to this subscriber */ \
+    F(M, U64, rows_lost)                                /* by this subscriber, since the last poll_end */ \
+    F(M, U32, dumps_interrupted) \
+    F(M, LIST, errors, poll_error, POLL_ERRORS_MAX) \
+    F(M, U64, cpu_ns)                                   /* of the collectors */ \
+    F(M, U32, namespaces_unseen)                        /* known, but not to be entered: see errors, behind the failed ones */ \
+    F(M, TEXTS, warnings)                               /* sentences about names of the filter that nothing was found of */
 struct poll_end {
-    uint64_t poll_id;
-    int64_t timestamp_ns; /* wall clock */
-    uint64_t duration_ns;
-    uint32_t namespaces;        /* polled completely */
-    uint32_t namespaces_empty;  /* of these, skipped because they hold no TCP socket */
-    uint32_t namespaces_failed; /* failed, vanished or timed out: see errors */
-    uint32_t namespaces_unseen; /* known, but not to be entered: see errors, behind the failed ones */
-    uint32_t dumps_interrupted;
-    uint64_t sockets;
-    uint64_t rows_sent; /* to this subscriber */
-    uint64_t rows_lost; /* by this subscriber, since the last poll_end */
-    uint64_t cpu_ns;    /* of the collectors */
-    const struct poll_error *errors;
-    size_t n_errors;
-    const char *const *warnings; /* sentences about names in the filter that were not found */
-    size_t n_warnings;
+    POLL_END_FIELDS(FIELDS_MEMBER, )
 };
+
+/* clang-format on */
 
 #endif

@@ -1,137 +1,155 @@
-/* The status of the daemon. */
+/* The status of the daemon, as StatusService tells it. Times are those of the wall clock in ns, durations in ns. */
 #ifndef XTCP_MODEL_STATUS_H
 #define XTCP_MODEL_STATUS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
+#include "model/fields.h"
 #include "model/poll.h"
 
+/* clang-format off */
+
+#define STATUS_POLL_FIELDS(F, M) \
+    F(M, U64, poll_id) \
+    F(M, ENUM, trigger, "POLL_TRIGGER_", poll_trigger_name) \
+    F(M, TIME, timestamp_ns)                            /* at its start */ \
+    F(M, U64, duration_ns) \
+    F(M, U32, namespaces) \
+    F(M, U32, namespaces_empty) \
+    F(M, U32, namespaces_failed) \
+    F(M, U32, namespaces_unseen) \
+    F(M, U64, sockets) \
+    F(M, U32, dumps_interrupted) \
+    F(M, LIST, errors, poll_error, POLL_ERRORS_MAX) \
+    F(M, TEXT, hint)                                    /* "": none */ \
+    F(M, BOOL, partial)                                 /* of some sockets only: those that its readers wanted */
 struct status_poll {
-    uint64_t poll_id;
-    uint32_t trigger;     /* enum poll_trigger */
-    int64_t timestamp_ns; /* wall clock at its start */
-    uint64_t duration_ns;
-    uint32_t namespaces;
-    uint32_t namespaces_empty;
-    uint32_t namespaces_failed;
-    uint32_t namespaces_unseen;
-    uint32_t dumps_interrupted;
-    uint64_t sockets;
-    const struct poll_error *errors; /* at most POLL_ERRORS_MAX are sent */
-    size_t n_errors;
-    const char *hint; /* "": none */
-    bool partial;     /* of some sockets only: those that its readers wanted */
+    STATUS_POLL_FIELDS(FIELDS_MEMBER, )
 };
 
-/* Times of the wall clock in ns. */
+#define STATUS_BURST_FIELDS(F, M) \
+    F(M, U32, polls) \
+    F(M, U32, left) \
+    F(M, U64, interval_ns) \
+    F(M, TIME, next_poll_ns)
+struct status_burst {
+    STATUS_BURST_FIELDS(FIELDS_MEMBER, )
+};
+
+#define STATUS_SCHEDULE_FIELDS(F, M) \
+    F(M, U64, frequency_ns) \
+    F(M, U64, interval_ns) \
+    F(M, TIME, next_poll_ns)                            /* 0: none is due */ \
+    F(M, U64, running_poll_id)                          /* 0: none */ \
+    F(M, U64, late_polls) \
+    F(M, BOOL, limited) \
+    F(M, U32, loops_left)                               /* when |limited| */ \
+    F(M, PART, burst, status_burst, left)
 struct status_schedule {
-    uint64_t frequency_ns;
-    uint64_t interval_ns;
-    int64_t next_poll_ns;     /* 0: none is due */
-    uint64_t running_poll_id; /* 0: none */
-    uint64_t late_polls;
-    bool limited;
-    uint32_t loops_left; /* when |limited| */
-    uint32_t burst_polls;
-    uint32_t burst_left; /* 0: no burst */
-    uint64_t burst_interval_ns;
-    int64_t burst_next_ns;
+    STATUS_SCHEDULE_FIELDS(FIELDS_MEMBER, )
 };
 
+#define STATUS_LIMIT_FIELDS(F, M) \
+    F(M, TEXT, option) \
+    F(M, U64, max) \
+    F(M, U64, current) \
+    F(M, U64, refused)
 struct status_limit {
-    const char *option;
-    uint64_t max;
-    uint64_t current;
-    uint64_t refused;
+    STATUS_LIMIT_FIELDS(FIELDS_MEMBER, )
 };
 
+#define STATUS_ERROR_COUNT_FIELDS(F, M) \
+    F(M, TEXT, kind) \
+    F(M, U64, count)
 struct status_error_count {
-    const char *kind;
-    uint64_t count;
+    STATUS_ERROR_COUNT_FIELDS(FIELDS_MEMBER, )
 };
 
+#define STATUS_SUBSCRIBER_FIELDS(F, M) \
+    F(M, U64, id) \
+    F(M, TEXT, peer) \
+    F(M, TEXT, method) \
+    F(M, TIME, since_ns) \
+    F(M, U64, rows_delivered) \
+    F(M, U64, rows_lost) \
+    F(M, U64, rows_queued)
 struct status_subscriber {
-    uint64_t id;
-    const char *peer;
-    const char *method;
-    int64_t since_ns; /* wall clock */
-    uint64_t rows_delivered;
-    uint64_t rows_lost;
-    uint64_t rows_queued;
+    STATUS_SUBSCRIBER_FIELDS(FIELDS_MEMBER, )
 };
 
+#define STATUS_GAP_FIELDS(F, M) \
+    F(M, TEXT, capability)                              /* "CAP_SYS_ADMIN" */ \
+    F(M, TEXT, effect)
 struct status_gap {
-    const char *capability; /* "CAP_SYS_ADMIN" */
-    const char *effect;
+    STATUS_GAP_FIELDS(FIELDS_MEMBER, )
 };
 
 /* The cost of the daemon; times in ns of CPU since its start, unless the name says otherwise. */
+#define STATUS_COST_FIELDS(F, M) \
+    F(M, U64, cpu_ns) \
+    F(M, U64, collect_cpu_ns) \
+    F(M, U64, collect_kernel_ns) \
+    F(M, U64, fan_out_cpu_ns) \
+    F(M, U64, last_poll_cpu_ns) \
+    F(M, U64, last_socket_cpu_ns) \
+    F(M, DOUBLE, cpu_percent, measured)                 /* of one CPU, over the last polls */ \
+    F(M, U32, max_cpu_percent) \
+    F(M, U64, interval_ns)                              /* between regular polls */ \
+    F(M, BOOL, stretched) \
+    F(M, U64, rss_bytes) \
+    F(M, U32, threads) \
+    F(M, U64, batch_bytes) \
+    F(M, U64, late_polls) \
+    F(M, U64, deferred_polls) \
+    F(M, BOOL, measured)                                /* |cpu_percent| is known */
 struct status_cost {
-    uint64_t cpu_ns;
-    uint64_t collect_cpu_ns;
-    uint64_t collect_kernel_ns;
-    uint64_t fan_out_cpu_ns;
-    uint64_t last_poll_cpu_ns;
-    uint64_t last_socket_cpu_ns;
-    double cpu_percent; /* of one CPU, over the last polls */
-    bool measured;      /* |cpu_percent| is known */
-    uint32_t max_cpu_percent;
-    uint64_t interval_ns; /* between regular polls */
-    bool stretched;
-    uint64_t rss_bytes;
-    uint32_t threads;
-    uint64_t batch_bytes;
-    uint64_t late_polls;
-    uint64_t deferred_polls;
+    STATUS_COST_FIELDS(FIELDS_MEMBER, )
 };
 
 /* Values as text, see config_option_print. */
+#define STATUS_OPTION_CHANGE_FIELDS(F, M) \
+    F(M, TEXT, name) \
+    F(M, TEXT, before) \
+    F(M, TEXT, after)
 struct status_option_change {
-    const char *name;
-    const char *before;
-    const char *after;
+    STATUS_OPTION_CHANGE_FIELDS(FIELDS_MEMBER, )
 };
 
 /* A change of the configuration. */
+#define STATUS_CHANGE_FIELDS(F, M) \
+    F(M, U64, generation)                               /* that it made */ \
+    F(M, TIME, timestamp_ns) \
+    F(M, TEXT, origin)                                  /* "Set", "SetPollFrequency", "reload" */ \
+    F(M, TEXT, peer)                                    /* "" for a reload */ \
+    F(M, LIST, options, status_option_change, SIZE_MAX)
 struct status_change {
-    uint64_t generation;  /* that it made */
-    int64_t timestamp_ns; /* wall clock */
-    const char *origin;   /* "Set", "SetPollFrequency", "reload" */
-    const char *peer;     /* "" for a reload */
-    const struct status_option_change *options;
-    size_t n_options;
+    STATUS_CHANGE_FIELDS(FIELDS_MEMBER, )
 };
 
 /* GetResponse. */
+#define STATUS_MSG_FIELDS(F, M) \
+    F(M, TEXT, version) \
+    F(M, TIME, start_time_ns) \
+    F(M, U64, uptime_ns) \
+    F(M, TEXT, kernel) \
+    F(M, TEXT, hostname) \
+    F(M, U64, polls) \
+    F(M, ONE, last_poll, status_poll)                   /* NULL: none yet */ \
+    F(M, U32, namespaces) \
+    F(M, U64, sockets) \
+    F(M, LIST, errors, status_error_count, SIZE_MAX) \
+    F(M, LIST, subscribers, status_subscriber, SIZE_MAX) \
+    F(M, LIST, gaps, status_gap, SIZE_MAX) \
+    F(M, ONE, cost, status_cost)                        /* NULL: not told */ \
+    F(M, LIST, changes, status_change, SIZE_MAX)        /* oldest first */ \
+    F(M, U32, namespaces_excluded)                      /* of |namespaces|, by netns_include and netns_exclude */ \
+    F(M, ONE, schedule, status_schedule)                /* NULL: not told */ \
+    F(M, LIST, limits, status_limit, SIZE_MAX) \
+    F(M, LIST, refusals, status_error_count, SIZE_MAX) \
+    F(M, TIME, timestamp_ns)                            /* when this was told; 0: not told */ \
+    F(M, ONE, last_full_poll, status_poll)              /* the last one that was not partial; NULL: none yet */
 struct status_msg {
-    const char *version;
-    int64_t start_time_ns; /* wall clock */
-    uint64_t uptime_ns;
-    const char *kernel;
-    const char *hostname;
-    uint64_t polls;
-    int64_t timestamp_ns;                     /* wall clock when this was told; 0: not told */
-    const struct status_poll *last_poll;      /* NULL: none yet */
-    const struct status_poll *last_full_poll; /* the last one that was not partial; NULL: none yet */
-    uint32_t namespaces;
-    uint32_t namespaces_excluded; /* of these, by netns_include and netns_exclude */
-    uint64_t sockets;
-    const struct status_error_count *errors;
-    size_t n_errors;
-    const struct status_subscriber *subscribers;
-    size_t n_subscribers;
-    const struct status_gap *gaps;
-    size_t n_gaps;
-    const struct status_schedule *schedule; /* NULL: not told */
-    const struct status_limit *limits;
-    size_t n_limits;
-    const struct status_error_count *refusals;
-    size_t n_refusals;
-    const struct status_cost *cost;      /* NULL: not told */
-    const struct status_change *changes; /* oldest first */
-    size_t n_changes;
+    STATUS_MSG_FIELDS(FIELDS_MEMBER, )
 };
+
+/* clang-format on */
 
 #endif

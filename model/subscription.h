@@ -2,9 +2,7 @@
 #ifndef XTCP_MODEL_SUBSCRIPTION_H
 #define XTCP_MODEL_SUBSCRIPTION_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "model/fields.h"
 
 #define SUBSCRIPTION_FILTER_MAX 16384 /* bytes of a filter */
 #define SUBSCRIPTION_NAMES_MAX  256   /* entries of |columns|, and of |netns| */
@@ -34,20 +32,25 @@ enum filter_place {
     FILTER_PLACE_STREAM
 };
 
+/* clang-format off */
+
+#define FILTER_PART_FIELDS(F, M) \
+    F(M, TEXT, expression) \
+    F(M, U32, place)                                    /* enum filter_place */
 struct filter_part {
-    const char *expression;
-    uint32_t place; /* enum filter_place */
+    FILTER_PART_FIELDS(FIELDS_MEMBER, )
 };
 
 /* The daemon's reading of a request. */
+#define SUBSCRIPTION_INFO_FIELDS(F, M) \
+    F(M, TEXT, filter) \
+    F(M, LIST, parts, filter_part, SIZE_MAX) \
+    F(M, TEXTS, columns) \
+    F(M, TEXTS, warnings)                               /* sentences about names that nothing had */
 struct subscription_info {
-    const char *filter;
-    const struct filter_part *parts;
-    size_t n_parts;
-    const char *const *columns;
-    size_t n_columns;
-    const char *const *warnings; /* sentences about names that nothing had */
-    size_t n_warnings;
+    SUBSCRIPTION_INFO_FIELDS(FIELDS_MEMBER, )
 };
+
+/* clang-format on */
 
 #endif

@@ -71,20 +71,22 @@ struct focus_request {
 
 /* ---- Answers ---- */
 
+/* clang-format off */
 /* WatchInfo. */
+#define FOCUS_INFO_FIELDS(F, M) \
+    F(M, TEXT, filter) \
+    F(M, LIST, parts, filter_part, SIZE_MAX) \
+    F(M, TEXTS, columns) \
+    F(M, U64, interval_ns) \
+    F(M, U64, lookup_interval_ns) \
+    F(M, U32, max_sockets) \
+    F(M, U32, namespaces) \
+    F(M, U32, sockets) \
+    F(M, U64, matched)
 struct focus_info {
-    const char *filter;
-    const struct filter_part *parts;
-    size_t n_parts;
-    const char *const *columns;
-    size_t n_columns;
-    uint64_t interval_ns;
-    uint64_t lookup_interval_ns;
-    uint32_t max_sockets;
-    uint32_t namespaces;
-    uint32_t sockets;
-    uint64_t matched;
+    FOCUS_INFO_FIELDS(FIELDS_MEMBER, )
 };
+/* clang-format on */
 
 /* A tick without its rows. */
 struct focus_tick {

@@ -6,7 +6,7 @@
 
 #include "client/cmd/status.h"
 #include "client/command.h"
-#include "client/show/report_json.h"
+#include "client/show/report_fields.h"
 #include "client/show/table.h"
 #include "lib/clock.h"
 #include "lib/excerpt.h"
@@ -85,33 +85,15 @@ static int show_table(struct session *s, const struct status_msg *m)
     return rc;
 }
 
-static void put_change(struct json *j, const struct status_change *c)
-{
-    json_object(j, NULL);
-    json_u64(j, "generation", c->generation);
-    json_time(j, "timestamp_ns", c->timestamp_ns);
-    json_string(j, "origin", c->origin);
-    json_string(j, "peer", c->peer);
-    if (json_wants_array(j, c->n_options)) {
-        json_array(j, "options");
-        for (size_t k = 0; k < c->n_options; k++) {
-            json_object(j, NULL);
-            json_string(j, "name", c->options[k].name);
-            json_string(j, "before", c->options[k].before);
-            json_string(j, "after", c->options[k].after);
-            json_object_end(j);
-        }
-        json_array_end(j);
-    }
-    json_object_end(j);
-}
+REPORT_JSON(status_option_change, STATUS_OPTION_CHANGE_FIELDS)
+REPORT_JSON(status_change, STATUS_CHANGE_FIELDS)
 
 /* An object on a line for each change. */
 static int show_json(struct session *s, const struct status_msg *m)
 {
     for (size_t i = 0; i < m->n_changes; i++) {
         struct json j = {.out = &s->out->data, .canonical = s->options->output == OUTPUT_PROTOJSON};
-        put_change(&j, &m->changes[i]);
+        REPORT_PUT_OBJECT(&j, NULL, status_change, &m->changes[i]);
         buf_char(&s->out->data, '\n');
     }
     return s->out->data.failed ? -ENOMEM : 0;

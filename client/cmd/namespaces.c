@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "client/command.h"
-#include "client/show/report_json.h"
+#include "client/show/report_fields.h"
 #include "client/show/table.h"
 #include "client/show/terminal_text.h"
 #include "client/show/units.h"
@@ -65,22 +65,7 @@ static void add_row(struct table *t, const struct namespace_info *ns)
     table_cell_str(t, ns->last_error);
 }
 
-static void put_fields(struct json *j, const struct namespace_info *ns)
-{
-    json_strings(j, "names", ns->names, ns->n_names);
-    json_u64(j, "inode", ns->inode);
-    json_u64(j, "cookie", ns->cookie);
-    json_enum(j, "kind", "NAMESPACE_KIND_", namespace_kind_name(ns->kind), ns->kind);
-    json_strings(j, "found_at", ns->found_at, ns->n_found_at);
-    json_enum(j, "state", "NAMESPACE_STATE_", namespace_state_name(ns->state), ns->state);
-    json_u64(j, "sockets", ns->sockets);
-    json_string(j, "last_error", ns->last_error);
-    json_time(j, "last_poll_ns", ns->last_poll_ns);
-    json_u64(j, "last_poll_id", ns->last_poll_id);
-    json_u64(j, "last_poll_duration_ns", ns->last_poll_duration_ns);
-    json_u64(j, "errors", ns->errors);
-    json_u64(j, "full_poll_id", ns->full_poll_id);
-}
+REPORT_JSON(namespace_info, NAMESPACE_INFO_FIELDS)
 
 static int show_list(struct session *s, const struct namespace_list *list)
 {
@@ -103,9 +88,7 @@ static int show_list(struct session *s, const struct namespace_list *list)
     }
     for (size_t i = 0; i < list->n; i++) {
         struct json j = {.out = out, .canonical = s->options->output == OUTPUT_PROTOJSON};
-        json_object(&j, NULL);
-        put_fields(&j, &list->items[i]);
-        json_object_end(&j);
+        REPORT_PUT_OBJECT(&j, NULL, namespace_info, &list->items[i]);
         buf_char(out, '\n');
     }
     return out->failed ? -1 : 0;
@@ -169,11 +152,8 @@ static void show_event_json(struct session *s, const struct namespace_event *eve
     json_object(&j, NULL);
     json_enum(&j, "type", "NAMESPACE_EVENT_TYPE_", namespace_event_name(event->type), event->type);
     json_time(&j, "timestamp_ns", event->timestamp_ns);
-    if (event->ns) {
-        json_object(&j, "namespace");
-        put_fields(&j, event->ns);
-        json_object_end(&j);
-    }
+    if (event->ns)
+        REPORT_PUT_OBJECT(&j, "namespace", namespace_info, event->ns);
     json_object_end(&j);
     buf_char(&s->out->data, '\n');
 }

@@ -2,11 +2,10 @@
 #include "client/cmd/status.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "client/command.h"
-#include "client/show/report_json.h"
+#include "client/show/report_fields.h"
 #include "client/show/terminal_text.h"
 #include "client/show/units.h"
 #include "lib/clock.h"
@@ -114,13 +113,13 @@ static void show_schedule(struct buf *out, const struct status_schedule *s, int6
         buf_str(out, " to come (max_loops)");
     }
     buf_char(out, '\n');
-    if (!s->burst_left)
+    if (!s->burst.left)
         return;
     name(out, "burst");
-    units_time(s->burst_interval_ns, text);
-    buf_printf(out, "%" PRIu32 " of %" PRIu32 " polls to come, %s apart, the next one ", s->burst_left,
-               s->burst_polls, text);
-    when(out, s->burst_next_ns, now);
+    units_time(s->burst.interval_ns, text);
+    buf_printf(out, "%" PRIu32 " of %" PRIu32 " polls to come, %s apart, the next one ", s->burst.left,
+               s->burst.polls, text);
+    when(out, s->burst.next_poll_ns, now);
     buf_char(out, '\n');
 }
 
@@ -283,177 +282,23 @@ static void show_text(struct buf *out, const struct status_msg *m)
     }
 }
 
-static void put_errors(struct json *j, const struct poll_error *errors, size_t n)
-{
-    if (!json_wants_array(j, n))
-        return;
-    json_array(j, "errors");
-    for (size_t i = 0; i < n; i++) {
-        json_object(j, NULL);
-        json_string(j, "name", errors[i].name);
-        json_u64(j, "inode", errors[i].inode);
-        json_u64(j, "cookie", errors[i].cookie);
-        json_i32(j, "code", errors[i].code);
-        json_string(j, "text", errors[i].text);
-        json_object_end(j);
-    }
-    json_array_end(j);
-}
-
-static void put_poll(struct json *j, const char *key, const struct status_poll *p)
-{
-    json_object(j, key);
-    json_u64(j, "poll_id", p->poll_id);
-    json_enum(j, "trigger", "POLL_TRIGGER_", poll_trigger_name(p->trigger), p->trigger);
-    json_time(j, "timestamp_ns", p->timestamp_ns);
-    json_u64(j, "duration_ns", p->duration_ns);
-    json_u32(j, "namespaces", p->namespaces);
-    json_u32(j, "namespaces_empty", p->namespaces_empty);
-    json_u32(j, "namespaces_failed", p->namespaces_failed);
-    json_u32(j, "namespaces_unseen", p->namespaces_unseen);
-    json_u64(j, "sockets", p->sockets);
-    json_u32(j, "dumps_interrupted", p->dumps_interrupted);
-    put_errors(j, p->errors, p->n_errors);
-    json_string(j, "hint", p->hint);
-    json_bool(j, "partial", p->partial);
-    json_object_end(j);
-}
-
-static void put_counts(struct json *j, const char *key, const struct status_error_count *counts, size_t n)
-{
-    if (!json_wants_array(j, n))
-        return;
-    json_array(j, key);
-    for (size_t i = 0; i < n; i++) {
-        json_object(j, NULL);
-        json_string(j, "kind", counts[i].kind);
-        json_u64(j, "count", counts[i].count);
-        json_object_end(j);
-    }
-    json_array_end(j);
-}
-
-static void put_schedule(struct json *j, const struct status_schedule *s)
-{
-    json_object(j, "schedule");
-    json_u64(j, "frequency_ns", s->frequency_ns);
-    json_u64(j, "interval_ns", s->interval_ns);
-    json_time(j, "next_poll_ns", s->next_poll_ns);
-    json_u64(j, "running_poll_id", s->running_poll_id);
-    json_u64(j, "late_polls", s->late_polls);
-    json_bool(j, "limited", s->limited);
-    json_u32(j, "loops_left", s->loops_left);
-    if (s->burst_left) {
-        json_object(j, "burst");
-        json_u32(j, "polls", s->burst_polls);
-        json_u32(j, "left", s->burst_left);
-        json_u64(j, "interval_ns", s->burst_interval_ns);
-        json_time(j, "next_poll_ns", s->burst_next_ns);
-        json_object_end(j);
-    }
-    json_object_end(j);
-}
-
-static void put_limits(struct json *j, const struct status_msg *m)
-{
-    if (!json_wants_array(j, m->n_limits))
-        return;
-    json_array(j, "limits");
-    for (size_t i = 0; i < m->n_limits; i++) {
-        json_object(j, NULL);
-        json_string(j, "option", m->limits[i].option);
-        json_u64(j, "max", m->limits[i].max);
-        json_u64(j, "current", m->limits[i].current);
-        json_u64(j, "refused", m->limits[i].refused);
-        json_object_end(j);
-    }
-    json_array_end(j);
-}
-
-static void put_subscribers(struct json *j, const struct status_msg *m)
-{
-    if (!json_wants_array(j, m->n_subscribers))
-        return;
-    json_array(j, "subscribers");
-    for (size_t i = 0; i < m->n_subscribers; i++) {
-        const struct status_subscriber *sub = &m->subscribers[i];
-        json_object(j, NULL);
-        json_u64(j, "id", sub->id);
-        json_string(j, "peer", sub->peer);
-        json_string(j, "method", sub->method);
-        json_time(j, "since_ns", sub->since_ns);
-        json_u64(j, "rows_delivered", sub->rows_delivered);
-        json_u64(j, "rows_lost", sub->rows_lost);
-        json_u64(j, "rows_queued", sub->rows_queued);
-        json_object_end(j);
-    }
-    json_array_end(j);
-}
-
-static void put_cost(struct json *j, const struct status_cost *c)
-{
-    json_object(j, "cost");
-    json_u64(j, "cpu_ns", c->cpu_ns);
-    json_u64(j, "collect_cpu_ns", c->collect_cpu_ns);
-    json_u64(j, "collect_kernel_ns", c->collect_kernel_ns);
-    json_u64(j, "fan_out_cpu_ns", c->fan_out_cpu_ns);
-    json_u64(j, "last_poll_cpu_ns", c->last_poll_cpu_ns);
-    json_u64(j, "last_socket_cpu_ns", c->last_socket_cpu_ns);
-    json_double(j, "cpu_percent", j->canonical || is_measured(c) ? c->cpu_percent : NAN);
-    json_u32(j, "max_cpu_percent", c->max_cpu_percent);
-    json_u64(j, "interval_ns", c->interval_ns);
-    json_bool(j, "stretched", c->stretched);
-    json_u64(j, "rss_bytes", c->rss_bytes);
-    json_u32(j, "threads", c->threads);
-    json_u64(j, "batch_bytes", c->batch_bytes);
-    json_u64(j, "late_polls", c->late_polls);
-    json_u64(j, "deferred_polls", c->deferred_polls);
-    json_bool(j, "measured", c->measured);
-    json_object_end(j);
-}
-
-static void put_gaps(struct json *j, const struct status_msg *m)
-{
-    if (!json_wants_array(j, m->n_gaps))
-        return;
-    json_array(j, "gaps");
-    for (size_t i = 0; i < m->n_gaps; i++) {
-        json_object(j, NULL);
-        json_string(j, "capability", m->gaps[i].capability);
-        json_string(j, "effect", m->gaps[i].effect);
-        json_object_end(j);
-    }
-    json_array_end(j);
-}
+REPORT_JSON(poll_error, POLL_ERROR_FIELDS)
+REPORT_JSON(status_poll, STATUS_POLL_FIELDS)
+REPORT_JSON(status_burst, STATUS_BURST_FIELDS)
+REPORT_JSON(status_schedule, STATUS_SCHEDULE_FIELDS)
+REPORT_JSON(status_limit, STATUS_LIMIT_FIELDS)
+REPORT_JSON(status_error_count, STATUS_ERROR_COUNT_FIELDS)
+REPORT_JSON(status_subscriber, STATUS_SUBSCRIBER_FIELDS)
+REPORT_JSON(status_gap, STATUS_GAP_FIELDS)
+REPORT_JSON(status_cost, STATUS_COST_FIELDS)
+REPORT_JSON(status_option_change, STATUS_OPTION_CHANGE_FIELDS)
+REPORT_JSON(status_change, STATUS_CHANGE_FIELDS)
+REPORT_JSON(status_msg, STATUS_MSG_FIELDS)
 
 static void show_json(struct buf *out, const struct status_msg *m, bool canonical)
 {
     struct json j = {.out = out, .canonical = canonical};
-    json_object(&j, NULL);
-    json_string(&j, "version", m->version);
-    json_time(&j, "start_time_ns", m->start_time_ns);
-    json_u64(&j, "uptime_ns", m->uptime_ns);
-    json_string(&j, "kernel", m->kernel);
-    json_string(&j, "hostname", m->hostname);
-    json_u64(&j, "polls", m->polls);
-    if (m->last_poll)
-        put_poll(&j, "last_poll", m->last_poll);
-    json_u32(&j, "namespaces", m->namespaces);
-    json_u64(&j, "sockets", m->sockets);
-    put_counts(&j, "errors", m->errors, m->n_errors);
-    put_subscribers(&j, m);
-    put_gaps(&j, m);
-    if (m->cost)
-        put_cost(&j, m->cost);
-    json_u32(&j, "namespaces_excluded", m->namespaces_excluded);
-    if (m->schedule)
-        put_schedule(&j, m->schedule);
-    put_limits(&j, m);
-    put_counts(&j, "refusals", m->refusals, m->n_refusals);
-    json_time(&j, "timestamp_ns", m->timestamp_ns);
-    if (m->last_full_poll)
-        put_poll(&j, "last_full_poll", m->last_full_poll);
-    json_object_end(&j);
+    REPORT_PUT_OBJECT(&j, NULL, status_msg, m);
     buf_char(out, '\n');
 }
 

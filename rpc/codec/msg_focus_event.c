@@ -14,19 +14,7 @@
 
 #define FIELD_ROWS 5 /* WatchResponse.rows */
 
-/* clang-format off */
-#define INFO_FIELDS(F, M) \
-    F(M, TEXT, filter) \
-    F(M, LIST, parts, msg_filter_part, SIZE_MAX) \
-    F(M, TEXTS, columns) \
-    F(M, NUMBER, interval_ns) \
-    F(M, NUMBER, lookup_interval_ns) \
-    F(M, NUMBER, max_sockets) \
-    F(M, NUMBER, namespaces) \
-    F(M, NUMBER, sockets) \
-    F(M, NUMBER, matched)
-/* clang-format on */
-MSG_CODEC(info, struct focus_info, xtcp_focus_v1_WatchInfo, INFO_FIELDS)
+MSG_CODEC(focus_info, xtcp_focus_v1_WatchInfo, FOCUS_INFO_FIELDS)
 
 /* ---- What the server writes ---- */
 
@@ -34,7 +22,7 @@ int focus_info_encode(struct buf *out, const struct focus_info *info)
 {
     upb_Arena *arena = upb_Arena_New();
     xtcp_focus_v1_WatchResponse *m = arena ? RESPONSE(new)(arena) : NULL;
-    int rc = m && info_put(RESPONSE(mutable_info)(m, arena), info, arena) ? 0 : -ENOMEM;
+    int rc = m && msg_focus_info_put(RESPONSE(mutable_info)(m, arena), info, arena) ? 0 : -ENOMEM;
     if (rc == 0)
         rc = msg_upb_encode(m, &RESPONSE(msginit), arena, out);
     if (arena)
@@ -60,7 +48,7 @@ static int put_lists(xtcp_focus_v1_WatchResponse *m, const struct focus_tick *t,
         ENDED(set_state)(to, t->ended[i].state);
     }
     for (size_t i = 0; i < t->n_errors; i++) {
-        if (!msg_error_put(RESPONSE(add_errors)(m, arena), &t->errors[i], arena))
+        if (!msg_poll_error_put(RESPONSE(add_errors)(m, arena), &t->errors[i], arena))
             return -ENOMEM;
     }
     return 0;
@@ -138,7 +126,7 @@ static int split(const uint8_t *at, size_t len, struct focus_event *out, uint8_t
 static const struct focus_info *get_info(const xtcp_focus_v1_WatchInfo *m, upb_Arena *arena)
 {
     struct focus_info *info = msg_upb_array(arena, 1, sizeof(*info));
-    return info && info_get(m, info, arena) ? info : NULL;
+    return info && msg_focus_info_get(m, info, arena) ? info : NULL;
 }
 
 static int get_ended(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, upb_Arena *arena,
@@ -179,7 +167,7 @@ static int get_tick(const xtcp_focus_v1_WatchResponse *m, struct focus_tick *t, 
         .ticks_skipped = RESPONSE(ticks_skipped)(m),
         .ticks_dropped = RESPONSE(ticks_dropped)(m),
         .rows_dropped = RESPONSE(rows_dropped)(m),
-        .errors = msg_upb_list(arena, errors, n_errors, sizeof(*t->errors), msg_error_get),
+        .errors = msg_upb_list(arena, errors, n_errors, sizeof(*t->errors), msg_poll_error_get),
         .n_errors = n_errors,
     };
     if (!t->errors)

@@ -8,23 +8,7 @@
 #define LIST(name)  xtcp_namespace_v1_ListResponse_##name
 #define EVENT(name) xtcp_namespace_v1_NamespaceEvent_##name
 
-/* clang-format off */
-#define NAMESPACE_FIELDS(F, M) \
-    F(M, TEXTS, names) \
-    F(M, TEXTS, found_at) \
-    F(M, NUMBER, inode) \
-    F(M, NUMBER, cookie) \
-    F(M, NUMBER, kind) \
-    F(M, NUMBER, state) \
-    F(M, NUMBER, sockets) \
-    F(M, TEXT, last_error) \
-    F(M, NUMBER, last_poll_ns) \
-    F(M, NUMBER, last_poll_id) \
-    F(M, NUMBER, last_poll_duration_ns) \
-    F(M, NUMBER, errors) \
-    F(M, NUMBER, full_poll_id)
-MSG_CODEC(namespace, struct namespace_info, xtcp_namespace_v1_Namespace, NAMESPACE_FIELDS)
-/* clang-format on */
+MSG_CODEC(namespace_info, xtcp_namespace_v1_Namespace, NAMESPACE_INFO_FIELDS)
 
 /* ---- Encoding ---- */
 
@@ -36,7 +20,7 @@ int namespace_list_encode(const struct namespace_info *list, size_t n, struct bu
     xtcp_namespace_v1_ListResponse *m = LIST(new)(arena);
     int rc = m ? 0 : -ENOMEM;
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = namespace_put(LIST(add_namespaces)(m, arena), &list[i], arena) ? 0 : -ENOMEM;
+        rc = msg_namespace_info_put(LIST(add_namespaces)(m, arena), &list[i], arena) ? 0 : -ENOMEM;
     if (rc == 0)
         rc = msg_upb_encode(m, &LIST(msginit), arena, out);
     upb_Arena_Free(arena);
@@ -54,7 +38,7 @@ int namespace_event_encode(const struct namespace_event *event, struct buf *out)
         EVENT(set_type)(m, (int32_t)event->type);
         EVENT(set_timestamp_ns)(m, event->timestamp_ns);
         if (event->ns)
-            rc = namespace_put(EVENT(mutable_namespace)(m, arena), event->ns, arena) ? 0 : -ENOMEM;
+            rc = msg_namespace_info_put(EVENT(mutable_namespace)(m, arena), event->ns, arena) ? 0 : -ENOMEM;
     }
     if (rc == 0)
         rc = msg_upb_encode(m, &EVENT(msginit), arena, out);
@@ -72,7 +56,7 @@ static int read_list(const void *data, size_t len, void *to, upb_Arena *arena, s
     if (rc < 0)
         return rc;
     const xtcp_namespace_v1_Namespace *const *from = LIST(namespaces)(m, &out->n);
-    out->items = msg_upb_list(arena, from, out->n, sizeof(*out->items), namespace_get);
+    out->items = msg_upb_list(arena, from, out->n, sizeof(*out->items), msg_namespace_info_get);
     return out->items ? 0 : err_set(e, -ENOMEM, "ListResponse: out of memory");
 }
 
@@ -99,7 +83,7 @@ static int read_event(const void *data, size_t len, void *to, upb_Arena *arena, 
     if (!EVENT(has_namespace)(m))
         return 0;
     const xtcp_namespace_v1_Namespace *ns = EVENT(namespace)(m);
-    out->ns = msg_upb_list(arena, &ns, 1, sizeof(*out->ns), namespace_get);
+    out->ns = msg_upb_list(arena, &ns, 1, sizeof(*out->ns), msg_namespace_info_get);
     return out->ns ? 0 : err_set(e, -ENOMEM, "NamespaceEvent: out of memory");
 }
 

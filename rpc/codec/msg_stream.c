@@ -167,6 +167,6 @@ int stream_encode_info(struct buf *out, const struct subscription_info *info)
 {
     struct response r;
     bool ok = response_new(&r) &&
-              msg_stream_info_put(RESPONSE(mutable_stream_info)(r.message, r.arena), info, r.arena);
+              msg_subscription_info_put(RESPONSE(mutable_stream_info)(r.message, r.arena), info, r.arena);
     return response_end(&r, ok, out);
 }

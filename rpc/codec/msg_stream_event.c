@@ -69,7 +69,7 @@ static int read_info(struct stream_event *event, upb_Arena *arena, struct err *e
     xtcp_flat_record_v1_StreamInfo *m = xtcp_flat_record_v1_StreamInfo_new(arena);
     int rc = msg_upb_decode(event->bytes, event->len, m, &xtcp_flat_record_v1_StreamInfo_msginit, arena,
                             "StreamInfo", e);
-    return rc < 0 || msg_stream_info_get(m, &event->info, arena) ? rc : -ENOMEM;
+    return rc < 0 || msg_subscription_info_get(m, &event->info, arena) ? rc : -ENOMEM;
 }
 
 int stream_event_decode(const void *data, size_t len, struct stream_event *out, struct err *e)

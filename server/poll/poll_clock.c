@@ -189,8 +189,8 @@ void poll_clock_schedule(struct poll_clock *p, struct status_schedule *out)
         out->next_poll_ns = next > mono ? wall + (next - mono) : wall;
     if (!s.burst_left)
         return;
-    out->burst_polls = s.burst_polls;
-    out->burst_left = s.burst_left;
-    out->burst_interval_ns = (uint64_t)s.burst_interval_ns;
-    out->burst_next_ns = s.burst_due_ns > mono ? wall + (s.burst_due_ns - mono) : wall;
+    out->burst.polls = s.burst_polls;
+    out->burst.left = s.burst_left;
+    out->burst.interval_ns = (uint64_t)s.burst_interval_ns;
+    out->burst.next_poll_ns = s.burst_due_ns > mono ? wall + (s.burst_due_ns - mono) : wall;
 }

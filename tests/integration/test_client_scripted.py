@@ -18,6 +18,7 @@ from concurrent import futures
 
 import grpc
 import pytest
+from google.protobuf import json_format
 
 from harness.paths import CLIENT
 from harness.pseudo_terminal import PseudoTerminal
@@ -417,6 +418,14 @@ class Status(st_rpc.StatusServiceServicer):
         return self.reply
 
 
+class Namespaces(ns_rpc.NamespaceServiceServicer):
+    def __init__(self, reply):
+        self.reply = reply
+
+    def List(self, request, context):
+        return self.reply
+
+
 def status_text(daemon, *args, **reply):
     d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(st.GetResponse(**reply))))
     done = client(d.target, *(args or ("-o", "table")), "status")
@@ -436,6 +445,35 @@ def test_status_of_a_daemon_with_another_clock(daemon, clock, told):
                                                            next_poll_ns=clock + 2 * second)))
     assert "every 5s, the next one in 3s\n" in text
     assert "4 of 9 polls to come, 1s apart, the next one in 2s\n" in text
+
+
+def filled(message):
+    """|message| with a value other than zero in every field, the messages within it too."""
+    for n, field in enumerate(message.DESCRIPTOR.fields):
+        if field.type == field.TYPE_MESSAGE:
+            inner = getattr(message, field.name)
+            filled(inner.add() if field.label == field.LABEL_REPEATED else inner)
+        elif field.type == field.TYPE_ENUM:
+            setattr(message, field.name, 1 + n % (len(field.enum_type.values) - 1))
+        else:
+            value = f"{field.name} {n}" if field.type == field.TYPE_STRING else True if field.type == field.TYPE_BOOL else n + 1
+            if field.label == field.LABEL_REPEATED:
+                getattr(message, field.name).extend([value, value])
+            else:
+                setattr(message, field.name, value)
+    return message
+
+
+def test_reports_have_all_fields(daemon):
+    """Whatever field a message gets: protojson and jsonl have it."""
+    status, list_ = filled(st.GetResponse()), filled(ns.ListResponse())
+    d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(status)),
+               (ns_rpc.add_NamespaceServiceServicer_to_server, Namespaces(list_)))
+    for verb, message in (("status", status), ("namespaces", list_.namespaces[0])):
+        told = json_format.Parse(client(d.target, "-o", "protojson", verb).stdout, type(message)())
+        assert told == message
+        by_name = json.loads(client(d.target, "-o", "jsonl", verb).stdout)
+        assert {f.name for f in message.DESCRIPTOR.fields} <= by_name.keys()
 
 
 def test_status_does_not_tell_what_was_not_measured(daemon):

@@ -169,10 +169,7 @@ static const struct status_schedule schedule = {.frequency_ns = 1,
                                                 .late_polls = 5,
                                                 .limited = true,
                                                 .loops_left = 6,
-                                                .burst_polls = 7,
-                                                .burst_left = 8,
-                                                .burst_interval_ns = 9,
-                                                .burst_next_ns = 10};
+                                                .burst = {7, 8, 9, 10}};
 static const struct status_limit limits[] = {{"connections_max", 1, 2, 3}, {"subscribers_max", 4, 5, 6}};
 static const struct status_error_count refusals[] = {{"role", 7}};
 static const struct status_poll full = {.poll_id = 16, .sockets = 17, .hint = ""};
@@ -223,8 +220,8 @@ static void check_schedule(const struct status_msg *out)
     assert_non_null(s);
     assert_true(s->frequency_ns == 1 && s->interval_ns == 2 && s->next_poll_ns == 3 && s->limited);
     assert_true(s->running_poll_id == 4 && s->late_polls == 5 && s->loops_left == 6);
-    assert_true(s->burst_polls == 7 && s->burst_left == 8 && s->burst_interval_ns == 9);
-    assert_int_equal(s->burst_next_ns, 10);
+    assert_true(s->burst.polls == 7 && s->burst.left == 8 && s->burst.interval_ns == 9);
+    assert_int_equal(s->burst.next_poll_ns, 10);
     assert_int_equal(out->n_limits, 2);
     assert_string_equal(out->limits[1].option, "subscribers_max");
     assert_true(out->limits[1].max == 4 && out->limits[1].current == 5 && out->limits[1].refused == 6);
