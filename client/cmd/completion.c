@@ -60,13 +60,13 @@ static void put_formats(struct buf *out, const struct command *c)
 /* The columns of tables, then the short names of all fields. */
 static void put_columns(struct buf *out)
 {
-    for (size_t i = 0; i < n_sockets_columns; i++)
+    for (size_t i = 0; i < n_socket_table_columns; i++)
         buf_printf(out, "%s%s", i ? " " : "", socket_table_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *alias = filter_field_alias(&record_fields[i], 0);
         const char *name = alias ? alias : record_fields[i].name;
         bool known = false;
-        for (size_t k = 0; k < n_sockets_columns; k++)
+        for (size_t k = 0; k < n_socket_table_columns; k++)
             known = known || strcmp(socket_table_columns[k].name, name) == 0;
         if (!known)
             buf_printf(out, " %s", name);

@@ -18,7 +18,7 @@ enum { LABEL_NONE = -1 };
 struct record_sink {
     const struct view *view;
     struct output *out;
-    struct sockets *sockets;                                               /* tables */
+    struct socket_table *sockets;                                          /* tables */
     struct format_writer *writer;                                          /* the others */
     int (*take)(void *context, const record_message *m, const char *node); /* instead of these two */
     void *context;

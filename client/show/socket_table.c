@@ -215,9 +215,9 @@ const struct socket_table_column socket_table_columns[] = {
     {"cgroup", LOOK("CGROUP", RIGHT, 0, 6), .wide = true, MADE_OF(F(c_group))},
     {"cookie", LOOK("COOKIE", RIGHT, 0, 8), .wide = true, MADE_OF(F(inet_diag_msg_socket_cookie))},
 };
-const size_t n_sockets_columns = sizeof(socket_table_columns) / sizeof(socket_table_columns[0]);
+const size_t n_socket_table_columns = sizeof(socket_table_columns) / sizeof(socket_table_columns[0]);
 
-struct sockets {
+struct socket_table {
     const struct view *view;
     const struct measured_rate *measured; /* NULL: nothing is */
     struct table *table;
@@ -273,11 +273,11 @@ static struct table_column field_look(const struct view_column *c)
                                  .squeeze = text ? 8 : 0};
 }
 
-struct sockets *socket_table_new(const struct view *v, bool nodes)
+struct socket_table *socket_table_new(const struct view *v, bool nodes)
 {
     struct table_column looks[VIEW_COLUMNS_MAX + 2];
     size_t n = 0;
-    struct sockets *s = calloc(1, sizeof(*s));
+    struct socket_table *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
     s->view = v;
@@ -302,7 +302,7 @@ struct sockets *socket_table_new(const struct view *v, bool nodes)
     return s;
 }
 
-void socket_table_free(struct sockets *s)
+void socket_table_free(struct socket_table *s)
 {
     if (!s)
         return;
@@ -310,13 +310,13 @@ void socket_table_free(struct sockets *s)
     free(s);
 }
 
-void socket_table_measure(struct sockets *s, const struct measured_rate *m)
+void socket_table_measure(struct socket_table *s, const struct measured_rate *m)
 {
     s->measured = m;
 }
 
 /* A rate that is measured, or the kernel's |sample|. */
-static void put_rate(const struct sockets *s, struct cell *c, const record_message *r, const char *node,
+static void put_rate(const struct socket_table *s, struct cell *c, const record_message *r, const char *node,
                      const struct record_field *sample)
 {
     uint64_t rate;
@@ -337,12 +337,12 @@ static void put_rate(const struct sockets *s, struct cell *c, const record_messa
     }
 }
 
-struct table *socket_table_table(struct sockets *s)
+struct table *socket_table_table(struct socket_table *s)
 {
     return s->table;
 }
 
-void socket_table_add(struct sockets *s, const record_message *r, const char *node)
+void socket_table_add(struct socket_table *s, const record_message *r, const char *node)
 {
     const struct view *v = s->view;
     struct sort_key key = {0};

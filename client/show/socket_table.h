@@ -11,7 +11,7 @@
 #include "client/show/table.h"
 #include "record/unpack.h"
 
-#define SOCKETS_FIELDS_MAX 4
+#define SOCKET_TABLE_FIELDS_MAX 4
 
 /* A column that tables have by themselves. */
 struct socket_table_column {
@@ -28,30 +28,30 @@ struct socket_table_column {
      * sample. */
     bool measured;
     uint8_t n_fields;
-    int16_t fields[SOCKETS_FIELDS_MAX]; /* enum record_field_id: its sources, the first counts most */
+    int16_t fields[SOCKET_TABLE_FIELDS_MAX]; /* enum record_field_id: its sources, the first counts most */
 };
 
 /* From left to right. */
 extern const struct socket_table_column socket_table_columns[];
-extern const size_t n_sockets_columns;
+extern const size_t n_socket_table_columns;
 
 struct view;
-struct sockets;
+struct socket_table;
 
 /* A table with the columns of |v|, which must outlive it; |nodes|: and in front of them a column for the node
  * of each record. NULL without memory. */
-struct sockets *socket_table_new(const struct view *v, bool nodes);
-void socket_table_free(struct sockets *s);
+struct socket_table *socket_table_new(const struct view *v, bool nodes);
+void socket_table_free(struct socket_table *s);
 
 /* Rates are those of |m|, which must outlive it; without, all sockets count as seen for the first time. */
-void socket_table_measure(struct sockets *s, const struct measured_rate *m);
+void socket_table_measure(struct socket_table *s, const struct measured_rate *m);
 
 /* The table in which its rows wait. */
-struct table *socket_table_table(struct sockets *s);
+struct table *socket_table_table(struct socket_table *s);
 
 /* Adds |r|, whose contents may be anything; |node| is its node (NULL: not shown). Rows are sorted by
  * namespace, listeners first and ended sockets (TIME_WAIT, CLOSE) last, then by local and peer end; those of
  * a view that sorts stay in the order of their coming. */
-void socket_table_add(struct sockets *s, const record_message *r, const char *node);
+void socket_table_add(struct socket_table *s, const record_message *r, const char *node);
 
 #endif

@@ -49,7 +49,7 @@ static bool is_name(const char *known, const struct name *name)
 
 static const struct socket_table_column *own_column(const struct name *name)
 {
-    for (size_t i = 0; i < n_sockets_columns; i++)
+    for (size_t i = 0; i < n_socket_table_columns; i++)
         if (is_name(socket_table_columns[i].name, name) || is_name(socket_table_columns[i].look.title, name))
             return &socket_table_columns[i];
     return NULL;
@@ -64,7 +64,7 @@ static int unknown_column(const char *option, const struct name *name, struct er
     typed[n] = '\0';
     if (!n)
         return err_set(e, ERR_USAGE, "--%s: a name is missing", option);
-    for (size_t i = 0; i < n_sockets_columns; i++)
+    for (size_t i = 0; i < n_socket_table_columns; i++)
         nearest_offer(&nearest, socket_table_columns[i].name);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *alias;
@@ -125,7 +125,7 @@ static int choose_columns(struct view *v, const char *list, struct err *e)
 
 static void all_columns(struct view *v)
 {
-    for (size_t i = 0; i < n_sockets_columns; i++) {
+    for (size_t i = 0; i < n_socket_table_columns; i++) {
         const struct socket_table_column *own = &socket_table_columns[i];
         if (!own->wide || v->format == OUTPUT_WIDE)
             v->columns[v->n_columns++] =

@@ -39,7 +39,7 @@ struct watch_table {
     struct output *out;
     bool in_place;
     struct table *table;            /* own columns, when it is not in place */
-    struct sockets *sockets;        /* chosen columns, likewise */
+    struct socket_table *sockets;   /* chosen columns, likewise */
     struct measured_rate *measured; /* rates among them; NULL: there are none */
 
     /* Own columns: all sockets that were seen. */

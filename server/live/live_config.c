@@ -8,6 +8,9 @@
 #include "lib/log.h"
 #include "server/live/state_writer.h"
 
+/* A reload waits so long for the state file to be written, as for each file to be read. */
+#define STATE_WAIT_NS (2 * NS_PER_S)
+
 struct live_config {
     struct live_config_ops ops;
     struct change_log *change_log;
@@ -166,8 +169,10 @@ void live_config_reload(struct live_config *s)
     struct live_config_sources fresh;
     struct err e = {0};
     pthread_mutex_lock(&s->change_lock);
-    state_writer_flush(s->state); /* it is one of the sources */
-    int rc = s->ops.read(s->ops.read_arg, &fresh, &e);
+    int rc = state_writer_flush(s->state, clock_mono_ns() + STATE_WAIT_NS) /* it is one of the sources */
+                 ? s->ops.read(s->ops.read_arg, &fresh, &e)
+                 : err_set(&e, ERR_TIMEOUT, "%s: it is still being written: its file system does not answer",
+                           s->config->state_file);
     if (rc == ERR_PRECONDITION) { /* no error: there is nothing to read */
         log_info("config", "%s", e.text);
         pthread_mutex_unlock(&s->change_lock);

@@ -69,7 +69,7 @@ int state_writer_start(const char *path, struct state **out, struct err *e)
     if (!s)
         return err_set(e, -ENOMEM, "out of memory");
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    thread_cond_init(&s->changed);
     buf_init(&s->next);
     s->path = strdup(path);
     int rc = s->path ? thread_start(&s->thread, "state", 0, run, s) : -ENOMEM;
@@ -97,14 +97,17 @@ void state_writer_keep(struct state *s, const struct config *base, const struct 
     buf_free(&unused);
 }
 
-void state_writer_flush(struct state *s)
+bool state_writer_flush(struct state *s, int64_t deadline_ns)
 {
     if (!s)
-        return;
+        return true;
+    bool in_time = true;
     pthread_mutex_lock(&s->lock);
-    while (s->waiting || s->writing)
-        pthread_cond_wait(&s->changed, &s->lock);
+    while ((s->waiting || s->writing) && in_time)
+        in_time = thread_cond_wait(&s->changed, &s->lock, deadline_ns);
+    bool written = !s->waiting && !s->writing;
     pthread_mutex_unlock(&s->lock);
+    return written;
 }
 
 void state_writer_stop(struct state *s)

@@ -406,7 +406,7 @@ static void advise(struct summary *s)
         s->no_turn, all, timeout, needed);
 }
 
-static void tell_end(struct poller *p)
+static void pass_end(struct poller *p)
 {
     struct poll_error errors[POLL_ERRORS_MAX];
     const struct summary *s = p->last;
@@ -467,7 +467,7 @@ bool poller_check(struct poller *p, struct inventory *r)
     if (stuck)
         poll_request_cancel(request);
     poll_request_unref(request);
-    tell_end(p); /* |last| changes on this thread only */
+    pass_end(p); /* |last| changes on this thread only */
     return true;
 }
 

@@ -107,7 +107,7 @@ static void put_global_options(struct buf *out)
 
 static void put_columns(struct buf *out)
 {
-    for (size_t i = 0; i < n_sockets_columns; i++) {
+    for (size_t i = 0; i < n_socket_table_columns; i++) {
         const struct socket_table_column *c = &socket_table_columns[i];
         buf_printf(out, ".TP\n\\fB%s\\fR", c->name);
         buf_printf(out, " (%s%s)\n", c->look.title, c->wide ? ", in wide tables" : "");

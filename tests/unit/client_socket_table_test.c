@@ -71,7 +71,7 @@ static void with_flow(record *r)
 
 /* The sockets of usual hosts: listeners, flows of each family, TIME_WAIT without tcp_info; and names made to
  * do harm. */
-static void fill(struct sockets *t)
+static void fill(struct socket_table *t)
 {
     n_addresses = 0;
     record r = socket_record("default", AF_INET, ESTABLISHED, "192.0.2.1", 40000, "198.51.100.7", 443);
@@ -119,7 +119,7 @@ static void draw(const struct options *o, size_t width, bool nodes, struct buf *
     struct view *v;
     struct err e = {0};
     assert_int_equal(view_new(o, &v, &e), 0);
-    struct sockets *s = socket_table_new(v, nodes);
+    struct socket_table *s = socket_table_new(v, nodes);
     assert_non_null(s);
     if (o->output == OUTPUT_WIDE)
         table_keep_whole(socket_table_table(s));
@@ -301,7 +301,7 @@ static void test_extremes(void **state)
     struct view *v;
     struct err e = {0};
     assert_int_equal(view_new(&o, &v, &e), 0);
-    struct sockets *t = socket_table_new(v, false);
+    struct socket_table *t = socket_table_new(v, false);
     struct buf out;
     buf_init(&out);
     socket_table_add(t, &r, NULL);

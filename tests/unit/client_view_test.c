@@ -137,7 +137,7 @@ static void test_keys(void **state)
 static void test_titles(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_sockets_columns; i++) {
+    for (size_t i = 0; i < n_socket_table_columns; i++) {
         const struct socket_table_column *c = &socket_table_columns[i];
         for (int lower = 0; lower < 2; lower++) {
             char title[VIEW_TITLE_MAX] = {0}, text[VIEW_TITLE_MAX + 16];

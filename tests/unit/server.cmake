@@ -12,6 +12,8 @@ add_test(NAME server_command
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/server_command.py $<TARGET_FILE:xtcp2> ${CMAKE_SOURCE_DIR})
 set_tests_properties(server_command PROPERTIES LABELS unit TIMEOUT 300)
 xtcp_unit_test(server_change_log_test SOURCES server_change_log_test.c LIBS xtcp_server)
+xtcp_unit_test(server_live_config_test SOURCES server_live_config_test.c LIBS xtcp_server)
+target_link_options(server_live_config_test PRIVATE LINKER:--wrap=config_write_state)
 xtcp_unit_test(server_sandbox_test SOURCES server_sandbox_test.c LIBS xtcp_server)
 xtcp_unit_test(server_selection_test SOURCES server_selection_test.c LIBS xtcp_server)
 xtcp_unit_test(server_file_watch_test SOURCES server_file_watch_test.c LIBS xtcp_server)
