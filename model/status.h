@@ -145,7 +145,9 @@ struct status_change {
     F(M, LIST, limits, status_limit, SIZE_MAX) \
     F(M, LIST, refusals, status_error_count, SIZE_MAX) \
     F(M, TIME, timestamp_ns)                            /* when this was told; 0: not told */ \
-    F(M, ONE, last_full_poll, status_poll)              /* the last one that was not partial; NULL: none yet */
+    F(M, ONE, last_full_poll, status_poll)              /* the last one that was not partial; NULL: none yet */ \
+    F(M, U64, rows_dropped)                             /* for want of room in the hub's own queue */ \
+    F(M, U64, rows_late)                                /* after the end of their poll */
 struct status_msg {
     STATUS_MSG_FIELDS(FIELDS_MEMBER, )
 };

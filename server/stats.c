@@ -157,6 +157,14 @@ static void gather_namespaces(struct app *app, struct status_msg *out)
     out->namespaces_excluded = (uint32_t)excluded;
 }
 
+static void gather_rows(struct app *app, struct status_msg *out)
+{
+    struct hub_stats hub;
+    hub_stats(app->hub, &hub);
+    out->rows_dropped = hub.rows_dropped;
+    out->rows_late = hub.rows_late;
+}
+
 static void gather_daemon(struct app *app, struct stats_parts *p, struct status_msg *out)
 {
     uname(&p->kernel);
@@ -179,6 +187,7 @@ static void gather(struct app *app, struct stats_parts *p, struct status_msg *ou
     gather_polls(&p->polls, out);
     gather_namespaces(app, out);
     gather_subscribers(app, p, out);
+    gather_rows(app, out);
     gather_cost(app, p, out);
     gather_limits(app, &listeners, p, out);
     gather_refusals(app, &listeners, p, out);

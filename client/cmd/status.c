@@ -273,6 +273,12 @@ static void show_text(struct buf *out, const struct status_msg *m)
         text_clean_str(out, m->errors[i].kind);
         buf_char(out, '\n');
     }
+    if (m->rows_dropped || m->rows_late) {
+        name(out, "rows lost");
+        buf_printf(out,
+                   "%" PRIu64 " for want of room in the daemon, %" PRIu64 " after the end of their poll\n",
+                   m->rows_dropped, m->rows_late);
+    }
     for (size_t i = 0; i < m->n_gaps; i++) {
         name(out, i ? "" : "unseen");
         text_clean_str(out, m->gaps[i].effect);

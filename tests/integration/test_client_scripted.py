@@ -484,6 +484,8 @@ def test_status_does_not_tell_what_was_not_measured(daemon):
     told = json.loads(status_text(daemon, "-o", "jsonl", cost=st.Cost(measured=True)))["cost"]
     assert told["cpu_percent"] == 0 and told["measured"] is True
     assert "cost        0.00% of a CPU, " in status_text(daemon, cost=st.Cost(measured=True))
+    assert "rows lost" not in text
+    assert "rows lost   5 for want of room in the daemon, 6 after" in status_text(daemon, rows_dropped=5, rows_late=6)
     text = status_text(daemon, last_poll=st.PollSummary(poll_id=2, partial=True, sockets=2),
                        cost=st.Cost(last_poll_cpu_ns=2000, last_socket_cpu_ns=1000))
     assert "2 matching sockets in 0 namespaces" in text and "last poll 2us, 1us per matching socket\n" in text

@@ -190,6 +190,8 @@ static const struct status_msg status_in = {.version = "1.2.3",
                                             .sockets = 14,
                                             .timestamp_ns = 15,
                                             .last_full_poll = &full,
+                                            .rows_dropped = 18,
+                                            .rows_late = 19,
                                             .errors = counts,
                                             .n_errors = 1,
                                             .subscribers = subscribers,
@@ -266,6 +268,7 @@ static void test_status(void **state)
     assert_true(out.timestamp_ns == 15 && out.last_poll->partial);
     assert_true(out.last_full_poll->poll_id == 16 && out.last_full_poll->sockets == 17 &&
                 !out.last_full_poll->partial);
+    assert_true(out.rows_dropped == 18 && out.rows_late == 19);
     assert_int_equal(out.last_poll->n_errors, 1);
     assert_string_equal(out.last_poll->errors[0].text, "timed out");
     assert_int_equal(out.last_poll->errors[0].code, -1009);
