@@ -52,7 +52,7 @@ int session_open(struct session *s, const struct options *options, struct output
                  struct err *e);
 void session_close(struct session *s);
 
-/* The channel options of |o|; |out| points into |o|. And the address for gRPC. */
+/* The channel options of |o|; |out| points into |o|. session_address: the address for gRPC. */
 void session_channel_options(const struct options *o, struct rpc_channel_options *out);
 const char *session_address(const struct options *o);
 

@@ -90,8 +90,7 @@ int dump_receive(struct dump *d, const struct dump_options *options, dump_socket
 
 /* Asks for the sockets of |r| and receives the answer. When the kernel does not take the bytecode of |r|, because it is
  * older than an operation in it (EINVAL) or wants a right for it (EPERM), asks again without: |*refused| is that code
- * then and
- * |r->code_len| 0; else |*refused| is 0. Returns as the two do. */
+ * then and |r->code_len| 0; else |*refused| is 0. Returns as the two do. */
 int dump_filtered(struct dump *d, struct diag_request *r, const struct dump_options *options,
                   dump_socket_fn *fn, void *arg, struct dump_counts *counts, int *refused, struct err *e);
 

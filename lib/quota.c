@@ -14,7 +14,7 @@ struct quota_user {
     struct quota *quota;
     struct quota_user *next; /* of the same bucket */
     uint64_t hash;
-    uint32_t refs; /* under the lock, as is what follows */
+    uint32_t refs; /* under the lock, as are the members below */
     uint64_t used[QUOTA_KINDS];
     char name[];
 };

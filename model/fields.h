@@ -1,10 +1,10 @@
-/* Structs as lists of their fields, for messages that are also shown: the list is the one place that has all of them.
+/* Structs as lists of their fields, for messages: the list is the one place that has all of them.
  *
  * From a list are made
  *
  * - the struct, here;
  * - its encoding and decoding (rpc/codec/msg_fields.h);
- * - its JSON in reports of the client (client/show/report_fields.h).
+ * - its JSON, where a report of the client shows it (client/show/report_fields.h).
  *
  * A list is a macro over another one, F, with a row for each field, in the order in which JSON has them. |M| is passed
  * on to F.

@@ -36,7 +36,7 @@ enum filter_place {
 
 #define FILTER_PART_FIELDS(F, M) \
     F(M, TEXT, expression) \
-    F(M, U32, place)                                    /* enum filter_place */
+    F(M, U32, place)                     /* enum filter_place; it has no JSON, where it would need its name */
 struct filter_part {
     FILTER_PART_FIELDS(FIELDS_MEMBER, )
 };
@@ -46,7 +46,7 @@ struct filter_part {
     F(M, TEXT, filter) \
     F(M, LIST, parts, filter_part, SIZE_MAX) \
     F(M, TEXTS, columns) \
-    F(M, TEXTS, warnings)                               /* sentences about names that nothing had */
+    F(M, TEXTS, warnings)                /* sentences about names that nothing had */
 struct subscription_info {
     SUBSCRIPTION_INFO_FIELDS(FIELDS_MEMBER, )
 };

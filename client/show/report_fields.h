@@ -2,7 +2,7 @@
  *
  * REPORT_JSON(status_poll, STATUS_POLL_FIELDS) makes
  *
- *     void put_status_poll(struct json *j, const struct status_poll *s)
+ *     static void put_status_poll(struct json *j, const struct status_poll *s)
  *
  * which puts all fields into the object that has been begun. Structs within it come before it. */
 #ifndef XTCP_CLIENT_SHOW_REPORT_FIELDS_H
@@ -28,7 +28,7 @@
 #define REPORT_PUT_ENUM(name, prefix, text) json_enum(j, #name, prefix, text(s->name), s->name);
 #define REPORT_PUT_TEXT(name)               json_string(j, #name, s->name);
 #define REPORT_PUT_TEXTS(name)              json_strings(j, #name, s->name, s->n_##name);
-/* A daemon that does not tell whether the value is known knows it when it is not 0. */
+/* A daemon that does not tell whether the value is known knows it when it is above 0. */
 #define REPORT_PUT_DOUBLE(name, known)                                                                       \
     json_double(j, #name, j->canonical || s->known || s->name > 0 ? s->name : NAN);
 

@@ -64,7 +64,7 @@ void socket_sample_from(const record_message *r, struct socket_sample *out);
  * connections that wait to be accepted. */
 uint64_t socket_sample_queue(const struct socket_sample *s);
 
-/* The reasons that held sending back between two polls. */
+/* The reasons why sending was held back between two polls. */
 enum socket_limit {
     SOCKET_LIMIT_UNKNOWN, /* seen once, or not a connection */
     SOCKET_LIMIT_IDLE,

@@ -112,7 +112,7 @@ static bool rank_idle(const record_message *r, uint64_t *out)
     return cell_has_flow(r);
 }
 
-/* The reason that held sending back: the share of the time with data to send. */
+/* The reason why sending was held back: the share of the time with data to send. */
 static void put_limit(struct cell *c, const record_message *r)
 {
     uint64_t by_peer = r->tcp_info_rwnd_limited, by_buffer = r->tcp_info_sndbuf_limited;

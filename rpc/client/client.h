@@ -34,8 +34,7 @@ struct rpc_status {
 };
 
 /* How a channel identifies itself, and which daemon it talks to. Zero and NULL: not given. TLS is used when
- * |tls|,
- * |ca|, |cert|, |server_name| or |insecure| say so, unless |plaintext| is set. */
+ * |tls|, |ca|, |cert|, |server_name| or |insecure| say so, unless |plaintext| is set. */
 struct rpc_channel_options {
     bool plaintext;   /* no TLS, whatever else is given */
     bool tls;         /* TLS; without |ca| with the CAs that the system trusts */

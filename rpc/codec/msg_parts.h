@@ -1,9 +1,9 @@
-/* Messages that several others carry, or that are written in one file and read in another: both ways. Included by rpc/
- * only.
+/* Messages that several others carry, or that are written in one file and read in another: both ways. Included by
+ * rpc/ only.
  *
- * msg_TYPE_put fills a message from the plain struct |from|, whose texts it refers to unless they are in |arena|; it returns
- * false without memory, also when |message| is NULL for want of it. msg_TYPE_get fills the plain struct |to|, which is all
- * zero; texts and lists are in |arena|, never NULL. It returns false without memory. */
+ * msg_TYPE_put fills a message from the plain struct |from|, whose texts it refers to unless they are in |arena|; it
+ * returns false without memory, also when |message| is NULL for want of it. msg_TYPE_get fills the plain struct |to|,
+ * which is all zero; texts and lists are in |arena|, never NULL. It returns false without memory. */
 #ifndef XTCP_RPC_CODEC_MSG_PARTS_H
 #define XTCP_RPC_CODEC_MSG_PARTS_H
 

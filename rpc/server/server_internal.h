@@ -108,7 +108,7 @@ struct rpc_server {
         *plain;              /* |n_queues| of each kind, made when the first connection comes that needs it */
     unsigned turn;           /* the queue that comes first for the next connection or listener */
     _Atomic uint64_t denied; /* calls whose caller did not have the role for them */
-    _Atomic unsigned streams;  /* streams begun so far: they take the queues in turn */
+    _Atomic unsigned streams;  /* requests posted for streams: they take the queues in turn */
     _Atomic size_t operations; /* of calls: started, with handlers that have not returned */
     _Atomic unsigned expected; /* calls whose request is not there */
     _Atomic int64_t look_ns;   /* when to look for calls that wait too long, monotonic */

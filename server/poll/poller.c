@@ -58,7 +58,7 @@ struct summary {
     struct poll_end end;                      /* without errors, rows_sent and rows_lost */
     struct failure failures[POLL_ERRORS_MAX]; /* the unseen fill it from the end, last one first */
     size_t n_failures;
-    size_t n_unseen;    /* of the failures; failed polls come first and may take their place */
+    size_t n_unseen;    /* of the failures; failed namespaces come first and may take their place */
     uint32_t timeouts;  /* of the failed ones */
     uint32_t no_turn;   /* of the timeouts, those whose dump did not even begin */
     int64_t timeout_ns; /* the timeout that they had */

@@ -58,7 +58,7 @@ static size_t find_cut(struct plan *p, int filter, int mask_place, const struct 
     return p->n_cuts++;
 }
 
-/* The bit of the filter of |c| in the poll's order. |bits| are those of the places that have been met. */
+/* The bit of the filter of |c| in the poll request. |bits| are those of the places that have been met. */
 static int filter_bit(struct plan *p, const struct plan_candidate *c, int8_t *bits)
 {
     if (c->filter_place == SELECTION_NO_PLACE)

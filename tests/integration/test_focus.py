@@ -260,7 +260,7 @@ def test_namespaces_by_pattern(host):
 
 
 def test_here_and_there(host):
-    """A watch that goes abroad and comes home again keeps its rhythm."""
+    """A watch that enters another namespace and comes back keeps its rhythm."""
     d = host.daemon("--poll-frequency", "1h")
     folder = host.names_of(d)
     c = host.connect(d)

@@ -73,7 +73,7 @@ def test_http_1(host, daemon):
     s = dial(host, daemon)
     send(s, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     try:
-        while s.recv(4096):  # it is told something, or shown out
+        while s.recv(4096):  # an answer, or the end of the connection
             pass
     except ConnectionError:
         pass

@@ -290,7 +290,7 @@ static const char *poll_without_proc(const char *file)
     struct collector *c = start_id(&f, 7, file);
     poll_once(&f, c, PATIENCE);
     if (!poll_once(&f, c, PATIENCE).empty)
-        return "no gate with /proc";
+        return "no idle check with /proc";
     end(c);
     fixture_close(&f);
     fixture_open_with(&f, (struct collectors_options){.dump_slots = 1, .idle_check_ns = 1});
@@ -313,7 +313,7 @@ static void test_without_proc(void **state)
     char file[64];
     int status;
     NEEDS_NAMESPACE(privileged);
-    snprintf(file, sizeof(file), "/tmp/xt-col-gate-%d", (int)getpid());
+    snprintf(file, sizeof(file), "/tmp/xt-col-idle-%d", (int)getpid());
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {

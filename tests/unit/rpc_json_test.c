@@ -87,6 +87,8 @@ static void test_errors(void **state)
     refuse("{\"poll_frequenzy\": 1}", ERR_UNKNOWN, "did you mean \"pollFrequency\"?");
     refuse("{\"options\": {\"log\": {\"lvl\": \"x\"}}}", ERR_UNKNOWN,
            "file:1:22: options.log: unknown field \"lvl\"; did you mean \"level\"?");
+    refuse("{\"options\": {\"limits\": {\"callsRteMax\": 1}}}", ERR_UNKNOWN,
+           "did you mean \"callsRateMax\"?");
     refuse("{\"completely_different\": 1}", ERR_UNKNOWN, "unknown field \"completely_different\"");
     refuse("{\"label\": 7}", ERR_TYPE, "file:1:2: label: must be a string, not a number");
     refuse("{\"ioUring\": \"true\"}", ERR_TYPE, "ioUring: must be true or false, not a string");

@@ -1,4 +1,4 @@
-/* rpc/server/server.c where memory runs out, and at its end; streams that are prompt. */
+/* rpc/server/server.c where memory runs out, and at its end; streams that send inline. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ static void closed(void *app, struct rpc_call *call)
 
 static const struct rpc_stream_ops stream = {.open = open_stream, .closed = closed};
 
-/* A prompt stream: |left| messages of |size| bytes wait to be sent, the last one has the number 1. */
+/* A stream that sends inline: |left| messages of |size| bytes wait to be sent, the last one has the number 1. */
 static struct {
     _Atomic(struct rpc_call *) call;
     _Atomic unsigned left;
@@ -65,13 +65,13 @@ static struct {
     _Atomic bool called_back; /* the thread rpc/callback saw the request */
 } inline_send;
 
-static void open_prompt(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
+static void open_inline(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
 {
     (void)app, (void)request, (void)len;
     atomic_store(&inline_send.call, rpc_call_ref(call));
 }
 
-static void prompt_message(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
+static void inline_message(void *app, struct rpc_call *call, const uint8_t *request, size_t len)
 {
     (void)app, (void)request;
     assert_int_equal(len, 5);
@@ -83,13 +83,13 @@ static void prompt_message(void *app, struct rpc_call *call, const uint8_t *requ
     rpc_call_kick(call);
 }
 
-static void prompt_half_closed(void *app, struct rpc_call *call)
+static void inline_half_closed(void *app, struct rpc_call *call)
 {
     (void)app;
     rpc_call_finish(call, 0, NULL);
 }
 
-static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *out)
+static bool inline_next(void *app, struct rpc_call *call, struct rpc_message *out)
 {
     (void)app;
     /* A call that was given up may still ask for a moment: it takes nothing from the next one. */
@@ -107,17 +107,17 @@ static bool prompt_next(void *app, struct rpc_call *call, struct rpc_message *ou
     return true;
 }
 
-static const struct rpc_stream_ops prompt_stream = {.open = open_prompt,
-                                                    .message = prompt_message,
-                                                    .half_closed = prompt_half_closed,
-                                                    .next = prompt_next,
+static const struct rpc_stream_ops inline_stream = {.open = open_inline,
+                                                    .message = inline_message,
+                                                    .half_closed = inline_half_closed,
+                                                    .next = inline_next,
                                                     .closed = closed,
                                                     .inline_send = true};
 
 static const struct rpc_method methods[] = {
     {.path = "/test.Test/Echo", .kind = RPC_UNARY, .unary = echo},
     {.path = "/test.Test/Wait", .kind = RPC_SERVER_STREAM, .stream = &stream},
-    {.path = "/test.Test/Prompt", .kind = RPC_BIDI, .stream = &prompt_stream},
+    {.path = "/test.Test/Prompt", .kind = RPC_BIDI, .stream = &inline_stream},
 };
 
 struct fixture {
@@ -232,7 +232,7 @@ static void send_inline(unsigned n, unsigned size)
     rpc_call_kick(inline_send.call);
 }
 
-static void test_prompt_streams_see_to_their_sends(void **state)
+static void test_inline_streams_see_to_their_sends(void **state)
 {
     (void)state;
     struct fixture f;
@@ -298,7 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_wait_for_memory),
         cmocka_unit_test(test_streams_end_as_they_have_said),
-        cmocka_unit_test(test_prompt_streams_see_to_their_sends),
+        cmocka_unit_test(test_inline_streams_see_to_their_sends),
     };
     log_set(LOG_ERROR, LOG_TEXT);
     rpc_server_init();

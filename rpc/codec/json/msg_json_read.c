@@ -356,7 +356,11 @@ static int unknown_field(struct json_reader *r, const ProtobufCMessageDescriptor
     size_t most = n / 3 + 1; /* farther than that is another word */
     for (unsigned i = 0; i < type->n_fields; i++) {
         const char *candidate = type->fields[i].name;
+        msg_json_name(candidate, name);
         size_t d = nearest_distance(key, n, candidate, strlen(candidate), most);
+        size_t by_json_name = nearest_distance(key, n, name, strlen(name), most);
+        if (by_json_name < d)
+            d = by_json_name;
         if (d <= most) {
             most = d - (d > 0);
             nearest = candidate;

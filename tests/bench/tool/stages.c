@@ -76,14 +76,14 @@ static int64_t collect(struct collector *c, struct sink *s, struct filter *f, ui
 {
     struct poll_request *o = poll_request_new();
     if (!o || !(o->hostname = strdup("bench")) || (f && poll_request_filters(o, &f, 1, false)))
-        die_text("an order", "out of memory");
+        die_text("a poll request", "out of memory");
     o->poll_id = 1;
     o->timestamp_ns = clock_wall_ns();
     o->deadline_ns = clock_mono_ns() + PATIENCE_NS;
     o->groups = GROUPS_DEFAULT;
     s->done = false;
     if (collector_poll(c, o))
-        die_text("an order", "refused");
+        die_text("a poll request", "refused");
     pthread_mutex_lock(&s->lock);
     while (!s->done)
         pthread_cond_wait(&s->changed, &s->lock);
