@@ -48,6 +48,11 @@ FOLDERS = {
     "client/top": CLIENT | {"client/show"},
     "client/cmd": CLIENT | {"client/show", "client/fleet", "client/configure", "client/top"},
     "client": CLIENT | {"client/show", "client/fleet", "client/configure", "client/top"},
+    # Planned: nothing is there yet.
+    "outputs/sink": {"lib", "lib/linux", "model", "outputs/format"},
+    "enrich": {"lib", "lib/linux", "model"},
+    "pcblist": {"lib"},
+    "tcpstats": {"lib", "filter", "outputs/format", "pcblist"},
 }
 
 # Foreign headers: name, headers, folders that may include them. The first pattern that matches counts.
