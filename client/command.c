@@ -4,16 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "outputs/format/format.h"
+
+#define HELP_WIDTH 98 /* columns of a list of names */
+
 #define AT(field_) offsetof(struct options, field_)
 #define END                                                                                                  \
     {                                                                                                        \
         0                                                                                                    \
     }
 
-#define FORMATS_REPORT (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON))
-#define FORMATS_RECORDS                                                                                      \
-    (FORMATS_REPORT | FORMAT_BIT(OUTPUT_WIDE) | FORMAT_BIT(OUTPUT_JSON) | FORMAT_BIT(OUTPUT_CSV) |           \
-     FORMAT_BIT(OUTPUT_TSV) | FORMAT_BIT(OUTPUT_PROTO) | FORMAT_BIT(OUTPUT_NULL))
+#define FORMATS_REPORT  (FORMAT_BIT(OUTPUT_TABLE) | FORMAT_BIT(OUTPUT_JSONL) | FORMAT_BIT(OUTPUT_PROTOJSON))
+#define FORMATS_RECORDS (FORMAT_BIT(OUTPUT_COUNT) - FORMAT_BIT(OUTPUT_TABLE)) /* all */
 
 /* Options that choose and show records. */
 #define RECORD_OPTIONS                                                                                       \
@@ -306,18 +308,20 @@ int command_format(const struct command *c, bool terminal, struct options *o, st
         return 0;
     }
     if (c->formats & FORMAT_BIT(o->output)) {
-        if (o->output == OUTPUT_PROTO && terminal)
-            return err_set(e, ERR_USAGE, "--output proto is not for a terminal: send it to a file or a pipe");
+        const struct format *records = output_format_records(o->output);
+        if (terminal && records && records->flags & FORMAT_BINARY)
+            return err_set(e, ERR_USAGE, "--output %s is not for a terminal: send it to a file or a pipe",
+                           records->name);
         return 0;
     }
     if (!c->formats)
         return err_set(e, ERR_USAGE, "%s has no output formats: leave out --output", c->name);
     char list[128] = "";
     size_t n = 0;
-    for (int i = OUTPUT_TABLE; output_format_names[i]; i++)
-        if (c->formats & FORMAT_BIT(i))
-            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", output_format_names[i]);
-    return err_set(e, ERR_USAGE, "--output %s: %s has %s", output_format_names[o->output], c->name, list);
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++)
+        if (c->formats & FORMAT_BIT(f))
+            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", output_format_name(f));
+    return err_set(e, ERR_USAGE, "--output %s: %s has %s", output_format_name(o->output), c->name, list);
 }
 
 /* "  -n, --count N        text", without the letter where it means something else. */
@@ -334,6 +338,24 @@ static void option_help(struct buf *out, const struct option_def *d, bool letter
     buf_printf(out, "%*s  %s\n", used < 22 ? (int)(22 - used) : 0, "", d->help);
 }
 
+/* A paragraph with the names of |which|, FORMAT_BIT of each. */
+static void formats_help(struct buf *out, unsigned which)
+{
+    size_t line = out->len + 1;
+    buf_str(out, "\nformats:");
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
+        const char *name = output_format_name(f);
+        if (!(which & FORMAT_BIT(f)))
+            continue;
+        if (out->len - line + strlen(name) > HELP_WIDTH) {
+            line = out->len + 1;
+            buf_str(out, "\n        ");
+        }
+        buf_printf(out, " %s", name);
+    }
+    buf_char(out, '\n');
+}
+
 void command_help_all(struct buf *out)
 {
     buf_str(
@@ -347,6 +369,7 @@ void command_help_all(struct buf *out)
     buf_str(out, "\noptions, before or behind the command:\n");
     for (const struct option_def *d = options_global; d->name; d++)
         option_help(out, d, true);
+    formats_help(out, FORMATS_RECORDS);
     buf_str(out,
             "\nBehind stream, poll, snapshot and watch -H is --no-header, as with ss: write --header there.\n"
             "The target is " OPTIONS_TARGET_DEFAULT " unless --target or $" OPTIONS_TARGET_ENV
@@ -391,5 +414,7 @@ void command_help(const struct command *c, struct buf *out)
     for (const struct option_def *d = options_global; d->name; d++)
         if (!has_own(c, d->name))
             option_help(out, d, !has_own_letter(c, d->letter));
+    if (c->formats)
+        formats_help(out, c->formats);
     buf_printf(out, "\nexample: %s\n", c->example);
 }

@@ -1,5 +1,6 @@
 #include "client/options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "lib/decimal.h"
 #include "lib/duration.h"
 #include "lib/nearest.h"
+#include "outputs/format/format.h"
 
 #define AT(field_) offsetof(struct options, field_)
 
@@ -16,8 +18,7 @@ const struct option_def options_global[] = {
     {"targets-file", 0, OPTION_TEXT, AT(targets_file), "FILE", "more targets, one on each line"},
     {"all-addresses", 0, OPTION_FLAG, AT(all_addresses), NULL, "every address of a host name is a target"},
     {"config", 0, OPTION_TEXT, AT(config), "FILE", "instead of ~/.config/xtcp2/client.yaml"},
-    {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT",
-     "table, wide, jsonl, json, protojson, csv, tsv, proto or null"},
+    {"output", 'o', OPTION_FORMAT, AT(output), "FORMAT", "the format, one of those listed below"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ns), "D", "end after this time, for example 500ms or 1m30s"},
     {"deadline", 0, OPTION_DURATION, AT(timeout_ns), "D",
      "the same; its name where a command has a --timeout of its own"},
@@ -46,8 +47,18 @@ const struct option_def options_global[] = {
     {0},
 };
 
-const char *const output_format_names[] = {"",    "table", "wide",  "jsonl", "json", "protojson",
-                                           "csv", "tsv",   "proto", "null",  NULL};
+#define FIRST_RECORDS (OUTPUT_WIDE + 1) /* the first format that is a form of outputs/ */
+
+const struct format *output_format_records(enum output_format f)
+{
+    return f < FIRST_RECORDS ? NULL : formats[f - FIRST_RECORDS];
+}
+
+const char *output_format_name(enum output_format f)
+{
+    static const char *const tables[] = {"", "table", "wide"};
+    return f < FIRST_RECORDS ? tables[f] : output_format_records(f)->name;
+}
 
 /* The state of reading. */
 struct scan {
@@ -207,15 +218,18 @@ static int read_duration(const struct option_def *d, const char *value, void *at
 
 static int read_format(const struct option_def *d, const char *value, void *at, struct err *e)
 {
-    for (int i = OUTPUT_TABLE; output_format_names[i]; i++) {
-        if (strcmp(value, output_format_names[i]) == 0) {
-            *(enum output_format *)at = (enum output_format)i;
+    const struct format *records = format_by_name(value);
+    char list[ERR_TEXT_MAX] = "";
+    size_t n = 0;
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
+        const char *name = output_format_name(f);
+        if (strcmp(value, name) == 0 || (records && output_format_records(f) == records)) {
+            *(enum output_format *)at = f;
             return 0;
         }
+        n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", name);
     }
-    return err_set(e, ERR_USAGE,
-                   "--%s %s: expected table, wide, jsonl, json, protojson, csv, tsv, proto or null", d->name,
-                   value);
+    return err_set(e, ERR_USAGE, "--%s %s: expected one of %s", d->name, value, list);
 }
 
 static int list_add(struct option_list *list, const char *name, const char *value, struct err *e)

@@ -12,13 +12,10 @@ enum output_format {
     OUTPUT_DEFAULT,
     OUTPUT_TABLE,
     OUTPUT_WIDE,
-    OUTPUT_JSONL,
-    OUTPUT_JSON,
-    OUTPUT_PROTOJSON,
-    OUTPUT_CSV,
-    OUTPUT_TSV,
-    OUTPUT_PROTO,
-    OUTPUT_NULL
+#define FORMAT(id, name) OUTPUT_##id,
+#include "outputs/format/formats.def"
+#undef FORMAT
+    OUTPUT_COUNT,
 };
 
 #define OPTION_LIST_MAX 256
@@ -132,7 +129,12 @@ struct command;
 int options_parse(int argc, char *const argv[], const struct command *list, size_t n, struct options *out,
                   const struct command **command, struct err *e);
 
-/* "table", "jsonl", …: indexed by enum output_format; the default one is "". */
-extern const char *const output_format_names[];
+/* "table", "jsonl", …; "" for the default one. */
+const char *output_format_name(enum output_format f);
+
+struct format;
+
+/* The form of records that |f| is; NULL for tables and the default. */
+const struct format *output_format_records(enum output_format f);
 
 #endif

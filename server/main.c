@@ -70,8 +70,8 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
          .short_name = 'o',
          .metavar = "FORMAT",
          .help =
-             "What --once and --replay print: jsonl (the default), protojson, or proto (each batch a serialized "
-             "Envelope behind its length as a varint).",
+             "What --once and --replay print: jsonl (the default), protojson, or protobuf-list (each batch a "
+             "serialized Envelope behind its length as a varint; alias proto).",
          .value = &c->output,
          .check = offline_check_format},
         {.name = "help", .short_name = 'h', .help = "Prints this text.", .flag = &c->help, .ends = true},

@@ -26,15 +26,16 @@
 /* A collector that has not ended this long after it was told to hangs in the kernel. */
 #define STOP_WAIT_NS (2 * NS_PER_S)
 
-static const char *const format_names[] = {"jsonl", "protojson", "proto"};
+static const char *const format_names[] = {"jsonl", "protojson", "protobuf-list"};
 
 int offline_check_format(const char *name, struct err *e)
 {
-    for (size_t i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
-        if (strcmp(format_names[i], name) == 0)
+    const struct format *f = format_by_name(name);
+    for (size_t i = 0; f && i < sizeof(format_names) / sizeof(format_names[0]); i++) {
+        if (strcmp(format_names[i], f->name) == 0)
             return 0;
     }
-    return err_set(e, ERR_UNKNOWN, "allowed are jsonl, protojson and proto");
+    return err_set(e, ERR_UNKNOWN, "allowed are jsonl, protojson and protobuf-list");
 }
 
 /* ---- Standard output ---- */

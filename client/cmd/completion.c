@@ -49,10 +49,10 @@ static void put_command_names(struct buf *out)
 static void put_formats(struct buf *out, const struct command *c)
 {
     const char *gap = "";
-    for (int i = OUTPUT_TABLE; output_format_names[i]; i++) {
-        if (c && !(c->formats & FORMAT_BIT(i)))
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
+        if (c && !(c->formats & FORMAT_BIT(f)))
             continue;
-        buf_printf(out, "%s%s", gap, output_format_names[i]);
+        buf_printf(out, "%s%s", gap, output_format_name(f));
         gap = " ";
     }
 }

@@ -50,7 +50,7 @@ static bool open_table(struct record_sink *r, bool nodes)
 static bool open_writer(struct record_sink *r, bool nodes)
 {
     const struct view *v = r->view;
-    const struct format *format = format_by_name(output_format_names[v->format]);
+    const struct format *format = output_format_records(v->format);
     bool columns = v->chosen && (format->flags & FORMAT_COLUMNS);
     int labels = 0;
     if (format_writer_new(format, columns ? v->fields : NULL, columns ? v->n_fields : 0, &r->writer) != 0)

@@ -9,7 +9,9 @@
 #include "record/envelope.h"
 
 const struct format *const formats[] = {
-    &format_jsonl, &format_json, &format_protojson, &format_csv, &format_tsv, &format_proto, &format_null,
+#define FORMAT(id, name) &format_##name,
+#include "outputs/format/formats.def"
+#undef FORMAT
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
@@ -26,7 +28,8 @@ struct format_writer {
 const struct format *format_by_name(const char *name)
 {
     for (size_t i = 0; i < format_count; i++) {
-        if (strcmp(formats[i]->name, name) == 0)
+        const char *alias = formats[i]->alias;
+        if (strcmp(formats[i]->name, name) == 0 || (alias && strcmp(alias, name) == 0))
             return formats[i];
     }
     return NULL;

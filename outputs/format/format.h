@@ -46,12 +46,13 @@ struct format_labels {
     struct format_label list[FORMAT_LABELS_MAX];
 };
 
-/* One form. These may be NULL: begin (there is no header), labels (it has no place for them), between and end
- * (nothing), serialized and envelope (records are decoded and written one by one). */
+/* One form. These may be NULL: alias (it has one name), begin (there is no header), labels (it has no place for
+ * them), between and end (nothing), serialized and envelope (records are decoded and written one by one). */
 struct format {
     const char *name;
-    const char *doc; /* one line */
-    unsigned flags;  /* enum format_flag */
+    const char *alias; /* another name, which it had before */
+    const char *doc;   /* one line */
+    unsigned flags;    /* enum format_flag */
     void (*key)(struct buf *out, const struct record_field *f);
     void (*begin)(const struct format_columns *columns, const struct format_labels *labels, struct buf *out);
     void (*labels)(const struct format_labels *labels, struct buf *out);
@@ -62,11 +63,11 @@ struct format {
     void (*envelope)(struct buf *out, const uint8_t *bytes, size_t n);
 };
 
-/* jsonl, json, protojson, csv, tsv, proto, null. */
+/* All forms, in the order of formats.def. */
 extern const struct format *const formats[];
 extern const size_t format_count;
 
-/* The form called |name|, or NULL. */
+/* The form whose name or alias is |name|, or NULL. */
 const struct format *format_by_name(const char *name);
 
 struct format_writer;
@@ -118,7 +119,8 @@ void format_put_members(const struct format_columns *columns, struct buf *out, c
                         bool zeros, format_put_value *put_value);
 
 /* The forms, for formats[] alone. */
-extern const struct format format_jsonl, format_json, format_protojson, format_csv, format_tsv, format_proto,
-    format_null;
+#define FORMAT(id, name) extern const struct format format_##name;
+#include "outputs/format/formats.def"
+#undef FORMAT
 
 #endif

@@ -11,7 +11,7 @@ static void put_varint(struct buf *out, uint64_t v)
     buf_bytes(out, bytes, (size_t)(varint_put(bytes, v) - bytes));
 }
 
-static void proto_envelope(struct buf *out, const uint8_t *bytes, size_t n)
+static void list_envelope(struct buf *out, const uint8_t *bytes, size_t n)
 {
     put_varint(out, n);
     buf_bytes(out, bytes, n);
@@ -20,7 +20,7 @@ static void proto_envelope(struct buf *out, const uint8_t *bytes, size_t n)
 #define ROW_TAG 0x52 /* Envelope.row: field 10, with a length */
 
 /* One record is an Envelope of one row. */
-static void proto_serialized(struct buf *out, const uint8_t *bytes, size_t n)
+static void list_serialized(struct buf *out, const uint8_t *bytes, size_t n)
 {
     uint8_t length[VARINT_MAX];
     size_t prefix = 1 + (size_t)(varint_put(length, n) - length);
@@ -43,7 +43,7 @@ static void blank(record_message *r, const struct record_field *f)
         memcpy(at, &empty, sizeof(empty));
 }
 
-static void proto_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void list_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     record_message cut = *r;
     struct record_mask stays = {0};
@@ -64,13 +64,14 @@ static void proto_record(const struct format_columns *columns, struct buf *out, 
         out->len += xtcp_flat_record__v1__envelope__pack(&envelope, (uint8_t *)to);
 }
 
-const struct format format_proto = {
-    .name = "proto",
+const struct format format_protobuf_list = {
+    .name = "protobuf-list",
+    .alias = "proto",
     .doc = "serialized Envelopes, each preceded by its length as a varint",
     .flags = FORMAT_BINARY | FORMAT_COLUMNS,
-    .record = proto_record,
-    .serialized = proto_serialized,
-    .envelope = proto_envelope,
+    .record = list_record,
+    .serialized = list_serialized,
+    .envelope = list_envelope,
 };
 
 static void null_record(const struct format_columns *columns, struct buf *out, const record_message *r)

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct session session = {.options = &options, .out = &out};
     struct stream_reader reader;
     struct record_pipeline show;
-    options.output = (enum output_format)(OUTPUT_TABLE + data[0] % 32 % (OUTPUT_NULL - OUTPUT_TABLE + 1));
+    options.output = (enum output_format)(OUTPUT_TABLE + data[0] % 32 % (OUTPUT_COUNT - OUTPUT_TABLE));
     if (data[0] & 0x80) {
         options.sort_by = "-rtt,netns";
         options.time = true;

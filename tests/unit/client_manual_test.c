@@ -85,10 +85,10 @@ static void put_commands(struct buf *out)
             roff_text(out, c->help);
         if (c->formats) {
             const char *gap = "Formats: ";
-            for (int f = OUTPUT_TABLE; output_format_names[f]; f++) {
+            for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
                 if (!(c->formats & FORMAT_BIT(f)))
                     continue;
-                buf_printf(out, "%s%s", gap, output_format_names[f]);
+                buf_printf(out, "%s%s", gap, output_format_name(f));
                 gap = ", ";
             }
             buf_str(out, ".\n");
@@ -164,13 +164,14 @@ static void test_written_parts(void **state)
     (void)state;
     char *manual = generated_read(MANUAL), *page = generated_read(XTCP_SOURCE_DIR "/docs/client.md");
     char words[64];
-    for (int f = OUTPUT_TABLE; output_format_names[f]; f++) {
-        snprintf(words, sizeof(words), "\n.TP\n.B %s\n", output_format_names[f]);
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
+        const char *name = output_format_name(f);
+        snprintf(words, sizeof(words), "\n.TP\n.B %s\n", name);
         if (!strstr(manual, words))
-            fail_msg("the manual does not tell of the format %s", output_format_names[f]);
-        snprintf(words, sizeof(words), "`%s`", output_format_names[f]);
+            fail_msg("the manual does not tell of the format %s", name);
+        snprintf(words, sizeof(words), "`%s`", name);
         if (!strstr(page, words))
-            fail_msg("docs/client.md does not tell of the format %s", output_format_names[f]);
+            fail_msg("docs/client.md does not tell of the format %s", name);
     }
     for (size_t i = 0; i < n_commands; i++) {
         snprintf(words, sizeof(words), "`%s", commands[i].name);

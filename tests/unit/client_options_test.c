@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "client/command.h"
+#include "outputs/format/format.h"
 
 #define MAX_ARGS 16
 
@@ -168,6 +169,17 @@ static void test_unknown(void **state)
     bad("get -z", "unknown option -z; see xtcp2client get --help");
 }
 
+static void test_an_alias_of_a_format(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err e = {0};
+    const struct command *command;
+    assert_int_equal(parse("-o proto poll", &o, &command, &e), 0);
+    assert_int_equal(o.output, OUTPUT_PROTOBUF_LIST);
+    assert_string_equal(output_format_name(o.output), "protobuf-list");
+}
+
 static void test_values(void **state)
 {
     (void)state;
@@ -180,7 +192,8 @@ static void test_values(void **state)
     bad("poll --every 5", "--every 5: expected a duration like 500ms, 2s or 1m30s");
     bad("poll --every 0s", "--every 0s: must be above 0");
     bad("poll --every 99999999d", "--every 99999999d: too long");
-    bad("-o xml get", "--output xml: expected table, wide, jsonl, json, protojson, csv, tsv, proto or null");
+    bad("-o xml get",
+        "--output xml: expected one of table, wide, jsonl, json, protojson, csv, tsv, protobuf-list, null");
     bad("--target= get", "--target: must not be empty");
     bad("poll --quiet=yes", "--quiet takes no value");
     bad("apply", "apply needs a FILE");
@@ -216,8 +229,12 @@ static void test_formats(void **state)
     check_format("status", OUTPUT_CSV, false, ERR_USAGE, 0);
     check_format("get", OUTPUT_PROTOJSON, false, 0, OUTPUT_PROTOJSON);
     check_format("trigger", OUTPUT_DEFAULT, true, 0, OUTPUT_DEFAULT);
-    check_format("poll", OUTPUT_PROTO, false, 0, OUTPUT_PROTO);
-    check_format("poll", OUTPUT_PROTO, true, ERR_USAGE, 0); /* not for people */
+    for (enum output_format f = OUTPUT_TABLE; f < OUTPUT_COUNT; f++) {
+        const struct format *records = output_format_records(f);
+        bool people = !records || !(records->flags & FORMAT_BINARY);
+        check_format("poll", f, false, 0, f);
+        check_format("poll", f, true, people ? 0 : ERR_USAGE, f);
+    }
     check_format("trigger", OUTPUT_JSONL, true, ERR_USAGE, 0);
 }
 
@@ -339,12 +356,19 @@ static void test_no_command(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_command),   cmocka_unit_test(test_places),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_two_timeouts),
-        cmocka_unit_test(test_connection),   cmocka_unit_test(test_help),
-        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_values),
-        cmocka_unit_test(test_formats),      cmocka_unit_test(test_help_texts),
-        cmocka_unit_test(test_help_letters), cmocka_unit_test(test_help_of_no_header),
+        cmocka_unit_test(test_no_command),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_two_timeouts),
+        cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_an_alias_of_a_format),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_help_texts),
+        cmocka_unit_test(test_help_letters),
+        cmocka_unit_test(test_help_of_no_header),
         cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

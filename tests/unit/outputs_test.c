@@ -128,7 +128,7 @@ static void proto_is_envelopes_with_their_length(void **state)
 {
     (void)state;
     struct buf in, out;
-    struct format_writer *w = writer("proto");
+    struct format_writer *w = writer("protobuf-list");
     read_file(&in, GOLDEN "records.pb");
     buf_init(&out);
     format_begin(w, &out, true);
@@ -267,7 +267,8 @@ static void proto_is_cut(void **state)
         uint64_t len = 0;
         buf_init(&out);
         assert_int_equal(
-            format_writer_new(format_by_name("proto"), chosen ? columns : NULL, chosen ? 2 : 0, &w), 0);
+            format_writer_new(format_by_name("protobuf-list"), chosen ? columns : NULL, chosen ? 2 : 0, &w),
+            0);
         format_both(w, &out, r, record, n);
         size_t prefix = varint_get((const uint8_t *)out.data, out.len, &len);
         assert_int_equal(prefix + len, out.len);
@@ -379,6 +380,7 @@ static void registry(void **state)
     (void)state;
     for (size_t i = 0; i < format_count; i++)
         assert_ptr_equal(format_by_name(formats[i]->name), formats[i]);
+    assert_ptr_equal(format_by_name("proto"), format_by_name("protobuf-list"));
     assert_null(format_by_name("JSONL"));
     assert_null(format_by_name(""));
 }
