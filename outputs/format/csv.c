@@ -2,10 +2,11 @@
  * them. A column without a value is empty; a zero that the kernel sent is 0 where the record tells that.
  * Lines end with a newline alone.
  *
- * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs, which
- * like all hidden characters never stand in a text, so that it needs no quotes. */
+ * csv is RFC 4180: separated by commas, texts in quotes where they need it. tsv is separated by tabs and has
+ * no quotes: a backslash escapes what could not stand in a text, as the TSV of ClickHouse has it. */
 #include <string.h>
 
+#include "outputs/format/escape.h"
 #include "outputs/format/format.h"
 #include "record/text.h"
 
@@ -26,10 +27,16 @@ static void put_quoted(struct buf *out, const char *text, size_t n)
     buf_char(out, '"');
 }
 
-/* A text of tsv. */
-static void put_bare(struct buf *out, const char *text, size_t n)
+static void put_hex(struct buf *out, uint8_t byte)
 {
-    record_put_clean(out, text, n);
+    buf_printf(out, "\\x%02X", byte);
+}
+
+/* A text of tsv. */
+static void put_escaped(struct buf *out, const char *text, size_t n)
+{
+    static const struct escape escape = {"\\\\\tt\nn\rr", put_hex};
+    escape_text(out, &escape, text, n);
 }
 
 /* The differences between the two forms. */
@@ -38,7 +45,7 @@ struct style {
     void (*put_text)(struct buf *out, const char *text, size_t n);
 };
 
-static const struct style csv = {',', put_quoted}, tsv = {'\t', put_bare};
+static const struct style csv = {',', put_quoted}, tsv = {'\t', put_escaped};
 
 static void put_titles(const struct style *style, const struct format_columns *columns,
                        const struct format_labels *labels, struct buf *out)

@@ -3,7 +3,7 @@
 
 usage: outputs_json.py OUTPUTS_DUMP PROTOSET GOLDEN_DIRECTORY
 
-protojson must equal protobuf's own mapping, keys in the same order; jsonl and csv must be readable and say the same, and
+protojson must equal protobuf's own mapping, keys in the same order; jsonl, csv and tsv must be readable and say the same, and
 beside it the zeros that the kernel sent, as diag_attributes and tcp_info_len tell them.
 The records are the golden ones and random ones (XTCP_SEED chooses which).
 """
@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import string
 import subprocess
 import sys
@@ -188,10 +189,8 @@ def check_hidden(*texts):
         check(not [c for c in text if escaped(c) != c and c != "\n"], "hidden", text)
 
 
-def check_csv(program, envelope):
-    text = dump(program, "csv", envelope)
-    check(text.count("\n") == len(envelope.row) + 1, "lines")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def check_columns(envelope, reader, written):
+    """|reader| has the lines of values; |written|: what has become of a text."""
     names = next(reader)
     check(names == [field.name for field in fields(envelope.row[0])], names)
     for values, row in zip(reader, envelope.row):
@@ -204,10 +203,30 @@ def check_csv(program, envelope):
             elif name in ADDRESSES:
                 check(same_address(value, expected), name, value, expected)
             elif isinstance(expected, str):
-                visible = "".join(map(escaped, expected))
-                check(value == visible, name, value, visible)
+                check(value == written(expected), name, value, written(expected))
             else:
                 check(value == str(expected) or name in NAMED, name, value, expected)
+
+
+def check_csv(program, envelope):
+    text = dump(program, "csv", envelope)
+    check(text.count("\n") == len(envelope.row) + 1, "lines")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    check_columns(envelope, reader, lambda text: "".join(map(escaped, text)))
+
+
+def unescaped(text):
+    """A text of tsv, as ClickHouse reads it."""
+    letters = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"\\": b"\\"}
+    return re.sub(rb"\\(?:x(..)|(.))", lambda m: bytes.fromhex(m[1].decode()) if m[1] else letters[m[2]], text.encode()).decode()
+
+
+def check_tsv(program, envelope):
+    text = dump(program, "tsv", envelope)
+    lines = text.split("\n")
+    check(len(lines) == len(envelope.row) + 2 and lines.pop() == "", "lines", len(lines))
+    check_hidden(text.replace("\t", ""))
+    check_columns(envelope, ([unescaped(value) for value in line.split("\t")] for line in lines), lambda text: text)
 
 
 def main():
@@ -222,6 +241,7 @@ def main():
         check_protojson(program, envelope)
         check_jsonl(program, envelope)
         check_csv(program, envelope)
+        check_tsv(program, envelope)
         print(len(envelope.row), "records compared in each form")
 
 

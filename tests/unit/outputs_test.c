@@ -91,6 +91,12 @@ static void csv_is_pinned(void **state)
     expect_golden("csv");
 }
 
+static void tsv_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("tsv");
+}
+
 /* No byte that a terminal acts on leaves a text form, whatever comes in. */
 static void no_control_characters_pass(void **state)
 {
@@ -327,7 +333,7 @@ static void labels_stand_in_front(void **state)
     (void)state;
     labelled("csv", true, "node,time,netns\n\"a,\"\"\\u0009\\u001b\\u200f\",now,blue\n,now,blue\n");
     labelled("csv", false, "\"a,\"\"\\u0009\\u001b\\u200f\",now,blue\n,now,blue\n");
-    labelled("tsv", true, "node\ttime\tnetns\na,\"\\u0009\\u001b\\u200f\tnow\tblue\n\tnow\tblue\n");
+    labelled("tsv", true, "node\ttime\tnetns\na,\"\\t\\x1B\\xE2\\x80\\x8F\tnow\tblue\n\tnow\tblue\n");
     labelled("jsonl", true,
              "{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"}\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n");
@@ -391,6 +397,7 @@ int main(void)
         cmocka_unit_test(jsonl_is_pinned),
         cmocka_unit_test(protojson_is_pinned),
         cmocka_unit_test(csv_is_pinned),
+        cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
         cmocka_unit_test(proto_is_envelopes_with_their_length),
         cmocka_unit_test(columns_are_chosen),
