@@ -141,7 +141,7 @@ int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes
     int rc = record_unpack(&w->reader, bytes, n, &r);
     if (rc < 0)
         return rc;
-    format_message(w, out, r);
+    format_both(w, out, r, bytes, n);
     return 0;
 }
 

@@ -102,7 +102,7 @@ void format_message(struct format_writer *w, struct buf *out, const record_messa
 void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
                  size_t n);
 
-/* Appends one serialized record. Returns 0 or as record_unpack. */
+/* Appends one serialized record, as format_both. Returns 0 or as record_unpack. */
 int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
 
 /* Appends the rows of a serialized Envelope. Returns how many, or a negative code (as envelope_next and

@@ -1,4 +1,5 @@
-/* Serialized Envelopes, each preceded by its length as a varint; and the form that writes nothing. */
+/* Serialized messages, each preceded by its length as a varint: Envelopes, or the records alone; and the form
+ * that writes nothing. */
 #include <string.h>
 
 #include "lib/varint.h"
@@ -11,7 +12,7 @@ static void put_varint(struct buf *out, uint64_t v)
     buf_bytes(out, bytes, (size_t)(varint_put(bytes, v) - bytes));
 }
 
-static void list_envelope(struct buf *out, const uint8_t *bytes, size_t n)
+static void put_delimited(struct buf *out, const uint8_t *bytes, size_t n)
 {
     put_varint(out, n);
     buf_bytes(out, bytes, n);
@@ -43,17 +44,23 @@ static void blank(record_message *r, const struct record_field *f)
         memcpy(at, &empty, sizeof(empty));
 }
 
-static void list_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+/* |r| with |columns| alone; it shares the texts of |r|. */
+static record_message cut_record(const struct format_columns *columns, const record_message *r)
 {
     record_message cut = *r;
     struct record_mask stays = {0};
+    cut.base.n_unknown_fields = 0;
     for (size_t i = 0; i < columns->count; i++)
         record_mask_add_whole(&stays, columns->list[i].field);
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (!record_mask_has(&stays, record_fields[i].number))
             blank(&cut, &record_fields[i]);
+    return cut;
+}
 
-    record_message *rows[] = {&cut};
+static void list_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    record_message cut = cut_record(columns, r), *rows[] = {&cut};
     XtcpFlatRecord__V1__Envelope envelope = XTCP_FLAT_RECORD__V1__ENVELOPE__INIT;
     envelope.n_row = 1;
     envelope.row = rows;
@@ -71,7 +78,25 @@ const struct format format_protobuf_list = {
     .flags = FORMAT_BINARY | FORMAT_COLUMNS,
     .record = list_record,
     .serialized = list_serialized,
-    .envelope = list_envelope,
+    .envelope = put_delimited,
+};
+
+static void delimited_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    record_message cut = cut_record(columns, r);
+    size_t n = xtcp_flat_record__v1__xtcp_flat_record__get_packed_size(&cut);
+    put_varint(out, n);
+    char *to = buf_reserve(out, n);
+    if (to)
+        out->len += xtcp_flat_record__v1__xtcp_flat_record__pack(&cut, (uint8_t *)to);
+}
+
+const struct format format_protobuf_delimited = {
+    .name = "protobuf-delimited",
+    .doc = "serialized records, each preceded by its length as a varint",
+    .flags = FORMAT_BINARY | FORMAT_COLUMNS,
+    .record = delimited_record,
+    .serialized = put_delimited,
 };
 
 static void null_record(const struct format_columns *columns, struct buf *out, const record_message *r)

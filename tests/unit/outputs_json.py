@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Compares the text forms of records with what Python makes of the same records.
+"""Compares the forms of records with what Python makes of the same records.
 
 usage: outputs_json.py OUTPUTS_DUMP PROTOSET GOLDEN_DIRECTORY
 
@@ -23,12 +23,14 @@ import time
 import unicodedata
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, text_format
+from google.protobuf.internal import decoder
 
 ENVELOPE = "xtcp_flat_record.v1.Envelope"
 ADDRESSES = ("inet_diag_msg_socket_source", "inet_diag_msg_socket_destination")
 NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congestion_algorithm_enum", "event"}
 TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000\xad\u200f\u2028\u202e\ufeff\U000e0001"  # no NUL: protobuf-c ends strings there
 SAFE = "".join(c for c in TEXT if c.isprintable())
+SOME = ("netns", "inet_diag_msg_state", "timestamp_ns", "congestion_algorithm_enum", "inet_diag_msg_socket_source")
 
 
 # Bits of diag_attributes (INET_DIAG_* of <linux/inet_diag.h>) of the fields that are numbers, by the first letters of
@@ -107,12 +109,16 @@ def random_envelope(cls, rng):
     return envelope
 
 
-def dump(program, form, envelope):
+def dump_bytes(program, form, envelope, *columns):
     with tempfile.NamedTemporaryFile() as file:
         file.write(envelope.SerializeToString())
         file.flush()
-        done = subprocess.run([program, form, file.name], stdout=subprocess.PIPE, check=True, timeout=60)
-    return done.stdout.decode("utf-8")
+        done = subprocess.run([program, form, file.name, *columns], stdout=subprocess.PIPE, check=True, timeout=60)
+    return done.stdout
+
+
+def dump(program, form, envelope, *columns):
+    return dump_bytes(program, form, envelope, *columns).decode("utf-8")
 
 
 def address(row, value):
@@ -229,6 +235,35 @@ def check_tsv(program, envelope):
     check_columns(envelope, ([unescaped(value) for value in line.split("\t")] for line in lines), lambda text: text)
 
 
+def cut(row, columns):
+    """|row| with |columns| alone, and what tells zeros of them."""
+    short = type(row)()
+    for name in (*columns, "diag_attributes"):
+        setattr(short, name, getattr(row, name))
+    return short
+
+
+def check_protobuf(program, envelope):
+    """Both forms of protobuf, with all columns and with some."""
+    for columns in ((), SOME):
+        expected = [cut(row, columns) if columns else row for row in envelope.row]
+        data = dump_bytes(program, "protobuf-delimited", envelope, *columns)
+        rows = list(delimited(data, type(envelope.row[0])))
+        check(rows == expected, "protobuf-delimited", columns)
+        data = dump_bytes(program, "protobuf-list", envelope, *columns)
+        check([row for rows in delimited(data, type(envelope)) for row in rows.row] == expected, "protobuf-list", columns)
+
+
+def delimited(data, cls):
+    """The messages of |data|, each behind its length."""
+    at = 0
+    while at < len(data):
+        n, at = decoder._DecodeVarint(data, at)
+        yield cls.FromString(data[at:at + n])
+        at += n
+    check(at == len(data), "cut", at, len(data))
+
+
 def main():
     program, protoset, golden = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
     cls = envelope_class(protoset)
@@ -242,6 +277,7 @@ def main():
         check_jsonl(program, envelope)
         check_csv(program, envelope)
         check_tsv(program, envelope)
+        check_protobuf(program, envelope)
         print(len(envelope.row), "records compared in each form")
 
 

@@ -161,6 +161,36 @@ static void proto_is_envelopes_with_their_length(void **state)
     format_writer_free(w);
 }
 
+/* A field that the contract does not have yet stays in the record, unless columns are chosen. */
+static void unknown_fields_are_kept(void **state)
+{
+    (void)state;
+    static const uint8_t netns[] = {0xf2, 0x01, 4, 'b', 'l', 'u', 'e'};
+    static const uint8_t record[] = {0xf2, 0x01, 4, 'b', 'l', 'u', 'e', 0xf8, 0xff, 0x03, 5};
+    const struct record_field *column = &record_fields[FIELD_netns];
+    static const struct {
+        const char *format;
+        size_t prefix;
+    } cases[] = {{"protobuf-delimited", 1}, {"protobuf-list", 3}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int chosen = 0; chosen < 2; chosen++) {
+            struct format_writer *w;
+            struct buf out;
+            size_t n = chosen ? sizeof(netns) : sizeof(record);
+            buf_init(&out);
+            assert_int_equal(format_writer_new(format_by_name(cases[i].format), chosen ? &column : NULL,
+                                               (size_t)chosen, &w),
+                             0);
+            assert_int_equal(format_record(w, &out, record, sizeof(record)), 0);
+            assert_int_equal(out.len, cases[i].prefix + n);
+            assert_int_equal(out.data[cases[i].prefix - 1], n);
+            assert_memory_equal(out.data + cases[i].prefix, record, n);
+            buf_free(&out);
+            format_writer_free(w);
+        }
+    }
+}
+
 static void columns_are_chosen(void **state)
 {
     (void)state;
@@ -400,6 +430,7 @@ int main(void)
         cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
         cmocka_unit_test(proto_is_envelopes_with_their_length),
+        cmocka_unit_test(unknown_fields_are_kept),
         cmocka_unit_test(columns_are_chosen),
         cmocka_unit_test(zeros_are_told_from_what_is_absent),
         cmocka_unit_test(proto_is_cut),
