@@ -67,6 +67,13 @@ struct record_value record_get(const record_message *r, const struct record_fiel
     return v;
 }
 
+const char *record_enum_name(const record_message *r, const struct record_field *f, uint64_t number)
+{
+    const ProtobufCFieldDescriptor *d = &r->base.descriptor->fields[record_field_index(f)];
+    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(d->descriptor, (int)number);
+    return value ? value->name : NULL;
+}
+
 void record_address_text(const record_message *r, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX])
 {
     static const char digits[] = "0123456789abcdef";

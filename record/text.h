@@ -25,6 +25,9 @@ bool record_was_sent(const record_message *r, const struct record_field *f);
 /* The field |f| of |r|. */
 struct record_value record_get(const record_message *r, const struct record_field *f);
 
+/* The name that the contract gives to |number| as a value of the enum |f| of |r|, or NULL. */
+const char *record_enum_name(const record_message *r, const struct record_field *f, uint64_t number);
+
 #define RECORD_ADDRESS_MAX 48
 
 /* An address of |r| in |out|: the first four of its bytes for AF_INET, else by its length; hexadecimal when

@@ -109,8 +109,8 @@ void format_begin(struct format_writer *w, struct buf *out, bool header)
 
 void format_end(struct format_writer *w, struct buf *out)
 {
-    if (w->started && w->format->between)
-        buf_char(out, '\n');
+    if (w->started && w->format->last)
+        buf_str(out, w->format->last);
     if (w->format->end)
         buf_str(out, w->format->end);
 }

@@ -47,7 +47,8 @@ struct format_labels {
 };
 
 /* One form. These may be NULL: alias (it has one name), begin (there is no header), labels (it has no place for
- * them), between and end (nothing), serialized and envelope (records are decoded and written one by one). */
+ * them), between, last and end
+ * (nothing), serialized and envelope (records are decoded and written one by one). */
 struct format {
     const char *name;
     const char *alias; /* another name, which it had before */
@@ -57,8 +58,9 @@ struct format {
     void (*begin)(const struct format_columns *columns, const struct format_labels *labels, struct buf *out);
     void (*labels)(const struct format_labels *labels, struct buf *out);
     void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
-    const char *between; /* any two records; with it, a newline ends the last one */
-    const char *end;     /* behind the last one, also when there is none */
+    const char *between; /* any two records */
+    const char *last;    /* behind the last one, if there is one */
+    const char *end;     /* behind everything, also when there is no record */
     void (*serialized)(struct buf *out, const uint8_t *bytes, size_t n); /* a whole record */
     void (*envelope)(struct buf *out, const uint8_t *bytes, size_t n);
 };

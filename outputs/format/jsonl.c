@@ -94,5 +94,6 @@ const struct format format_json = {
     .labels = begin_object,
     .record = json_record,
     .between = ",\n",
+    .last = "\n",
     .end = "]\n",
 };

@@ -1,6 +1,6 @@
 /* The canonical JSON mapping of protobuf (https://protobuf.dev/programming-guides/json/), one compact object
  * per line: lowerCamelCase names, 64-bit integers as strings, bytes as base64, enums by the names of their
- * values; fields with their default value are left out. */
+ * values; fields with their default value are left out. protojson-envelope has all of them in one Envelope. */
 #include <inttypes.h>
 
 #include "lib/ascii.h"
@@ -22,10 +22,9 @@ static void protojson_key(struct buf *out, const struct record_field *f)
 
 static void put_enum(struct buf *out, const record_message *r, const struct record_field *f, int32_t number)
 {
-    const ProtobufCFieldDescriptor *d = &r->base.descriptor->fields[record_field_index(f)];
-    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(d->descriptor, number);
-    if (value)
-        buf_printf(out, "\"%s\"", value->name);
+    const char *name = record_enum_name(r, f, (uint64_t)(int64_t)number);
+    if (name)
+        buf_printf(out, "\"%s\"", name);
     else
         buf_i64(out, number);
 }
@@ -57,11 +56,23 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
     }
 }
 
-static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void put_object(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     buf_char(out, '{');
     format_put_members(columns, out, r, false, put_value);
+}
+
+static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+{
+    put_object(columns, out, r);
     buf_char(out, '\n');
+}
+
+static void envelope_begin(const struct format_columns *columns, const struct format_labels *labels,
+                           struct buf *out)
+{
+    (void)columns, (void)labels;
+    buf_str(out, "{\"row\":[");
 }
 
 const struct format format_protojson = {
@@ -70,4 +81,15 @@ const struct format format_protojson = {
     .flags = FORMAT_COLUMNS,
     .key = protojson_key,
     .record = protojson_record,
+};
+
+const struct format format_protojson_envelope = {
+    .name = "protojson-envelope",
+    .doc = "protobuf's own JSON, one Envelope of all records",
+    .flags = FORMAT_COLUMNS,
+    .key = protojson_key,
+    .begin = envelope_begin,
+    .record = put_object,
+    .between = ",",
+    .end = "]}\n",
 };

@@ -21,7 +21,15 @@ static int64_t write_form(const struct format *f, struct buf *out, const uint8_t
     return rows;
 }
 
-/* A text form has a line for each record, and nothing that drives a terminal, |separator| excepted. */
+/* The lines of |rows| records in |f|. */
+static int64_t lines_of(const struct format *f, int64_t rows)
+{
+    if (f == &format_protojson_envelope)
+        return 1;
+    return rows + (f->end ? 2 : f->flags & FORMAT_HEADER ? 1 : 0);
+}
+
+/* A text form has |lines|, and nothing that drives a terminal, |separator| excepted. */
 static void check_text(const struct buf *out, int64_t lines, char separator)
 {
     for (size_t i = 0; i < out->len; i++) {
@@ -40,9 +48,8 @@ static void check_form(const struct format *f, const uint8_t *data, size_t size)
     struct buf out;
     buf_init(&out);
     int64_t rows = write_form(f, &out, data, size);
-    int64_t around = f->end ? 2 : f->flags & FORMAT_HEADER ? 1 : 0;
     if (rows >= 0 && out.len > 0 && !(f->flags & FORMAT_BINARY))
-        check_text(&out, rows + around, f == format_by_name("tsv") ? '\t' : 0);
+        check_text(&out, lines_of(f, rows), f == &format_tsv ? '\t' : 0);
     buf_free(&out);
 }
 

@@ -151,6 +151,15 @@ def check_protojson(program, envelope):
         check(", " not in line or any(", " in str(v) for v in ours.values()), "not compact", line)
 
 
+def check_protojson_envelope(program, envelope):
+    """One line, whose records are those of protojson."""
+    text = dump(program, "protojson-envelope", envelope)
+    check(text.count("\n") == 1 and text.endswith("]}\n"), "lines")
+    check(json_format.Parse(text, type(envelope)()) == envelope, "envelope")
+    check(text == '{"row":[' + dump(program, "protojson", envelope).rstrip("\n").replace("\n", ",") + "]}\n", "records")
+    check(dump(program, "protojson-envelope", type(envelope)()) == '{"row":[]}\n', "no record")
+
+
 def fields(row):
     return sorted(row.DESCRIPTOR.fields, key=lambda f: f.number)
 
@@ -274,6 +283,7 @@ def main():
     print(f"XTCP_SEED={seed}")
     for envelope in (recorded, random_envelope(cls, random.Random(seed))):
         check_protojson(program, envelope)
+        check_protojson_envelope(program, envelope)
         check_jsonl(program, envelope)
         check_csv(program, envelope)
         check_tsv(program, envelope)

@@ -48,6 +48,7 @@ static void expect_golden(const char *name)
     buf_init(&out);
     format_begin(w, &out, true);
     assert_int_equal(format_envelope(w, &out, (const uint8_t *)in.data, in.len), GOLDEN_ROWS);
+    format_end(w, &out);
     if (getenv("XTCP_UPDATE")) {
         FILE *f = fopen(path, "w");
         assert_non_null(f);
@@ -63,9 +64,12 @@ static void expect_golden(const char *name)
     const uint8_t *record;
     size_t n;
     buf_reset(&out);
+    format_writer_free(w);
+    w = writer(name);
     format_begin(w, &out, true);
     while (envelope_next(&rows, &record, &n) > 0)
         assert_int_equal(format_record(w, &out, record, n), 0);
+    format_end(w, &out);
     assert_string_equal(buf_cstr(&out), buf_cstr(&golden));
     buf_free(&in);
     buf_free(&out);
@@ -83,6 +87,12 @@ static void protojson_is_pinned(void **state)
 {
     (void)state;
     expect_golden("protojson");
+}
+
+static void protojson_envelope_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("protojson-envelope");
 }
 
 static void csv_is_pinned(void **state)
@@ -206,6 +216,8 @@ static void columns_are_chosen(void **state)
                   "\"netns\":\"blue\",\"timestamp_ns\":1767225600000000042}\n"},
         {"protojson",
          "{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"}\n"},
+        {"protojson-envelope",
+         "{\"row\":[{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"},{"},
     };
     const struct record_field *columns[] = {
         &record_fields[FIELD_inet_diag_msg_state],
@@ -371,20 +383,24 @@ static void labels_stand_in_front(void **state)
              "[\n{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"},\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n]\n");
     labelled("protojson", true, "{\"netns\":\"blue\"}\n{\"netns\":\"blue\"}\n");
+    labelled("protojson-envelope", true, "{\"row\":[{\"netns\":\"blue\"},{\"netns\":\"blue\"}]}\n");
 }
 
 /* A list without records is one as well. */
 static void an_empty_list(void **state)
 {
     (void)state;
-    struct format_writer *w = writer("json");
-    struct buf out;
-    buf_init(&out);
-    format_begin(w, &out, true);
-    format_end(w, &out);
-    assert_string_equal(buf_cstr(&out), "[\n]\n");
-    buf_free(&out);
-    format_writer_free(w);
+    static const char *const cases[][2] = {{"json", "[\n]\n"}, {"protojson-envelope", "{\"row\":[]}\n"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct format_writer *w = writer(cases[i][0]);
+        struct buf out;
+        buf_init(&out);
+        format_begin(w, &out, true);
+        format_end(w, &out);
+        assert_string_equal(buf_cstr(&out), cases[i][1]);
+        buf_free(&out);
+        format_writer_free(w);
+    }
 }
 
 static void broken_bytes_are_errors(void **state)
@@ -426,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jsonl_is_pinned),
         cmocka_unit_test(protojson_is_pinned),
+        cmocka_unit_test(protojson_envelope_is_pinned),
         cmocka_unit_test(csv_is_pinned),
         cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
