@@ -145,10 +145,9 @@ static void json_escape(struct buf *b, unsigned char c)
     put_escape(b, &c, 1);
 }
 
-void buf_json_string(struct buf *b, const char *text, size_t n)
+void buf_json_text(struct buf *b, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
-    buf_char(b, '"');
     for (size_t i = 0; i < n;) {
         size_t plain = i;
         while (plain < n && s[plain] >= 0x20 && s[plain] < 0x7f && s[plain] != '"' && s[plain] != '\\')
@@ -171,6 +170,12 @@ void buf_json_string(struct buf *b, const char *text, size_t n)
             i += len;
         }
     }
+}
+
+void buf_json_string(struct buf *b, const char *text, size_t n)
+{
+    buf_char(b, '"');
+    buf_json_text(b, text, n);
     buf_char(b, '"');
 }
 

@@ -45,6 +45,9 @@ void buf_i64(struct buf *b, int64_t v);
  * in it drives a terminal or shows a reader another text than the real one. */
 void buf_json_string(struct buf *b, const char *text, size_t n);
 
+/* The same without the quotes: for a string that is written in pieces, none of which ends inside of a character. */
+void buf_json_text(struct buf *b, const char *text, size_t n);
+
 /* |data| in standard base64 with padding, without quotes. */
 void buf_base64(struct buf *b, const uint8_t *data, size_t n);
 

@@ -53,6 +53,13 @@ static int column_init(struct format_column *c, const struct format *f, const st
     return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct format_column *x = a, *y = b;
+    int order = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
+    return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+}
+
 int format_writer_new(const struct format *f, const struct record_field *const *columns, size_t n,
                       struct format_writer **out)
 {
@@ -73,6 +80,8 @@ int format_writer_new(const struct format *f, const struct record_field *const *
             return rc;
         }
     }
+    if (f->flags & FORMAT_SORTED)
+        qsort(w->list, count, sizeof(w->list[0]), by_key);
     *out = w;
     return 0;
 }

@@ -18,6 +18,7 @@ enum format_flag {
     FORMAT_BINARY = 1 << 0,  /* not for a terminal */
     FORMAT_COLUMNS = 1 << 1, /* can write some of the fields only */
     FORMAT_HEADER = 1 << 2,  /* begins with a line that is no record */
+    FORMAT_SORTED = 1 << 3, /* columns are in the order of the bytes of their keys, however they are chosen */
 };
 
 /* A field that is written, and its name in the form. */

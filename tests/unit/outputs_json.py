@@ -30,6 +30,10 @@ ADDRESSES = ("inet_diag_msg_socket_source", "inet_diag_msg_socket_destination")
 NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congestion_algorithm_enum", "event"}
 TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000\xad\u200f\u2028\u202e\ufeff\U000e0001"  # no NUL: protobuf-c ends strings there
 SAFE = "".join(c for c in TEXT if c.isprintable())
+HUMAN_ADDRESSES = ("inetDiagMsgSocketSource", "inetDiagMsgSocketDestination")
+STATES = dict(enumerate(
+    "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING NEW_SYN_RECV BOUND_INACTIVE".split(), 1))
+MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address in IPv6
 SOME = ("netns", "inet_diag_msg_state", "timestamp_ns", "congestion_algorithm_enum", "inet_diag_msg_socket_source")
 
 
@@ -85,7 +89,7 @@ def envelope_class(protoset):
 def random_value(rng, field):
     if field.cpp_type == field.CPPTYPE_STRING:
         if field.type == field.TYPE_BYTES:
-            return rng.randbytes(rng.choice((4, 16, 16, 16, 3, 40)))
+            return rng.choice((b"", MAPPED)) + rng.randbytes(4) if rng.random() < 0.3 else rng.randbytes(rng.choice((16, 16, 3, 40)))
         return "".join(rng.choices(rng.choice((TEXT, SAFE)), k=rng.randrange(20)))
     if field.cpp_type == field.CPPTYPE_ENUM:
         return rng.choice((0, 1, 2, 7, 8, -1, 2**31 - 1))
@@ -158,6 +162,37 @@ def check_protojson_envelope(program, envelope):
     check(json_format.Parse(text, type(envelope)()) == envelope, "envelope")
     check(text == '{"row":[' + dump(program, "protojson", envelope).rstrip("\n").replace("\n", ",") + "]}\n", "records")
     check(dump(program, "protojson-envelope", type(envelope)()) == '{"row":[]}\n', "no record")
+
+
+def human_value(row, name, value):
+    """A value of humanize; |value| is that of protojson."""
+    data = getattr(row, re.sub("[A-Z]", lambda m: "_" + m[0].lower(), name), None)
+    if name in ("inetDiagMsgState", "tcpInfoState"):
+        return STATES.get(value, value)
+    if name == "congestionAlgorithmEnum" and isinstance(value, str):
+        return value.removeprefix("CONGESTION_ALGORITHM_")
+    if name == "timestampNs":
+        second, ns = divmod(int(value), 10**9)
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)) + (f".{ns:09}".rstrip("0") if ns else "") + "Z"
+    if name in HUMAN_ADDRESSES:
+        mapped = ipaddress.ip_address(data).ipv4_mapped if len(data) == 16 and row.inet_diag_msg_family != 2 else None
+        return str(mapped) if mapped else address(row, data)
+    return value
+
+
+def check_humanize(program, envelope):
+    """protojson with sorted keys and other values of some fields; nothing that HTML would take for its own."""
+    lines = dump(program, "humanize", envelope).split("\n")
+    check(len(lines) == len(envelope.row) + 1 and lines[-1] == "", "lines", len(lines))
+    for line, row in zip(lines, envelope.row):
+        ours, plain = json.loads(line), json.loads(json_format.MessageToJson(row))
+        check(list(ours) == sorted(plain), "keys", list(ours), sorted(plain))
+        check_hidden(line)
+        check(not set(line) & set("<>&"), "HTML", line)
+        for name, value in plain.items():
+            expected = human_value(row, name, value)
+            same = ours[name] == expected or (name in HUMAN_ADDRESSES and same_address(ours[name], expected))
+            check(same, name, ours[name], expected)
 
 
 def fields(row):
@@ -284,6 +319,7 @@ def main():
     for envelope in (recorded, random_envelope(cls, random.Random(seed))):
         check_protojson(program, envelope)
         check_protojson_envelope(program, envelope)
+        check_humanize(program, envelope)
         check_jsonl(program, envelope)
         check_csv(program, envelope)
         check_tsv(program, envelope)

@@ -95,6 +95,45 @@ static void protojson_envelope_is_pinned(void **state)
     expect_golden("protojson-envelope");
 }
 
+static void humanize_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("humanize");
+}
+
+/* What the Go daemon makes of these values. */
+static void humanize_is_that_of_the_go_daemon(void **state)
+{
+    (void)state;
+    struct format_writer *w = writer("humanize");
+    static uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}, any[16];
+    record_message r = XTCP_FLAT_RECORD__V1__XTCP_FLAT_RECORD__INIT;
+    struct buf out;
+    buf_init(&out);
+    r.hostname = "h\"1,<&>\xe2\x80\xa8\xc3\xa9";
+    r.netns_inode = 4026532180;
+    r.inet_diag_msg_family = 10;
+    r.inet_diag_msg_state = 10;
+    r.inet_diag_msg_socket_source = (ProtobufCBinaryData){16, mapped};
+    r.inet_diag_msg_socket_destination = (ProtobufCBinaryData){16, any};
+    r.tcp_info_state = 99;
+    r.congestion_algorithm_enum = 1;
+    r.timestamp_ns = 1700000000120000000;
+    format_message(w, &out, &r);
+    r = (record_message)XTCP_FLAT_RECORD__V1__XTCP_FLAT_RECORD__INIT;
+    r.timestamp_ns = 1700000000000000000;
+    format_message(w, &out, &r);
+    assert_string_equal(
+        buf_cstr(&out),
+        "{\"congestionAlgorithmEnum\":\"CUBIC\",\"hostname\":\"h\\\"1,\\u003c\\u0026\\u003e\\u2028\xc3\xa9\","
+        "\"inetDiagMsgFamily\":10,\"inetDiagMsgSocketDestination\":\"::\","
+        "\"inetDiagMsgSocketSource\":\"1.2.3.4\",\"inetDiagMsgState\":\"LISTEN\","
+        "\"netnsInode\":\"4026532180\",\"tcpInfoState\":99,\"timestampNs\":\"2023-11-14T22:13:20.12Z\"}\n"
+        "{\"timestampNs\":\"2023-11-14T22:13:20Z\"}\n");
+    buf_free(&out);
+    format_writer_free(w);
+}
+
 static void csv_is_pinned(void **state)
 {
     (void)state;
@@ -216,6 +255,8 @@ static void columns_are_chosen(void **state)
                   "\"netns\":\"blue\",\"timestamp_ns\":1767225600000000042}\n"},
         {"protojson",
          "{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"}\n"},
+        {"humanize", "{\"inetDiagMsgState\":\"ESTABLISHED\",\"netns\":\"blue\","
+                     "\"timestampNs\":\"2026-01-01T00:00:00.000000042Z\"}\n"},
         {"protojson-envelope",
          "{\"row\":[{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"},{"},
     };
@@ -443,6 +484,8 @@ int main(void)
         cmocka_unit_test(jsonl_is_pinned),
         cmocka_unit_test(protojson_is_pinned),
         cmocka_unit_test(protojson_envelope_is_pinned),
+        cmocka_unit_test(humanize_is_pinned),
+        cmocka_unit_test(humanize_is_that_of_the_go_daemon),
         cmocka_unit_test(csv_is_pinned),
         cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
