@@ -35,7 +35,7 @@ static void put_hex(struct buf *out, uint8_t byte)
 /* A text of tsv. */
 static void put_escaped(struct buf *out, const char *text, size_t n)
 {
-    static const struct escape escape = {"\\\\\tt\nn\rr", put_hex};
+    static const struct escape escape = {.letters = "\\\\\tt\nn\rr", .put_byte = put_hex};
     escape_text(out, &escape, text, n);
 }
 

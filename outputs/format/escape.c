@@ -48,6 +48,8 @@ void escape_text(struct buf *out, const struct escape *e, const void *text, size
         len = utf8_length(s + i, n - i);
         if (len > 1 && !utf8_is_hidden(s + i, len))
             buf_bytes(out, s + i, len);
+        else if (len == 0 && e->invalid)
+            buf_str(out, e->invalid);
         else
             escape_bytes(out, e, s + i, len ? len : 1);
     }

@@ -1,4 +1,4 @@
-/* Texts with backslashes, for forms in which every byte of a text can be read back. */
+/* Texts with backslashes, for forms from which hidden characters can be read back. */
 #ifndef XTCP_OUTPUTS_FORMAT_ESCAPE_H
 #define XTCP_OUTPUTS_FORMAT_ESCAPE_H
 
@@ -11,10 +11,11 @@
 struct escape {
     const char *letters; /* pairs: a character, and the letter that stands behind a backslash for it */
     void (*put_byte)(struct buf *out, uint8_t byte); /* any other byte */
+    const char *invalid; /* in a text, for a byte that is not UTF-8; NULL: it is escaped */
 };
 
 /* Appends |text| with the characters of |e->letters|, those that are hidden (utf8_is_hidden) and
- * bytes that are not UTF-8 escaped. */
+ * bytes that are not UTF-8 escaped, or |e->invalid| instead of these. */
 void escape_text(struct buf *out, const struct escape *e, const void *text, size_t n);
 
 /* Appends |data|, which is no text, with all bytes escaped but the visible ones of ASCII. */

@@ -298,6 +298,13 @@ def check_protobuf(program, envelope):
         check([row for rows in delimited(data, type(envelope)) for row in rows.row] == expected, "protobuf-list", columns)
 
 
+def check_prototext(program, envelope):
+    text = dump(program, "prototext", envelope)
+    check(text_format.Parse(text, type(envelope)()) == envelope, "prototext")
+    check(text.count("row: {\n  ") + text.count("row: {\n}") == len(envelope.row), "blocks")
+    check_hidden(text)
+
+
 def delimited(data, cls):
     """The messages of |data|, each behind its length."""
     at = 0
@@ -324,6 +331,7 @@ def main():
         check_csv(program, envelope)
         check_tsv(program, envelope)
         check_protobuf(program, envelope)
+        check_prototext(program, envelope)
         print(len(envelope.row), "records compared in each form")
 
 

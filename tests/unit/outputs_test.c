@@ -134,6 +134,12 @@ static void humanize_is_that_of_the_go_daemon(void **state)
     format_writer_free(w);
 }
 
+static void prototext_is_pinned(void **state)
+{
+    (void)state;
+    expect_golden("prototext");
+}
+
 static void csv_is_pinned(void **state)
 {
     (void)state;
@@ -172,7 +178,7 @@ static void no_control_characters_pass(void **state)
             bool c1 = byte == 0xc2 && k + 1 < out.len && (uint8_t)out.data[k + 1] < 0xa0;
             bool separator = byte == '\t' && formats[i] == format_by_name("tsv");
             assert_false((byte < 0x20 && byte != '\n' && !separator) || byte == 0x7f || c1);
-            assert_true(byte != '\n' || k == out.len - 1);
+            assert_true(byte != '\n' || k == out.len - 1 || formats[i] == format_by_name("prototext"));
         }
         buf_free(&out);
         format_writer_free(w);
@@ -257,6 +263,8 @@ static void columns_are_chosen(void **state)
          "{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"}\n"},
         {"humanize", "{\"inetDiagMsgState\":\"ESTABLISHED\",\"netns\":\"blue\","
                      "\"timestampNs\":\"2026-01-01T00:00:00.000000042Z\"}\n"},
+        {"prototext", "row: {\n  inet_diag_msg_state: 1\n  netns: \"blue\"\n"
+                      "  timestamp_ns: 1767225600000000042\n}\nrow: {"},
         {"protojson-envelope",
          "{\"row\":[{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"},{"},
     };
@@ -424,6 +432,7 @@ static void labels_stand_in_front(void **state)
              "[\n{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"},\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n]\n");
     labelled("protojson", true, "{\"netns\":\"blue\"}\n{\"netns\":\"blue\"}\n");
+    labelled("prototext", true, "row: {\n  netns: \"blue\"\n}\nrow: {\n  netns: \"blue\"\n}\n");
     labelled("protojson-envelope", true, "{\"row\":[{\"netns\":\"blue\"},{\"netns\":\"blue\"}]}\n");
 }
 
@@ -486,6 +495,7 @@ int main(void)
         cmocka_unit_test(protojson_envelope_is_pinned),
         cmocka_unit_test(humanize_is_pinned),
         cmocka_unit_test(humanize_is_that_of_the_go_daemon),
+        cmocka_unit_test(prototext_is_pinned),
         cmocka_unit_test(csv_is_pinned),
         cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
