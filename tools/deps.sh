@@ -26,8 +26,8 @@ packages_build=(
     dpkg-dev
 )
 packages_test=(
-    libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-cryptography protobuf-compiler-grpc
-    iproute2 locales netbase procps tmux strace clang clang-format clang-tidy
+    libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-msgpack python3-cryptography
+    protobuf-compiler-grpc iproute2 locales netbase procps tmux strace clang clang-format clang-tidy
 )
 
 die()

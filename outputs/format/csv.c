@@ -47,9 +47,9 @@ struct style {
 
 static const struct style csv = {',', put_quoted}, tsv = {'\t', put_escaped};
 
-static void put_titles(const struct style *style, const struct format_columns *columns,
-                       const struct format_labels *labels, struct buf *out)
+static void put_titles(const struct style *style, const struct format_columns *columns, struct buf *out)
 {
+    const struct format_labels *labels = &columns->labels;
     for (size_t i = 0; i < labels->count; i++) {
         buf_str(out, labels->list[i].name);
         buf_char(out, style->separator);
@@ -74,6 +74,7 @@ static void put_labels(const struct style *style, const struct format_labels *la
 static void put_record(const struct style *style, const struct format_columns *columns, struct buf *out,
                        const record_message *r)
 {
+    put_labels(style, &columns->labels, out);
     for (size_t i = 0; i < columns->count; i++) {
         const struct record_field *f = columns->list[i].field;
         if (i > 0)
@@ -89,15 +90,9 @@ static void put_record(const struct style *style, const struct format_columns *c
     buf_char(out, '\n');
 }
 
-static void csv_begin(const struct format_columns *columns, const struct format_labels *labels,
-                      struct buf *out)
+static void csv_begin(const struct format_columns *columns, struct buf *out)
 {
-    put_titles(&csv, columns, labels, out);
-}
-
-static void csv_labels(const struct format_labels *labels, struct buf *out)
-{
-    put_labels(&csv, labels, out);
+    put_titles(&csv, columns, out);
 }
 
 static void csv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
@@ -105,15 +100,9 @@ static void csv_record(const struct format_columns *columns, struct buf *out, co
     put_record(&csv, columns, out, r);
 }
 
-static void tsv_begin(const struct format_columns *columns, const struct format_labels *labels,
-                      struct buf *out)
+static void tsv_begin(const struct format_columns *columns, struct buf *out)
 {
-    put_titles(&tsv, columns, labels, out);
-}
-
-static void tsv_labels(const struct format_labels *labels, struct buf *out)
-{
-    put_labels(&tsv, labels, out);
+    put_titles(&tsv, columns, out);
 }
 
 static void tsv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
@@ -126,7 +115,6 @@ const struct format format_csv = {
     .doc = "comma-separated values with a header line",
     .flags = FORMAT_COLUMNS | FORMAT_HEADER,
     .begin = csv_begin,
-    .labels = csv_labels,
     .record = csv_record,
 };
 
@@ -135,6 +123,5 @@ const struct format format_tsv = {
     .doc = "values separated by tabs, with a header line",
     .flags = FORMAT_COLUMNS | FORMAT_HEADER,
     .begin = tsv_begin,
-    .labels = tsv_labels,
     .record = tsv_record,
 };

@@ -18,7 +18,6 @@ const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 struct format_writer {
     const struct format *format;
     struct format_columns columns;
-    struct format_labels labels;
     struct record_reader reader;
     bool started; /* a record has been written */
     bool chosen;  /* not all columns */
@@ -98,22 +97,22 @@ void format_writer_free(struct format_writer *w)
 
 void format_add_label(struct format_writer *w, const char *name)
 {
-    if (w->labels.count < FORMAT_LABELS_MAX)
-        w->labels.list[w->labels.count++].name = name;
+    if (w->columns.labels.count < FORMAT_LABELS_MAX)
+        w->columns.labels.list[w->columns.labels.count++].name = name;
 }
 
 void format_set_label(struct format_writer *w, size_t i, const char *value, size_t n)
 {
-    if (i >= w->labels.count)
+    if (i >= w->columns.labels.count)
         return;
-    w->labels.list[i].value = value;
-    w->labels.list[i].len = n;
+    w->columns.labels.list[i].value = value;
+    w->columns.labels.list[i].len = n;
 }
 
 void format_begin(struct format_writer *w, struct buf *out, bool header)
 {
     if (w->format->begin && (header || !(w->format->flags & FORMAT_HEADER)))
-        w->format->begin(&w->columns, &w->labels, out);
+        w->format->begin(&w->columns, out);
 }
 
 void format_end(struct format_writer *w, struct buf *out)
@@ -130,8 +129,6 @@ void format_message(struct format_writer *w, struct buf *out, const record_messa
     if (w->started && f->between)
         buf_str(out, f->between);
     w->started = true;
-    if (f->labels)
-        f->labels(&w->labels, out);
     f->record(&w->columns, out, r);
 }
 

@@ -28,11 +28,6 @@ struct format_column {
     size_t key_len;
 };
 
-struct format_columns {
-    size_t count;
-    struct format_column *list;
-};
-
 /* A value beside a record that is no field of it, such as the node that it came from. */
 struct format_label {
     const char *name;
@@ -47,17 +42,22 @@ struct format_labels {
     struct format_label list[FORMAT_LABELS_MAX];
 };
 
-/* One form. These may be NULL: alias (it has one name), begin (there is no header), labels (it has no place for
- * them), between, last and end
- * (nothing), serialized and envelope (records are decoded and written one by one). */
+/* Everything that is written of a record: labels in front, then fields. */
+struct format_columns {
+    struct format_labels labels; /* ignored by the forms that have no place for them */
+    size_t count;                /* of |list| */
+    struct format_column *list;
+};
+
+/* One form. These may be NULL: alias (it has one name), key (it has no names of fields), begin (there is no header),
+ * between, last and end (nothing), serialized and envelope (records are decoded and written one by one). */
 struct format {
     const char *name;
     const char *alias; /* another name, which it had before */
     const char *doc;   /* one line */
     unsigned flags;    /* enum format_flag */
     void (*key)(struct buf *out, const struct record_field *f);
-    void (*begin)(const struct format_columns *columns, const struct format_labels *labels, struct buf *out);
-    void (*labels)(const struct format_labels *labels, struct buf *out);
+    void (*begin)(const struct format_columns *columns, struct buf *out);
     void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
     const char *between; /* any two records */
     const char *last;    /* behind the last one, if there is one */

@@ -43,10 +43,9 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
     }
 }
 
-/* Begins the object: labels stand before everything else. */
-static void begin_object(const struct format_labels *labels, struct buf *out)
+/* The members that stand before everything else. */
+static void put_labels(const struct format_labels *labels, struct buf *out)
 {
-    buf_char(out, '{');
     for (size_t i = 0; i < labels->count; i++) {
         const struct format_label *label = &labels->list[i];
         if (!label->value)
@@ -59,6 +58,8 @@ static void begin_object(const struct format_labels *labels, struct buf *out)
 
 static void json_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
+    buf_char(out, '{');
+    put_labels(&columns->labels, out);
     put_timestamp(out, columns, r);
     format_put_members(columns, out, r, true, put_value);
 }
@@ -69,10 +70,9 @@ static void jsonl_record(const struct format_columns *columns, struct buf *out, 
     buf_char(out, '\n');
 }
 
-static void json_begin(const struct format_columns *columns, const struct format_labels *labels,
-                       struct buf *out)
+static void json_begin(const struct format_columns *columns, struct buf *out)
 {
-    (void)columns, (void)labels;
+    (void)columns;
     buf_str(out, "[\n");
 }
 
@@ -81,7 +81,6 @@ const struct format format_jsonl = {
     .doc = "one JSON object per line: proto names, addresses as text, states by name",
     .flags = FORMAT_COLUMNS,
     .key = jsonl_key,
-    .labels = begin_object,
     .record = jsonl_record,
 };
 
@@ -91,7 +90,6 @@ const struct format format_json = {
     .flags = FORMAT_COLUMNS,
     .key = jsonl_key,
     .begin = json_begin,
-    .labels = begin_object,
     .record = json_record,
     .between = ",\n",
     .last = "\n",

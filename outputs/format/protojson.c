@@ -73,10 +73,9 @@ static void protojson_record(const struct format_columns *columns, struct buf *o
     buf_char(out, '\n');
 }
 
-static void envelope_begin(const struct format_columns *columns, const struct format_labels *labels,
-                           struct buf *out)
+static void envelope_begin(const struct format_columns *columns, struct buf *out)
 {
-    (void)columns, (void)labels;
+    (void)columns;
     buf_str(out, "{\"row\":[");
 }
 

@@ -22,6 +22,7 @@ import tempfile
 import time
 import unicodedata
 
+import msgpack
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, text_format
 from google.protobuf.internal import decoder
 
@@ -298,6 +299,20 @@ def check_protobuf(program, envelope):
         check([row for rows in delimited(data, type(envelope)) for row in rows.row] == expected, "protobuf-list", columns)
 
 
+def check_msgpack(program, envelope):
+    """Maps of what jsonl has, with bytes and numbers where that has texts; in the shortest form."""
+    data = dump_bytes(program, "msgpack", envelope)
+    unpacker = msgpack.Unpacker(raw=False, strict_map_key=True)
+    unpacker.feed(data)
+    rows = list(unpacker)
+    check(len(rows) == len(envelope.row), "maps", len(rows))
+    for ours, row in zip(rows, envelope.row):
+        there = {field.name for field, _ in row.ListFields()}
+        expected = {f.name: getattr(row, f.name) for f in fields(row) if f.name in there or is_zero(row, f)}
+        check(ours == expected and list(ours) == list(expected), ours, expected)
+    check(b"".join(msgpack.packb(row, use_bin_type=True) for row in rows) == data, "shortest form")
+
+
 def check_prototext(program, envelope):
     text = dump(program, "prototext", envelope)
     check(text_format.Parse(text, type(envelope)()) == envelope, "prototext")
@@ -332,6 +347,7 @@ def main():
         check_tsv(program, envelope)
         check_protobuf(program, envelope)
         check_prototext(program, envelope)
+        check_msgpack(program, envelope)
         print(len(envelope.row), "records compared in each form")
 
 

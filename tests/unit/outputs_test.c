@@ -263,6 +263,10 @@ static void columns_are_chosen(void **state)
          "{\"inetDiagMsgState\":1,\"netns\":\"blue\",\"timestampNs\":\"1767225600000000042\"}\n"},
         {"humanize", "{\"inetDiagMsgState\":\"ESTABLISHED\",\"netns\":\"blue\","
                      "\"timestampNs\":\"2026-01-01T00:00:00.000000042Z\"}\n"},
+        {"msgpack", "\x83\xb3inet_diag_msg_state\x01\xa5netns\xa4"
+                    "blue"
+                    "\xac"
+                    "timestamp_ns\xcf\x18\x86\x72\x51\xed\xfa\x00\x2a"},
         {"prototext", "row: {\n  inet_diag_msg_state: 1\n  netns: \"blue\"\n"
                       "  timestamp_ns: 1767225600000000042\n}\nrow: {"},
         {"protojson-envelope",
@@ -419,6 +423,50 @@ static void labelled(const char *name, bool header, const char *want)
     format_writer_free(w);
 }
 
+/* Each number in the shortest form that MessagePack has for it. */
+static void numbers_of_msgpack_are_short(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t number;
+        const char *bytes;
+        size_t n;
+    } cases[] = {
+        {1, "\x01", 1},
+        {127, "\x7f", 1},
+        {128, "\xcc\x80", 2},
+        {255, "\xcc\xff", 2},
+        {256, "\xcd\x01\x00", 3},
+        {65535, "\xcd\xff\xff", 3},
+        {65536, "\xce\x00\x01\x00\x00", 5},
+        {4294967295, "\xce\xff\xff\xff\xff", 5},
+        {4294967296, "\xcf\x00\x00\x00\x01\x00\x00\x00\x00", 9},
+        {INT64_MAX, "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 9},
+        {-1, "\xff", 1},
+        {-32, "\xe0", 1},
+        {-33, "\xd0\xdf", 2},
+        {-128, "\xd0\x80", 2},
+        {-129, "\xd1\xff\x7f", 3},
+        {-32769, "\xd2\xff\xff\x7f\xff", 5},
+        {INT64_MIN, "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", 9},
+    };
+    static const char key[] = "\x81\xactimestamp_ns";
+    struct format_writer *w = writer("msgpack");
+    struct buf out;
+    buf_init(&out);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        record_message r = XTCP_FLAT_RECORD__V1__XTCP_FLAT_RECORD__INIT;
+        r.timestamp_ns = cases[i].number;
+        buf_reset(&out);
+        format_message(w, &out, &r);
+        assert_int_equal(out.len, sizeof(key) - 1 + cases[i].n);
+        assert_memory_equal(out.data, key, sizeof(key) - 1);
+        assert_memory_equal(out.data + sizeof(key) - 1, cases[i].bytes, cases[i].n);
+    }
+    buf_free(&out);
+    format_writer_free(w);
+}
+
 static void labels_stand_in_front(void **state)
 {
     (void)state;
@@ -431,6 +479,12 @@ static void labels_stand_in_front(void **state)
     labelled("json", false,
              "[\n{\"node\":\"a,\\\"\\t\\u001b\\u200f\",\"time\":\"now\",\"netns\":\"blue\"},\n"
              "{\"time\":\"now\",\"netns\":\"blue\"}\n]\n");
+    labelled("msgpack", true,
+             "\x83\xa4node\xa8"
+             "a,\"\t\x1b\xe2\x80\x8f\xa4time\xa3now\xa5netns\xa4"
+             "blue"
+             "\x82\xa4time\xa3now\xa5netns\xa4"
+             "blue");
     labelled("protojson", true, "{\"netns\":\"blue\"}\n{\"netns\":\"blue\"}\n");
     labelled("prototext", true, "row: {\n  netns: \"blue\"\n}\nrow: {\n  netns: \"blue\"\n}\n");
     labelled("protojson-envelope", true, "{\"row\":[{\"netns\":\"blue\"},{\"netns\":\"blue\"}]}\n");
@@ -504,6 +558,7 @@ int main(void)
         cmocka_unit_test(columns_are_chosen),
         cmocka_unit_test(zeros_are_told_from_what_is_absent),
         cmocka_unit_test(proto_is_cut),
+        cmocka_unit_test(numbers_of_msgpack_are_short),
         cmocka_unit_test(labels_stand_in_front),
         cmocka_unit_test(an_empty_list),
         cmocka_unit_test(broken_bytes_are_errors),
