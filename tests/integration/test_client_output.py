@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 
+import msgpack
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
 
 from harness import netns, paths
 from harness.pseudo_terminal import PseudoTerminal
@@ -30,9 +31,9 @@ def client(target, *arguments, status=0, stdin=subprocess.DEVNULL, env=None, tex
     return done
 
 
-def envelopes(data):
-    """The records of length-delimited Envelopes."""
-    records = []
+def delimited(data, message):
+    """Messages, each behind its length."""
+    messages = []
     while data:
         size = shift = 0
         for at, byte in enumerate(data):
@@ -42,20 +43,33 @@ def envelopes(data):
                 break
         data = data[at + 1:]
         assert size <= len(data)
-        records += record_pb.Envelope.FromString(data[:size]).row
+        messages.append(message.FromString(data[:size]))
         data = data[size:]
-    return records
+    return messages
+
+
+def envelopes(data):
+    """The records of length-delimited Envelopes."""
+    return [record for envelope in delimited(data, record_pb.Envelope) for record in envelope.row]
+
+
+def unpacked(data):
+    """The maps of MessagePack."""
+    unpacker = msgpack.Unpacker(raw=False)
+    unpacker.feed(data)
+    return list(unpacker)
 
 
 # ---- Formats ----
 
 LISTEN = ["state", "listening"]
+BINARY = ("protobuf-list", "protobuf-delimited", "msgpack")
+FORMS = ("table", "wide", "jsonl", "json", "protojson", "protojson-envelope", "humanize", "csv", "tsv", "prototext", *BINARY, "proto", "null")
 
 
 def test_every_format(daemon):
     port = daemon.port
-    out = {form: client(daemon.target, "-q", "-o", form, "poll", *LISTEN, text=form != "proto")
-           for form in ("table", "wide", "jsonl", "json", "protojson", "csv", "tsv", "proto", "null")}
+    out = {form: client(daemon.target, "-q", "-o", form, "poll", *LISTEN, text=form not in (*BINARY, "proto")) for form in FORMS}
     ports = {
         "jsonl": [json.loads(x)["inet_diag_msg_socket_source_port"] for x in out["jsonl"].stdout.splitlines()],
         "json": [x["inet_diag_msg_socket_source_port"] for x in json.loads(out["json"].stdout)],
@@ -64,7 +78,16 @@ def test_every_format(daemon):
         "csv": [int(x["inet_diag_msg_socket_source_port"]) for x in csv.DictReader(io.StringIO(out["csv"].stdout))],
         "tsv": [int(x["inet_diag_msg_socket_source_port"])
                 for x in csv.DictReader(io.StringIO(out["tsv"].stdout), delimiter="\t", quoting=csv.QUOTE_NONE)],
+        "protojson-envelope": [x.inet_diag_msg_socket_source_port for x in
+                               json_format.Parse(out["protojson-envelope"].stdout, record_pb.Envelope()).row],
+        "humanize": [json.loads(x)["inetDiagMsgSocketSourcePort"] for x in out["humanize"].stdout.splitlines()],
+        "prototext": [x.inet_diag_msg_socket_source_port for x in
+                      text_format.Parse(out["prototext"].stdout, record_pb.Envelope()).row],
         "proto": [x.inet_diag_msg_socket_source_port for x in envelopes(out["proto"].stdout)],
+        "protobuf-list": [x.inet_diag_msg_socket_source_port for x in envelopes(out["protobuf-list"].stdout)],
+        "protobuf-delimited": [x.inet_diag_msg_socket_source_port for x in
+                               delimited(out["protobuf-delimited"].stdout, record_pb.XtcpFlatRecord)],
+        "msgpack": [x["inet_diag_msg_socket_source_port"] for x in unpacked(out["msgpack"].stdout)],
     }
     for form, found in ports.items():
         assert port in found, form
@@ -294,8 +317,9 @@ def test_width(daemon, terminal, width):
     assert ("MIN-RTT" in titles) == (width == 200)
 
 
-def test_proto_is_not_for_a_terminal(daemon, terminal):
-    it = terminal([paths.CLIENT, "--target", daemon.target, "-o", "proto", "snapshot"], 80)
+@pytest.mark.parametrize("form", [*BINARY, "proto"])
+def test_binary_forms_are_not_for_a_terminal(daemon, terminal, form):
+    it = terminal([paths.CLIENT, "--target", daemon.target, "-o", form, "snapshot"], 80)
     assert it.end() == 2
     assert "not for a terminal" in it.text
 

@@ -956,7 +956,7 @@ def test_choice_of_a_daemon_that_filters(daemon):
 # ---- hostile records ----
 
 EVIL = "\x1b]0;x\x07\x9b31m\n\r\t\u202e\u009b\u200b\u2028\ufeff\U000e0001" + "\x7f"
-TEXT_FORMS = ["table", "wide", "jsonl", "json", "protojson", "csv", "tsv"]
+TEXT_FORMS = ["table", "wide", "jsonl", "json", "protojson", "protojson-envelope", "humanize", "csv", "tsv", "prototext"]
 
 
 def evil_record(i):

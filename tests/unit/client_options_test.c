@@ -193,7 +193,8 @@ static void test_values(void **state)
     bad("poll --every 0s", "--every 0s: must be above 0");
     bad("poll --every 99999999d", "--every 99999999d: too long");
     bad("-o xml get",
-        "--output xml: expected one of table, wide, jsonl, json, protojson, csv, tsv, protobuf-list, null");
+        "--output xml: expected one of table, wide, jsonl, json, protojson, protojson-envelope, humanize, csv, tsv, "
+        "prototext, protobuf-list, protobuf-delimited, msgpack, null");
     bad("--target= get", "--target: must not be empty");
     bad("poll --quiet=yes", "--quiet takes no value");
     bad("apply", "apply needs a FILE");
