@@ -194,6 +194,8 @@ def check_humanize(program, envelope):
             expected = human_value(row, name, value)
             same = ours[name] == expected or (name in HUMAN_ADDRESSES and same_address(ours[name], expected))
             check(same, name, ours[name], expected)
+    for line in dump(program, "humanize", envelope, *SOME).splitlines():
+        check(list(json.loads(line)) == sorted(json.loads(line)), "chosen keys", line)
 
 
 def fields(row):

@@ -216,6 +216,36 @@ static void proto_is_envelopes_with_their_length(void **state)
     format_writer_free(w);
 }
 
+/* Bytes that are not UTF-8, which protobuf allows in no text, and characters that nobody sees. */
+static void hostile_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *want;
+    } cases[] = {
+        {"tsv", "a\\\\\\xFF\\xC3\\x1B\\x7F\\xC2\\x9B\\xE2\\x80\\xAEb\xc3\xa9\\t\\n\\r\n"},
+        {"csv", "a\\\xef\xbf\xbd\xef\xbf\xbd\\u001b\\u007f\\u009b\\u202eb\xc3\xa9\\u0009\\u000a\\u000d\n"},
+        {"prototext",
+         "row: {\n  netns: \"a\\\\\xef\xbf\xbd\xef\xbf\xbd\\033\\177\\302\\233\\342\\200\\256b\xc3\xa9\\t\\n\\r\"\n}\n"},
+        {"humanize",
+         "{\"netns\":\"a\\\\\xef\xbf\xbd\xef\xbf\xbd\\u001b\\u007f\\u009b\\u202eb\xc3\xa9\\t\\n\\r\"}\n"},
+    };
+    const struct record_field *column = &record_fields[FIELD_netns];
+    record_message r = XTCP_FLAT_RECORD__V1__XTCP_FLAT_RECORD__INIT;
+    r.netns = "a\\\xff\xc3\x1b\x7f\xc2\x9b\xe2\x80\xae"
+              "b\xc3\xa9\t\n\r";
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct format_writer *w;
+        struct buf out;
+        buf_init(&out);
+        assert_int_equal(format_writer_new(format_by_name(cases[i].format), &column, 1, &w), 0);
+        format_message(w, &out, &r);
+        assert_string_equal(buf_cstr(&out), cases[i].want);
+        buf_free(&out);
+        format_writer_free(w);
+    }
+}
+
 /* A field that the contract does not have yet stays in the record, unless columns are chosen. */
 static void unknown_fields_are_kept(void **state)
 {
@@ -554,6 +584,7 @@ int main(void)
         cmocka_unit_test(tsv_is_pinned),
         cmocka_unit_test(no_control_characters_pass),
         cmocka_unit_test(proto_is_envelopes_with_their_length),
+        cmocka_unit_test(hostile_texts),
         cmocka_unit_test(unknown_fields_are_kept),
         cmocka_unit_test(columns_are_chosen),
         cmocka_unit_test(zeros_are_told_from_what_is_absent),
