@@ -14,8 +14,8 @@ struct escape {
     const char *invalid; /* in a text, for a byte that is not UTF-8; NULL: it is escaped */
 };
 
-/* Appends |text| with the characters of |e->letters|, those that are hidden (utf8_is_hidden) and
- * bytes that are not UTF-8 escaped, or |e->invalid| instead of these. */
+/* Appends |text| with the characters of |e->letters|, those that are hidden (utf8_is_hidden) and bytes
+ * that are not UTF-8 escaped, or |e->invalid| instead of these. */
 void escape_text(struct buf *out, const struct escape *e, const void *text, size_t n);
 
 /* Appends |data|, which is no text, with all bytes escaped but the visible ones of ASCII. */

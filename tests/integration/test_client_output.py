@@ -64,7 +64,8 @@ def unpacked(data):
 
 LISTEN = ["state", "listening"]
 BINARY = ("protobuf-list", "protobuf-delimited", "msgpack")
-FORMS = ("table", "wide", "jsonl", "json", "protojson", "protojson-envelope", "humanize", "csv", "tsv", "prototext", *BINARY, "proto", "null")
+FORMS = ("table", "wide", "jsonl", "json", "protojson", "protojson-envelope", "humanize", "csv", "tsv", "prototext", *BINARY,
+         "proto", "null")
 
 
 def test_every_format(daemon):

@@ -32,8 +32,8 @@ NAMED = {"inet_diag_msg_state", "tcp_info_state", "tcp_info_ca_state", "congesti
 TEXT = string.printable + "\x1b\x7f\x80\x9b\x9fäß€漢😀\ud7ff\ue000\xad\u200f\u2028\u202e\ufeff\U000e0001"  # no NUL: protobuf-c ends strings there
 SAFE = "".join(c for c in TEXT if c.isprintable())
 HUMAN_ADDRESSES = ("inetDiagMsgSocketSource", "inetDiagMsgSocketDestination")
-STATES = dict(enumerate(
-    "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING NEW_SYN_RECV BOUND_INACTIVE".split(), 1))
+STATES = dict(enumerate(("ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
+                         "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV", "BOUND_INACTIVE"), 1))
 MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address in IPv6
 SOME = ("netns", "inet_diag_msg_state", "timestamp_ns", "congestion_algorithm_enum", "inet_diag_msg_socket_source")
 
