@@ -33,7 +33,7 @@
             strace
             clang_14
             clang-tools_14
-            (python3.withPackages (p: with p; [ grpcio protobuf pytest cryptography ]))
+            (python3.withPackages (p: with p; [ grpcio protobuf msgpack pytest cryptography ]))
           ];
         };
       });
