@@ -25,6 +25,7 @@ THREADS_MAX = 512   # collector_threads_max
 OTHER_THREADS = 40  # workers, nswatch, hub, gRPC
 KIB_PER_NAMESPACE = 40
 READY = namespace_pb.NAMESPACE_STATE_READY
+ERR_TIMEOUT = -1009  # lib/err.h
 
 
 class Site:
@@ -142,7 +143,8 @@ def test_thousands(host, capfd):
 
 @pytest.mark.parametrize("pause_ms", [100, 0])
 def test_churn(host, capfd, pause_ms):
-    """Namespaces that come and go without end: the stable ones are in every poll, nothing grows, nobody is held."""
+    """Namespaces that come and go without end: the stable ones are in every poll, or named as late where the machine is
+    too busy for it; nothing grows, nobody is held."""
     site = Site(host, "--poll-frequency", "500ms", "--poll-timeout", "490ms")
     # Where the kernel is behind with its clean-up, a name can wait for its namespace longer than nswatch does.
     site.daemon.allow(r"nswatch: ns=c\d+: is not a network namespace")
@@ -152,7 +154,7 @@ def test_churn(host, capfd, pause_ms):
 
     def run(seconds):
         """Churns for so long; returns how many rounds it was, and the longest poll, ns."""
-        longest = polls = 0
+        longest = polls = complete = 0
         site.ask(f"churn {CHURNED} {pause_ms}")
         end = time.monotonic() + seconds
         with site.client.edges() as stream:
@@ -160,13 +162,15 @@ def test_churn(host, capfd, pause_ms):
                 poll = stream.polls(1)[0]
                 longest = max(longest, poll.end.duration_ns)
                 polls += 1
-                found = {row.netns for row in poll.rows}
-                assert stable <= found, stable - found
-                wrong = [e for e in poll.end.errors if not e.name.startswith("c")]
-                assert not wrong
+                missing = stable - {row.netns for row in poll.rows}
+                complete += not missing
+                late = {e.name for e in poll.end.errors if e.code == ERR_TIMEOUT}
+                assert missing <= late or poll.end.namespaces_failed > len(poll.end.errors)  # not all are named then
+                assert not [e for e in poll.end.errors if not e.name.startswith("c") and e.name not in late]
         rounds = site.ask("rest")
         assert rounds > seconds / (10 + pause_ms / 10) / SLOW
         assert polls > seconds / SLOW  # two a second, if all goes well
+        assert complete > polls // 4
         site.wait_known(STABLE, 10)
         site.wait_none_alive(STABLE, 60)
         return rounds, longest
@@ -188,6 +192,7 @@ def test_churn(host, capfd, pause_ms):
     site.ask("drop")
     site.ask(f"hold {CHURNED}")
     site.wait_known(CHURNED, 5)
+    site.client.set_frequency(60, 30)  # however busy the machine is
 
     def complete():
         poll = site.client.poll()
