@@ -15,6 +15,7 @@ import pytest
 
 from harness.caller import ask
 from harness.certs import NAME, Authority
+from harness.netns import free_port
 from harness.rpc import Client, Code, config_pb
 from harness.waiting import bound, until
 from test_access import CONTROL, HEALTH, NOBODY_IN, READ
@@ -23,11 +24,6 @@ from test_access import CONTROL, HEALTH, NOBODY_IN, READ
 @pytest.fixture
 def ours(host):
     return Authority(host.folder(), "ours")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def local():

@@ -12,17 +12,12 @@ import grpc
 import pytest
 
 from harness import paths
+from harness.netns import free_port
 from harness.waiting import bound
 from test_client_scripted import (LIMIT, Daemon, Records, client, daemon, marked_poll, rec, rec_rpc, record,  # noqa: F401
                                   records_daemon, running, st, st_rpc)
 
 NOBODY = "127.0.0.1:1"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def polls(poll_id, rows, **end):

@@ -22,6 +22,7 @@ MS_BIND, MNT_DETACH = 4096, 2
 SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_ports = itertools.count(11000)
 _numbers = itertools.count(1)
 
 
@@ -92,6 +93,13 @@ def leave_host():
 
 def own():
     return Namespace("/proc/self/ns/net", "default")
+
+
+def free_port():
+    """A TCP port that nobody has had: this process has a namespace of its own, and the kernel gives to connections those from
+    32768 on.
+    """
+    return next(_ports)
 
 
 def fresh_name():
