@@ -188,4 +188,5 @@ def test_more_namespaces_than_there_is_time_for(host):
         return text if "no turn" in text else None
     text = until(hint, 10, "a poll that ten milliseconds are too short for")
     assert "tcp_child_ehash_entries" in text and "poll_timeout (10ms)" in text and "of 401" in text
-    site.daemon.wait_log("had no turn within poll_timeout")
+    # The log has the hint of the first such poll, and may leave out those soon after it.
+    site.daemon.wait_log("(had no turn|were not finished) within poll_timeout")

@@ -109,7 +109,8 @@ static void test_reload_after_a_change(void **state)
 {
     (void)state;
     struct live_config *s = start();
-    reads = writes = 0;
+    reads = 0;
+    writes = 0;
     change(s);
     live_config_reload(s);
     assert_int_equal(writes, 1); /* before the sources were read, of which it is one */
