@@ -35,6 +35,7 @@ VARIES = (
     (r"\b\d+(\.\d+)?([kMGTPE]?(B|bit/s)|ns|us|ms|s|m|h|d|k|M|G|%)?(?![\w])", "#"),
     (r"\b[0-9a-f]{8,}\b", "#"),
     (r"#(, #)+", "#"),
+    (r"#/#", "#"),  # RETRANS of a socket that has ever had to send again
     (r"\s+", " "),
 )
 
