@@ -151,8 +151,10 @@ class Course:
     def _judge_calls(self):
         for whose, calls in (("root's", self.root), ("the neighbour's", self.neighbour)):
             self._expect(calls.failures == 0, f"{calls.failures} of {whose} {calls.count + calls.failures} calls had no answer")
-            self._expect(calls.median_ms <= bound(MEDIAN_MS), f"{whose} median is {calls.median_ms:.1f} ms")
-            self._expect(calls.p99_ms <= bound(P99_MS), f"{whose} p99 is {calls.p99_ms:.0f} ms")
+            if SLOW > 1:
+                continue  # of the few calls that a sanitizer leaves time for, these say nothing
+            self._expect(calls.median_ms <= MEDIAN_MS, f"{whose} median is {calls.median_ms:.1f} ms")
+            self._expect(calls.p99_ms <= P99_MS, f"{whose} p99 is {calls.p99_ms:.0f} ms")
 
     def _judge_memory(self):
         rise = self.memory.peak - self.memory.start
