@@ -172,20 +172,3 @@ int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t 
     }
     return rc < 0 ? rc : count;
 }
-
-void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
-                        bool zeros, format_put_value *put_value)
-{
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct format_column *c = &columns->list[i];
-        struct record_value v = record_get(r, c->field);
-        if (zeros ? !v.present : !v.in_record)
-            continue;
-        buf_bytes(out, c->key, c->key_len);
-        put_value(out, r, c->field, &v);
-        buf_char(out, ',');
-    }
-    if (!out->failed && out->data[out->len - 1] == ',')
-        out->len--;
-    buf_char(out, '}');
-}

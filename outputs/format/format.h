@@ -112,12 +112,16 @@ int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes
  * record_unpack); the rows before the broken one have been appended then. */
 int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
 
-/* For the forms that are JSON: writes the value |v| that field |f| has in |r|. */
+/* Writes the value |v| that field |f| has in |r|. */
 typedef void format_put_value(struct buf *out, const record_message *r, const struct record_field *f,
                               const struct record_value *v);
 
-/* Appends the members of an object that has been begun, those of |columns| that are in |r|, and its end.
- * |zeros|: also those that the kernel sent as zero, which are not on the wire. */
+/* Appends those of |columns| that are in |r|: key, value and the text |behind|. |zeros|: also those that the kernel sent
+ * as zero, which are not on the wire. */
+void format_put_fields(const struct format_columns *columns, struct buf *out, const record_message *r,
+                       bool zeros, format_put_value *put_value, const char *behind);
+
+/* For the forms that are JSON: the same as members of an object that has been begun, and its end. */
 void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
                         bool zeros, format_put_value *put_value);
 

@@ -75,8 +75,10 @@ static void put_text(struct buf *out, const void *text, size_t n)
     buf_bytes(out, text, n);
 }
 
-static void put_value(struct buf *out, const struct record_field *f, const struct record_value *v)
+static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+                      const struct record_value *v)
 {
+    (void)r;
     switch ((enum record_type)f->type) {
     case TYPE_U32:
     case TYPE_U64:
@@ -131,14 +133,7 @@ static void msgpack_record(const struct format_columns *columns, struct buf *out
     else
         put_head(out, MSGPACK_MAP16, 1, n);
     put_labels(&columns->labels, out);
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct format_column *c = &columns->list[i];
-        struct record_value v = record_get(r, c->field);
-        if (!v.present)
-            continue;
-        buf_bytes(out, c->key, c->key_len);
-        put_value(out, c->field, &v);
-    }
+    format_put_fields(columns, out, r, true, put_value, "");
 }
 
 const struct format format_msgpack = {

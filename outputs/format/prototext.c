@@ -42,15 +42,7 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
 static void prototext_record(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     buf_str(out, "row: {\n");
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct format_column *c = &columns->list[i];
-        struct record_value v = record_get(r, c->field);
-        if (!v.in_record)
-            continue;
-        buf_bytes(out, c->key, c->key_len);
-        put_value(out, r, c->field, &v);
-        buf_char(out, '\n');
-    }
+    format_put_fields(columns, out, r, false, put_value, "\n");
     buf_str(out, "}\n");
 }
 
