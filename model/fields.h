@@ -12,7 +12,8 @@
  *     #define STATUS_POLL_FIELDS(F, M)
  *         F(M, U64, poll_id)                   also U32, I32, BOOL
  *         F(M, TIME, timestamp_ns)             wall clock in ns, 0: none; the name ends in _ns
- *         F(M, DOUBLE, cpu_percent, measured)  which is known when the member |measured| is set
+ *         F(M, DOUBLE, cpu_percent, status_cost_measured)
+ *                                              which is known when that function of the struct says so
  *         F(M, ENUM, trigger, "POLL_TRIGGER_", poll_trigger_name)
  *                                              uint32_t, whose names a function tells; in the contract they have that
  *                                              prefix and are in capitals

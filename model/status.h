@@ -90,7 +90,7 @@ struct status_gap {
     F(M, U64, fan_out_cpu_ns) \
     F(M, U64, last_poll_cpu_ns) \
     F(M, U64, last_socket_cpu_ns) \
-    F(M, DOUBLE, cpu_percent, measured)                 /* of one CPU, over the last polls */ \
+    F(M, DOUBLE, cpu_percent, status_cost_measured)     /* of one CPU, over the last polls */ \
     F(M, U32, max_cpu_percent) \
     F(M, U64, interval_ns)                              /* between regular polls */ \
     F(M, BOOL, stretched) \
@@ -103,6 +103,12 @@ struct status_gap {
 struct status_cost {
     STATUS_COST_FIELDS(FIELDS_MEMBER, )
 };
+
+/* Whether |cpu_percent| is known; it is when a daemon does not tell whether, but tells a share. */
+static inline bool status_cost_measured(const struct status_cost *c)
+{
+    return c->measured || c->cpu_percent > 0;
+}
 
 /* Values as text, see config_option_print. */
 #define STATUS_OPTION_CHANGE_FIELDS(F, M) \

@@ -186,12 +186,6 @@ static void put_share(struct buf *out, uint64_t part, uint64_t whole, const char
         buf_printf(out, "- %s", what);
 }
 
-/* Whether the share of a CPU is known; it is when a daemon does not tell whether, but tells a share. */
-static bool is_measured(const struct status_cost *c)
-{
-    return c->measured || c->cpu_percent > 0;
-}
-
 /* |last|: the poll that the figures of the last one are about, NULL before the first. */
 static void show_cost(struct buf *out, const struct status_cost *c, const struct status_poll *last)
 {
@@ -199,7 +193,7 @@ static void show_cost(struct buf *out, const struct status_cost *c, const struct
     units_time(c->interval_ns, interval);
     units_bytes(c->rss_bytes, rss);
     name(out, "cost");
-    if (is_measured(c))
+    if (status_cost_measured(c))
         buf_printf(out, "%.2f%% of a CPU, ", c->cpu_percent);
     else
         buf_str(out, "- of a CPU, ");

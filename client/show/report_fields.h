@@ -28,9 +28,7 @@
 #define REPORT_PUT_ENUM(name, prefix, text) json_enum(j, #name, prefix, text(s->name), s->name);
 #define REPORT_PUT_TEXT(name)               json_string(j, #name, s->name);
 #define REPORT_PUT_TEXTS(name)              json_strings(j, #name, s->name, s->n_##name);
-/* A daemon that does not tell whether the value is known knows it when it is above 0. */
-#define REPORT_PUT_DOUBLE(name, known)                                                                       \
-    json_double(j, #name, j->canonical || s->known || s->name > 0 ? s->name : NAN);
+#define REPORT_PUT_DOUBLE(name, known)      json_double(j, #name, j->canonical || known(s) ? s->name : NAN);
 
 /* A whole object, of the struct |from|; |key| NULL: an element of an array. */
 #define REPORT_PUT_OBJECT(j, key, type, from)                                                                \
