@@ -16,7 +16,7 @@
 
 MSG_CODEC(focus_info, xtcp_focus_v1_WatchInfo, FOCUS_INFO_FIELDS)
 
-/* ---- What the server writes ---- */
+/* ---- Encoding, for the server ---- */
 
 int focus_info_encode(struct buf *out, const struct focus_info *info)
 {

@@ -101,10 +101,9 @@ bool state_writer_flush(struct state *s, int64_t deadline_ns)
 {
     if (!s)
         return true;
-    bool in_time = true;
     pthread_mutex_lock(&s->lock);
-    while ((s->waiting || s->writing) && in_time)
-        in_time = thread_cond_wait(&s->changed, &s->lock, deadline_ns);
+    while ((s->waiting || s->writing) && thread_cond_wait(&s->changed, &s->lock, deadline_ns))
+        ;
     bool written = !s->waiting && !s->writing;
     pthread_mutex_unlock(&s->lock);
     return written;

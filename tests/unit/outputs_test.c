@@ -101,7 +101,7 @@ static void humanize_is_pinned(void **state)
     expect_golden("humanize");
 }
 
-/* What the Go daemon makes of these values. */
+/* The output of the Go daemon for these values. */
 static void humanize_is_that_of_the_go_daemon(void **state)
 {
     (void)state;
