@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/digits.h"
 #include "lib/utf8.h"
 
 void buf_init(struct buf *b)
@@ -56,10 +57,8 @@ char *buf_reserve(struct buf *b, size_t n)
     return data + b->len;
 }
 
-void buf_bytes(struct buf *b, const void *data, size_t n)
+void buf_grow_bytes(struct buf *b, const void *data, size_t n)
 {
-    if (n == 0)
-        return;
     char *to = buf_reserve(b, n);
     if (!to) {
         if (!b->fixed)
@@ -69,16 +68,6 @@ void buf_bytes(struct buf *b, const void *data, size_t n)
     }
     memcpy(to, data, n);
     b->len += n;
-}
-
-void buf_str(struct buf *b, const char *text)
-{
-    buf_bytes(b, text, strlen(text));
-}
-
-void buf_char(struct buf *b, char c)
-{
-    buf_bytes(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -110,13 +99,11 @@ void buf_printf(struct buf *b, const char *format, ...)
 
 void buf_u64(struct buf *b, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    buf_bytes(b, digits + at, sizeof(digits) - at);
+    char digits[DIGITS_MAX];
+    if (b->cap - b->len >= sizeof(digits))
+        b->len = (size_t)(digits_put(b->data + b->len, v) - b->data);
+    else
+        buf_bytes(b, digits, (size_t)(digits_put(digits, v) - digits));
 }
 
 void buf_i64(struct buf *b, int64_t v)

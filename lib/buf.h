@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data; /* NULL while empty */
@@ -31,9 +32,32 @@ void buf_reset(struct buf *b);
  * used. */
 char *buf_reserve(struct buf *b, size_t n);
 
-void buf_bytes(struct buf *b, const void *data, size_t n);
-void buf_str(struct buf *b, const char *text);
-void buf_char(struct buf *b, char c);
+/* buf_bytes where there is no room for them. */
+void buf_grow_bytes(struct buf *b, const void *data, size_t n);
+
+static inline void buf_bytes(struct buf *b, const void *data, size_t n)
+{
+    if (n > b->cap - b->len) {
+        buf_grow_bytes(b, data, n);
+    } else if (n > 0) {
+        memcpy(b->data + b->len, data, n);
+        b->len += n;
+    }
+}
+
+static inline void buf_str(struct buf *b, const char *text)
+{
+    buf_bytes(b, text, strlen(text));
+}
+
+static inline void buf_char(struct buf *b, char c)
+{
+    if (b->len < b->cap)
+        b->data[b->len++] = c;
+    else
+        buf_grow_bytes(b, &c, 1);
+}
+
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Decimal digits of |v|; several times faster than buf_printf. */

@@ -35,4 +35,7 @@ static inline int64_t clock_earlier(int64_t a, int64_t b)
 /* Writes |wall_ns| in RFC 3339, UTC, with |digits| (0 to 9) decimals of the second into |out|. */
 void clock_format(int64_t wall_ns, unsigned digits, char out[CLOCK_TEXT_MAX]);
 
+/* The same at |at|, which has as much room, without a NUL. Returns the place behind it. */
+char *clock_put(char *at, int64_t wall_ns, unsigned digits);
+
 #endif

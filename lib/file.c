@@ -49,6 +49,7 @@ const char *file_type(mode_t mode)
            : S_ISCHR(mode)  ? "a character device"
            : S_ISBLK(mode)  ? "a block device"
            : S_ISREG(mode)  ? "a regular file"
+           : S_ISLNK(mode)  ? "a symbolic link"
                             : "something else";
 }
 

@@ -17,27 +17,42 @@
 const char *const log_level_names[LOG_LEVELS] = {"error", "warn", "info", "debug", "trace"};
 const char *const log_format_names[2] = {"text", "json"};
 
-static _Atomic int current_level = LOG_INFO;
-static _Atomic int current_format = LOG_TEXT;
-static _Atomic int current_fd = STDERR_FILENO;
+struct log_state {
+    _Atomic int level;
+    _Atomic int format;
+    _Atomic int fd;
+    pthread_mutex_t lock; /* a leaf: one line at a time */
+    uint64_t lines_lost;  /* since the last one written; under the lock */
+};
 
-static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
-static uint64_t lines_lost; /* since the last one written; under the lock */
+static struct log_state own = {
+    .level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER};
+static struct log_state *_Atomic current = &own;
+
+struct log_state *log_state(void)
+{
+    return atomic_load_explicit(&current, memory_order_acquire);
+}
+
+void log_use(struct log_state *state)
+{
+    atomic_store_explicit(&current, state, memory_order_release);
+}
 
 void log_set(enum log_level level, enum log_format format)
 {
-    atomic_store(&current_level, (int)level);
-    atomic_store(&current_format, (int)format);
+    atomic_store(&log_state()->level, (int)level);
+    atomic_store(&log_state()->format, (int)format);
 }
 
 enum log_level log_level(void)
 {
-    return (enum log_level)atomic_load_explicit(&current_level, memory_order_relaxed);
+    return (enum log_level)atomic_load_explicit(&log_state()->level, memory_order_relaxed);
 }
 
 void log_set_fd(int fd)
 {
-    atomic_store(&current_fd, fd);
+    atomic_store(&log_state()->fd, fd);
 }
 
 /* The written form of a character, or of a byte that is none. */
@@ -94,7 +109,7 @@ static size_t clean(const char *message, size_t n, bool json, char out[LOG_TEXT_
  * this process changes the state of the descriptor before the write. */
 static bool write_line(bool json, enum log_level level, const char *module, const char *message, size_t len)
 {
-    int fd = atomic_load(&current_fd);
+    int fd = atomic_load(&log_state()->fd);
     char
         storage[PIPE_BUF]; /* JSON doubles the text at worst: it is clean, only quotes and backslashes grow */
     char when[CLOCK_TEXT_MAX];
@@ -122,7 +137,7 @@ static bool write_line(bool json, enum log_level level, const char *module, cons
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
     int saved_errno = errno;
-    bool json = atomic_load(&current_format) == LOG_JSON; /* it may change at any time */
+    bool json = atomic_load(&log_state()->format) == LOG_JSON; /* it may change at any time */
     char whole[LOG_TEXT_MAX + 1];
     char message[LOG_TEXT_MAX + 1];
     char lost[64];
@@ -134,16 +149,16 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     size_t len = n < 0 ? 0 : n <= LOG_TEXT_MAX ? (size_t)n : utf8_cut(whole, LOG_TEXT_MAX);
     len = clean(whole, len, json, message);
 
-    pthread_mutex_lock(&write_lock);
-    if (lines_lost) {
+    pthread_mutex_lock(&log_state()->lock);
+    if (log_state()->lines_lost) {
         n = snprintf(lost, sizeof(lost), "%llu lines that nobody read are lost",
-                     (unsigned long long)lines_lost);
+                     (unsigned long long)log_state()->lines_lost);
         if (write_line(json, LOG_WARN, "log", lost, (size_t)n))
-            lines_lost = 0;
+            log_state()->lines_lost = 0;
     }
-    if (lines_lost || !write_line(json, level, module, message, len))
-        lines_lost++;
-    pthread_mutex_unlock(&write_lock);
+    if (log_state()->lines_lost || !write_line(json, level, module, message, len))
+        log_state()->lines_lost++;
+    pthread_mutex_unlock(&log_state()->lock);
     errno = saved_errno;
 }
 

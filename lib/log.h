@@ -30,6 +30,12 @@ void log_set(enum log_level level, enum log_format format);
 /* The level in force. */
 enum log_level log_level(void);
 
+/* The settings and the lock of the log, and their use instead of one's own: a module that has a copy of these functions
+ * writes to the log of the program so. Before the module logs anything. */
+struct log_state;
+struct log_state *log_state(void);
+void log_use(struct log_state *state);
+
 /* Redirects the log to |fd|, which stays the caller's. For tests. */
 void log_set_fd(int fd);
 

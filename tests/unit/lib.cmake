@@ -1,4 +1,7 @@
-foreach(part buf data err file log netns netns_pattern quota time excerpt event_source)
+foreach(part backoff buf data digits err file log netns netns_pattern quota resolve size time excerpt event_source url)
     xtcp_unit_test(lib_${part}_test SOURCES lib_${part}_test.c LIBS xtcp_lib)
 endforeach()
+target_link_options(lib_backoff_test PRIVATE LINKER:--wrap=getrandom)
 target_link_options(lib_file_test PRIVATE LINKER:--wrap=open,--wrap=thread_start)
+target_link_options(lib_url_test PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=strndup)
+target_link_options(lib_resolve_test PRIVATE LINKER:--wrap=getaddrinfo,--wrap=thread_start)

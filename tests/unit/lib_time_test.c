@@ -1,6 +1,8 @@
 /* Durations and the text of a moment. */
 #include "lib_test.h"
 
+#include <time.h>
+
 #include "lib/clock.h"
 #include "lib/duration.h"
 #include "lib/err.h"
@@ -143,6 +145,26 @@ static void test_moments(void **state)
     }
 }
 
+/* Against the C library, over all the years that there are. */
+static void test_any_moment(void **state)
+{
+    (void)state;
+    uint64_t seed = 1;
+    for (int i = 0; i < 100000; i++) {
+        char want[64], text[CLOCK_TEXT_MAX];
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        int64_t second = (int64_t)(seed >> 1) / NS_PER_S * (i % 2 ? 1 : -1);
+        if (i % 4 == 0)
+            second -= second % 86400; /* midnight */
+        time_t t = second;
+        struct tm tm;
+        assert_non_null(gmtime_r(&t, &tm));
+        assert_int_not_equal(strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%SZ", &tm), 0);
+        clock_format(second * NS_PER_S, 0, text);
+        assert_string_equal(text, want);
+    }
+}
+
 static void test_clocks(void **state)
 {
     (void)state;
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_duration),
         cmocka_unit_test(test_durations_are_written),
         cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_any_moment),
         cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
