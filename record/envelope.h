@@ -7,6 +7,9 @@
 
 #include "lib/wire.h"
 
+/* The longest record that is read. Ours are shorter than RECORD_ROW_MAX. */
+#define RECORD_UNPACK_MAX 65536
+
 /* The next row of a serialized Envelope: its record, in place. Begin with wire_over(envelope). Returns 1, 0
  * at the end, or as wire_next does; unknown fields are skipped. */
 int envelope_next(struct wire *w, const uint8_t **record, size_t *n);

@@ -1,27 +1,21 @@
 #include "record/text.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/ip_text.h"
 #include "lib/utf8.h"
 #include "record/names.h"
 
 bool record_was_sent(const record_message *r, const struct record_field *f)
 {
-    if (f->from < 0 || r->diag_attributes == 0)
-        return false;
-    if (f->from == PART_MSG)
-        return true;
-    if (!record_part_attributes[f->from] || !(r->diag_attributes >> record_part_attributes[f->from] & 1))
-        return false;
-    return f->from != PART_INFO || (uint32_t)f->offset + f->width <= r->tcp_info_len;
+    return record_sends(r->diag_attributes, r->tcp_info_len, f);
 }
 
 /* Whether a zero of |f| in |r| is a number that the kernel sent. */
 static bool is_sent_zero(const record_message *r, const struct record_field *f)
 {
-    return (f->type == TYPE_U32 || f->type == TYPE_U64 || f->type == TYPE_I64) && record_was_sent(r, f);
+    return record_is_number(f) && record_was_sent(r, f);
 }
 
 struct record_value record_get(const record_message *r, const struct record_field *f)
@@ -67,28 +61,65 @@ struct record_value record_get(const record_message *r, const struct record_fiel
     return v;
 }
 
-const char *record_enum_name(const record_message *r, const struct record_field *f, uint64_t number)
+struct record_value record_value_of(const struct record_values *values, const struct record_field *f)
 {
-    const ProtobufCFieldDescriptor *d = &r->base.descriptor->fields[record_field_index(f)];
+    const unsigned i = record_field_index(f);
+    const struct record_slot *slot = &values->slots[i];
+    struct record_value v = {.present = record_set_has(&values->present, i),
+                             .in_record = record_set_has(&values->in_record, i)};
+    if (!v.present)
+        return v;
+    if (f->type == TYPE_STRING || f->type == TYPE_BYTES) {
+        v.data = slot->data;
+        v.len = slot->len;
+    } else {
+        v.number = slot->number;
+    }
+    return v;
+}
+
+void record_values_of(struct record_values *out, const record_message *r)
+{
+    out->in_record = (struct record_set){0};
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        struct record_value v = record_get(r, &record_fields[i]);
+        if (!v.in_record)
+            continue;
+        record_set_add(&out->in_record, i);
+        if (v.len)
+            out->slots[i] = (struct record_slot){.data = v.data, .len = v.len};
+        else
+            out->slots[i] = (struct record_slot){.number = v.number};
+    }
+    record_values_find_zeros(out);
+}
+
+const char *record_enum_name(const struct record_field *f, uint64_t number)
+{
+    const ProtobufCFieldDescriptor *d =
+        &xtcp_flat_record__v1__xtcp_flat_record__descriptor.fields[record_field_index(f)];
     const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(d->descriptor, (int)number);
     return value ? value->name : NULL;
 }
 
-void record_address_text(const record_message *r, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX])
+char *record_put_address(uint64_t family, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX])
 {
     static const char digits[] = "0123456789abcdef";
-    if (n == 4 || (n == 16 && r->inet_diag_msg_family == AF_INET)) {
-        inet_ntop(AF_INET, data, out, RECORD_ADDRESS_MAX);
-    } else if (n == 16) {
-        inet_ntop(AF_INET6, data, out, RECORD_ADDRESS_MAX);
-    } else {
-        size_t used = 0;
-        for (size_t i = 0; i < n && used + 2 < RECORD_ADDRESS_MAX; i++) {
-            out[used++] = digits[data[i] >> 4];
-            out[used++] = digits[data[i] & 15];
-        }
-        out[used] = '\0';
+    if (n == 4 || (n == 16 && family == AF_INET))
+        return ip4_text(data, out);
+    if (n == 16)
+        return ip6_text(data, out);
+    for (size_t i = 0; i < n && i < (RECORD_ADDRESS_MAX - 1) / 2; i++) {
+        *out++ = digits[data[i] >> 4];
+        *out++ = digits[data[i] & 15];
     }
+    *out = '\0';
+    return out;
+}
+
+void record_address_text(const record_message *r, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX])
+{
+    record_put_address(r->inet_diag_msg_family, data, n, out);
 }
 
 void record_put_clean(struct buf *out, const void *text, size_t n)
@@ -96,6 +127,13 @@ void record_put_clean(struct buf *out, const void *text, size_t n)
     const uint8_t *s = text;
     char escape[UTF8_ESCAPE_MAX];
     for (size_t i = 0; i < n;) {
+        size_t plain = i;
+        while (plain < n && s[plain] >= 0x20 && s[plain] < 0x7f)
+            plain++;
+        buf_bytes(out, s + i, plain - i);
+        i = plain;
+        if (i == n)
+            break;
         size_t len = utf8_length(s + i, n - i);
         if (len == 0)
             buf_str(out, UTF8_REPLACEMENT);
@@ -107,23 +145,22 @@ void record_put_clean(struct buf *out, const void *text, size_t n)
     }
 }
 
-void record_print(struct buf *out, const record_message *r, const struct record_field *f)
+void record_print_value(struct buf *out, uint64_t family, const struct record_field *f,
+                        const struct record_value *v)
 {
-    struct record_value v = record_get(r, f);
     char address[RECORD_ADDRESS_MAX];
-    if (!v.present)
+    if (!v->present)
         return;
-    const char *name = record_value_name(f, v.number);
+    const char *name = record_value_name(f, v->number);
     if (f->type == TYPE_STRING) {
-        record_put_clean(out, v.data, v.len);
+        record_put_clean(out, v->data, v->len);
     } else if (f->type == TYPE_BYTES) {
-        record_address_text(r, v.data, v.len, address);
-        buf_str(out, address);
+        buf_bytes(out, address, (size_t)(record_put_address(family, v->data, v->len, address) - address));
     } else if (name) {
         buf_str(out, name);
     } else if (f->type == TYPE_I64 || f->type == TYPE_ENUM) {
-        buf_i64(out, (int64_t)v.number);
+        buf_i64(out, (int64_t)v->number);
     } else {
-        buf_u64(out, v.number);
+        buf_u64(out, v->number);
     }
 }

@@ -9,6 +9,7 @@
 #include "lib/buf.h"
 #include "record/fields.h"
 #include "record/unpack.h"
+#include "record/values.h"
 
 struct record_value {
     bool present;        /* it has a value: one that is in the record, or a zero that the kernel sent */
@@ -25,13 +26,22 @@ bool record_was_sent(const record_message *r, const struct record_field *f);
 /* The field |f| of |r|. */
 struct record_value record_get(const record_message *r, const struct record_field *f);
 
-/* The name that the contract gives to |number| as a value of the enum |f| of |r|, or NULL. */
-const char *record_enum_name(const record_message *r, const struct record_field *f, uint64_t number);
+/* The field |f| of |values|. */
+struct record_value record_value_of(const struct record_values *values, const struct record_field *f);
+
+/* All values of |r| in |out|; texts stay those of |r|. */
+void record_values_of(struct record_values *out, const record_message *r);
+
+/* The name that the contract gives to |number| as a value of the enum |f|, or NULL. */
+const char *record_enum_name(const struct record_field *f, uint64_t number);
 
 #define RECORD_ADDRESS_MAX 48
 
-/* An address of |r| in |out|: the first four of its bytes for AF_INET, else by its length; hexadecimal when
- * it is neither 4 nor 16 bytes long (cut to fit). */
+/* An address in |out|: the first four of its bytes for the family AF_INET, else by its length; hexadecimal when
+ * it is neither 4 nor 16 bytes long (cut to fit). Bytes behind the text may be overwritten. Returns the place of its NUL. */
+char *record_put_address(uint64_t family, const uint8_t *data, size_t n, char out[RECORD_ADDRESS_MAX]);
+
+/* The same of |r|. */
 void record_address_text(const record_message *r, const uint8_t *data, size_t n,
                          char out[RECORD_ADDRESS_MAX]);
 
@@ -39,8 +49,9 @@ void record_address_text(const record_message *r, const uint8_t *data, size_t n,
  * \u001b, U+FFFD. */
 void record_put_clean(struct buf *out, const void *text, size_t n);
 
-/* Appends the field |f| of |r| as exact text: numbers as they are, addresses as text, states and algorithms
- * by name, strings made clean; nothing when it is absent. */
-void record_print(struct buf *out, const record_message *r, const struct record_field *f);
+/* Appends |v|, the value of |f| in a record of |family|, as exact text: numbers as they are, addresses as text, states and
+ * algorithms by name, strings made clean; nothing when it is absent. */
+void record_print_value(struct buf *out, uint64_t family, const struct record_field *f,
+                        const struct record_value *v);
 
 #endif

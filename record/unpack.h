@@ -10,12 +10,10 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "record/envelope.h"
 #include "xtcp_flat_record/v1/xtcp_flat_record.pb-c.h"
 
 typedef XtcpFlatRecord__V1__XtcpFlatRecord record_message;
-
-/* The longest record that is decoded. Ours are shorter than RECORD_ROW_MAX. */
-#define RECORD_UNPACK_MAX 65536
 
 /* The memory of one reader; zero-initialise it. One thread. */
 struct record_reader {
@@ -28,7 +26,7 @@ struct record_reader {
 void record_reader_free(struct record_reader *r);
 
 /* Decodes the record |bytes|. Returns 0 and the record in |out|, valid until the next call with |r|;
- * ERR_LIMIT for more than RECORD_UNPACK_MAX bytes, ERR_MALFORMED for bytes that are no record, -ENOMEM.
+ * ERR_LIMIT for more than RECORD_UNPACK_MAX (record/envelope.h) bytes, ERR_MALFORMED for bytes that are no record, -ENOMEM.
  * Unknown fields are skipped. */
 int record_unpack(struct record_reader *r, const uint8_t *bytes, size_t n, const record_message **out);
 

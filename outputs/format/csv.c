@@ -72,20 +72,21 @@ static void put_labels(const struct style *style, const struct format_labels *la
 }
 
 static void put_record(const struct style *style, const struct format_columns *columns, struct buf *out,
-                       const record_message *r)
+                       const struct record_values *r)
 {
+    const uint64_t family = record_values_number(r, FIELD_inet_diag_msg_family);
     put_labels(style, &columns->labels, out);
     for (size_t i = 0; i < columns->count; i++) {
-        const struct record_field *f = columns->list[i].field;
+        const struct format_column *c = &columns->list[i];
         if (i > 0)
             buf_char(out, style->separator);
-        if (f->type == TYPE_STRING) {
-            struct record_value v = record_get(r, f);
-            if (v.present)
-                style->put_text(out, (const char *)v.data, v.len);
-        } else {
-            record_print(out, r, f);
-        }
+        if (!record_set_has(&r->present, c->index))
+            continue;
+        struct record_value v = record_value_of(r, c->field);
+        if (c->field->type == TYPE_STRING)
+            style->put_text(out, (const char *)v.data, v.len);
+        else
+            record_print_value(out, family, c->field, &v);
     }
     buf_char(out, '\n');
 }
@@ -95,7 +96,7 @@ static void csv_begin(const struct format_columns *columns, struct buf *out)
     put_titles(&csv, columns, out);
 }
 
-static void csv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void csv_record(const struct format_columns *columns, struct buf *out, const struct record_values *r)
 {
     put_record(&csv, columns, out, r);
 }
@@ -105,7 +106,7 @@ static void tsv_begin(const struct format_columns *columns, struct buf *out)
     put_titles(&tsv, columns, out);
 }
 
-static void tsv_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void tsv_record(const struct format_columns *columns, struct buf *out, const struct record_values *r)
 {
     put_record(&tsv, columns, out, r);
 }

@@ -18,9 +18,10 @@ const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 struct format_writer {
     const struct format *format;
     struct format_columns columns;
-    struct record_reader reader;
-    bool started; /* a record has been written */
-    bool chosen;  /* not all columns */
+    struct record_values values; /* of the record at hand */
+    struct record_reader reader; /* of records that record_values_read leaves alone */
+    bool started;                /* a record has been written */
+    bool chosen;                 /* not all columns */
     struct format_column list[];
 };
 
@@ -34,29 +35,29 @@ const struct format *format_by_name(const char *name)
     return NULL;
 }
 
+#define KEY_MARGIN 4 /* what a form puts around a name, at most */
+#define RECORD_FIELD(number, name, ...)                                                                      \
+    _Static_assert(sizeof(#name) - 1 + KEY_MARGIN <= FORMAT_KEY_MAX, #name ": the key fits");
+#include "record/fields.def"
+
 /* Fills the column of |field|. */
-static int column_init(struct format_column *c, const struct format *f, const struct record_field *field)
+static void column_init(struct format_column *c, const struct format *f, const struct record_field *field)
 {
     struct buf key;
     c->field = field;
-    if (!f->key)
-        return 0;
-    buf_init(&key);
-    f->key(&key, field);
-    if (key.failed) {
-        buf_free(&key);
-        return -ENOMEM;
-    }
-    c->key = key.data; /* the column's from here on */
-    c->key_len = key.len;
-    return 0;
+    c->index = (uint8_t)record_field_index(field);
+    c->type = field->type;
+    c->print = field->print;
+    buf_init_fixed(&key, c->key, sizeof(c->key));
+    if (f->key)
+        f->key(&key, field);
+    c->key_len = (uint8_t)key.len;
 }
 
 static int by_key(const void *a, const void *b)
 {
     const struct format_column *x = a, *y = b;
-    int order = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
-    return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+    return memcmp(x->key, y->key, FORMAT_KEY_MAX); /* filled up with zeros */
 }
 
 int format_writer_new(const struct format *f, const struct record_field *const *columns, size_t n,
@@ -72,13 +73,8 @@ int format_writer_new(const struct format *f, const struct record_field *const *
     w->format = f;
     w->chosen = columns != NULL;
     w->columns = (struct format_columns){.count = count, .list = w->list};
-    for (size_t i = 0; i < count; i++) {
-        int rc = column_init(&w->list[i], f, columns ? columns[i] : &record_fields[i]);
-        if (rc < 0) {
-            format_writer_free(w);
-            return rc;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        column_init(&w->list[i], f, columns ? columns[i] : &record_fields[i]);
     if (f->flags & FORMAT_SORTED)
         qsort(w->list, count, sizeof(w->list[0]), by_key);
     *out = w;
@@ -89,8 +85,6 @@ void format_writer_free(struct format_writer *w)
 {
     if (!w)
         return;
-    for (size_t i = 0; i < w->columns.count; i++)
-        free(w->list[i].key);
     record_reader_free(&w->reader);
     free(w);
 }
@@ -115,6 +109,16 @@ void format_begin(struct format_writer *w, struct buf *out, bool header)
         w->format->begin(&w->columns, out);
 }
 
+void format_restart(struct format_writer *w)
+{
+    w->started = false;
+}
+
+size_t format_end_size(const struct format_writer *w)
+{
+    return (w->format->last ? strlen(w->format->last) : 0) + (w->format->end ? strlen(w->format->end) : 0);
+}
+
 void format_end(struct format_writer *w, struct buf *out)
 {
     if (w->started && w->format->last)
@@ -123,31 +127,62 @@ void format_end(struct format_writer *w, struct buf *out)
         buf_str(out, w->format->end);
 }
 
+/* What stands in front of any record. */
+static void begin_record(struct format_writer *w, struct buf *out)
+{
+    if (w->started && w->format->between)
+        buf_str(out, w->format->between);
+    w->started = true;
+}
+
+/* Whether a record is written as its bytes are. */
+static bool takes_bytes(const struct format_writer *w)
+{
+    return w->format->serialized && !w->chosen;
+}
+
+static void put_values(struct format_writer *w, struct buf *out)
+{
+    begin_record(w, out);
+    w->format->record(&w->columns, out, &w->values);
+}
+
 void format_message(struct format_writer *w, struct buf *out, const record_message *r)
 {
-    const struct format *f = w->format;
-    if (w->started && f->between)
-        buf_str(out, f->between);
-    w->started = true;
-    f->record(&w->columns, out, r);
+    if (w->format->message) {
+        begin_record(w, out);
+        w->format->message(&w->columns, out, r);
+    } else {
+        record_values_of(&w->values, r);
+        put_values(w, out);
+    }
 }
 
 void format_both(struct format_writer *w, struct buf *out, const record_message *r, const uint8_t *bytes,
                  size_t n)
 {
-    if (w->format->serialized && !w->chosen)
+    if (takes_bytes(w))
         w->format->serialized(out, bytes, n);
+    else if (!w->format->message && record_values_read(&w->values, bytes, n))
+        put_values(w, out);
     else
         format_message(w, out, r);
 }
 
+/* A record is decoded only if it has to be: the form wants it, or record_values_read leaves it alone. */
 int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n)
 {
-    const record_message *r;
-    int rc = record_unpack(&w->reader, bytes, n, &r);
+    const record_message *r = NULL;
+    bool decode = (w->format->message && !takes_bytes(w)) || !record_values_read(&w->values, bytes, n);
+    int rc = decode ? record_unpack(&w->reader, bytes, n, &r) : 0;
     if (rc < 0)
         return rc;
-    format_both(w, out, r, bytes, n);
+    if (takes_bytes(w))
+        w->format->serialized(out, bytes, n);
+    else if (decode)
+        format_message(w, out, r);
+    else
+        put_values(w, out);
     return 0;
 }
 

@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/buf.h"
 #include "record/fields.h"
 #include "record/text.h"
 #include "record/unpack.h"
+#include "record/values.h"
 
 enum format_flag {
     FORMAT_BINARY = 1 << 0,  /* not for a terminal */
@@ -21,12 +23,26 @@ enum format_flag {
     FORMAT_SORTED = 1 << 3, /* columns are in the order of the bytes of their keys, however they are chosen */
 };
 
-/* A field that is written, and its name in the form. */
+#define FORMAT_KEY_MAX                                                                                       \
+    48 /* bytes of the longest key: the name of a field, and what the form puts around it */
+
+/* A field that is written, and its name in the form: in a place of a fixed size, so that it can be copied whole, without a look
+ * at its length. */
 struct format_column {
     const struct record_field *field;
-    char *key; /* NULL when the form has no keys */
-    size_t key_len;
+    uint8_t index; /* of |field| in record_fields[] */
+    uint8_t type;  /* of |field|; it stands here, too, to be at hand */
+    uint8_t print;
+    uint8_t key_len; /* 0 when the form has no keys */
+    char key[FORMAT_KEY_MAX];
 };
+
+/* Writes the key of |c| at |at|, where FORMAT_KEY_MAX bytes are overwritten. Returns the place behind it. */
+static inline char *format_put_key(char *at, const struct format_column *c)
+{
+    memcpy(at, c->key, FORMAT_KEY_MAX);
+    return at + c->key_len;
+}
 
 /* A value beside a record that is no field of it, such as the node that it came from. */
 struct format_label {
@@ -50,7 +66,8 @@ struct format_columns {
 };
 
 /* One form. These may be NULL: alias (it has one name), key (it has no names of fields), begin (there is no header),
- * between, last and end (nothing), serialized and envelope (records are decoded and written one by one). */
+ * between, last and end (nothing), serialized and envelope (records are read and written one by one), and one of record and
+ * message: a form is made from the values of a record or, if it is one of protobuf's own, from the decoded message. */
 struct format {
     const char *name;
     const char *alias; /* another name, which it had before */
@@ -58,7 +75,8 @@ struct format {
     unsigned flags;    /* enum format_flag */
     void (*key)(struct buf *out, const struct record_field *f);
     void (*begin)(const struct format_columns *columns, struct buf *out);
-    void (*record)(const struct format_columns *columns, struct buf *out, const record_message *r);
+    void (*record)(const struct format_columns *columns, struct buf *out, const struct record_values *v);
+    void (*message)(const struct format_columns *columns, struct buf *out, const record_message *r);
     const char *between; /* any two records */
     const char *last;    /* behind the last one, if there is one */
     const char *end;     /* behind everything, also when there is no record */
@@ -93,6 +111,12 @@ void format_set_label(struct format_writer *w, size_t i, const char *value, size
 /* Appends the text before the first record; |header|: also a line that only titles the columns. */
 void format_begin(struct format_writer *w, struct buf *out, bool header);
 
+/* What comes next begins another document: another file, connection or message. */
+void format_restart(struct format_writer *w);
+
+/* Bytes that format_end appends behind a record, at most. */
+size_t format_end_size(const struct format_writer *w);
+
 /* Appends the text behind the last record. */
 void format_end(struct format_writer *w, struct buf *out);
 
@@ -112,17 +136,17 @@ int format_record(struct format_writer *w, struct buf *out, const uint8_t *bytes
  * record_unpack); the rows before the broken one have been appended then. */
 int64_t format_envelope(struct format_writer *w, struct buf *out, const uint8_t *bytes, size_t n);
 
-/* Writes the value |v| that field |f| has in |r|. */
-typedef void format_put_value(struct buf *out, const record_message *r, const struct record_field *f,
+/* Writes the value |v| that field |f| has in a record of |family|. */
+typedef void format_put_value(struct buf *out, uint64_t family, const struct record_field *f,
                               const struct record_value *v);
 
 /* Appends those of |columns| that are in |r|: key, value and the text |behind|. |zeros|: also those that the kernel sent
  * as zero, which are not on the wire. */
-void format_put_fields(const struct format_columns *columns, struct buf *out, const record_message *r,
+void format_put_fields(const struct format_columns *columns, struct buf *out, const struct record_values *r,
                        bool zeros, format_put_value *put_value, const char *behind);
 
 /* For the forms that are JSON: the same as members of an object that has been begun, and its end. */
-void format_put_members(const struct format_columns *columns, struct buf *out, const record_message *r,
+void format_put_members(const struct format_columns *columns, struct buf *out, const struct record_values *r,
                         bool zeros, format_put_value *put_value);
 
 /* The forms, for formats[] alone. */

@@ -75,10 +75,10 @@ static void put_text(struct buf *out, const void *text, size_t n)
     buf_bytes(out, text, n);
 }
 
-static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+static void put_value(struct buf *out, uint64_t family, const struct record_field *f,
                       const struct record_value *v)
 {
-    (void)r;
+    (void)family;
     switch ((enum record_type)f->type) {
     case TYPE_U32:
     case TYPE_U64:
@@ -99,13 +99,13 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
 }
 
 /* The pairs that the map of |r| has. */
-static size_t count_pairs(const struct format_columns *columns, const record_message *r)
+static size_t count_pairs(const struct format_columns *columns, const struct record_values *r)
 {
     size_t n = 0;
     for (size_t i = 0; i < columns->labels.count; i++)
         n += columns->labels.list[i].value != NULL;
     for (size_t i = 0; i < columns->count; i++)
-        n += record_get(r, columns->list[i].field).present;
+        n += record_set_has(&r->present, columns->list[i].index);
     return n;
 }
 
@@ -125,7 +125,8 @@ static void msgpack_key(struct buf *out, const struct record_field *f)
     put_text(out, f->name, f->name_len);
 }
 
-static void msgpack_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void msgpack_record(const struct format_columns *columns, struct buf *out,
+                           const struct record_values *r)
 {
     size_t n = count_pairs(columns, r);
     if (n <= FIXMAP_MAX)

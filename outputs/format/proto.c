@@ -58,7 +58,7 @@ static record_message cut_record(const struct format_columns *columns, const rec
     return cut;
 }
 
-static void list_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void list_message(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     record_message cut = cut_record(columns, r), *rows[] = {&cut};
     XtcpFlatRecord__V1__Envelope envelope = XTCP_FLAT_RECORD__V1__ENVELOPE__INIT;
@@ -76,12 +76,12 @@ const struct format format_protobuf_list = {
     .alias = "proto",
     .doc = "serialized Envelopes, each preceded by its length as a varint",
     .flags = FORMAT_BINARY | FORMAT_COLUMNS,
-    .record = list_record,
+    .message = list_message,
     .serialized = list_serialized,
     .envelope = put_delimited,
 };
 
-static void delimited_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void delimited_message(const struct format_columns *columns, struct buf *out, const record_message *r)
 {
     record_message cut = cut_record(columns, r);
     size_t n = xtcp_flat_record__v1__xtcp_flat_record__get_packed_size(&cut);
@@ -95,13 +95,13 @@ const struct format format_protobuf_delimited = {
     .name = "protobuf-delimited",
     .doc = "serialized records, each preceded by its length as a varint",
     .flags = FORMAT_BINARY | FORMAT_COLUMNS,
-    .record = delimited_record,
+    .message = delimited_message,
     .serialized = put_delimited,
 };
 
-static void null_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void null_record(const struct format_columns *columns, struct buf *out, const struct record_values *v)
 {
-    (void)columns, (void)out, (void)r;
+    (void)columns, (void)out, (void)v;
 }
 
 static void null_envelope(struct buf *out, const uint8_t *bytes, size_t n)

@@ -2,7 +2,6 @@
  * per line: lowerCamelCase names, 64-bit integers as strings, bytes as base64, enums by the names of their
  * values; fields with their default value are left out. protojson-envelope has all of them in one Envelope;
  * humanize is what the Go daemon calls so: keys in the order of their bytes, and some values for people. */
-#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -25,30 +24,35 @@ static void protojson_key(struct buf *out, const struct record_field *f)
     buf_str(out, "\":");
 }
 
-static void put_enum(struct buf *out, const record_message *r, const struct record_field *f, uint64_t number)
+static void put_enum(struct buf *out, const struct record_field *f, uint64_t number)
 {
-    const char *name = record_enum_name(r, f, number);
+    const char *name = record_enum_name(f, number);
     if (name)
         buf_printf(out, "\"%s\"", name);
     else
         buf_i64(out, (int64_t)number);
 }
 
-static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+static void put_value(struct buf *out, uint64_t family, const struct record_field *f,
                       const struct record_value *v)
 {
+    (void)family;
     switch ((enum record_type)f->type) {
     case TYPE_U32:
         buf_u64(out, v->number);
         break;
     case TYPE_U64:
-        buf_printf(out, "\"%" PRIu64 "\"", v->number);
+        buf_char(out, '"');
+        buf_u64(out, v->number);
+        buf_char(out, '"');
         break;
     case TYPE_I64:
-        buf_printf(out, "\"%" PRId64 "\"", (int64_t)v->number);
+        buf_char(out, '"');
+        buf_i64(out, (int64_t)v->number);
+        buf_char(out, '"');
         break;
     case TYPE_ENUM:
-        put_enum(out, r, f, v->number);
+        put_enum(out, f, v->number);
         break;
     case TYPE_STRING:
         buf_json_string(out, (const char *)v->data, v->len);
@@ -61,13 +65,14 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
     }
 }
 
-static void put_object(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void put_object(const struct format_columns *columns, struct buf *out, const struct record_values *r)
 {
     buf_char(out, '{');
     format_put_members(columns, out, r, false, put_value);
 }
 
-static void protojson_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void protojson_record(const struct format_columns *columns, struct buf *out,
+                             const struct record_values *r)
 {
     put_object(columns, out, r);
     buf_char(out, '\n');
@@ -99,14 +104,13 @@ static void put_html_safe(struct buf *out, const char *text, size_t n)
 }
 
 /* An address; of an IPv4 one that is mapped into IPv6 the IPv4 one. */
-static void put_address(struct buf *out, const record_message *r, const struct record_value *v)
+static void put_address(struct buf *out, uint64_t family, const struct record_value *v)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     char address[RECORD_ADDRESS_MAX];
-    bool is_mapped =
-        v->len == 16 && r->inet_diag_msg_family != AF_INET && memcmp(v->data, mapped, sizeof(mapped)) == 0;
+    bool is_mapped = v->len == 16 && family != AF_INET && memcmp(v->data, mapped, sizeof(mapped)) == 0;
     size_t cut = is_mapped ? sizeof(mapped) : 0;
-    record_address_text(r, v->data + cut, v->len - cut, address);
+    record_put_address(family, v->data + cut, v->len - cut, address);
     buf_printf(out, "\"%s\"", address);
 }
 
@@ -123,18 +127,17 @@ static void put_time(struct buf *out, int64_t ns)
     buf_printf(out, "\"%.*sZ\"", (int)n, time);
 }
 
-static void put_algorithm(struct buf *out, const record_message *r, const struct record_field *f,
-                          uint64_t number)
+static void put_algorithm(struct buf *out, const struct record_field *f, uint64_t number)
 {
     static const char prefix[] = "CONGESTION_ALGORITHM_";
-    const char *name = record_enum_name(r, f, number);
+    const char *name = record_enum_name(f, number);
     if (name)
         buf_printf(out, "\"%s\"", name + sizeof(prefix) - 1);
     else
         buf_i64(out, (int64_t)number);
 }
 
-static void put_human_value(struct buf *out, const record_message *r, const struct record_field *f,
+static void put_human_value(struct buf *out, uint64_t family, const struct record_field *f,
                             const struct record_value *v)
 {
     const char *state = f->print == PRINT_STATE ? record_state_name(v->number) : NULL;
@@ -143,16 +146,17 @@ static void put_human_value(struct buf *out, const record_message *r, const stru
     else if (f->type == TYPE_STRING)
         put_html_safe(out, (const char *)v->data, v->len);
     else if (f->type == TYPE_BYTES)
-        put_address(out, r, v);
+        put_address(out, family, v);
     else if (f->print == PRINT_ALGORITHM)
-        put_algorithm(out, r, f, v->number);
+        put_algorithm(out, f, v->number);
     else if (f == &record_fields[FIELD_timestamp_ns])
         put_time(out, (int64_t)v->number);
     else
-        put_value(out, r, f, v);
+        put_value(out, family, f, v);
 }
 
-static void humanize_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void humanize_record(const struct format_columns *columns, struct buf *out,
+                            const struct record_values *r)
 {
     buf_char(out, '{');
     format_put_members(columns, out, r, false, put_human_value);

@@ -19,10 +19,11 @@ static void put_octal(struct buf *out, uint8_t byte)
 static const struct escape c_escape = {
     .letters = "\\\\\"\"\nn\rr\tt", .put_byte = put_octal, .invalid = UTF8_REPLACEMENT};
 
-static void put_value(struct buf *out, const record_message *r, const struct record_field *f,
+static void put_value(struct buf *out, uint64_t family, const struct record_field *f,
                       const struct record_value *v)
 {
-    const char *name = f->type == TYPE_ENUM ? record_enum_name(r, f, v->number) : NULL;
+    (void)family;
+    const char *name = f->type == TYPE_ENUM ? record_enum_name(f, v->number) : NULL;
     if (f->type == TYPE_STRING || f->type == TYPE_BYTES) {
         buf_char(out, '"');
         if (f->type == TYPE_STRING)
@@ -39,7 +40,8 @@ static void put_value(struct buf *out, const record_message *r, const struct rec
     }
 }
 
-static void prototext_record(const struct format_columns *columns, struct buf *out, const record_message *r)
+static void prototext_record(const struct format_columns *columns, struct buf *out,
+                             const struct record_values *r)
 {
     buf_str(out, "row: {\n");
     format_put_fields(columns, out, r, false, put_value, "\n");
