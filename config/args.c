@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/config_internal.h"
+#include "config/go_flags.h"
 #include "config/value.h"
 #include "lib/file.h"
 #include "lib/nearest.h"
@@ -73,6 +74,21 @@ static int usage(struct args *a, const char *token, const char *sentence)
     return err_set(a->e, ERR_USAGE, "%s: %s", value_quote(token, quoted), sentence);
 }
 
+/* Whether |token| is a flag of the Go daemon, such as "-dest" or "-dest=null"; then |a->e| tells what it is called here. */
+static bool is_go_flag(struct args *a, const char *token)
+{
+    size_t dashes = strspn(token, "-"), n = strcspn(token + dashes, "=");
+    const struct go_flag *f = dashes == 1 || dashes == 2 ? go_flag_find(token + dashes, n) : NULL;
+    if (!f)
+        return false;
+    struct buf text;
+    buf_init(&text);
+    go_flag_explain(f, dashes == 2, &text);
+    err_set(a->e, ERR_USAGE, "%.*s%s: %s", (int)dashes, "--", f->name, buf_cstr(&text));
+    buf_free(&text);
+    return true;
+}
+
 /* |token| is "--name" or "--name=value": the name. */
 static char *name_of(const char *token)
 {
@@ -86,6 +102,8 @@ static int unknown_option(struct args *a, const char *token)
         char option[] = {'-', (char)optopt, '\0'};
         return usage(a, option, "no such option");
     }
+    if (is_go_flag(a, token))
+        return ERR_USAGE;
     char *name = name_of(token);
     if (!name)
         return err_set(a->e, -ENOMEM, "out of memory");
@@ -166,6 +184,9 @@ static int scan(struct args *a, int argc, char *const argv[])
     for (int at = 1; !a->ended; at = optind) {
         optarg = NULL;
         optopt = 0;
+        /* Those with one dash come first: to getopt, -hostname is -h. */
+        if (at < argc && argv[at][0] == '-' && argv[at][1] != '-' && is_go_flag(a, argv[at]))
+            return ERR_USAGE;
         int value = getopt_long(argc, argv, a->shorts, a->longs, NULL);
         if (value == -1)
             break;

@@ -1,8 +1,10 @@
 /* The last step of a builder, and the check of any configuration: each value against the bounds of its option, and the
  * rules between options. */
 #include <errno.h>
+#include <string.h>
 
 #include "config/config_internal.h"
+#include "config/output.h"
 #include "config/value.h"
 
 /* ---- Errors ---- */
@@ -76,6 +78,21 @@ static const struct config_option *rule_error(const struct rule *rule, const str
     return wrong;
 }
 
+/* The output that the option dest makes. Its name is taken then. */
+static int check_default_output(const struct config *c, struct err *e)
+{
+    struct output_config output;
+    int rc;
+    if (!output_config_default(c, &output, &rc, e))
+        return rc;
+    output_config_free(&output);
+    for (size_t i = 0; i < c->outputs.n; i++)
+        if (strcmp(c->outputs.items[i].name, OUTPUT_DEFAULT) == 0)
+            return err_set(e, ERR_DUPLICATE,
+                           "makes an output \"" OUTPUT_DEFAULT "\", and outputs has one of that name");
+    return 0;
+}
+
 static int check_rules(struct config_builder *b, const struct config *c, struct err *e)
 {
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
@@ -87,6 +104,10 @@ static int check_rules(struct config_builder *b, const struct config *c, struct 
         if (rc)
             return rc;
     }
+    int rc =
+        counts(b, CONFIG_OPTION_dest) && counts(b, CONFIG_OPTION_outputs) ? check_default_output(c, e) : 0;
+    if (rc && (rc = blame(b, &config_options[CONFIG_OPTION_dest], e)))
+        return rc;
     if (!counts(b, CONFIG_OPTION_grpc_listen) || !counts(b, CONFIG_OPTION_grpc_insecure) ||
         !access_check_exposure(c, e))
         return 0;

@@ -36,6 +36,16 @@ struct config_strings {
     size_t n;
 };
 
+/* Outputs, see config/output.h; |items| is NULL when |n| is 0. */
+struct output_config;
+struct config_outputs {
+    struct output_config *items;
+    size_t n;
+};
+
+/* What callers of gRPC may do to outputs. */
+enum config_outputs_remote { CONFIG_OUTPUTS_OFF, CONFIG_OUTPUTS_NETWORK, CONFIG_OUTPUTS_ALL };
+
 /* Mode of the files of unix sockets. */
 enum config_socket_mode { CONFIG_SOCKET_0600, CONFIG_SOCKET_0660, CONFIG_SOCKET_0666 };
 
@@ -117,6 +127,21 @@ struct config {
     bool
         hostname_given; /* not an option: whether |hostname| was configured rather than asked of the machine */
 
+    /* Outputs */
+    struct config_outputs outputs;
+    enum config_outputs_remote
+        outputs_remote;                /* for peers other than root and the daemon's user on a unix socket */
+    struct config_strings output_dirs; /* absolute paths below which outputs made over gRPC may write */
+    char *spool_dir;                   /* absolute; empty: there is no place for spools */
+    char *dest;                        /* Go's spelling; this and the following make the output "default" */
+    char *marshal;
+    char *topic;
+    char *csv_columns;             /* with commas between them */
+    uint32_t envelope_flush_rows;  /* 0: 10,000 */
+    uint32_t envelope_flush_bytes; /* 0: 768 KiB */
+    char *kafka_compression;       /* empty: auto */
+    int64_t kafka_produce_timeout; /* 0: the destination's own */
+
     char *state_file; /* absolute; empty: nothing is kept */
 
     enum config_sandbox sandbox;
@@ -138,12 +163,17 @@ enum config_type {
     CONFIG_ENUM,     /* an enum, one of |names| */
     CONFIG_LIST,     /* struct config_strings */
     CONFIG_GROUPS,   /* groups_t, a list of group_names */
+    CONFIG_SIZE,     /* uint64_t, bytes: "64KiB" */
+    CONFIG_PAIRS,    /* struct config_strings of "KEY=VALUE", a mapping */
+    CONFIG_OUTPUTS,  /* struct config_outputs, a list of mappings */
 };
 
 enum config_reload {
     CONFIG_HOT,     /* a running daemon follows a change */
     CONFIG_RESTART, /* takes effect at the next start */
 };
+
+struct value_type;
 
 /* One option. Its text form, the same on the command line and in an environment: a number, a duration, a
  * name, a string, or for the two list types the items with commas between them. */
@@ -172,6 +202,12 @@ struct config_option {
      * with the reason if it is wrong. */
     int (*check_item)(const char *item, struct err *e);
 
+    /* CONFIG_STRING: a URL, which is shown without its secrets. */
+    bool secret_url;
+
+    /* CONFIG_OUTPUTS: the operations on the value (config/value.h). */
+    const struct value_type *operations;
+
     /* CONFIG_LIST: whether two checked items mean the same. */
     bool (*same_item)(const char *a, const char *b);
 };
@@ -182,6 +218,8 @@ enum config_option_index {
 #include "config/options_grpc.def"
 
 #include "config/options_daemon.def"
+
+#include "config/options_outputs.def"
 #undef OPTION
     CONFIG_OPTION_COUNT
 };
@@ -191,8 +229,8 @@ extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 /* The option called |name| ("poll_frequency"), or NULL. */
 const struct config_option *config_option_find(const char *name);
 
-/* Appends the value that |option| has in |c| in text form: config_set_text reads it back to the same value. A
- * hostname that was not given is empty. */
+/* Appends the value that |option| has in |c| in text form: config_set_text reads it back to the same value, but for secrets,
+ * which are hidden. A hostname that was not given is empty. */
 void config_option_print(const struct config_option *option, const struct config *c, struct buf *out);
 
 /* Appends the allowed values, as errors, help and documentation tell them: "10ms to 7d", "at most 40 bytes",

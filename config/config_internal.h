@@ -40,9 +40,12 @@ int config_set_value(struct config *c, const struct config_option *option, const
  * option of the command line or a variable is a name already. |origin| NULL: the name alone. */
 int prefix_option(struct err *e, const char *origin, const struct config_option *option);
 
-/* ---- print.c ---- */
+/* ---- yaml_write.c, print.c ---- */
 
-/* Appends `NAME: VALUE` and a newline. */
+/* Appends the |n| bytes |text|, valid UTF-8, as a double-quoted scalar on one line. */
+void yaml_string(struct buf *out, const char *text, size_t n);
+
+/* Appends `NAME: VALUE` and a newline, secrets included: for a file that nobody else reads. */
 void yaml_pair(struct buf *out, const struct config_option *o, const struct config *c);
 
 /* ---- builder.c ---- */

@@ -1,9 +1,11 @@
-/* The option table: its rows stand in two files, by topic, and the functions and names that they refer to in this
+/* The option table: its rows stand in three files, by topic, and the functions and names that they refer to in this
  * one. */
 #include <limits.h>
 #include <string.h>
 
 #include "config/config_internal.h"
+#include "config/output_list.h"
+#include "config/value.h"
 #include "lib/ascii.h"
 #include "lib/clock.h"
 #include "lib/linux/users.h"
@@ -69,6 +71,9 @@ static const char *const watch_names[] = {[CONFIG_WATCH_OFF] = "off", [CONFIG_WA
 static const char *const sandbox_names[] = {
     [CONFIG_SANDBOX_OFF] = "off", [CONFIG_SANDBOX_AUTO] = "auto", [CONFIG_SANDBOX_REQUIRED] = "required"};
 
+static const char *const outputs_remote_names[] = {
+    [CONFIG_OUTPUTS_OFF] = "off", [CONFIG_OUTPUTS_NETWORK] = "network", [CONFIG_OUTPUTS_ALL] = "all"};
+
 #define OPTION(name_, member_, type_, reload_, ...)                                                          \
     {.name = #name_,                                                                                         \
      .type = (type_),                                                                                        \
@@ -80,6 +85,8 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
 #include "config/options_grpc.def"
 
 #include "config/options_daemon.def"
+
+#include "config/options_outputs.def"
 };
 
 const struct config_option *config_option_find(const char *name)

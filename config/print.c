@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "config/config_internal.h"
+#include "config/output_list.h"
 #include "config/value.h"
 #include "lib/utf8.h"
 
@@ -106,38 +107,13 @@ void config_print_help(struct buf *out, unsigned width, const char *synopsis, co
 
 #define YAML_WIDTH 100
 
-/* Whether YAML refuses the sequence at |text| as it is, or a reader of the file would not see it. */
-static bool yaml_escapes(const char *text, size_t len)
-{
-    uint32_t code = utf8_code(text, len);
-    return code == 0xfffe || code == 0xffff || utf8_is_hidden(text, len);
-}
-
-/* A double-quoted scalar on one line, of valid UTF-8. */
-static void yaml_string(struct buf *out, const char *text)
-{
-    buf_char(out, '"');
-    for (size_t len; *text; text += len) {
-        len = utf8_length(text, strnlen(text, 4));
-        if (len == 0)
-            len = 1;
-        if (*text == '"' || *text == '\\')
-            buf_printf(out, "\\%c", *text);
-        else if (yaml_escapes(text, len))
-            buf_printf(out, len < 4 ? "\\u%04x" : "\\U%08x", utf8_code(text, len));
-        else
-            buf_bytes(out, text, len);
-    }
-    buf_char(out, '"');
-}
-
 static void yaml_list(struct buf *out, const struct config_strings *list)
 {
     if (list->n == 0)
         buf_str(out, " []");
     for (size_t i = 0; i < list->n; i++) {
         buf_str(out, "\n  - ");
-        yaml_string(out, list->items[i]);
+        yaml_string(out, list->items[i], strlen(list->items[i]));
     }
 }
 
@@ -151,7 +127,18 @@ static void yaml_groups(struct buf *out, const struct config_option *o, groups_t
     }
 }
 
-static void yaml_value(struct buf *out, const struct config_option *o, const struct config *c)
+/* One output on a line, in the flow style. */
+static void yaml_outputs(struct buf *out, const struct config_outputs *list, bool secrets)
+{
+    if (list->n == 0)
+        buf_str(out, " []");
+    for (size_t i = 0; i < list->n; i++) {
+        buf_str(out, "\n  - ");
+        output_config_print(&list->items[i], secrets, out);
+    }
+}
+
+static void yaml_value(struct buf *out, const struct config_option *o, const struct config *c, bool secrets)
 {
     const void *field = value_field_const(o, c);
     switch (o->type) {
@@ -161,12 +148,18 @@ static void yaml_value(struct buf *out, const struct config_option *o, const str
     case CONFIG_GROUPS:
         yaml_groups(out, o, *(const groups_t *)field);
         break;
+    case CONFIG_OUTPUTS:
+        yaml_outputs(out, field, secrets);
+        break;
     case CONFIG_STRING: {
         struct buf text;
         buf_init(&text);
-        config_option_print(o, c, &text);
+        if (secrets && o->secret_url)
+            buf_str(&text, *(char *const *)field);
+        else
+            config_option_print(o, c, &text);
         buf_char(out, ' ');
-        yaml_string(out, buf_cstr(&text));
+        yaml_string(out, buf_cstr(&text), text.len);
         out->failed |= text.failed;
         buf_free(&text);
         break;
@@ -175,6 +168,8 @@ static void yaml_value(struct buf *out, const struct config_option *o, const str
     case CONFIG_UINT:
     case CONFIG_BOOL:
     case CONFIG_ENUM:
+    case CONFIG_SIZE:
+    case CONFIG_PAIRS: /* of outputs alone */
         buf_char(out, ' ');
         config_option_print(o, c, out);
         break;
@@ -194,10 +189,10 @@ static void effective_option(struct buf *out, const struct config_builder *b, co
     buf_printf(&note, "  # %s%s", value_quote(config_builder_origin(b, o), quoted),
                fitted ? ", fitted to poll_frequency" : "");
     buf_printf(out, "%s:", o->name);
-    bool block = value_is_list(o) && value_count(o, field) > 0;
+    bool block = value_has_items(o, field);
     if (block)
         buf_str(out, buf_cstr(&note));
-    yaml_value(out, o, c);
+    yaml_value(out, o, c, false);
     if (!block)
         buf_str(out, buf_cstr(&note));
     buf_char(out, '\n');
@@ -215,7 +210,7 @@ void config_dump_effective(const struct config_builder *b, const struct config *
 void yaml_pair(struct buf *out, const struct config_option *o, const struct config *c)
 {
     buf_printf(out, "%s:", o->name);
-    yaml_value(out, o, c);
+    yaml_value(out, o, c, true);
     buf_char(out, '\n');
 }
 

@@ -8,6 +8,8 @@
 #include "config/config_internal.h"
 #include "lib/decimal.h"
 #include "lib/duration.h"
+#include "lib/size.h"
+#include "lib/url.h"
 #include "lib/utf8.h"
 
 /* An error about the value at |field|. */
@@ -88,6 +90,44 @@ static const struct value_type value_uint = {
     .set = uint_set,
     .check = uint_check,
     .print = uint_print,
+};
+
+/* ---- Sizes ---- */
+
+static int size_set(const struct config_option *o, void *field, const char *text, struct err *e)
+{
+    uint64_t bytes;
+    int rc = size_parse(text, &bytes);
+    if (rc == ERR_MALFORMED)
+        return value_error(o, rc, text, e, "is not a size such as 64KiB or 1GiB");
+    if (rc || bytes > INT64_MAX || !in_bounds(o, (int64_t)bytes))
+        return value_error(o, ERR_RANGE, text, e, "is out of range");
+    *(uint64_t *)field = bytes;
+    return 0;
+}
+
+static int size_check(const struct config_option *o, const void *field, struct err *e)
+{
+    const uint64_t *bytes = field;
+    if (*bytes <= INT64_MAX && in_bounds(o, (int64_t)*bytes))
+        return 0;
+    return value_error_at(o, ERR_RANGE, field, e, "is out of range");
+}
+
+static void size_print(const struct config_option *o, const void *field, struct buf *out)
+{
+    (void)o;
+    char text[SIZE_TEXT_MAX];
+    size_format(*(const uint64_t *)field, text);
+    buf_str(out, text);
+}
+
+static const struct value_type value_size = {
+    .noun = "a size such as 64KiB or 1GiB",
+    .size = sizeof(uint64_t),
+    .set = size_set,
+    .check = size_check,
+    .print = size_print,
 };
 
 /* ---- Switches ---- */
@@ -173,17 +213,22 @@ static void string_clear(void *field)
     *(char **)field = NULL;
 }
 
-static int string_set(const struct config_option *o, void *field, const char *text, struct err *e)
+int value_string_set(void *field, const char *text)
 {
-    int rc = check_string(o, text, e);
-    if (rc)
-        return rc;
     char *copy = strdup(text);
     if (!copy)
-        return err_set(e, -ENOMEM, "out of memory");
+        return -ENOMEM;
     string_clear(field);
     *(char **)field = copy;
     return 0;
+}
+
+static int string_set(const struct config_option *o, void *field, const char *text, struct err *e)
+{
+    int rc = check_string(o, text, e);
+    if (rc == 0 && value_string_set(field, text))
+        rc = err_set(e, -ENOMEM, "out of memory");
+    return rc;
 }
 
 static int string_check(const struct config_option *o, const void *field, struct err *e)
@@ -193,8 +238,11 @@ static int string_check(const struct config_option *o, const void *field, struct
 
 static void string_print(const struct config_option *o, const void *field, struct buf *out)
 {
-    (void)o;
-    buf_str(out, *(char *const *)field);
+    const char *text = *(char *const *)field;
+    if (o->secret_url)
+        url_print_safe(text, out);
+    else
+        buf_str(out, text);
 }
 
 static bool string_equal(const void *a, const void *b)
@@ -224,12 +272,12 @@ static const struct value_type value_string = {
 static const struct value_type *const types[] = {
     [CONFIG_DURATION] = &value_duration, [CONFIG_UINT] = &value_uint, [CONFIG_BOOL] = &value_bool,
     [CONFIG_STRING] = &value_string,     [CONFIG_ENUM] = &value_enum, [CONFIG_LIST] = &value_list,
-    [CONFIG_GROUPS] = &value_groups,
+    [CONFIG_GROUPS] = &value_groups,     [CONFIG_SIZE] = &value_size, [CONFIG_PAIRS] = &value_pairs,
 };
 
 const struct value_type *value_type(const struct config_option *o)
 {
-    return types[o->type];
+    return o->operations ? o->operations : types[o->type];
 }
 
 bool value_equal(const struct config_option *o, const void *a, const void *b)

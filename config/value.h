@@ -66,7 +66,11 @@ static inline const void *value_field_const(const struct config_option *o, const
 
 /* ---- value_list.c: lists ---- */
 
-extern const struct value_type value_list, value_groups;
+extern const struct value_type value_list, value_groups, value_pairs;
+
+/* ---- value_outputs.c ---- */
+
+extern const struct value_type value_outputs;
 
 /* Whether |o| has a list of values. The functions below are for such options alone. */
 static inline bool value_is_list(const struct config_option *o)
@@ -77,11 +81,21 @@ static inline bool value_is_list(const struct config_option *o)
 /* Adds one item, unless it is there already. */
 int value_add(const struct config_option *o, void *field, const char *item, struct err *e);
 
+/* Adds KEY=VALUE to the value of an option of the type CONFIG_PAIRS. */
+int value_add_pair(const struct config_option *o, void *field, const char *key, const char *value,
+                   struct err *e);
+
 /* Splits |text| at its commas and adds the items; nothing for an empty text. */
 int value_add_items(const struct config_option *o, void *field, const char *text, struct err *e);
 
+/* As the |set| of a string, without its checks: for defaults. Returns 0 or -ENOMEM. */
+int value_string_set(void *field, const char *text);
+
 /* The number of items. */
 size_t value_count(const struct config_option *o, const void *field);
+
+/* Whether the value of |o| is a list that is not empty. Of any option. */
+bool value_has_items(const struct config_option *o, const void *field);
 
 /* Whether a complete list has enough items. */
 int value_check_count(const struct config_option *o, const void *field, struct err *e);

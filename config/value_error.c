@@ -4,6 +4,7 @@
 
 #include "config/value.h"
 #include "lib/duration.h"
+#include "lib/size.h"
 #include "lib/utf8.h"
 
 const char *value_quote(const char *text, char out[VALUE_QUOTED_MAX])
@@ -28,13 +29,16 @@ int value_check_text(const char *text, struct err *e)
 
 void value_print_number(const struct config_option *o, int64_t v, struct buf *out)
 {
-    char duration[DURATION_TEXT_MAX];
-    if (o->type != CONFIG_DURATION) {
+    char text[DURATION_TEXT_MAX > SIZE_TEXT_MAX ? DURATION_TEXT_MAX : SIZE_TEXT_MAX];
+    if (o->type != CONFIG_DURATION && o->type != CONFIG_SIZE) {
         buf_i64(out, v);
         return;
     }
-    duration_format(v, duration);
-    buf_str(out, duration);
+    if (o->type == CONFIG_SIZE)
+        size_format((uint64_t)v, text);
+    else
+        duration_format(v, text);
+    buf_str(out, text);
 }
 
 static void number_bounds(const struct config_option *o, struct buf *out)
@@ -68,6 +72,7 @@ void config_option_print_bounds(const struct config_option *option, struct buf *
     switch (option->type) {
     case CONFIG_DURATION:
     case CONFIG_UINT:
+    case CONFIG_SIZE:
         number_bounds(option, out);
         break;
     case CONFIG_BOOL:
@@ -80,6 +85,8 @@ void config_option_print_bounds(const struct config_option *option, struct buf *
         name_bounds(option, " or ", out);
         break;
     case CONFIG_LIST:
+    case CONFIG_PAIRS:
+    case CONFIG_OUTPUTS:
         list_bounds(option, out);
         break;
     case CONFIG_GROUPS:

@@ -1,4 +1,5 @@
-/* The two list types: lists of strings, and sets of attribute groups, which are given as lists of names. */
+/* The list types: lists of strings, sets of attribute groups, which are given as lists of names, and pairs of a key and
+ * a value. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,13 @@ size_t value_count(const struct config_option *o, const void *field)
                                     : ((const struct config_strings *)field)->n;
 }
 
+bool value_has_items(const struct config_option *o, const void *field)
+{
+    if (o->type == CONFIG_OUTPUTS)
+        return ((const struct config_outputs *)field)->n > 0;
+    return value_is_list(o) && value_count(o, field) > 0;
+}
+
 int value_check_count(const struct config_option *o, const void *field, struct err *e)
 {
     if (value_count(o, field) >= (size_t)o->min)
@@ -213,6 +221,74 @@ const struct value_type value_list = {
     .noun = "a list",
     .set = list_set,
     .check = list_check,
+    .print = list_print,
+    .equal = list_equal,
+    .copy = list_copy,
+    .clear = list_clear,
+};
+
+/* ---- Pairs: strings "KEY=VALUE", of which no two have the same key ---- */
+
+static bool same_key(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+    return strncmp(a, b, n) == 0 && b[n] == '=';
+}
+
+static int check_pair(const char *pair, struct err *e)
+{
+    size_t n = strcspn(pair, "=");
+    if (n == 0 || !pair[n])
+        return err_set(e, ERR_MALFORMED, "is not KEY=VALUE");
+    return value_check_text(pair, e);
+}
+
+int value_add_pair(const struct config_option *o, void *field, const char *key, const char *value,
+                   struct err *e)
+{
+    struct config_strings *list = field;
+    char *pair, quoted[VALUE_QUOTED_MAX];
+    if (strchr(key, '='))
+        return err_set(e, ERR_MALFORMED, "key \"%s\" has a '='", value_quote(key, quoted));
+    if (asprintf(&pair, "%s=%s", key, value) < 0)
+        return err_set(e, -ENOMEM, "out of memory");
+    struct err why;
+    int rc = check_pair(pair, &why);
+    if (rc)
+        err_set(e, rc, "key \"%s\" or its value %s", value_quote(key, quoted), why.text);
+    for (size_t i = 0; !rc && i < list->n; i++)
+        if (same_key(pair, list->items[i]))
+            rc = err_set(e, ERR_DUPLICATE, "key \"%s\" is given twice", value_quote(key, quoted));
+    if (!rc && list->n >= (size_t)o->max)
+        rc = err_set(e, ERR_RANGE, "more than %lld keys", (long long)o->max);
+    if (!rc && strings_add(list, pair))
+        rc = err_set(e, -ENOMEM, "out of memory");
+    free(pair);
+    return rc;
+}
+
+/* Pairs have no text form of their own: a mapping is read pair by pair. */
+static int pairs_set(const struct config_option *o, void *field, const char *text, struct err *e)
+{
+    if (*text)
+        return value_error(o, ERR_TYPE, text, e, "is no mapping");
+    strings_clear(field);
+    return 0;
+}
+
+static int pairs_check(const struct config_option *o, const void *field, struct err *e)
+{
+    const struct config_strings *list = field;
+    int rc = list->n > (size_t)o->max ? err_set(e, ERR_RANGE, "more than %lld keys", (long long)o->max) : 0;
+    for (size_t i = 0; !rc && i < list->n; i++)
+        rc = check_pair(list->items[i], e);
+    return rc;
+}
+
+const struct value_type value_pairs = {
+    .noun = "a mapping",
+    .set = pairs_set,
+    .check = pairs_check,
     .print = list_print,
     .equal = list_equal,
     .copy = list_copy,

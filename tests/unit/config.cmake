@@ -1,4 +1,4 @@
-foreach(part args environment listen manual memory options sample snapshot state yaml)
+foreach(part args environment listen manual memory migrating_manual options outputs sample snapshot state yaml)
     xtcp_unit_test(config_${part}_test SOURCES config_${part}_test.c LIBS xtcp_config)
 endforeach()
 target_link_options(config_memory_test PRIVATE

@@ -6,6 +6,7 @@
 #include <ctype.h>
 
 #include "generated.h"
+#include "option_text.h"
 
 /* A generated part of a file: what stands between the two lines. */
 struct part {
@@ -13,78 +14,12 @@ struct part {
     void (*write)(const struct config_option *o, struct buf *out);
 };
 
-/* ---- Markdown ---- */
+/* ---- Entries ---- */
 
 static void markdown_row(const struct config_option *o, struct buf *out)
 {
-    buf_printf(out, "| `%s` | ", o->name);
-    if (*o->default_value)
-        buf_printf(out, "`%s`", o->default_value);
-    else
-        buf_str(out, "empty");
-    buf_str(out, " | ");
-    config_option_print_bounds(o, out);
-    buf_printf(out, " | %s | %s |\n", o->reload == CONFIG_HOT ? "hot" : "restart", o->help);
-}
-
-/* ---- roff ---- */
-
-/* |text| with what means something to troff escaped; '_' becomes '-' where |flag| is set. */
-static void roff(struct buf *out, const char *text, bool flag)
-{
-    if (*text == '.' || *text == '\'')
-        buf_str(out, "\\&");
-    for (; *text; text++) {
-        if (*text == '\\')
-            buf_str(out, "\\e");
-        else if (*text == '-' || (*text == '_' && flag))
-            buf_str(out, "\\-");
-        else
-            buf_char(out, *text);
-    }
-}
-
-/* Sentences begin on lines of their own. */
-static void roff_sentences(struct buf *out, const char *text)
-{
-    while (*text) {
-        const char *end = strstr(text, ". ");
-        char sentence[512];
-        size_t n = end ? (size_t)(end - text) + 1 : strlen(text);
-        assert_true(n < sizeof(sentence));
-        memcpy(sentence, text, n);
-        sentence[n] = '\0';
-        roff(out, sentence, false);
-        buf_char(out, '\n');
-        text += n + strspn(text + n, " ");
-    }
-}
-
-static void roff_bounds(struct buf *out, const struct config_option *o)
-{
-    char storage[512];
-    struct buf bounds;
-    buf_init_fixed(&bounds, storage, sizeof(storage));
-    config_option_print_bounds(o, &bounds);
-    buf_str(out, "Allowed: ");
-    roff(out, buf_cstr(&bounds), false);
-    buf_str(out, ".\n");
-}
-
-static void roff_default(struct buf *out, const struct config_option *o)
-{
-    buf_str(out, "Default: ");
-    if (*o->default_value) {
-        buf_str(out, "\\fB");
-        for (const char *p = o->default_value; *p; p++) { /* a list may break at its commas */
-            buf_str(out, *p == '-' ? "\\-" : (char[]){*p, '\0'});
-            buf_str(out, *p == ',' ? "\\:" : "");
-        }
-        buf_str(out, "\\fR");
-    } else {
-        buf_str(out, "empty");
-    }
-    buf_str(out, ".\n");
+    markdown_option(out, o);
+    buf_printf(out, "%s | %s |\n", o->reload == CONFIG_HOT ? "hot" : "restart", o->help);
 }
 
 static void flag_entry(const struct config_option *o, struct buf *out)
@@ -101,10 +36,7 @@ static void flag_entry(const struct config_option *o, struct buf *out)
 
 static void key_entry(const struct config_option *o, struct buf *out)
 {
-    buf_printf(out, ".TP\n\\fB%s\\fR: \\fI%s\\fR\n", o->name, o->metavar);
-    roff_sentences(out, o->help);
-    roff_bounds(out, o);
-    roff_default(out, o);
+    roff_key(out, o);
     if (o->reload == CONFIG_RESTART)
         buf_str(out, "Takes effect at the next start.\n");
 }

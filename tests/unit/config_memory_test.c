@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "config/output.h"
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -57,7 +59,10 @@ char *__wrap_strndup(const char *text, size_t n)
 static int whole_life(struct err *e)
 {
     static const char text[] =
-        "label: x\ngrpc_listen: ['unix:/a', 'unix:/b']\nenabled_deserializers: [info]\n";
+        "label: x\ngrpc_listen: ['unix:/a', 'unix:/b']\nenabled_deserializers: [info]\ndest: kafka:h\n"
+        "outputs: [{name: a, to: 'http://u:p@h/', columns: [netns], filter: 'rtt > 1ms', options: {timeout: 1s, "
+        "headers: 'A: b'}}, {name: b, to: null}]\n";
+    static const char hidden[] = "[{name: a, to: 'http://u:***@h/', options: {headers: '***'}}]";
     char *argv[] = {(char *)(uintptr_t) "p", (char *)(uintptr_t) "--tag=t",
                     (char *)(uintptr_t) "--netns-dirs=/a,/b", (char *)(uintptr_t) "--netns-dirs=/c", NULL};
     char *environment[] = {(char *)(uintptr_t) "XTCP2_LOCATION=here", NULL};
@@ -81,6 +86,10 @@ static int whole_life(struct err *e)
         rc = err_set(e, -ENOMEM, "out of memory");
     if (!rc)
         rc = config_validate(copy, e);
+    if (!rc)
+        rc = config_set_text(copy, test_option("outputs"), hidden, e);
+    if (!rc)
+        rc = outputs_unhide(&copy->outputs, &built->outputs, e);
     config_unref(copy);
     config_unref(built);
     config_builder_free(b);

@@ -441,17 +441,17 @@ static void test_what_cannot_be_changed_is_refused_by_name(void **state)
     Google__Protobuf__Duration d = GOOGLE__PROTOBUF__DURATION__INIT;
     REFUSE(netlinkers, 4, ERR_UNSUPPORTED,
            "netlinkers: value \"4\" is not supported by this daemon, which has \"1\": one reader for each");
-    REFUSE(dest, (char *)"kafka:broker:9092", ERR_UNSUPPORTED, "dest: value \"kafka:broker:9092\"");
+    REFUSE(dest, (char *)"fax:broker:9092", ERR_UNKNOWN, "dest: value \"fax:broker:9092\" is no destination");
     REFUSE(io_uring, true, ERR_UNSUPPORTED,
            "io_uring: value \"true\" is not supported by this daemon, which has \"false\"");
     REFUSE(s3_secret_key, (char *)"k", ERR_UNSUPPORTED,
            "s3_secret_key: value \"***\" is not supported by this daemon, which has \"\": there is no S3");
     REFUSE(daemon_version, (char *)"9", ERR_UNSUPPORTED, "daemon_version");
     d.seconds = 1;
-    REFUSE(kafka_produce_timeout, &d, ERR_UNSUPPORTED, "kafka_produce_timeout");
+    REFUSE(s3_flush_interval, &d, ERR_UNSUPPORTED, "s3_flush_interval");
     d.seconds = 0;
     XtcpConfig__V1__XtcpConfig m = XTCP_CONFIG__V1__XTCP_CONFIG__INIT;
-    m.kafka_produce_timeout = &d; /* zero: unset */
+    m.s3_flush_interval = &d; /* zero: unset */
     struct config *c = new_config();
     assert_unchanged(&m, c);
     config_unref(c);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/output.h"
 #include "rpc/codec/config/msg_config_draft.h"
 
 /* The client's view of |c|. */
@@ -266,9 +267,9 @@ static void test_keys(void **state)
         config_draft_free(d);
         d = config_draft_new();
         /* One of these is a value of its type. */
-        static const char *const values[] = {"1", "1s", "true", "a,b"};
+        static const char *const values[] = {"1", "1s", "true", "a,b", "[{name: a, to: \"null:\"}]"};
         int rc = -1;
-        for (size_t i = 0; rc != 0 && i < 4; i++) {
+        for (size_t i = 0; rc != 0 && i < sizeof(values) / sizeof(values[0]); i++) {
             config_draft_free(d);
             d = config_draft_new();
             rc = config_draft_assign(d, name, values[i], &e);
@@ -280,11 +281,124 @@ static void test_keys(void **state)
     assert_in_range(n, 90, 128); /* the draft has room for all */
 }
 
+/* ---- One output ---- */
+
+/* Changes |*c| by adding an output of |pairs|, which end with NULL, or by removing the one called |name|. Returns the code
+ * of the draft or of the daemon. */
+static int change_outputs(struct config **c, const char *const *pairs, const char *name, struct err *e)
+{
+    struct config_draft *d = config_draft_new();
+    struct config_reply *before = reply_of(*c);
+    struct config_msg_set out;
+    size_t n = 0;
+    *e = (struct err){0};
+    while (pairs && pairs[n])
+        n++;
+    int rc = pairs ? config_draft_add_output(d, before, pairs, n, e)
+                   : config_draft_remove_output(d, before, name, e);
+    if (rc == 0)
+        rc = apply(d, *c, &out, e);
+    if (rc == 0) {
+        config_unref(*c);
+        *c = out.candidate;
+    }
+    config_reply_free(before);
+    config_draft_free(d);
+    return rc;
+}
+
+#define ADD(c, e, ...)     change_outputs(c, (const char *const[]){__VA_ARGS__, NULL}, NULL, e)
+#define REMOVE(c, e, name) change_outputs(c, NULL, name, e)
+
+static void test_add_output(void **state)
+{
+    (void)state;
+    struct config *c = new_config();
+    struct err e;
+    if (ADD(&c, &e, "name=a", "to=http://u:secret@h:1/x?y=z", "headers=X-Key: secret") ||
+        ADD(&c, &e, "name=b", "to=file:/var/log/xtcp2/b", "queue=64MiB", "batch.rows=7",
+            "columns=netns,poll_id", "rotate_size=1GiB", "filter=dport = 443"))
+        fail_msg("%s", e.text);
+    assert_int_equal(c->outputs.n, 2);
+    /* The first one's secrets have not gone anywhere, and are there all the same. */
+    assert_string_equal(c->outputs.items[0].to, "http://u:secret@h:1/x?y=z");
+    assert_string_equal(c->outputs.items[0].options.items[0], "headers=X-Key: secret");
+    const struct output_config *b = &c->outputs.items[1];
+    assert_string_equal(b->name, "b");
+    assert_true(b->queue == 64 * 1024 * 1024 && b->batch_rows == 7 && b->columns.n == 2);
+    assert_string_equal(b->columns.items[1], "poll_id");
+    assert_int_equal(b->options.n, 1);
+    assert_string_equal(b->options.items[0], "rotate_size=1GiB");
+    assert_string_equal(b->filter, "dport = 443");
+    config_unref(c);
+}
+
+static void test_output_that_cannot_be_added(void **state)
+{
+    (void)state;
+    struct config *c = new_config();
+    struct err e;
+    assert_int_equal(ADD(&c, &e, "name=a", "to=null:"), 0);
+    assert_int_equal(ADD(&c, &e, "name=a", "to=null:"), ERR_DUPLICATE);
+    assert_says(e, "name: another output has it");
+    assert_int_equal(ADD(&c, &e, "name=b", "to=null:", "queue"), ERR_TYPE);
+    assert_says(e, "queue: expected KEY=VALUE");
+    assert_int_equal(ADD(&c, &e, "name=b", "to=null:", "queue=much"), ERR_MALFORMED);
+    assert_says(e, "queue: value \"much\" is not a size");
+    assert_int_equal(ADD(&c, &e, "name=b", "to=null:", "size=1", "size=2"), ERR_DUPLICATE);
+    assert_int_equal(ADD(&c, &e, "name=b", "to=null:", "nothing=1"), ERR_UNKNOWN);
+    assert_says(e, "null has no option \"nothing\"");
+    assert_int_equal(ADD(&c, &e, "name=b", "to=nowhere:"), ERR_UNKNOWN);
+    assert_int_equal(c->outputs.n, 1);
+    config_unref(c);
+}
+
+static void test_remove_output(void **state)
+{
+    (void)state;
+    struct config *c = new_config();
+    struct err e;
+    assert_int_equal(REMOVE(&c, &e, "a"), ERR_UNKNOWN);
+    assert_int_equal(ADD(&c, &e, "name=a", "to=null:"), 0);
+    assert_int_equal(ADD(&c, &e, "name=b", "to=null:"), 0);
+    assert_int_equal(REMOVE(&c, &e, "c"), ERR_UNKNOWN);
+    assert_says(e, "there is no output \"c\"");
+    assert_int_equal(REMOVE(&c, &e, "default"), ERR_UNKNOWN);
+    assert_says(e, "set dest=null:");
+    assert_int_equal(REMOVE(&c, &e, "a"), 0);
+    assert_int_equal(c->outputs.n, 1);
+    assert_string_equal(c->outputs.items[0].name, "b");
+    assert_int_equal(REMOVE(&c, &e, "b"), 0); /* an empty list, not an absent one */
+    assert_int_equal(c->outputs.n, 0);
+    config_unref(c);
+}
+
+/* The list that was read may not be the one in force any more. */
+static void test_outputs_of_a_generation(void **state)
+{
+    (void)state;
+    static const char *const pairs[] = {"name=a", "to=null:"};
+    struct config *c = new_config();
+    struct config_reply *before = reply_of(c);
+    struct config_draft *d = config_draft_new();
+    struct config_msg_set out;
+    struct err e;
+    assert_int_equal(config_draft_add_output(d, before, pairs, 2, &e), 0);
+    c->generation++;
+    assert_int_equal(apply(d, c, &out, &e), ERR_STALE);
+    config_draft_free(d);
+    config_reply_free(before);
+    config_unref(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_assign), cmocka_unit_test(test_wrong), cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_reset),  cmocka_unit_test(test_edit),  cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_assign),        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_zero),          cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_edit),          cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_add_output),    cmocka_unit_test(test_output_that_cannot_be_added),
+        cmocka_unit_test(test_remove_output), cmocka_unit_test(test_outputs_of_a_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,8 +64,12 @@ def fill(message):
             value.nanos = sign * random.choice([0, 1, 1000, 500000000, 999999999, random.randrange(10**9)])
             value.SetInParent()
         elif field.message_type and field.message_type.GetOptions().map_entry:
+            text = field.message_type.fields_by_name["value"].type == field.TYPE_STRING
             for key in random.sample(["info", "cong", "bbr", "", "gr\u00fcn"], 3):
-                value[key] = random.random() < 0.5
+                value[key] = random.choice(TEXTS) if text else random.random() < 0.5
+        elif field.message_type and field.label == field.LABEL_REPEATED:
+            for _ in range(random.randrange(3)):
+                fill(value.add())
         elif field.message_type:
             fill(value)
             value.SetInParent()

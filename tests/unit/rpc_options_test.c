@@ -17,7 +17,17 @@
 /* ---- A value for each option ---- */
 
 /* For the types whose values the table cannot tell. */
-static const char *const samples[] = {"x", "info,cong", "/x,/y", "[::1]:1,unix:/x", "[::1]:1", "7,8"};
+static const char *const samples[] = {"x",
+                                      "info,cong",
+                                      "/x,/y",
+                                      "[::1]:1,unix:/x",
+                                      "[::1]:1",
+                                      "7,8",
+                                      "stdout",
+                                      "csv",
+                                      "gzip",
+                                      "netns",
+                                      "[{name: \"a\", to: \"null\"}]"};
 
 /* Sets |option| to |text| in a configuration that is otherwise the default. Returns NULL when that is none.
  */
@@ -127,7 +137,8 @@ static void test_sources(void **state)
         char text[128], argument[256], variable[256], yaml[512];
         another_value(o, text);
         bool list = o->type == CONFIG_LIST || o->type == CONFIG_GROUPS;
-        snprintf(yaml, sizeof(yaml), "%s: %s%s%s\n", o->name, list ? "['" : "'", text, list ? "']" : "'");
+        const char *quote = o->type == CONFIG_OUTPUTS ? "" : "'";
+        snprintf(yaml, sizeof(yaml), "%s: %s%s%s\n", o->name, quote, text, quote);
         if (list) { /* the items are not split in a file */
             char *to = yaml + sprintf(yaml, "%s: [", o->name);
             for (const char *p = text; *p; p += strcspn(p, ","), p += *p == ',')
@@ -199,6 +210,9 @@ static void json_value(const struct config_option *o, const char *name, const ch
                                                                            : "{\"item\":[");
         json_items(out, text, "");
         buf_str(out, strcmp(name, "options.listeners.listen") == 0 ? "]" : "]}");
+        break;
+    case CONFIG_OUTPUTS:
+        buf_str(out, "{\"output\":[{\"name\":\"a\",\"to\":\"null\"}]}");
         break;
     default:
         buf_json_string(out, text, strlen(text));

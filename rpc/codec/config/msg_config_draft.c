@@ -41,6 +41,11 @@ void config_draft_free(struct config_draft *d)
     free(d);
 }
 
+XtcpConfig__V1__XtcpConfig *config_draft_message(struct config_draft *d)
+{
+    return d->config;
+}
+
 static bool has(const char *const *list, size_t n, const char *path)
 {
     for (size_t i = 0; i < n; i++)

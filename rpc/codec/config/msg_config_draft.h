@@ -38,6 +38,16 @@ int config_draft_reset_all(struct config_draft *d, struct err *e);
 int config_draft_edit(struct config_draft *d, const struct config_reply *before, const char *text, size_t len,
                       const char *name, struct err *e);
 
+/* Changes the list of outputs of |before| in one thing, with an empty draft: an output is added, as the |n| |pairs|
+ * "KEY=VALUE" say; or the one called |name| is removed. KEY is that of an output in xtcp2.yaml ("name", "to", "queue",
+ * "batch.rows"; lists have commas between their items), or else an option of its destination. The daemon will accept the
+ * request for the generation of |before| alone. Return 0, or with |e| ERR_UNKNOWN (there is no such output), ERR_TYPE and
+ * others (a value cannot be), -ENOMEM. */
+int config_draft_add_output(struct config_draft *d, const struct config_reply *before,
+                            const char *const *pairs, size_t n, struct err *e);
+int config_draft_remove_output(struct config_draft *d, const struct config_reply *before, const char *name,
+                               struct err *e);
+
 /* Appends the SetRequest. Returns 0 or -ENOMEM. */
 int config_draft_request(const struct config_draft *d, bool dry_run, struct buf *request);
 

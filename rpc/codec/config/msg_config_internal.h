@@ -16,6 +16,10 @@
  * protobuf_c_message_free_unpacked. */
 int config_json_read(const char *text, size_t len, const char *name, ProtobufCMessage **out, struct err *e);
 
+/* The fields that |d| sets. */
+struct config_draft;
+XtcpConfig__V1__XtcpConfig *config_draft_message(struct config_draft *d);
+
 /* A response of ConfigService, as the client has it. */
 struct config_reply {
     XtcpConfig__V1__SetResponse *message; /* the other responses have its fields, too */
@@ -108,6 +112,19 @@ uint32_t config_port_of(const struct config *c, const struct config_msg_extra *e
 /* Appends |message|. Returns 0 or -ENOMEM. */
 int config_msg_pack(const ProtobufCMessage *message, struct buf *out);
 
+/* ---- Outputs: |p| is the place of a message Outputs ---- */
+
+/* Makes the message of |outputs|, with or without their secrets. Returns 0 or -ENOMEM. */
+int config_put_outputs(const struct config_place *p, const struct config_outputs *outputs, bool secrets);
+
+/* Reads the message into |out|, which is the caller's to clear. Returns 0, or a code with |e| naming the number of the
+ * output and its key; |out| is empty then. Only what each value may be is checked. */
+int config_take_outputs(const struct config_place *p, struct config_outputs *out, struct err *e);
+
+/* The same from and to the text form of the option |outputs|. */
+int config_set_outputs(const struct config_place *p, const char *text, struct err *e);
+void config_print_outputs(const struct config_place *p, struct buf *out);
+
 /* ---- Set ---- */
 
 /* A SetRequest that is being applied. */
@@ -127,6 +144,11 @@ int config_apply_options(struct config_apply *a, const XtcpConfig__V1__XtcpConfi
  * error with |a->e| naming the field. */
 int config_apply_option(struct config_apply *a, const struct config_option *option,
                         const struct config_place *p);
+
+/* Makes the list of outputs of the candidate that of the message at |p|, unless that is absent. Secrets that are hidden there
+ * are those in force. Returns 0 or an error with |a->e|. */
+int config_apply_outputs(struct config_apply *a, const struct config_option *option,
+                         const struct config_place *p);
 
 /* Gives the first TCP listener of the candidate the port |port|. Returns 0 or an error with |a->e|. */
 int config_apply_port(struct config_apply *a, uint32_t port);

@@ -186,6 +186,8 @@ int config_apply_option(struct config_apply *a, const struct config_option *opti
     case CONFIG_PLACE_LIST:
     case CONFIG_PLACE_WRAPPED:
         return apply_list_at(a, option, p);
+    case CONFIG_PLACE_OUTPUTS:
+        return config_apply_outputs(a, option, p);
     default:
         return 0; /* no option has such a field */
     }

@@ -179,6 +179,11 @@ static int set_value(const struct config_place *p, const char *path, const char 
         return set_items(p, text, config_place_add_text);
     case CONFIG_PLACE_GROUPS:
         return set_items(p, text, add_group);
+    case CONFIG_PLACE_OUTPUTS:
+        rc = config_set_outputs(p, text, e);
+        if (rc && rc != -ENOMEM)
+            err_prefix(e, "%s", path);
+        return rc;
     case CONFIG_PLACE_OTHER:
         break;
     }
@@ -269,6 +274,9 @@ void config_path_print(const ProtobufCMessage *root, const char *path, struct bu
         break;
     case CONFIG_PLACE_GROUPS:
         print_groups(&p, out);
+        break;
+    case CONFIG_PLACE_OUTPUTS:
+        config_print_outputs(&p, out);
         break;
     case CONFIG_PLACE_OTHER:
         break;

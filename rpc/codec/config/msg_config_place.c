@@ -19,6 +19,8 @@ static enum config_place_kind message_kind(const ProtobufCMessageDescriptor *typ
         return CONFIG_PLACE_DURATION;
     if (type == &xtcp_config__v1__enabled_deserializers__descriptor)
         return CONFIG_PLACE_GROUPS;
+    if (type == &xtcp_config__v1__outputs__descriptor)
+        return CONFIG_PLACE_OUTPUTS;
     return type->n_fields == 1 && is_text_list(&type->fields[0]) ? CONFIG_PLACE_WRAPPED : CONFIG_PLACE_OTHER;
 }
 
@@ -182,8 +184,7 @@ struct config_place config_place_make_list(const struct config_place *p)
     return config_place_list(p);
 }
 
-/* Appends |item|, a string or message. Returns 0 or -ENOMEM; |item| stays the caller's then. */
-static int append(const struct config_place *list, void *item)
+int config_place_append(const struct config_place *list, void *item)
 {
     size_t *count = config_place_count(list);
     void **items = realloc(*(void **)list->at, (*count + 1) * sizeof(*items));
@@ -197,7 +198,7 @@ static int append(const struct config_place *list, void *item)
 int config_place_add_text(const struct config_place *list, const char *item, size_t n)
 {
     char *copy = strndup(item, n);
-    int rc = copy ? append(list, copy) : -ENOMEM;
+    int rc = copy ? config_place_append(list, copy) : -ENOMEM;
     if (rc < 0)
         free(copy);
     return rc;
@@ -208,7 +209,7 @@ int config_place_add_group(const struct config_place *list, const char *item, si
     XtcpConfig__V1__EnabledDeserializers__EnabledEntry *entry =
         (XtcpConfig__V1__EnabledDeserializers__EnabledEntry *)config_message_new(list->f->descriptor);
     char *key = entry ? strndup(item, n) : NULL;
-    if (!key || append(list, entry) < 0) {
+    if (!key || config_place_append(list, entry) < 0) {
         free(key);
         free(entry);
         return -ENOMEM;

@@ -23,6 +23,7 @@ enum config_place_kind {
     CONFIG_PLACE_LIST,    /* of strings */
     CONFIG_PLACE_WRAPPED, /* a list of strings, alone in a message: an empty one differs from an absent one */
     CONFIG_PLACE_GROUPS,  /* EnabledDeserializers: a map from names to bools */
+    CONFIG_PLACE_OUTPUTS, /* Outputs: a list of messages */
     CONFIG_PLACE_OTHER,
 };
 
@@ -66,6 +67,8 @@ struct config_place config_place_make_list(const struct config_place *p);
 
 /* Append the |n| bytes at |item|, or the entry of a group of that name, to a repeated field. Return 0 or -ENOMEM. */
 int config_place_add_text(const struct config_place *list, const char *item, size_t n);
+int config_place_append(const struct config_place *list,
+                        void *item); /* a string or message; the message's from now on */
 int config_place_add_group(const struct config_place *list, const char *item, size_t n, bool on);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/url.h"
 #include "rpc/codec/config/msg_config_internal.h"
 #include "rpc/codec/msg_check.h"
 
@@ -84,11 +85,24 @@ static int apply_groups(const struct field_args *x, groups_t *out)
     return 0;
 }
 
-/* A hostname that was the machine's own stays so when it is told back. */
-static int apply_text(const struct field_args *x, char **value)
+/* Whether |text| is how |value|, a URL, is shown. */
+static bool is_shown(const char *text, const char *value)
+{
+    struct buf safe;
+    buf_init(&safe);
+    url_print_safe(value, &safe);
+    bool same = strcmp(buf_cstr(&safe), text) == 0;
+    buf_free(&safe);
+    return same;
+}
+
+/* A hostname that was the machine's own stays so when it is told back, as does a secret that was not shown. */
+static int apply_text(const struct field_args *x, const struct config_option *option, char **value)
 {
     const char *text = *(char *const *)x->p.at;
-    return strcmp(text, *value) == 0 ? 0 : config_set_string(x->a->candidate, value, text);
+    if (strcmp(text, *value) == 0 || (option->secret_url && is_shown(text, *value)))
+        return 0;
+    return config_set_string(x->a->candidate, value, text);
 }
 
 /* The value is within the bounds of the field; those of the option are checked with the whole configuration. */
@@ -107,7 +121,7 @@ static int apply_option(const struct field_args *x)
         *(bool *)value = config_place_number(&x->p) != 0;
         return 0;
     case CONFIG_STRING:
-        return apply_text(x, value);
+        return apply_text(x, option, value);
     case CONFIG_GROUPS:
         return apply_groups(x, value);
     default:

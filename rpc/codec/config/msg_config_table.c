@@ -12,7 +12,7 @@
 #define RANGE(min_, max_)            .min = (min_), .max = (max_)
 
 /* Reasons to refuse fields that several fields share. */
-#define NO_KAFKA      "there is no Kafka destination"
+#define NO_REGISTRY   "the daemon asks no schema registry"
 #define NO_S3         "there is no S3 destination"
 #define NO_PROFILER   "the daemon does not profile itself: use perf(1)"
 #define NO_URING      "reading through io_uring makes dumps of sockets no faster"
@@ -36,34 +36,29 @@ const struct config_field config_fields[] = {
     {FIELD(90, "write_files", OPTION), RANGE(0, 1000)},
     {FIELD(100, "capture_path", OPTION), RANGE(1, 80)},
     {FIELD(110, "modulus", OPTION), REQUIRED, RANGE(1, 1000000)},
-    {FIELD(120, "marshal_to", FIXED), REQUIRED, RANGE(3, 40), .fixed_text = "protobufList",
-     .why = "gRPC streams carry protobuf; clients print other forms"},
-    {FIELD(122, "envelope_flush_threshold_bytes", FIXED),
-     .why = "clients say how many rows they want at once (batch_rows)"},
-    {FIELD(123, "envelope_flush_threshold_rows", FIXED),
-     .why = "clients say how many rows they want at once (batch_rows)"},
-    {FIELD(124, "kafka_compression", FIXED), .why = NO_KAFKA},
+    {FIELD(120, "marshal_to", OPTION), REQUIRED, RANGE(3, 40)},
+    {FIELD(122, "envelope_flush_threshold_bytes", OPTION)},
+    {FIELD(123, "envelope_flush_threshold_rows", OPTION)},
+    {FIELD(124, "kafka_compression", OPTION)},
     {FIELD(125, "s3_endpoint", FIXED), .why = NO_S3},
     {FIELD(126, "s3_bucket", FIXED), .why = NO_S3},
     {FIELD(127, "s3_prefix", FIXED), .why = NO_S3},
     {FIELD(128, "s3_access_key", FIXED), .secret = true, .why = NO_S3},
     {FIELD(129, "s3_secret_key", FIXED), .secret = true, .why = NO_S3},
-    {FIELD(130, "dest", FIXED), REQUIRED, RANGE(4, 512),
-     .fixed_text = "null:", .why = "records go to gRPC streams only"},
+    {FIELD(130, "dest", OPTION), REQUIRED, RANGE(4, 512)},
     {FIELD(132, "s3_parquet_flush_threshold_bytes", FIXED), .why = NO_S3},
     {FIELD(133, "s3_region", FIXED), .why = NO_S3},
     {FIELD(134, "s3_skip_bucket_probe", FIXED), .why = NO_S3},
     {FIELD(135, "dest_write_files", FIXED), RANGE(0, 1000),
-     .why =
-         "there is no destination whose payloads could be recorded; write_files records what the kernel sent"},
+     .why = "an output to a file records what a destination gets; write_files records what the kernel sent"},
     {FIELD(136, "pyroscope_url", FIXED), .why = NO_PROFILER},
     {FIELD(137, "pyroscope_app_name", FIXED), .why = NO_PROFILER},
     {FIELD(138, "pyroscope_sample_hz", FIXED), .why = NO_PROFILER},
     {FIELD(139, "pyroscope_upload_interval_sec", FIXED), .why = NO_PROFILER},
-    {FIELD(140, "topic", FIXED), RANGE(1, 40), .why = NO_KAFKA},
-    {FIELD(143, "xtcp_proto_file", FIXED), RANGE(1, 80), .why = NO_KAFKA},
-    {FIELD(145, "kafka_schema_url", FIXED), RANGE(1, 60), .why = NO_KAFKA},
-    {FIELD(150, "kafka_produce_timeout", FIXED), RANGE(0, 600), .why = NO_KAFKA},
+    {FIELD(140, "topic", OPTION), RANGE(1, 40)},
+    {FIELD(143, "xtcp_proto_file", FIXED), RANGE(1, 80), .why = NO_REGISTRY},
+    {FIELD(145, "kafka_schema_url", FIXED), RANGE(1, 60), .why = NO_REGISTRY},
+    {FIELD(150, "kafka_produce_timeout", OPTION), RANGE(0, 600)},
     {FIELD(160, "debug_level", DEBUG_LEVEL), REQUIRED, RANGE(0, 1000)},
     {FIELD(170, "label", OPTION), RANGE(0, 40)},
     {FIELD(180, "tag", OPTION), RANGE(0, 40)},
@@ -80,7 +75,7 @@ const struct config_field config_fields[] = {
     {FIELD(210, "io_uring", FIXED), .why = NO_URING},
     {FIELD(211, "io_uring_recv_batch_size", FIXED), RANGE(1, 4096), .why = NO_URING},
     {FIELD(212, "io_uring_cqe_batch_size", FIXED), RANGE(1, 4096), .why = NO_URING},
-    {FIELD(220, "csv_columns", FIXED), .why = "CSV is printed by clients, who choose the columns"},
+    {FIELD(220, "csv_columns", OPTION)},
     {FIELD(221, "poll_jitter_pct", OPTION), RANGE(0, 100)},
     {FIELD(222, "s3_flush_interval", FIXED), .why = NO_S3},
     {FIELD(223, "s3_flush_jitter_pct", FIXED), RANGE(0, 100), .why = NO_S3},
