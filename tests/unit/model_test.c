@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "model/groups.h"
+#include "model/output.h"
 
 /* ---- groups ---- */
 
@@ -25,10 +26,29 @@ static void test_groups(void **state)
     assert_string_equal(group_names[GROUP_SOCKOPT], "sockopt");
 }
 
+/* ---- outputs ---- */
+
+static void test_names_of_outputs(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < OUTPUT_STATES; i++)
+        assert_non_null(output_state_name(i));
+    assert_string_equal(output_state_name(OUTPUT_STATE_RUNNING), "running");
+    assert_string_equal(output_state_name(OUTPUT_STATE_STOPPING), "stopping");
+    assert_string_equal(output_state_name(OUTPUT_STATES), "unknown");
+    assert_string_equal(output_state_name(UINT32_MAX), "unknown");
+    for (uint32_t i = 0; i < OUTPUT_DROPS; i++)
+        assert_non_null(output_drop_name(i));
+    assert_string_equal(output_drop_name(OUTPUT_DROP_QUEUE), "queue_full");
+    assert_string_equal(output_drop_name(OUTPUT_DROP_STOP), "stop");
+    assert_string_equal(output_drop_name(OUTPUT_DROPS), "unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_names_of_outputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
