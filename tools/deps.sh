@@ -23,11 +23,12 @@ packages_build=(
     protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libgrpc-dev
     protobuf-c-compiler libprotobuf-c-dev
     libnl-3-dev libnl-route-3-dev libyaml-dev libjansson-dev libssl-dev zlib1g-dev libncurses-dev libcap-dev libseccomp-dev
+    libzstd-dev libcurl4-openssl-dev librdkafka-dev
     dpkg-dev
 )
 packages_test=(
     libcmocka-dev python3 python3-pytest python3-grpcio python3-protobuf python3-msgpack python3-cryptography
-    protobuf-compiler-grpc iproute2 locales netbase procps tmux strace clang clang-format clang-tidy
+    kcat socat protobuf-compiler-grpc iproute2 locales netbase procps tmux strace zstd kcat clang clang-format clang-tidy
 )
 
 die()
@@ -173,6 +174,34 @@ build_generators()
     echo "$stamp" >"$deps/bin/.version"
 }
 
+# unpack_peer NAME PACKAGE: a server that outputs are tried with, and all that it needs, below .deps/NAME. It is not
+# installed: the packages would start it. Where it cannot be had, the tests that want it are skipped.
+unpack_peer()
+{
+    local to=$deps/$1 names package
+    [ ! -e "$to/.complete" ] || return 0
+    update_system_lists
+    names=$(apt-get install -s --no-install-recommends "$2" 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+    if [ -z "$names" ]; then
+        echo "deps: there is no package $2 here: its tests are skipped" >&2
+        return 0
+    fi
+    echo "deps: unpacking $2 into .deps/$1"
+    rm -rf "$to"
+    mkdir -p "$to/packages"
+    # shellcheck disable=SC2086
+    if ! (cd "$to/packages" && apt-get -q -o APT::Sandbox::User= download $names); then
+        echo "deps: $2 could not be fetched: its tests are skipped" >&2
+        rm -rf "$to"
+        return 0
+    fi
+    for package in "$to"/packages/*.deb; do
+        dpkg-deb -x "$package" "$to"
+    done
+    rm -rf "$to/packages"
+    touch "$to/.complete"
+}
+
 main()
 {
     local packages=("${packages_build[@]}")
@@ -191,6 +220,8 @@ main()
         local runtime
         runtime=$(clang_runtime) || die "the package clang does not tell of which version it is"
         install_packages "$runtime"
+        unpack_peer clickhouse clickhouse-server
+        unpack_peer redis redis-server
     fi
     build_generators
 }

@@ -1,1 +1,8 @@
 xtcp_fuzz_target(fuzz_envelope SOURCES fuzz_envelope.c LIBS xtcp_outputs)
+xtcp_fuzz_target(fuzz_spool SOURCES fuzz_spool.c LIBS xtcp_outputs_run)
+if(TARGET xtcp_sink_nsq)
+    xtcp_fuzz_target(fuzz_nsq SOURCES fuzz_nsq.c LIBS xtcp_sink_nsq)
+endif()
+if(TARGET xtcp_sink_valkey)
+    xtcp_fuzz_target(fuzz_resp SOURCES fuzz_resp.c LIBS xtcp_sink_valkey)
+endif()

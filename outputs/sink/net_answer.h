@@ -1,0 +1,33 @@
+/* Answers of a peer: the bytes of them that have come and have not been used yet. */
+#ifndef XTCP_OUTPUTS_SINK_NET_ANSWER_H
+#define XTCP_OUTPUTS_SINK_NET_ANSWER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "outputs/sink/net_stream.h"
+
+/* The longest answer. */
+#define NET_ANSWER_MAX 16384
+
+/* Zero at the begin of a connection. */
+struct net_answer {
+    uint8_t bytes[NET_ANSWER_MAX];
+    size_t n;
+};
+
+/* Reads more bytes from |s|, 1 or more. Returns 0; ERR_LIMIT with |e| when there is no room for them; or as
+ * net_stream_read. */
+int net_answer_more(struct net_answer *a, struct net_stream *s, int64_t deadline_ns, struct err *e);
+
+/* The first |n| bytes have been used. */
+void net_answer_use(struct net_answer *a, size_t n);
+
+#define NET_ANSWER_TEXT 200
+
+/* Writes the |n| bytes |text|, which a peer says, into |out| as they may stand in an error: cut, with question
+ * marks for what is no printable ASCII. Nothing of it is written when |secret| (NULL: none) is in it. */
+void net_answer_text(const void *text, size_t n, const char *secret, char out[NET_ANSWER_TEXT]);
+
+#endif
