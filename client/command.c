@@ -109,6 +109,19 @@ static const struct option_def namespaces_options[] = {
     END,
 };
 
+static const struct option_def outputs_options[] = {
+    {"watch", 'w', OPTION_FLAG, AT(watch), NULL, "list them, then tell what changes until interrupted"},
+    {"to", 0, OPTION_TEXT, AT(to), "URL", "add: the destination, such as file:/var/log/xtcp2/a.jsonl"},
+    {"format", 0, OPTION_TEXT, AT(format), "FORM",
+     "add: the form of its records (default: the destination's)"},
+    {"filter", 0, OPTION_TEXT, AT(filter), "EXPR", "add: only sockets that pass (default: all)"},
+    {"set", 0, OPTION_LIST, AT(settings), "KEY=VALUE",
+     "add: a further key of the output or option of its destination; repeatable"},
+    {"dry-run", 0, OPTION_FLAG, AT(dry_run), NULL,
+     "add, remove: have it checked, and tell what would change"},
+    END,
+};
+
 static const struct option_def health_options[] = {
     {"wait", 'w', OPTION_FLAG, AT(wait), NULL, "wait until the daemon serves, also for its start"},
     END,
@@ -277,6 +290,20 @@ const struct command commands[] = {
      .options = namespaces_options,
      .formats = FORMATS_REPORT,
      .run = command_namespaces},
+    {.name = "outputs",
+     .argument = "ACTION",
+     .arguments = ARGUMENTS_FILTER,
+     .usage = "[--watch] | ACTION NAME | add NAME --to URL",
+     .summary = "tell where the daemon delivers records to by itself; pause, test, change that",
+     .help =
+         "ACTION is pause, resume, flush (send what is queued now), test (send one record that is made up and\n"
+         "tell how that went), add or remove. The last two change the configuration, as `set` does, unless\n"
+         "somebody else has changed it meanwhile. The KEY of --set is a key of outputs in xtcp2.yaml (queue,\n"
+         "on_full, batch.rows, columns, netns), or else an option of the destination (rotate_size).\n",
+     .example = "xtcp2client outputs add archive --to file:/var/log/xtcp2/sockets.jsonl --format jsonl",
+     .options = outputs_options,
+     .formats = FORMATS_REPORT,
+     .run = command_outputs},
     {.name = "status",
      .usage = "",
      .summary = "tell how the daemon is: polls, subscribers, errors, what it cannot see",

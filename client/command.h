@@ -59,6 +59,7 @@ int command_frequency(struct session *s);
 int command_trigger(struct session *s);
 int command_burst(struct session *s);
 int command_namespaces(struct session *s);
+int command_outputs(struct session *s);
 int command_status(struct session *s);
 int command_health(struct session *s);
 int command_set(struct session *s);
@@ -69,6 +70,9 @@ int command_completion(const struct options *o, struct output *out);
 int command_top(struct session *s);
 int command_watch(struct session *s);
 void command_top_prepare(void);
+
+/* The words that can follow outputs, before the name of one; NULL behind the last. */
+extern const char *const command_outputs_actions[];
 
 /* The same for one target and for several at once. */
 int command_stream(struct fleet *f);

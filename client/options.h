@@ -79,6 +79,10 @@ struct options {
     bool no_header;
     bool time;
     struct option_list netns;
+    const char *to; /* of outputs add: the values of an output */
+    const char *format;
+    const char *filter;
+    struct option_list settings;  /* KEY=VALUE */
     const char *argument;         /* the first positional argument */
     struct option_list arguments; /* all of them */
 };

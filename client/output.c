@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "client/show/terminal_text.h"
@@ -47,14 +48,22 @@ static int wait_writable(int fd, int stop_fd)
     }
 }
 
-/* Writes in pieces that a pipe which is ready takes without blocking (PIPE_BUF, pipe(7)). */
+/* Writes what |fd|, which is ready, takes without blocking. Where RWF_NOWAIT is not known, on older kernels and for some
+ * files, that is a piece of PIPE_BUF bytes (pipe(7)). Returns as write(2). */
+static ssize_t write_some(int fd, const char *at, size_t n)
+{
+    struct iovec all = {.iov_base = (void *)(uintptr_t)at, .iov_len = n};
+    ssize_t done = pwritev2(fd, &all, 1, -1, RWF_NOWAIT);
+    return done > 0 ? done : write(fd, at, n < PIPE_BUF ? n : PIPE_BUF);
+}
+
 static int write_all(int fd, int stop_fd, const char *at, size_t n)
 {
     while (n) {
         int rc = wait_writable(fd, stop_fd);
         if (rc != 0)
             return rc;
-        ssize_t done = write(fd, at, n < PIPE_BUF ? n : PIPE_BUF);
+        ssize_t done = write_some(fd, at, n);
         if (done < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;
         if (done > 0) {

@@ -218,8 +218,14 @@ void session_tell_failure(struct session *s, const char *method, const struct rp
 
 int session_call(struct session *s, const char *method, const struct buf *request, struct rpc_bytes *reply)
 {
+    return session_call_within(s, method, request, SESSION_CALL_TIMEOUT_NS, reply);
+}
+
+int session_call_within(struct session *s, const char *method, const struct buf *request, int64_t timeout_ns,
+                        struct rpc_bytes *reply)
+{
     struct rpc_status status = {0};
-    struct rpc_call_options options = {.timeout_ns = SESSION_CALL_TIMEOUT_NS};
+    struct rpc_call_options options = {.timeout_ns = timeout_ns};
     if (s->deadline_ns) {
         options.timeout_ns = s->deadline_ns - clock_mono_ns();
         if (options.timeout_ns <= 0)

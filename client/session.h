@@ -62,6 +62,10 @@ const char *session_address(const struct options *o);
  * EXIT_FAILED when the call failed, which has been told on standard error then. */
 int session_call(struct session *s, const char *method, const struct buf *request, struct rpc_bytes *reply);
 
+/* The same for a call that may take |timeout_ns| without --timeout. */
+int session_call_within(struct session *s, const char *method, const struct buf *request, int64_t timeout_ns,
+                        struct rpc_bytes *reply);
+
 /* Appends to |b| the meaning of the failure of a call to |method| at |target|, in words with a hint; |status|
  * is the call's. */
 void session_explain(struct buf *b, const char *target, const char *method, const struct rpc_status *status);

@@ -15,9 +15,11 @@
 #include "server/listen/listeners.h"
 #include "server/live/bounds.h"
 #include "server/live/reload.h"
+#include "server/outputs/outputs.h"
 #include "server/poll/poll_clock.h"
 #include "server/process/watchdog.h"
 #include "server/services/health.h"
+#include "server/services/output_news.h"
 #include "server/services/services.h"
 
 #define RPC_THREADS       2
@@ -34,6 +36,10 @@
 
 /* A collector that is told to stop does so between two system calls. */
 #define COLLECTORS_STOP_NS (300 * NS_PER_MS)
+
+/* Outputs have so long to send what is queued; then they are waited for, for a moment. */
+#define OUTPUTS_STOP_NS (700 * NS_PER_MS)
+#define OUTPUTS_JOIN_NS (800 * NS_PER_MS)
 
 /* ---- Configuration ---- */
 
@@ -59,7 +65,9 @@ static struct rpc_guard_limits guard_limits(const struct config *c)
 
 static int check(void *arg, const struct config *new, struct err *e)
 {
-    return listeners_try(((struct app *)arg)->listeners, new, e);
+    struct app *app = arg;
+    int rc = listeners_try(app->listeners, new, e);
+    return rc ? rc : outputs_check(app->outputs, new, e);
 }
 
 /* The parts of a new configuration that can be refused. */
@@ -67,12 +75,19 @@ static int prepare(void *arg, const struct config *new, struct err *e)
 {
     struct app *app = arg;
     struct nswatch_options options = watch_options(new);
-    int rc = listeners_prepare(app->listeners, new, &app->change, e);
+    int rc = outputs_prepare(app->outputs, new, &app->outputs_change, e);
     if (rc)
         return rc;
+    rc = listeners_prepare(app->listeners, new, &app->change, e);
+    if (rc) {
+        outputs_abort(app->outputs_change);
+        return rc;
+    }
     rc = nswatch_set_options(app->nswatch, &options, e);
-    if (rc)
+    if (rc) {
         listeners_abort(app->listeners, app->change);
+        outputs_abort(app->outputs_change);
+    }
     return rc;
 }
 
@@ -81,6 +96,7 @@ static void changed(void *arg, const struct config *old, const struct config *ne
 {
     struct app *app = arg;
     listeners_commit(app->listeners, app->change);
+    outputs_commit(app->outputs, app->outputs_change);
     const struct rpc_guard_limits limits = guard_limits(new);
     rpc_guard_set(&limits);
     log_set(new->log_level, new->log_format);
@@ -186,6 +202,11 @@ static int make_modules(struct app *app, struct err *e)
     int rc = reflection_new(reflection_services, REFLECTION_SERVICE_COUNT, &app->reflection, e);
     if (rc == 0)
         rc = hub_new(HUB_QUEUE_BYTES, &app->hub, e);
+    if (rc == 0 && outputs_new(app->hub, &app->outputs))
+        rc = err_set(e, -ENOMEM, "out of memory");
+    app->output_news = rc ? NULL : output_news_new(app->outputs, app_wake, app);
+    if (rc == 0 && !app->output_news)
+        rc = err_set(e, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = poller_new(&ops, &app->poller, e);
     if (rc)
@@ -291,6 +312,9 @@ static int start_threads(struct app *app, struct err *e)
     rc = hub_start(app->hub);
     if (rc)
         return err_set(e, rc, "thread hub: %s", thread_error(rc));
+    rc = outputs_start(app->outputs, app->config, e);
+    if (rc)
+        return rc;
     rc = focus_start(app->focus);
     if (rc)
         return err_set(e, rc, "thread focus: %s", thread_error(rc));
@@ -356,13 +380,16 @@ static void stop(struct app *app, struct watchdog *w)
     watchdog_at(w, "collectors");
     bool hangs = app->inventory && !inventory_stop(app->inventory, clock_mono_ns() + COLLECTORS_STOP_NS);
     watchdog_at(w, "hub");
-    if (app->hub) {
+    if (app->hub)
         hub_stop(app->hub);
+    outputs_stop(app->outputs, clock_mono_ns() + OUTPUTS_STOP_NS); /* they end while clients do */
+    if (app->hub)
         hub_close(app->hub);
-    }
     watchdog_at(w, "gRPC's connections");
     if (app->server)
         app->stuck = rpc_server_stop(app->server, STOP_GRACE_NS, STOP_NS) != 0;
+    watchdog_at(w, "outputs");
+    bool outputs_hang = !outputs_join(app->outputs, clock_mono_ns() + OUTPUTS_JOIN_NS);
     watchdog_at(w, "state file");
     live_config_stop(app->live_config);
     if (hangs) {
@@ -370,10 +397,16 @@ static void stop(struct app *app, struct watchdog *w)
         app->stuck = true;
         return;
     }
+    if (outputs_hang) {
+        app->stuck = true;
+        return;
+    }
     if (app->stuck) {
         log_info("app", "a client holds its connection open without reading: leaving it behind");
         return;
     }
+    output_news_free(app->output_news);
+    outputs_free(app->outputs);
     hub_free(app->hub);
     watchdog_at(w, "gRPC");
     rpc_server_fini();

@@ -57,6 +57,8 @@ struct focus *app_focus(struct app *app);
 struct hub *app_hub(struct app *app);
 struct inventory *app_inventory(struct app *app);
 struct health *app_health(struct app *app);
+struct outputs *app_outputs(struct app *app);
+struct output_news *app_output_news(struct app *app);
 const struct reflection *app_reflection(struct app *app);
 
 /* A number for the next subscriber, from 1. */

@@ -14,6 +14,9 @@
 #include "server/poll/resync.h"
 
 struct listeners_change;
+struct output_news;
+struct outputs;
+struct outputs_change;
 struct poll_clock;
 struct reload;
 
@@ -38,6 +41,9 @@ struct app {
     struct quota *quota; /* lives longer than all that has users of it */
     struct batch_pool *pool;
     struct hub *hub;
+    struct outputs *outputs;
+    struct outputs_change *outputs_change; /* between prepare and changed */
+    struct output_news *output_news;
     struct poller *poller;
     struct collectors *collectors;
     struct inventory *inventory;

@@ -13,8 +13,10 @@
 #include "lib/log.h"
 #include "server/listen/listeners.h"
 #include "server/live/reload.h"
+#include "server/outputs/outputs.h"
 #include "server/poll/poll_clock.h"
 #include "server/services/health.h"
+#include "server/services/output_news.h"
 
 /* The first poll waits for the first full look at the namespaces, but not for ever. */
 #define SYNC_WAIT_NS (2 * NS_PER_S)
@@ -78,6 +80,7 @@ static void run_schedule(struct app *app)
         next = INT64_MAX; /* it has come, and waits */
     next = clock_earlier(next, poller_deadline(app->poller));
     next = clock_earlier(next, resync_next(&app->resync, config->reconcile_frequency));
+    next = clock_earlier(next, output_news_step(app->output_news, now));
     config_unref(config);
     if (next == app->timer_ns)
         return;
@@ -124,6 +127,7 @@ static void on_signals(void *arg, uint32_t events)
             reload_known(app->reload); /* first: a change made while they are read is noticed */
             read_again(app, true, true, true);
             listeners_restore(app->listeners);
+            outputs_reopen(app->outputs);
             nswatch_rescan(app->nswatch);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             log_info("app", "stopping: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");

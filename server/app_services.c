@@ -55,6 +55,16 @@ struct health *app_health(struct app *app)
     return app->health;
 }
 
+struct outputs *app_outputs(struct app *app)
+{
+    return app->outputs;
+}
+
+struct output_news *app_output_news(struct app *app)
+{
+    return app->output_news;
+}
+
 const struct reflection *app_reflection(struct app *app)
 {
     return app->reflection;

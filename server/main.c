@@ -1,5 +1,6 @@
 /* The program xtcp2: reads its command line and runs as the daemon, or once (--once), or over a recording
  * (--replay). */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +9,15 @@
 #include <unistd.h>
 
 #include "config/builder.h"
+#include "config/output.h"
 #include "config/state.h"
 #include "lib/log.h"
 #include "lib/thread.h"
+#include "outputs/module.h"
 #include "server/app.h"
 #include "server/listen/listeners.h"
 #include "server/offline.h"
+#include "server/outputs/outputs.h"
 #include "server/process/privilege.h"
 #include "server/process/sandbox.h"
 
@@ -77,7 +81,7 @@ static void own_options(struct command *c, struct config_program_option out[OWN_
         {.name = "help", .short_name = 'h', .help = "Prints this text.", .flag = &c->help, .ends = true},
         {.name = "version",
          .short_name = 'V',
-         .help = "Prints the version.",
+         .help = "Prints the version, and the destinations that outputs can have here.",
          .flag = &c->version,
          .ends = true},
     };
@@ -215,8 +219,33 @@ static int report_good(const struct command *c)
     return 0;
 }
 
+/* Gives the three standard descriptors a file where one is closed: what is opened first would get its number, and what is
+ * written to standard output would go there. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int print_version(void)
+{
+    struct buf text;
+    buf_init(&text);
+    buf_printf(&text, "xtcp2 %s\ndestinations:", XTCP_VERSION);
+    for (size_t i = 0; i < output_kind_count; i++)
+        if (module_is_there(&output_kinds[i]))
+            buf_printf(&text, " %s", output_kinds[i].name);
+    buf_char(&text, '\n');
+    return print(&text);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL); /* every thread inherits this; signals are read from a descriptor */
@@ -243,8 +272,9 @@ int main(int argc, char **argv)
     if (c.help)
         return print_help();
     if (c.version)
-        return printf("xtcp2 %s\n", XTCP_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
-    if (c.check && listeners_check(sources.config, tell_error, &c)) {
+        return print_version();
+    if (c.check && (listeners_check(sources.config, tell_error, &c) ||
+                    outputs_check_modules(sources.config, tell_error, &c))) {
         drop_sources(&sources);
         return 1;
     }

@@ -10,7 +10,15 @@
 #define PROGRAM "xtcp2client"
 
 /* The kinds of words behind an option or as an argument. */
-enum values { VALUES_NONE, VALUES_FORMATS, VALUES_COLUMNS, VALUES_FILES, VALUES_SHELLS, VALUES_OTHER };
+enum values {
+    VALUES_NONE,
+    VALUES_FORMATS,
+    VALUES_COLUMNS,
+    VALUES_FILES,
+    VALUES_SHELLS,
+    VALUES_ACTIONS,
+    VALUES_OTHER
+};
 
 static enum values values_called(const char *name)
 {
@@ -20,7 +28,8 @@ static enum values values_called(const char *name)
     } kinds[] = {{"FORMAT", VALUES_FORMATS},
                  {"A,B", VALUES_COLUMNS},
                  {"FILE", VALUES_FILES},
-                 {"SHELL", VALUES_SHELLS}};
+                 {"SHELL", VALUES_SHELLS},
+                 {"ACTION", VALUES_ACTIONS}};
     if (!name)
         return VALUES_NONE;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -30,6 +39,12 @@ static enum values values_called(const char *name)
 }
 
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+
+/* The words that an argument of that kind can be; NULL: they are not few words. */
+static const char *const *words_of(enum values values)
+{
+    return values == VALUES_SHELLS ? shells : values == VALUES_ACTIONS ? command_outputs_actions : NULL;
+}
 
 /* ---- Words ---- */
 
@@ -96,9 +111,20 @@ static const char *const bash_actions[] = {
     [VALUES_FORMATS] = "_" PROGRAM "_words \"$formats\"",
     [VALUES_COLUMNS] = "_" PROGRAM "_list \"$columns\"",
     [VALUES_FILES] = "_" PROGRAM "_files",
-    [VALUES_SHELLS] = "_" PROGRAM "_words \"bash zsh fish\"",
     [VALUES_OTHER] = ":",
 };
+
+static void bash_action(struct buf *out, enum values values)
+{
+    const char *const *words = words_of(values);
+    if (!words) {
+        buf_str(out, bash_actions[values]);
+        return;
+    }
+    buf_str(out, "_" PROGRAM "_words \"");
+    put_words(out, words);
+    buf_char(out, '"');
+}
 
 /* Whether |letter| before a command is an option with a value. */
 static bool is_global_with_value(char letter)
@@ -122,7 +148,9 @@ static void bash_values(struct buf *out, const char *name, const struct option_d
         snprintf(prefix, sizeof(prefix), "%s/", name);
         buf_str(out, "    ");
         put_option(out, d, prefix, "|");
-        buf_printf(out, ") %s; return ;;\n", bash_actions[values]);
+        buf_str(out, ") ");
+        bash_action(out, values);
+        buf_str(out, "; return ;;\n");
     }
 }
 
@@ -174,8 +202,11 @@ static void bash_words(struct buf *out)
         put_options(out, commands[i].options);
         buf_str(out, " $global\" ;;\n");
         enum values values = values_called(commands[i].argument);
-        if (values == VALUES_FILES || values == VALUES_SHELLS)
-            buf_printf(out, "    %s/*) %s ;;\n", commands[i].name, bash_actions[values]);
+        if (values != VALUES_FILES && !words_of(values))
+            continue;
+        buf_printf(out, "    %s/*) ", commands[i].name);
+        bash_action(out, values);
+        buf_str(out, " ;;\n");
     }
     buf_str(out, "    /-*) _" PROGRAM "_words \"$global\" ;;\n    /*) _" PROGRAM "_words \"");
     put_command_names(out);
@@ -245,8 +276,9 @@ static void zsh_action(struct buf *out, enum values values, const struct command
         buf_str(out, "_files");
         break;
     case VALUES_SHELLS:
+    case VALUES_ACTIONS:
         buf_str(out, "(");
-        put_words(out, shells);
+        put_words(out, words_of(values));
         buf_str(out, ")");
         break;
     case VALUES_NONE:
@@ -415,9 +447,9 @@ static void put_fish(struct buf *out)
         enum values values = values_called(c->argument);
         if (values == VALUES_FILES)
             buf_printf(out, "complete -c " PROGRAM " -n '__fish_seen_subcommand_from %s' -F\n", c->name);
-        if (values == VALUES_SHELLS) {
+        if (words_of(values)) {
             buf_printf(out, "complete -c " PROGRAM " -n '__fish_seen_subcommand_from %s' -a '", c->name);
-            put_words(out, shells);
+            put_words(out, words_of(values));
             buf_str(out, "'\n");
         }
     }

@@ -12,6 +12,7 @@
 #include <xtcp_flat_record/v1/xtcp_flat_record.upbdefs.h>
 #include <xtcp_focus/v1/xtcp_focus.upbdefs.h>
 #include <xtcp_namespace/v1/xtcp_namespace.upbdefs.h>
+#include <xtcp_output/v1/xtcp_output.upbdefs.h>
 #include <xtcp_status/v1/xtcp_status.upbdefs.h>
 
 #include "rpc/codec/msg_upb.h"
@@ -30,6 +31,7 @@ const char *const reflection_services[REFLECTION_SERVICE_COUNT] = {
     "xtcp_flat_record.v1.XTCPFlatRecordService",
     "xtcp_focus.v1.FocusService",
     "xtcp_namespace.v1.NamespaceService",
+    "xtcp_output.v1.OutputService",
     "xtcp_status.v1.StatusService",
 };
 
@@ -39,6 +41,7 @@ static _upb_DefPool_Init *const roots[] = {
     &xtcp_config_v1_xtcp_config_proto_upbdefinit,
     &xtcp_namespace_v1_xtcp_namespace_proto_upbdefinit,
     &xtcp_focus_v1_xtcp_focus_proto_upbdefinit,
+    &xtcp_output_v1_xtcp_output_proto_upbdefinit,
     &xtcp_status_v1_xtcp_status_proto_upbdefinit,
     &grpc_health_v1_health_proto_upbdefinit,
     &grpc_reflection_v1_reflection_proto_upbdefinit,

@@ -13,7 +13,7 @@
 struct reflection;
 
 /* Full names of every service of this project's contract, with health and the two reflections. */
-#define REFLECTION_SERVICE_COUNT 8
+#define REFLECTION_SERVICE_COUNT 9
 extern const char *const reflection_services[REFLECTION_SERVICE_COUNT];
 
 /* A handler that lists the |n| services with those full names (copied). Loads the descriptors of all protos

@@ -119,7 +119,8 @@ HOOK int SSL_read(SSL *ssl, void *buffer, int size)
         atomic_store(&next, function);
     }
     int n = function(ssl, buffer, size);
-    if (n <= 0 || !atomic_load(&guard_conns))
+    if (n <= 0 || !atomic_load(&guard_conns) ||
+        !SSL_is_server(ssl)) /* the clients are outputs: nobody floods these */
         return n;
     uint8_t random[TLS_RANDOM_SIZE];
     bool known = SSL_get_server_random(ssl, random, sizeof(random)) == sizeof(random) &&

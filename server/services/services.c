@@ -4,6 +4,7 @@
 #define CONFIG     "/xtcp_config.v1.ConfigService/"
 #define FOCUS      "/xtcp_focus.v1.FocusService/"
 #define NAMESPACES "/xtcp_namespace.v1.NamespaceService/"
+#define OUTPUTS    "/xtcp_output.v1.OutputService/"
 
 /* PollFlatRecords is for readers although it makes the daemon poll: requests that come while a poll runs
  * share the next one, so all readers together cost one poll after the other at most, and no more than
@@ -20,6 +21,12 @@ static const struct rpc_method methods[] = {
     {CONFIG "SetS3Upload", RPC_UNARY, svc_config_set_s3_upload, NULL, RPC_ROLE_CONTROL},
     {NAMESPACES "List", RPC_UNARY, svc_namespace_list, NULL, RPC_ROLE_READ},
     {NAMESPACES "Watch", RPC_SERVER_STREAM, NULL, &svc_namespace_watch, RPC_ROLE_READ},
+    {OUTPUTS "List", RPC_UNARY, svc_output_list, NULL, RPC_ROLE_READ},
+    {OUTPUTS "Watch", RPC_SERVER_STREAM, NULL, &svc_output_watch, RPC_ROLE_READ},
+    {OUTPUTS "Pause", RPC_UNARY, svc_output_pause, NULL, RPC_ROLE_CONTROL},
+    {OUTPUTS "Resume", RPC_UNARY, svc_output_resume, NULL, RPC_ROLE_CONTROL},
+    {OUTPUTS "Flush", RPC_UNARY, svc_output_flush, NULL, RPC_ROLE_CONTROL},
+    {OUTPUTS "Test", RPC_SERVER_STREAM, NULL, &svc_output_test, RPC_ROLE_CONTROL},
     {FOCUS "Watch", RPC_BIDI, NULL, &svc_focus_watch, RPC_ROLE_READ},
     {"/xtcp_status.v1.StatusService/Get", RPC_UNARY, svc_status_get, NULL, RPC_ROLE_READ},
     {"/grpc.health.v1.Health/Check", RPC_UNARY, svc_health_check, NULL, RPC_ROLE_HEALTH},

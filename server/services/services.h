@@ -18,6 +18,11 @@ UNARY(svc_config_trigger_poll);
 UNARY(svc_config_trigger_poll_burst);
 UNARY(svc_config_cancel_burst);
 UNARY(svc_config_set_s3_upload);
+/* svc_output.c */
+UNARY(svc_output_list);
+UNARY(svc_output_pause);
+UNARY(svc_output_resume);
+UNARY(svc_output_flush);
 /* svc_info.c */
 UNARY(svc_namespace_list);
 UNARY(svc_status_get);
@@ -27,6 +32,8 @@ UNARY(svc_health_check);
 extern const struct rpc_stream_ops svc_flat_records;      /* svc_stream.c */
 extern const struct rpc_stream_ops svc_poll_flat_records; /* svc_stream.c */
 extern const struct rpc_stream_ops svc_namespace_watch;   /* svc_watch.c */
+extern const struct rpc_stream_ops svc_output_watch;      /* svc_output.c */
+extern const struct rpc_stream_ops svc_output_test;       /* svc_output.c */
 extern const struct rpc_stream_ops svc_focus_watch;       /* svc_focus.c */
 extern const struct rpc_stream_ops svc_health_watch;      /* svc_watch.c */
 extern const struct rpc_stream_ops svc_reflection;        /* svc_watch.c */

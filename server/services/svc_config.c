@@ -4,6 +4,7 @@
 #include "rpc/codec/config/msg_config.h"
 #include "rpc/codec/msg_empty.h"
 #include "server/app.h"
+#include "server/services/outputs_power.h"
 #include "server/services/services.h"
 
 static int reply_with(struct app *app, const struct config *config, const struct config_msg_set *set,
@@ -26,20 +27,34 @@ int svc_config_get(void *arg, const struct rpc_request *request, struct buf *rep
     return rc;
 }
 
-static int edit_set(void *app, const void *request, size_t len, const struct config *in_force,
+/* A change that a caller asks for. */
+struct asked {
+    struct app *app;
+    const struct rpc_call *call;
+};
+
+static int edit_set(void *arg, const void *request, size_t len, const struct config *in_force,
                     struct config_msg_set *out, struct err *e)
 {
+    const struct asked *a = arg;
     struct config_msg_extra extra;
-    app_config_extra(app, &extra);
+    app_config_extra(a->app, &extra);
     int rc = config_msg_apply_set(request, len, in_force, &extra, out, e);
+    if (rc == 0) {
+        rc = outputs_power_check(a->call, in_force, out->candidate, e);
+        if (rc) {
+            config_unref(out->candidate);
+            out->candidate = NULL;
+        }
+    }
     /* To the caller this is a wrong argument like any other: the method itself exists. */
     return rc == ERR_UNSUPPORTED ? ERR_RANGE : rc;
 }
 
-static int edit_frequency(void *app, const void *request, size_t len, const struct config *in_force,
+static int edit_frequency(void *arg, const void *request, size_t len, const struct config *in_force,
                           struct config_msg_set *out, struct err *e)
 {
-    (void)app;
+    (void)arg;
     return config_msg_apply_poll_frequency(request, len, in_force, out, e);
 }
 
@@ -49,7 +64,8 @@ static int change(struct app *app, const struct rpc_request *request, struct liv
 {
     struct config_msg_set set;
     const struct config *in_force;
-    c.arg = app;
+    struct asked asked = {.app = app, .call = request->call};
+    c.arg = &asked;
     c.request = request->data;
     c.len = request->len;
     c.peer = rpc_call_peer(request->call);

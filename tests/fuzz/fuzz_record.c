@@ -1,4 +1,5 @@
-/* The encoder on parts of any length and content: its row must be one that readers accept. The input is, for
+/* The encoder on parts of any length and content: its row must be one that readers accept, of
+ * both kinds. The input is, for
  * each part in turn, a length of two bytes and that many bytes. */
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "record/envelope.h"
 #include "record/record.h"
 #include "record/unpack.h"
+#include "record/values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,9 +36,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *record;
     size_t n;
     struct record_reader reader = {0};
+    static struct record_values values;
     const record_message *r;
     if (envelope_next(&rows, &record, &n) != 1 || rows.at != rows.end ||
-        record_unpack(&reader, record, n, &r) != 0 || r->base.n_unknown_fields != 0)
+        record_unpack(&reader, record, n, &r) != 0 || r->base.n_unknown_fields != 0 ||
+        !record_values_read(&values, record, n))
         abort();
     record_reader_free(&reader);
     free(row);

@@ -4,6 +4,7 @@
 #include "record/envelope.h"
 #include "rpc/codec/msg_health.h"
 #include "rpc/codec/msg_namespace.h"
+#include "rpc/codec/msg_output.h"
 #include "rpc/codec/msg_status.h"
 #include "rpc/codec/msg_stream.h"
 
@@ -148,10 +149,48 @@ static void fuzz_health(const uint8_t *data, size_t size)
     read_text(health_status_name(status));
 }
 
+static void read_output(const struct output_status *output)
+{
+    read_text(output->name);
+    read_text(output->to);
+    read_text(output->format);
+    read_text(output->last_error);
+    read_text(output_state_name(output->state));
+    for (size_t i = 0; i < output->n_dropped; i++)
+        read_text(output->dropped[i].reason);
+}
+
+static void fuzz_outputs(const uint8_t *data, size_t size)
+{
+    struct output_msg_list list;
+    struct output_event event;
+    const struct output_status *output;
+    struct output_test test;
+    struct err e = {0};
+    void *memory;
+    check_error(output_msg_list_decode(data, size, &list, &memory, &e), &e);
+    for (size_t i = 0; i < list.n; i++)
+        read_output(&list.items[i]);
+    output_msg_free(memory);
+    check_error(output_msg_event_decode(data, size, &event, &memory, &e), &e);
+    if (event.output)
+        read_output(event.output);
+    output_msg_free(memory);
+    check_error(output_msg_state_decode(data, size, &output, &memory, &e), &e);
+    if (output)
+        read_output(output);
+    output_msg_free(memory);
+    int rc = output_msg_test_decode(data, size, &test, &memory, &e);
+    check_error(rc, &e);
+    if (rc == 0)
+        read_text(test.error);
+    output_msg_free(memory);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const decoders[])(const uint8_t *, size_t) = {
-        fuzz_event, fuzz_config, fuzz_burst, fuzz_namespaces, fuzz_status, fuzz_health,
+        fuzz_event, fuzz_config, fuzz_burst, fuzz_namespaces, fuzz_status, fuzz_health, fuzz_outputs,
     };
     if (size == 0)
         return 0;

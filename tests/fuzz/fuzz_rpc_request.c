@@ -4,6 +4,7 @@
 
 #include "rpc/codec/msg_empty.h"
 #include "rpc/codec/msg_health.h"
+#include "rpc/codec/msg_output.h"
 #include "rpc/codec/msg_reflection.h"
 #include "rpc/codec/msg_stream.h"
 
@@ -85,10 +86,21 @@ static void fuzz_reflection(const uint8_t *data, size_t size)
     buf_free(&reply);
 }
 
+static void fuzz_output(const uint8_t *data, size_t size)
+{
+    char name[OUTPUT_MSG_NAME_MAX];
+    struct err e = {0};
+    int rc = output_msg_request_decode(data, size, "PauseRequest", name, &e);
+    check_error(rc, &e);
+    if (!memchr(name, '\0', sizeof(name)) || (rc == 0) != (name[0] != '\0'))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const decoders[])(const uint8_t *, size_t) = {
-        fuzz_stream, fuzz_frequency, fuzz_burst, fuzz_s3, fuzz_empty, fuzz_health, fuzz_reflection,
+        fuzz_stream, fuzz_frequency, fuzz_burst,      fuzz_s3,
+        fuzz_empty,  fuzz_health,    fuzz_reflection, fuzz_output,
     };
     if (size == 0)
         return 0;

@@ -484,6 +484,7 @@ def test_bash(scripts):
     assert complete(script, "snapshot", "-c", "local,pee") == ["local,peer"]
     assert complete(script, "snapshot", "--sort-by", "-ino") == ["-inode"]
     assert complete(script, "completion", "b") == ["bash"]
+    assert complete(script, "outputs", "re") == ["remove", "resume"]
     assert str(scripts / "zsh") in complete(script, "apply", str(scripts / "z"))
     assert complete(script, "burst", "-n", "") == []
     assert complete(script, "stream", "-H", "--col") == ["--columns"]  # no value

@@ -30,6 +30,8 @@ from xtcp_flat_record.v1 import xtcp_flat_record_pb2_grpc as rec_rpc
 from xtcp_focus.v1 import xtcp_focus_pb2 as focus
 from xtcp_namespace.v1 import xtcp_namespace_pb2 as ns
 from xtcp_namespace.v1 import xtcp_namespace_pb2_grpc as ns_rpc
+from xtcp_output.v1 import xtcp_output_pb2 as outp
+from xtcp_output.v1 import xtcp_output_pb2_grpc as outp_rpc
 from xtcp_status.v1 import xtcp_status_pb2 as st
 from xtcp_status.v1 import xtcp_status_pb2_grpc as st_rpc
 
@@ -426,6 +428,40 @@ class Namespaces(ns_rpc.NamespaceServiceServicer):
         return self.reply
 
 
+class Outputs(outp_rpc.OutputServiceServicer):
+    """Has |list|; a watch ends with its |events|, a test is answered with |test|."""
+
+    def __init__(self, *outputs):
+        self.list, self.events, self.test, self.requests = outp.ListResponse(outputs=outputs), [], outp.TestResponse(), []
+
+    def List(self, request, context):
+        return self.list
+
+    def Watch(self, request, context):
+        yield from self.events
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no more")
+
+    def _state(self, what, request, context, reply):
+        self.requests.append((what, request.name))
+        for o in self.list.outputs:
+            if o.name == request.name:
+                return reply(output=o)
+        return context.abort(grpc.StatusCode.NOT_FOUND, f'there is no output "{request.name}"')
+
+    def Pause(self, request, context):
+        return self._state("pause", request, context, outp.PauseResponse)
+
+    def Resume(self, request, context):
+        return self._state("resume", request, context, outp.ResumeResponse)
+
+    def Flush(self, request, context):
+        return self._state("flush", request, context, outp.FlushResponse)
+
+    def Test(self, request, context):
+        self.requests.append(("test", request.name))
+        return self.test
+
+
 def status_text(daemon, *args, **reply):
     d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(st.GetResponse(**reply))))
     done = client(d.target, *(args or ("-o", "table")), "status")
@@ -466,14 +502,20 @@ def filled(message):
 
 def test_reports_have_all_fields(daemon):
     """Whatever field a message gets: protojson and jsonl have it."""
-    status, list_ = filled(st.GetResponse()), filled(ns.ListResponse())
+    status, list_, outputs = filled(st.GetResponse()), filled(ns.ListResponse()), Outputs()
+    outputs.list, outputs.test = filled(outp.ListResponse()), filled(outp.TestResponse())
+    outputs.events = [filled(outp.OutputEvent())]
     d = daemon((st_rpc.add_StatusServiceServicer_to_server, Status(status)),
-               (ns_rpc.add_NamespaceServiceServicer_to_server, Namespaces(list_)))
-    for verb, message in (("status", status), ("namespaces", list_.namespaces[0])):
-        told = json_format.Parse(client(d.target, "-o", "protojson", verb).stdout, type(message)())
-        assert told == message
-        by_name = json.loads(client(d.target, "-o", "jsonl", verb).stdout)
-        assert {f.name for f in message.DESCRIPTOR.fields} <= by_name.keys()
+               (ns_rpc.add_NamespaceServiceServicer_to_server, Namespaces(list_)),
+               (outp_rpc.add_OutputServiceServicer_to_server, outputs))
+    for words, message in ((["status"], status), (["namespaces"], list_.namespaces[0]),
+                           (["outputs"], outputs.list.outputs[0]), (["outputs", "--watch"], outputs.events[0]),
+                           (["outputs", "flush", "name 0"], outputs.list.outputs[0]),
+                           (["outputs", "test", "name 0"], outputs.test.test)):
+        told = json_format.Parse(client(d.target, "-o", "protojson", *words).stdout, type(message)())
+        assert told == message, words
+        by_name = json.loads(client(d.target, "-o", "jsonl", *words).stdout)
+        assert {f.name for f in message.DESCRIPTOR.fields} <= by_name.keys(), words
 
 
 def test_status_does_not_tell_what_was_not_measured(daemon):
@@ -506,6 +548,134 @@ def test_changes_show_what_was_changed(daemon):
     text = terminal.text
     assert re.search(r"netns_dirs +\.\.\./run/some/folder/5\.\.\. +\.\.\./run/other\.\.\.\s", text), text
     assert re.search(r"label +rack 7 +rack 8\s", text) and f" {long}\r\n" in text, text
+
+
+# ---- outputs ----
+
+ARCHIVE = outp.OutputStatus(name="archive", to="file:/var/log/a", format="jsonl", state=outp.OUTPUT_STATE_RUNNING,
+                            rows_sent=1200, bytes_sent=2_000_000, rows_queued=3, bytes_queued=999, last_success_ns=2)
+FAR = outp.OutputStatus(name="far", to="tcp:192.0.2.1:5170", format="proto", state=outp.OUTPUT_STATE_RETRYING, last_failure_ns=2,
+                        last_error="connection refused", spool_bytes=1 << 30, bytes_spooled=4000,
+                        dropped=[outp.DroppedRows(reason="queue_full", rows=3), outp.DroppedRows(reason="too_old", rows=4)])
+
+
+def outputs_daemon(daemon, *outputs):
+    servicer = Outputs(*outputs)
+    d = daemon((outp_rpc.add_OutputServiceServicer_to_server, servicer))
+    d.servicer = servicer
+    return d
+
+
+def test_outputs_in_a_table(daemon):
+    d = outputs_daemon(daemon, ARCHIVE, FAR)
+    r = client(d.target, "-o", "table", "outputs")
+    assert r.returncode == 0 and r.stderr == "", r
+    titles, archive, far = r.stdout.splitlines()
+    assert titles.split() == ["NAME", "STATE", "TO", "FORMAT", "SENT", "BYTES", "DROPPED", "QUEUE", "SPOOL", "LAST", "ERROR"]
+    assert archive.split() == ["archive", "running", "file:/var/log/a", "jsonl", "1200", "2MB", "0", "999B", "-", "-"]
+    assert far.split()[:9] == ["far", "retrying", "tcp:192.0.2.1:5170", "proto", "0", "0B", "7", "0B", "4kB"]
+    assert far.endswith("connection refused")
+
+
+def test_no_outputs(daemon):
+    r = client(outputs_daemon(daemon).target, "outputs")
+    assert (r.returncode, r.stdout) == (0, "") and "there are no outputs" in r.stderr
+
+
+def test_outputs_are_watched(daemon):
+    d = outputs_daemon(daemon, ARCHIVE)
+    d.servicer.events = [outp.OutputEvent(output=ARCHIVE, initial=True), outp.OutputEvent(output=FAR),
+                         outp.OutputEvent(output=outp.OutputStatus(name="far"), removed=True)]
+    r = client(d.target, "-o", "table", "outputs", "--watch")
+    assert r.returncode == 1 and "no more" in r.stderr
+    first, second, third = (line.split("Z  ", 1)[1] for line in r.stdout.splitlines())
+    assert first == "archive       running   file:/var/log/a, 1200 rows sent"
+    assert second == "far           retrying  tcp:192.0.2.1:5170, 0 rows sent, 7 dropped: connection refused"
+    assert third == "far           removed"
+    told = [json.loads(line) for line in client(d.target, "-o", "jsonl", "outputs", "--watch").stdout.splitlines()]
+    assert [(x["output"]["name"], x["initial"], x["removed"]) for x in told] == [
+        ("archive", True, False), ("far", False, False), ("far", False, True)]
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "flush"])
+def test_an_output_is_paused(daemon, action):
+    d = outputs_daemon(daemon, ARCHIVE)
+    r = client(d.target, "-o", "table", "outputs", action, "archive")
+    assert (r.returncode, r.stdout) == (0, "archive       running   file:/var/log/a, 1200 rows sent\n"), r
+    r = client(d.target, "outputs", action, "nothing")
+    assert r.returncode == 1 and r.stdout == "" and 'there is no output "nothing" (NOT_FOUND)' in r.stderr
+    assert d.servicer.requests == [(action, "archive"), (action, "nothing")]
+
+
+def test_an_output_is_tested(daemon):
+    d = outputs_daemon(daemon, ARCHIVE)
+    d.servicer.test = outp.TestResponse(test=outp.OutputTest(delivered=True, bytes=163, duration_ns=1_200_000))
+    r = client(d.target, "-o", "table", "outputs", "test", "archive")
+    assert (r.returncode, r.stdout) == (0, "archive: delivered 163B in 1.2ms\n")
+    d.servicer.test = outp.TestResponse(test=outp.OutputTest(error="connection refused", duration_ns=2_000))
+    r = client(d.target, "-o", "table", "outputs", "test", "archive")
+    assert (r.returncode, r.stdout) == (1, "archive: not delivered, after 2us: connection refused\n")
+    r = client(d.target, "-o", "jsonl", "outputs", "test", "archive")
+    assert r.returncode == 1 and json.loads(r.stdout) == {
+        "delivered": False, "error": "connection refused", "bytes": 0, "duration_ns": 2000}
+
+
+def test_outputs_of_several_daemons(daemon):
+    a, b = outputs_daemon(daemon, ARCHIVE), outputs_daemon(daemon, FAR)
+    r = client(a.target, "-t", b.target, "-o", "jsonl", "outputs")
+    assert r.returncode == 0
+    assert [(x["node"], x["name"]) for x in map(json.loads, r.stdout.splitlines())] == [
+        (a.target, "archive"), (b.target, "far")]
+    r = client(a.target, "-t", b.target, "outputs", "pause", "far")
+    assert r.returncode == 3 and "no output" in r.stderr
+    assert a.servicer.requests == b.servicer.requests == [("pause", "far")]
+    assert client(a.target, "-t", b.target, "outputs", "--watch").returncode == 2
+
+
+@pytest.mark.parametrize("words, told", [
+    (["pause"], "needs the name of one output"), (["pause", "a", "b"], "needs the name of one output"),
+    (["stop", "a"], "expected one of add, remove, pause"), (["--watch", "pause", "a"], "--watch"),
+    (["--to", "null:"], "are for outputs add"), (["pause", "a", "--set", "x=1"], "are for outputs add"),
+    (["--dry-run"], "--dry-run is for"), (["add", "a"], "--to URL")])
+def test_words_behind_outputs(daemon, words, told):
+    d = outputs_daemon(daemon, ARCHIVE)
+    r = client(d.target, "outputs", *words)
+    assert r.returncode == 2 and r.stdout == "" and told in r.stderr, r
+    assert d.servicer.requests == []
+
+
+def test_outputs_are_changed(config_daemon):
+    """All of the others go back as they came, for the generation that was read."""
+    servicer = config_daemon.servicer
+    old = servicer.config.options.outputs.output.add(name="old", to="http://u:***@h/", filter="state == ESTABLISHED", queue=1 << 20)
+    old.options["password"] = "***"
+    r = client(config_daemon.target, "outputs", "add", "archive", "--to", "file:/var/log/xtcp2/a", "--format", "jsonl", "--filter",
+               "dport = 443", "--set", "queue=64MiB", "--set", "columns=netns,poll_id", "--set", "rotate_size=1GiB")
+    assert r.returncode == 0, r
+    request = servicer.requests.pop()
+    assert request.config.generation == 3 and not request.dry_run and not request.reset
+    kept, new = request.config.options.outputs.output
+    assert kept == old
+    assert (new.name, new.to, new.format, new.filter, new.queue) == (
+        "archive", "file:/var/log/xtcp2/a", "jsonl", "dport = 443", 64 << 20)
+    assert list(new.columns) == ["netns", "poll_id"] and dict(new.options) == {"rotate_size": "1GiB"}
+    r = client(config_daemon.target, "outputs", "remove", "old", "--dry-run")
+    assert r.returncode == 0, r
+    request = servicer.requests.pop()
+    assert request.config.HasField("options") and request.config.options.HasField("outputs")
+    assert request.dry_run and not request.config.options.outputs.output
+    assert request.config.generation == 3 and request.config.label == ""
+
+
+def test_outputs_that_cannot_be_changed(config_daemon):
+    for words, code, told in (
+            (["remove", "old"], 1, 'there is no output "old"'), (["remove", "default"], 1, "set dest=null:"),
+            (["add", "a", "--to", "null:", "--set", "queue=much"], 2, "queue: value \"much\" is not a size"),
+            (["add", "a", "--to", "null:", "--set", "queue"], 2, "expected KEY=VALUE"),
+            (["add", "a b", "--to", "null:"], 2, "name: ")):
+        r = client(config_daemon.target, "outputs", *words)
+        assert r.returncode == code and told in r.stderr and r.stdout == "", r
+    assert config_daemon.servicer.requests == []
 
 
 def test_numbers_at_their_ends():
@@ -548,7 +718,8 @@ def test_garbage(payload, tmp_path):
     server.start()
     try:
         for args in (["stream", "-o", "table"], ["poll"], ["get"], ["status"], ["namespaces"], ["namespaces", "--watch"],
-                     ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", str(change)],
+                     ["outputs"], ["outputs", "--watch"], ["outputs", "pause", "a"], ["outputs", "test", "a"],
+                     ["outputs", "remove", "a"], ["burst", "--count", "1", "--interval", "3s"], ["health"], ["apply", str(change)],
                          ["watch", "-o", "table", "sport = 1"]):
             r = client(target, *args, "--timeout", "400ms", stdin=subprocess.DEVNULL)
             assert r.returncode in (0, 1), (args, r)
@@ -577,11 +748,16 @@ def test_hostile_texts(daemon):
                                   errors=[st.ErrorCount(kind=evil, count=2**64 - 1)],
                                   gaps=[st.CapabilityGap(capability=evil, effect=evil)])
 
+    outputs = Outputs(outp.OutputStatus(name=evil, to=evil, format=evil, state=99, last_error=evil))
+    outputs.events = [outp.OutputEvent(output=outputs.list.outputs[0])]
+    outputs.test = outp.TestResponse(test=outp.OutputTest(error=evil))
     d = daemon((ns_rpc.add_NamespaceServiceServicer_to_server, Namespaces()),
+               (outp_rpc.add_OutputServiceServicer_to_server, outputs),
                (st_rpc.add_StatusServiceServicer_to_server, Status()),
                (rec_rpc.add_XTCPFlatRecordServiceServicer_to_server, Records(
                    stream=lambda q, c: iter([rec.FlatRecordsResponse(xtcp_flat_record=record(netns=evil))] * 2))))
-    for args in (["namespaces"], ["namespaces", "--watch"], ["status"], ["stream", "--count", "1"]):
+    for args in (["namespaces"], ["namespaces", "--watch"], ["outputs"], ["outputs", "--watch"], ["outputs", "test", "a"],
+                 ["status"], ["stream", "--count", "1"]):
         for form in ("table", "jsonl"):
             r = client(d.target, "-o", form, *args)
             both = r.stdout + r.stderr
@@ -1018,21 +1194,26 @@ class Mutating(grpc.GenericRpcHandler):
         self.stream = [x.SerializeToString() for x in marked_poll(rec.FlatRecordsResponse, 1, 3)] + [one]
         self.stream.append(rec.FlatRecordsResponse(stream_info=rec.StreamInfo(filter="x", columns=["a"])).SerializeToString())
         self.events = [ns.NamespaceEvent(type=1, namespace=ns.Namespace(names=["a"], inode=3)).SerializeToString()]
+        self.outputs = [outp.OutputEvent(output=FAR, initial=True).SerializeToString()]
         config = cfg.XtcpConfig(label="a", generation=3)
         config.poll_frequency.FromMilliseconds(5000)
+        config.options.outputs.output.add(name="a", to="null:").options["x"] = "y"
         config.enabled_deserializers.enabled["info"] = True
         self.answers = {
             "xtcp_config": cfg.SetResponse(config=config, changed=["label"]).SerializeToString(),
             "xtcp_status": st.GetResponse(version="1", kernel="6", errors=[st.ErrorCount(kind="x", count=1)],
                                           subscribers=[st.Subscriber(peer="p")]).SerializeToString(),
             "xtcp_namespace": ns.ListResponse(namespaces=[ns.Namespace(names=["a"])]).SerializeToString(),
+            "OutputService/List": outp.ListResponse(outputs=[ARCHIVE, FAR]).SerializeToString(),
+            "OutputService/Test": outp.TestResponse(test=outp.OutputTest(error="x", bytes=3)).SerializeToString(),
+            "xtcp_output": outp.PauseResponse(output=FAR).SerializeToString(),
             "grpc.health": b"\x08\x01",
         }
 
     def service(self, details):
         method = details.method
         if "FlatRecords" in method or "Watch" in method:
-            replies = self.stream if "FlatRecords" in method else self.events
+            replies = self.stream if "FlatRecords" in method else self.outputs if "Output" in method else self.events
             return grpc.stream_stream_rpc_method_handler(
                 lambda requests, context: iter([mutated(x, self.rng) if self.rng.random() < 0.7 else x for x in replies]))
         answer = next((v for k, v in self.answers.items() if k in method), b"")
@@ -1049,7 +1230,8 @@ def test_damaged_answers():
     server.start()
     commands = [["stream", "-o", form] for form in (*TEXT_FORMS, "null")]
     commands += [["snapshot", "-s", "-rtt", "state", "established"], ["get"], ["status"], ["namespaces"], ["changes"],
-                 ["namespaces", "--watch"], ["set", "label=x"], ["set", "label="], ["reset", "label"],
+                 ["namespaces", "--watch"], ["outputs"], ["outputs", "--watch"], ["outputs", "test", "a"], ["outputs", "pause", "a"],
+                 ["outputs", "remove", "a"], ["set", "label=x"], ["set", "label="], ["reset", "label"],
                  ["health"], ["frequency", "--frequency", "2s", "--timeout", "1s"]]
     try:
         for args in commands * int(os.environ.get("XTCP_ROUNDS", "2")):

@@ -18,7 +18,7 @@ SERVICES = {
     "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
     "xtcp_config.v1.ConfigService", "xtcp_flat_record.v1.XTCPFlatRecordService",
     "xtcp_focus.v1.FocusService",
-    "xtcp_namespace.v1.NamespaceService", "xtcp_status.v1.StatusService",
+    "xtcp_namespace.v1.NamespaceService", "xtcp_output.v1.OutputService", "xtcp_status.v1.StatusService",
 }
 
 

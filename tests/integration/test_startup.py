@@ -181,7 +181,7 @@ def test_help_and_version():
         assert done.returncode == 0 and done.stderr == ""
         return done.stdout
     assert "--poll-frequency" in told("--help")
-    assert re.fullmatch(r"xtcp2 \d+\.\d+\.\d+\n", told("--version"))
+    assert re.fullmatch(r"xtcp2 \d+\.\d+\.\d+\ndestinations: null stdout stderr file tcp unix udp unixgram( \w+)*\n", told("--version"))
 
 
 def test_json_log(host):

@@ -1,5 +1,6 @@
 """The unit file of deploy/: systemd understands it, and it allows all that the daemon does."""
 
+import json
 import os
 import pathlib
 import re
@@ -77,15 +78,31 @@ def allowed_calls():
     return allowed | members("@default")
 
 
+def outputs(folder):
+    """Outputs that do all that outputs do: files that are rotated, compressed and waited for, a spool, a name that is looked
+    up, and the modules that were built."""
+    listed = [{"name": "file", "to": f"file:{folder}/out", "options": {"rotate_interval": "1s", "compress": "zstd", "fsync": "batch"}},
+              {"name": "unix", "to": f"unix:{folder}/nobody", "on_full": "spool", "queue": "256KiB"},
+              {"name": "udp", "to": "udp:127.0.0.1:9"},
+              {"name": "tcp", "to": "tcp:localhost:9", "options": {"tls": "true"}}]
+    for kind, to in (("http", "https://localhost:9/"), ("kafka", "kafka:127.0.0.1:9")):
+        if (paths.BUILD / "lib" / "xtcp2" / f"output_{kind}.so").exists():
+            listed.append({"name": kind, "to": to})
+    return json.dumps(listed)  # JSON is YAML
+
+
 @needs_analyze
 @needs_strace
 def test_every_call_of_the_daemon_is_allowed(host):
     folder = pathlib.Path(host.folder())
     trace = folder / "trace"
+    (folder / "spool").mkdir()
     d = host.daemon("--poll-frequency", "200ms", "--poll-timeout", "100ms", "--state-file", str(folder / "state"),
                     "--unix-socket-group", "daemon", "--write-files", "1", "--capture-path", str(folder),
+                    "--outputs", outputs(folder), "--spool-dir", str(folder / "spool"),
                     listen=["127.0.0.1:0", f"unix:{folder}/s"],
                     wrapper=("strace", "-f", "-qq", "-e", "signal=none", "-o", str(trace), *TETHER))
+    d.allow(r" output: .*(trying again|librdkafka)")
     names = host.names_of(d)
     names.add("blue", host.anonymous().path)
     for target in d.targets:
@@ -94,6 +111,7 @@ def test_every_call_of_the_daemon_is_allowed(host):
             stream.polls(2)
         assert c.reflect([{"list_services": ""}])
         until(lambda c=c: len(c.list_namespaces()) == 2, 5, "two namespaces")
+    until(lambda: list(folder.glob("out.*.zst")), 10, "a compressed file")
     host.connect(d).set_frequency(3600, 1)
     until((folder / "state").exists, 5, "the state file")
     (child,) = [int(p) for p in pathlib.Path(f"/proc/{d.pid}/task/{d.pid}/children").read_text().split()]

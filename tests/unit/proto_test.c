@@ -31,6 +31,7 @@
 #include "xtcp_focus/v1/xtcp_focus.upbdefs.h"
 #include "xtcp_namespace/v1/xtcp_namespace.upb.h"
 #include "xtcp_namespace/v1/xtcp_namespace.upbdefs.h"
+#include "xtcp_output/v1/xtcp_output.upbdefs.h"
 #include "xtcp_status/v1/xtcp_status.upb.h"
 #include "xtcp_status/v1/xtcp_status.upbdefs.h"
 
@@ -100,6 +101,7 @@ static void every_service_has_its_descriptor(void **state)
         "xtcp_flat_record.v1.XTCPFlatRecordService",
         "xtcp_config.v1.ConfigService",
         "xtcp_namespace.v1.NamespaceService",
+        "xtcp_output.v1.OutputService",
         "xtcp_status.v1.StatusService",
         "xtcp_focus.v1.FocusService",
         "grpc.health.v1.Health",
@@ -110,6 +112,7 @@ static void every_service_has_its_descriptor(void **state)
     assert_non_null(xtcp_flat_record_v1_XtcpFlatRecord_getmsgdef(pool));
     assert_non_null(xtcp_config_v1_XtcpConfig_getmsgdef(pool));
     assert_non_null(xtcp_namespace_v1_Namespace_getmsgdef(pool));
+    assert_non_null(xtcp_output_v1_OutputStatus_getmsgdef(pool));
     assert_non_null(xtcp_status_v1_GetResponse_getmsgdef(pool));
     assert_non_null(xtcp_focus_v1_WatchRequest_getmsgdef(pool));
     assert_non_null(grpc_health_v1_HealthCheckRequest_getmsgdef(pool));

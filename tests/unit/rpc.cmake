@@ -1,6 +1,9 @@
-foreach(part stream focus config_table config_set config_requests options json control reflection)
+foreach(part stream focus config_table config_set config_requests options json control output reflection)
     xtcp_unit_test(rpc_${part}_test SOURCES rpc_${part}_test.c LIBS xtcp_rpc_codec_client)
 endforeach()
+xtcp_unit_test(rpc_config_outputs_test SOURCES rpc_config_outputs_test.c LIBS xtcp_rpc_codec_client)
+target_link_options(rpc_config_outputs_test PRIVATE
+    LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup)
 xtcp_unit_test(rpc_h2_meter_test SOURCES rpc_h2_meter_test.c LIBS xtcp_rpc)
 # Once as gRPC reads by the C library, once as it reads through the guard.
 xtcp_unit_test(rpc_guard_test SOURCES rpc_guard_test.c LIBS xtcp_rpc)

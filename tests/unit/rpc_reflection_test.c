@@ -151,6 +151,7 @@ static void test_files_by_symbol(void **state)
         {"xtcp_flat_record.v1.XTCPFlatRecordService.PollFlatRecords",
          "xtcp_flat_record/v1/xtcp_flat_record.proto", 1},
         {"xtcp_namespace.v1.NamespaceService", "xtcp_namespace/v1/xtcp_namespace.proto", 1},
+        {"xtcp_output.v1.OutputService.Pause", "xtcp_output/v1/xtcp_output.proto", 1},
         {"xtcp_status.v1.StatusService.Get", "xtcp_status/v1/xtcp_status.proto", 2},
         {"xtcp_focus.v1.FocusService.Watch", "xtcp_focus/v1/xtcp_focus.proto", 2},
         {"grpc.health.v1.Health.Watch", "grpc/health/v1/health.proto", 1},

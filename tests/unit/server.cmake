@@ -19,5 +19,9 @@ xtcp_unit_test(server_selection_test SOURCES server_selection_test.c LIBS xtcp_s
 xtcp_unit_test(server_file_watch_test SOURCES server_file_watch_test.c LIBS xtcp_server)
 xtcp_unit_test(server_watchdog_test SOURCES server_watchdog_test.c LIBS xtcp_server)
 xtcp_unit_test(server_outbox_test SOURCES server_outbox_test.c LIBS xtcp_server)
+# The fake rpc says who calls.
+xtcp_unit_test(server_outputs_power_test SOURCES server_outputs_power_test.c server_fake_rpc.c LIBS xtcp_server)
+# It plays the outputs itself: those of the library are then not linked.
+xtcp_unit_test(server_output_news_test SOURCES server_output_news_test.c LIBS xtcp_server)
 xtcp_unit_test(server_focus_test SOURCES server_focus_test.c server_fake_rpc.c LIBS xtcp_server)
 xtcp_unit_test(server_address_owner_test SOURCES server_address_owner_test.c LIBS xtcp_server)

@@ -18,6 +18,8 @@ from xtcp_focus.v1 import xtcp_focus_pb2 as focus_pb
 from xtcp_focus.v1 import xtcp_focus_pb2_grpc as focus_grpc
 from xtcp_namespace.v1 import xtcp_namespace_pb2 as namespace_pb
 from xtcp_namespace.v1 import xtcp_namespace_pb2_grpc as namespace_grpc
+from xtcp_output.v1 import xtcp_output_pb2 as output_pb
+from xtcp_output.v1 import xtcp_output_pb2_grpc as output_grpc
 from xtcp_status.v1 import xtcp_status_pb2 as status_pb
 from xtcp_status.v1 import xtcp_status_pb2_grpc as status_grpc
 
@@ -56,6 +58,7 @@ class Client:
         self.records = record_grpc.XTCPFlatRecordServiceStub(self.channel)
         self.config = config_grpc.ConfigServiceStub(self.channel)
         self.namespaces = namespace_grpc.NamespaceServiceStub(self.channel)
+        self.outputs = output_grpc.OutputServiceStub(self.channel)
         self._status = status_grpc.StatusServiceStub(self.channel)
 
     def close(self):
@@ -92,6 +95,21 @@ class Client:
 
     def list_namespaces(self):
         return self.namespaces.List(namespace_pb.ListRequest(), timeout=bound(CALL_SECONDS)).namespaces
+
+    def list_outputs(self):
+        return self.outputs.List(output_pb.ListRequest(), timeout=bound(CALL_SECONDS)).outputs
+
+    def pause_output(self, name):
+        return self.outputs.Pause(output_pb.PauseRequest(name=name), timeout=bound(CALL_SECONDS)).output
+
+    def resume_output(self, name):
+        return self.outputs.Resume(output_pb.ResumeRequest(name=name), timeout=bound(CALL_SECONDS)).output
+
+    def flush_output(self, name):
+        return self.outputs.Flush(output_pb.FlushRequest(name=name), timeout=bound(CALL_SECONDS)).output
+
+    def test_output(self, name, seconds=15):
+        return self.outputs.Test(output_pb.TestRequest(name=name), timeout=bound(seconds)).test
 
     def raw(self, method, data, timeout=CALL_SECONDS):
         """The bytes that |method| answers to the bytes |data|."""
@@ -151,6 +169,9 @@ class Client:
 
     def watch_namespaces(self):
         return Stream(self.namespaces.Watch(namespace_pb.WatchRequest()))
+
+    def watch_outputs(self):
+        return Stream(self.outputs.Watch(output_pb.WatchRequest()))
 
 
 class Stream:

@@ -1,13 +1,16 @@
 """Two hosts of our own with known traffic, for what people do first (docs/tour.md).
 
 Host web1 has a container `web` with a server and its clients; an application of the host talks to a database on host
-db1. Each host has a daemon, where clients look for it by default. All addresses and ports are fixed.
+db1. Each host has a daemon, where clients look for it by default. On db1 a program takes POST requests. All addresses and
+ports are fixed.
 """
 
 import contextlib
+import http.server
 import os
 import pathlib
 import socket
+import socketserver
 import subprocess
 import threading
 
@@ -16,6 +19,7 @@ from .waiting import bound, until
 
 PORT = 8889
 ADDRESSES = {"web1": "10.0.0.1", "db1": "10.0.0.2"}
+HOME = "/home/me"
 SETTINGS = """\
 nodes:
   web1: 10.0.0.1:8889
@@ -77,6 +81,43 @@ class Talk:
             s.close()
 
 
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = bound(30)
+
+    def do_POST(self):
+        self.server.take(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+class Receiver(socketserver.ThreadingTCPServer):
+    """Takes POST requests at |address| of |ns|, and appends their bodies to the file |path|."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, ns, address, path):
+        with ns:
+            super().__init__(address, Handler)
+        self._path, self._lock = path, threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever)
+        self._thread.start()
+
+    def take(self, body):
+        with self._lock, open(self._path, "ab") as f:
+            f.write(body)
+
+    def close(self):
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
 def _receive(s, n):
     """Receives |n| bytes; false at the end."""
     while n:
@@ -90,15 +131,18 @@ def _receive(s, n):
 class Stage:
     def __init__(self, host):
         self._host = host
+        self.home = pathlib.Path(host.folder())
         self.hosts = {name: host.namespace() for name in ADDRESSES}
         self.container = host.namespace()
         self._wire()
         self.daemons = {name: self._daemon(name) for name in ADDRESSES}
+        self.daemons["web1"].allow(r" output: away: .*(trying again|records are dropped)")
         folder = host.names_of(self.daemons["web1"])
         folder.add("web", self.container.path)
         client = host.connect(self.daemons["web1"])
         until(lambda: any("web" in n.names for n in client.list_namespaces()), 5, "the container")
         self._talk()
+        host.keep(Receiver(self.hosts["db1"], ("10.0.0.2", 8080), self.home / "received.jsonl"))
         self._home()
 
     def _wire(self):
@@ -112,7 +156,8 @@ class Stage:
 
     def _daemon(self, name):
         folder = self._host.folder()
-        return self._host.daemon("--poll-frequency", "5s", "--hostname", name, "--grpc-insecure", "true", folder=folder,
+        return self._host.daemon("--poll-frequency", "5s", "--hostname", name, "--grpc-insecure", "true",
+                                 "--output-dirs", str(self.home), folder=folder,
                                  listen=(f"unix:{folder}/s", f"127.0.0.1:{PORT}", f"{ADDRESSES[name]}:{PORT}"),
                                  wrapper=("nsenter", f"--net={self.hosts[name].path}"))
 
@@ -123,7 +168,6 @@ class Stage:
         keep(Talk(db1, web1, ("10.0.0.2", 5432), [("10.0.0.1", 41000)], 200_000, 300, 0.02))
 
     def _home(self):
-        self.home = pathlib.Path(self._host.folder())
         (self.home / "bin").mkdir()
         (self.home / "bin" / "xtcp2client").symlink_to(paths.CLIENT)
         settings = self.home / ".config" / "xtcp2"
@@ -134,8 +178,9 @@ class Stage:
                             **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def run(self, command):
-        """The output of |command| on both descriptors, run by a shell on host web1."""
+        """The output of |command| on both descriptors, run by a shell on host web1. The home folder is called as people
+        call it."""
         done = subprocess.run(["nsenter", f"--net={self.hosts['web1'].path}", "bash", "-c", command], cwd=self.home,
                               env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=bound(60))
-        return done.stdout
+        return done.stdout.replace(str(self.home), HOME)
