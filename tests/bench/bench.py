@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 
-from suite import collection, focus, isolate, memory, namespaces, peer
+from suite import collection, focus, isolate, memory, namespaces, outputs, peer
 from suite.process import Failed
 from suite.report import Report
 
@@ -55,6 +55,7 @@ PARTS = {
     "collection": lambda r, b, p: collection.measure(r, b, p),
     "fanout": lambda r, b, p: collection.measure_many(r, b, p),
     "namespaces": lambda r, b, p: [namespaces.measure(r, b, p, n, n >= 5000) for n in p.namespaces],
+    "outputs": lambda r, b, p: outputs.measure(r, b, p),
     "focus": lambda r, b, p: focus.measure(r, b, p),
     "memory": lambda r, b, p: (memory.measure_table(r, b, p), memory.measure_growth(r, b, p)),
     "peer": lambda r, b, p: peer.measure(r, b, p),
@@ -68,6 +69,7 @@ def expected(p):
             "filter.few", "filter.all", "ss.cpu", "collect.ss",
             f"fanout.batch.{p.many_subscribers}", f"fanout.single.{p.many_subscribers}",
             "focus.bare", "focus.cpu", "focus.ratio", "focus.rate", "focus.late",
+            "output.null", "output.protobuf-list", "output.jsonl", "output.memory",
             "memory.idle", "memory.peak", "memory.after", "memory.growth", "memory.threads", "memory.fds"}
     for kind in [f"batch.{n}" for n in p.subscribers] + [f"single.{p.subscribers[0]}"]:
         keys |= {f"{kind}.cpu", f"{kind}.ratio", f"fanout.{kind}"}
