@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from harness.rpc import record_pb
+from harness.waiting import SLOW
 from peers import kafka
 from peers.counter import split
 from test_outputs import Outputs, dropped, sockets  # pylint: disable=unused-import
@@ -13,6 +14,8 @@ assert sockets
 
 if not kafka.MOCK.exists():
     pytest.skip("the module for Kafka is not built", allow_module_level=True)
+if SLOW >= 10:
+    pytest.skip("ThreadSanitizer does not know the threads of librdkafka", allow_module_level=True)
 if not shutil.which("kcat"):
     pytest.skip("kcat is not installed", allow_module_level=True)
 

@@ -44,6 +44,11 @@ foreach(kind nsq valkey)
             LIBS xtcp_sink_${kind} xtcp_outputs)
     endif()
 endforeach()
+if(TARGET outputs_valkey_test) # with the server that tools/deps.sh has unpacked
+    set(redis ${CMAKE_SOURCE_DIR}/.deps/redis)
+    set_tests_properties(outputs_valkey_test PROPERTIES ENVIRONMENT
+        "XTCP_REDIS_SERVER=${redis}/usr/bin/redis-server;LD_LIBRARY_PATH=${redis}/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
+endif()
 
 # ThreadSanitizer does not know of threads that are made by C11's thrd_create, as librdkafka does.
 if(TARGET xtcp_sink_kafka AND NOT XTCP_SANITIZE STREQUAL "thread")
