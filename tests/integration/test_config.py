@@ -198,15 +198,14 @@ def test_bounds(client):
 FIXED = [
     ("netlinkers", 2), ("netlinkers_done_chan_size", 1000),
     ("nlmsg_seq", 1), ("packet_size_mply", 100), 
-    ("marshal_to", "protoJson"), ("envelope_flush_threshold_bytes", 1),
-    ("envelope_flush_threshold_rows", 1), ("kafka_compression", "zstd"), ("s3_endpoint", "http://x"),
+    ("s3_endpoint", "http://x"),
     ("s3_bucket", "x"), ("s3_prefix", "x"), ("s3_access_key", "x"), ("s3_secret_key", "x"),
     ("s3_parquet_flush_threshold_bytes", 1), ("s3_region", "x"), ("s3_skip_bucket_probe", True),
     ("pyroscope_url", "x"), ("pyroscope_app_name", "x"), ("pyroscope_sample_hz", 1),
-    ("pyroscope_upload_interval_sec", 1), ("dest", "kafka:x:9092"), ("dest_write_files", 1), ("topic", "x"),
-    ("xtcp_proto_file", "x"), ("kafka_schema_url", "x"), ("kafka_produce_timeout", 600), ("daemon_version", "9.9"),
+    ("pyroscope_upload_interval_sec", 1), ("dest_write_files", 1),
+    ("xtcp_proto_file", "x"), ("kafka_schema_url", "x"), ("daemon_version", "9.9"),
     ("resolve_container_id", True), ("io_uring", True),
-    ("io_uring_recv_batch_size", 1), ("io_uring_cqe_batch_size", 4096), ("csv_columns", "x"),
+    ("io_uring_recv_batch_size", 1), ("io_uring_cqe_batch_size", 4096),
     ("s3_flush_interval", 1), ("s3_flush_jitter_pct", 1),
     ("s3_flush_threshold_jitter_pct", 1), ("s3_upload_max_attempts", 1), ("s3_upload_backoff_cap", 1),
     ("enrich_container_enable", True),
@@ -233,9 +232,31 @@ def test_every_field_is_in_one_of_these_tests():
                   "enabled_deserializers", "generation", "options", "max_loops", "ipv4_ttl", "ipv6_hop_limit",
                   "poll_jitter_pct", "reconcile_frequency", "reconcile_before_poll", "modulus", "packet_size",
                   "nl_timeout_milliseconds", "write_files", "capture_path", "populate_nsid",
-                  "grpc_port"}
+                  "grpc_port", "dest", "marshal_to", "topic", "csv_columns", "envelope_flush_threshold_bytes",
+                  "envelope_flush_threshold_rows", "kafka_compression", "kafka_produce_timeout"}
     fields = set(config_pb.XtcpConfig.DESCRIPTOR.fields_by_name)
     assert fields == changeable | {name for name, _ in FIXED}
+
+
+def test_the_output_of_dest(host):
+    """The fields that the Go daemon has make an output: in its format, with its columns."""
+    folder = host.folder()
+    d = host.daemon("--poll-frequency", "1h", "--output-dirs", folder)
+    c = host.connect(d)
+    before = c.get()
+    assert (before.dest, before.marshal_to, before.topic) == ("null:", "protobufList", "xtcp")
+    answer = c.set(config(dest=f"file:{folder}/rows", marshal_to="csv", csv_columns="pollId,tcpInfoRtt",
+                          envelope_flush_threshold_rows=1, kafka_compression="lz4", kafka_produce_timeout=10, topic="sockets"))
+    assert set(answer.changed) == {"dest", "marshal_to", "csv_columns", "envelope_flush_threshold_rows", "kafka_compression",
+                                   "kafka_produce_timeout", "topic"}
+    poll = c.poll()
+    until(lambda: [(o.name, o.format, o.rows_sent) for o in c.list_outputs()] == [("default", "csv", len(poll.rows))], 5, "rows")
+    with open(f"{folder}/rows", encoding="ascii") as f:
+        lines = f.read().splitlines()
+    assert lines[0] == "poll_id,tcp_info_rtt" and len(lines) == 1 + len(poll.rows)
+    assert 'outputs: default: to: has ".."' in refused(lambda: c.set(config(dest=f"file:{folder}/../x")), Code.PERMISSION_DENIED)
+    c.set(config(dest="null"))
+    until(lambda: not c.list_outputs(), 5, "no output")
 
 
 def test_the_greatest_values_are_accepted(client):
