@@ -11,8 +11,7 @@ from test_outputs import Outputs, sockets  # pylint: disable=unused-import
 
 assert sockets
 
-if not clickhouse.find():
-    pytest.skip("clickhouse-server is not there", allow_module_level=True)
+pytestmark = pytest.mark.skipif(not clickhouse.find(), reason="clickhouse-server is not there")
 
 PASSWORD = "hush-hush"
 COLUMNS = ("poll_id UInt64, netns_cookie UInt64, inet_diag_msg_socket_cookie UInt64, timestamp_ns UInt64, hostname String,"

@@ -12,12 +12,11 @@ from test_outputs import Outputs, dropped, sockets  # pylint: disable=unused-imp
 
 assert sockets
 
-if not kafka.MOCK.exists():
-    pytest.skip("the module for Kafka is not built", allow_module_level=True)
-if SLOW >= 10:
-    pytest.skip("ThreadSanitizer does not know the threads of librdkafka", allow_module_level=True)
-if not shutil.which("kcat"):
-    pytest.skip("kcat is not installed", allow_module_level=True)
+pytestmark = [
+    pytest.mark.skipif(not kafka.MOCK.exists(), reason="the module for Kafka is not built"),
+    pytest.mark.skipif(SLOW >= 10, reason="ThreadSanitizer does not know the threads of librdkafka"),
+    pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed"),
+]
 
 
 @pytest.fixture

@@ -92,7 +92,8 @@ static void test_every_option_has_a_field(void **state)
         const struct config_field *row = config_field_find(o->wire);
         assert_int_equal(row != NULL, p.parent == m);
         assert_true(!row || row->kind == CONFIG_FIELD_OPTION);
-        assert_true(!row || o->type != CONFIG_UINT || row->max || (p.f && p.f->type == PROTOBUF_C_TYPE_UINT32));
+        assert_true(!row || o->type != CONFIG_UINT || row->max ||
+                    (p.f && p.f->type == PROTOBUF_C_TYPE_UINT32));
         assert_int_equal(row != NULL,
                          strncmp(o->wire, CONFIG_NESTED_PREFIX, strlen(CONFIG_NESTED_PREFIX)) != 0);
         assert_int_equal(row != NULL, o->wire_order == 0);
