@@ -78,7 +78,7 @@ static int parse_list(struct yaml_reader *r, const struct config_option *o)
 
 static int parse_scalar(struct yaml_reader *r, const struct config_option *o)
 {
-    const char *text;
+    const char *text = NULL;
     int rc = take_scalar(r, o, &text);
     if (rc)
         return rc;
