@@ -6,7 +6,7 @@ add_test(NAME layers COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_ch
 # The check itself must notice: a small tree with one offence of each kind.
 add_test(NAME layers_self_test
     COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/cmake/layer_check.py ${CMAKE_SOURCE_DIR}/tests/data/layers)
-set_tests_properties(layers_self_test PROPERTIES PASS_REGULAR_EXPRESSION "9 files, 14 problems")
+set_tests_properties(layers_self_test PROPERTIES PASS_REGULAR_EXPRESSION "10 files, 15 problems")
 # The same for the files of each folder, by the symbols that their objects need and define.
 add_test(NAME circles COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/circles.py ${CMAKE_BINARY_DIR})
 add_test(NAME unused COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/unused.py ${CMAKE_BINARY_DIR})

@@ -135,10 +135,15 @@ def check_locale(name, line, header):
     return f"{call.group(1)} depends on the locale: use lib/ascii.h" if call else None
 
 
+def source_folders(root):
+    """The folders at the top with sources of the programs: all but those of tests, builds and tools, and hidden ones."""
+    return [p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "build")) and p.name not in ("tests", "tools")]
+
+
 def check_tree(root):
     problems, only = [], {}
     files = 0
-    for path in sorted(p for top in sorted(TOPS) for p in (root / top).rglob("*.[ch]")):
+    for path in sorted(p for top in source_folders(root) for p in top.rglob("*.[ch]")):
         files += 1
         name = path.relative_to(root)
         folder = folder_of(str(name))
