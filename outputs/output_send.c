@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "lib/varint.h"
 #include "outputs/output_internal.h"
+#include "record/envelope.h"
 #include "record/fields.h"
 
 /* A failure that lasts is logged this often. */
@@ -299,24 +300,23 @@ static void put_number(struct buf *out, const struct record_field *f, uint64_t v
     buf_bytes(out, bytes, (size_t)(end - bytes));
 }
 
-static void put_bytes(struct buf *out, uint32_t number, const void *data, size_t n)
+static void put_text(struct buf *out, const struct record_field *f, const char *text)
 {
     uint8_t bytes[2 * VARINT_MAX];
-    uint8_t *end = varint_put(varint_put(bytes, WIRE_TAG(number, WIRE_LEN)), n);
+    uint8_t *end = varint_put(varint_put(bytes, WIRE_TAG(f->number, WIRE_LEN)), strlen(text));
     buf_bytes(out, bytes, (size_t)(end - bytes));
-    buf_bytes(out, data, n);
+    buf_str(out, text);
 }
 
 /* An Envelope with one record, which nobody takes for that of a socket. */
 static void synthetic(const struct output *o, struct buf *out)
 {
-    static const char netns[] = "xtcp2-test";
     struct buf record;
     buf_init(&record);
     put_number(&record, &record_fields[FIELD_timestamp_ns], (uint64_t)clock_wall_ns());
-    put_bytes(&record, record_fields[FIELD_hostname].number, o->hostname, strlen(o->hostname));
-    put_bytes(&record, record_fields[FIELD_netns].number, netns, sizeof(netns) - 1);
-    put_bytes(out, 10 /* Envelope.row */, record.data, record.len);
+    put_text(&record, &record_fields[FIELD_hostname], o->hostname);
+    put_text(&record, &record_fields[FIELD_netns], "xtcp2-test");
+    envelope_put_row(out, (const uint8_t *)record.data, record.len);
     out->failed |= record.failed;
     buf_free(&record);
 }

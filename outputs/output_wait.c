@@ -235,17 +235,17 @@ static bool put_moving(struct output *o)
     return true;
 }
 
-/* Whether the queue has more than |part| of what it may have. */
-static bool has_more_than(struct output *o, uint64_t part, uint64_t of)
+/* Whether the queue has more than one |part| of what it may have, as a half with 2. */
+static bool has_more_than(struct output *o, uint64_t part)
 {
     struct output_queue_stats stats;
     output_queue_stats(o->queue, &stats);
-    return stats.bytes > o->config.queue / of * part;
+    return stats.bytes > o->config.queue / part;
 }
 
 void output_relieve(struct output *o)
 {
-    if (!o->spool || (is_empty(&o->moving) && !has_more_than(o, 1, 2)))
+    if (!o->spool || (is_empty(&o->moving) && !has_more_than(o, 2)))
         return;
     if (o->chunk.n && !o->chunk.spooled)
         o->chunk.complete = true; /* what follows goes behind the spool */
@@ -256,7 +256,7 @@ void output_relieve(struct output *o)
         }
         if (is_empty(&o->moving) || !put_moving(o))
             break;
-    } while (has_more_than(o, 1, 4));
+    } while (has_more_than(o, 4));
     output_tell_waiting(o);
 }
 

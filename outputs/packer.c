@@ -246,27 +246,6 @@ static bool takes_envelopes(const struct packer *p)
     return p->format->envelope != NULL;
 }
 
-#define ROW_TAG WIRE_TAG(10, WIRE_LEN) /* Envelope.row */
-
-/* Bytes of a row of an Envelope around a record of |len| bytes. */
-static size_t row_size(size_t len)
-{
-    return varint_size(ROW_TAG) + varint_size(len) + len;
-}
-
-/* Writes what stands in front of a record of |len| bytes. Returns its size. */
-static size_t put_row_head(uint8_t out[2 * VARINT_MAX], size_t len)
-{
-    return (size_t)(varint_put(varint_put(out, ROW_TAG), len) - out);
-}
-
-static void append_row(struct buf *out, const struct row *row)
-{
-    uint8_t head[2 * VARINT_MAX];
-    buf_bytes(out, head, put_row_head(head, row->len));
-    buf_bytes(out, row->record, row->len);
-}
-
 static void begin_message(struct making *m, size_t first)
 {
     struct packer *p = m->p;
@@ -284,7 +263,7 @@ static int end_message(struct making *m)
     if (takes_envelopes(p)) {
         buf_reset(&p->scratch);
         for (size_t i = 0; i < m->rows; i++)
-            append_row(&p->scratch, &p->rows[m->first + i]);
+            envelope_put_row(&p->scratch, p->rows[m->first + i].record, p->rows[m->first + i].len);
         p->format->envelope(&p->out, (const uint8_t *)p->scratch.data, p->scratch.len);
         if (p->scratch.failed)
             return -ENOMEM;
@@ -300,7 +279,7 @@ static enum added add_row_to_message(struct making *m, const struct row *row)
 {
     struct packer *p = m->p;
     size_t largest = m->rules->largest ? m->rules->largest : SIZE_MAX, before = p->out.len;
-    size_t body = m->body + row_size(row->len), len = varint_size(body) + body;
+    size_t body = m->body + envelope_row_size(row->len), len = varint_size(body) + body;
     if (!takes_envelopes(p)) {
         int rc = format_record(p->writer, &p->out, row->record, row->len);
         if (rc)
@@ -378,7 +357,8 @@ uint32_t packer_delivered(const struct packer *p, struct buf *rows)
         if (p->messages[i].result != SINK_DONE)
             continue;
         for (uint32_t k = 0; k < p->messages[i].rows; k++, n++)
-            append_row(rows, &p->rows[p->packed[i].first + k]);
+            envelope_put_row(rows, p->rows[p->packed[i].first + k].record,
+                             p->rows[p->packed[i].first + k].len);
     }
     return n;
 }
@@ -399,8 +379,8 @@ static uint32_t mark_rest(struct packer *p)
  * their order, and its head is no longer than it was. Returns its size. */
 static size_t move_row(uint8_t *to, const struct row *row)
 {
-    uint8_t head[2 * VARINT_MAX];
-    size_t n = put_row_head(head, row->len);
+    uint8_t head[ENVELOPE_ROW_HEAD_MAX];
+    size_t n = envelope_put_row_head(head, row->len);
     memmove(to + n, row->record, row->len);
     memcpy(to, head, n);
     return n + row->len;

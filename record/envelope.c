@@ -29,3 +29,20 @@ int64_t envelope_count(const uint8_t *bytes, size_t n)
         rows++;
     return rc < 0 ? rc : rows;
 }
+
+size_t envelope_row_size(size_t len)
+{
+    return varint_size(ENVELOPE_ROW_TAG) + varint_size(len) + len;
+}
+
+size_t envelope_put_row_head(uint8_t out[ENVELOPE_ROW_HEAD_MAX], size_t len)
+{
+    return (size_t)(varint_put(varint_put(out, ENVELOPE_ROW_TAG), len) - out);
+}
+
+void envelope_put_row(struct buf *out, const uint8_t *record, size_t len)
+{
+    uint8_t head[ENVELOPE_ROW_HEAD_MAX];
+    buf_bytes(out, head, envelope_put_row_head(head, len));
+    buf_bytes(out, record, len);
+}

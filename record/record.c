@@ -9,6 +9,7 @@
 
 #include "lib/utf8.h"
 #include "lib/varint.h"
+#include "record/envelope.h"
 #include "record/fields.h"
 #include "record/names.h"
 
@@ -53,8 +54,7 @@ enum {
 #include "record/fields.def"
 };
 
-#define ROW_TAG        WIRE_TAG(10, WIRE_LEN) /* Envelope.row */
-#define ROW_HEADER_MAX 3                      /* that tag and the length */
+#define ROW_HEADER_MAX 3 /* that tag and the length */
 _Static_assert(RECORD_ROW_MAX >=
                    ROW_HEADER_MAX + RECORD_FRAME_HEAD_MAX + RECORD_FRAME_TAIL_MAX + fields_max + STORE_SLACK,
                "the longest row fits");
@@ -421,7 +421,7 @@ size_t record_encode(const struct record_frame *f, const struct record_source *s
 #include "record/fields.def"
 
     size_t len = (size_t)(end - record);
-    out[0] = ROW_TAG;
+    out[0] = ENVELOPE_ROW_TAG;
     if (len >= 0x80) {
         varint_put(out + 1, len);
         return ROW_HEADER_MAX + len;

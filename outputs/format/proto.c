@@ -4,6 +4,7 @@
 
 #include "lib/varint.h"
 #include "outputs/format/format.h"
+#include "record/envelope.h"
 #include "record/mask.h"
 
 static void put_varint(struct buf *out, uint64_t v)
@@ -18,17 +19,11 @@ static void put_delimited(struct buf *out, const uint8_t *bytes, size_t n)
     buf_bytes(out, bytes, n);
 }
 
-#define ROW_TAG 0x52 /* Envelope.row: field 10, with a length */
-
 /* One record is an Envelope of one row. */
 static void list_serialized(struct buf *out, const uint8_t *bytes, size_t n)
 {
-    uint8_t length[VARINT_MAX];
-    size_t prefix = 1 + (size_t)(varint_put(length, n) - length);
-    put_varint(out, prefix + n);
-    buf_char(out, ROW_TAG);
-    put_varint(out, n);
-    buf_bytes(out, bytes, n);
+    put_varint(out, envelope_row_size(n));
+    envelope_put_row(out, bytes, n);
 }
 
 /* Takes the field |f| out of |r|, which shares its texts with another record. */
