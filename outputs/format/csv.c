@@ -113,6 +113,7 @@ static void tsv_record(const struct format_columns *columns, struct buf *out, co
 
 const struct format format_csv = {
     .name = "csv",
+    .content_type = "text/csv",
     .doc = "comma-separated values with a header line",
     .flags = FORMAT_COLUMNS | FORMAT_HEADER,
     .begin = csv_begin,
@@ -121,6 +122,7 @@ const struct format format_csv = {
 
 const struct format format_tsv = {
     .name = "tsv",
+    .content_type = "text/tab-separated-values",
     .doc = "values separated by tabs, with a header line",
     .flags = FORMAT_COLUMNS | FORMAT_HEADER,
     .begin = tsv_begin,

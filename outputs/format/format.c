@@ -25,6 +25,11 @@ struct format_writer {
     struct format_column list[];
 };
 
+const char *format_content_type(const struct format *f)
+{
+    return f->content_type ? f->content_type : "application/octet-stream";
+}
+
 const struct format *format_by_name(const char *name)
 {
     for (size_t i = 0; i < format_count; i++) {

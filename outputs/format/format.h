@@ -70,9 +70,10 @@ struct format_columns {
  * message: a form is made from the values of a record or, if it is one of protobuf's own, from the decoded message. */
 struct format {
     const char *name;
-    const char *alias; /* another name, which it had before */
-    const char *doc;   /* one line */
-    unsigned flags;    /* enum format_flag */
+    const char *alias;        /* another name, which it had before */
+    const char *doc;          /* one line */
+    const char *content_type; /* as HTTP calls what it writes; NULL: bytes, see format_content_type */
+    unsigned flags;           /* enum format_flag */
     void (*key)(struct buf *out, const struct record_field *f);
     void (*begin)(const struct format_columns *columns, struct buf *out);
     void (*record)(const struct format_columns *columns, struct buf *out, const struct record_values *v);
@@ -87,6 +88,9 @@ struct format {
 /* All forms, in the order of formats.def. */
 extern const struct format *const formats[];
 extern const size_t format_count;
+
+/* The type of what |f| writes, as HTTP calls it. */
+const char *format_content_type(const struct format *f);
 
 /* The form whose name or alias is |name|, or NULL. */
 const struct format *format_by_name(const char *name);

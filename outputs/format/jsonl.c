@@ -174,6 +174,7 @@ static void json_begin(const struct format_columns *columns, struct buf *out)
 
 const struct format format_jsonl = {
     .name = "jsonl",
+    .content_type = "application/x-ndjson",
     .doc = "one JSON object per line: proto names, addresses as text, states by name",
     .flags = FORMAT_COLUMNS,
     .key = jsonl_key,
@@ -182,6 +183,7 @@ const struct format format_jsonl = {
 
 const struct format format_json = {
     .name = "json",
+    .content_type = "application/json",
     .doc = "one JSON list of all records, each as jsonl has it",
     .flags = FORMAT_COLUMNS,
     .key = jsonl_key,

@@ -165,6 +165,7 @@ static void humanize_record(const struct format_columns *columns, struct buf *ou
 
 const struct format format_protojson = {
     .name = "protojson",
+    .content_type = "application/x-ndjson",
     .doc = "protobuf's own JSON, one object per line",
     .flags = FORMAT_COLUMNS,
     .key = protojson_key,
@@ -173,6 +174,7 @@ const struct format format_protojson = {
 
 const struct format format_protojson_envelope = {
     .name = "protojson-envelope",
+    .content_type = "application/json",
     .doc = "protobuf's own JSON, one Envelope of all records",
     .flags = FORMAT_COLUMNS,
     .key = protojson_key,

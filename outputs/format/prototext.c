@@ -50,6 +50,7 @@ static void prototext_record(const struct format_columns *columns, struct buf *o
 
 const struct format format_prototext = {
     .name = "prototext",
+    .content_type = "text/plain; charset=utf-8",
     .doc = "protobuf's own text, a block per record and a line per field",
     .flags = FORMAT_COLUMNS,
     .key = prototext_key,

@@ -9,29 +9,6 @@
 
 #define NAME_SHOWN 64
 
-/* What a body of a form is; every other one is of bytes. */
-static const struct {
-    const char *format;
-    const char *type;
-} content_types[] = {
-    {"jsonl", "application/x-ndjson"},
-    {"json", "application/json"},
-    {"protojson", "application/x-ndjson"},
-    {"protojson-envelope", "application/json"},
-    {"csv", "text/csv"},
-    {"tsv", "text/tab-separated-values"},
-    {"prototext", "text/plain; charset=utf-8"},
-};
-
-static const char *content_type(const struct format *f)
-{
-    for (size_t i = 0; i < sizeof(content_types) / sizeof(content_types[0]); i++) {
-        if (strcmp(content_types[i].format, f->name) == 0)
-            return content_types[i].type;
-    }
-    return "application/octet-stream";
-}
-
 /* Headers that follow from the connection and from other options. */
 static const struct {
     const char *name;
@@ -183,7 +160,7 @@ int http_headers_init(struct http_headers *h, const struct output_http_options *
     int rc = add_configured(h, o, hidden, e);
     if (rc)
         return rc;
-    rc = append_text(h, "Content-Type", *o->content_type ? o->content_type : content_type(f));
+    rc = append_text(h, "Content-Type", *o->content_type ? o->content_type : format_content_type(f));
     if (rc == 0 && encoding)
         rc = append_text(h, "Content-Encoding", encoding);
     return rc ? err_set(e, rc, "out of memory") : 0;

@@ -41,24 +41,6 @@ struct kafka {
 
 /* ---- Open, close ---- */
 
-/* The type of what |f| writes, as HTTP would call it. */
-static const char *content_type(const struct format *f)
-{
-    static const struct {
-        const char *format, *type;
-    } types[] = {
-        {"jsonl", "application/x-ndjson"},          {"protojson", "application/x-ndjson"},
-        {"protojson-envelope", "application/json"}, {"csv", "text/csv"},
-        {"tsv", "text/tab-separated-values"},       {"prototext", "text/plain; charset=utf-8"},
-        {"humanize", "text/plain; charset=utf-8"},
-    };
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (strcmp(f->name, types[i].format) == 0)
-            return types[i].type;
-    }
-    return "application/octet-stream";
-}
-
 static void add_header(rd_kafka_headers_t *headers, const char *name, const char *value)
 {
     rd_kafka_header_add(headers, name, -1, value, -1);
@@ -90,7 +72,7 @@ static int kafka_open(const struct sink_env *env, void **out, struct err *e)
     k->headers = rd_kafka_headers_new(4);
     add_header(k->headers, "hostname", env->host->hostname);
     add_header(k->headers, "schema_version", SCHEMA_VERSION);
-    add_header(k->headers, "content-type", content_type(env->format));
+    add_header(k->headers, "content-type", format_content_type(env->format));
     *out = k;
     return 0;
 }

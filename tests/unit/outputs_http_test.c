@@ -53,7 +53,7 @@ static void begin(struct fixture *f)
                                       .password_file = none,
                                       .tls = {none, none, none, none},
                                       .dead_letter_file = none},
-                          .format = {.name = "jsonl"}};
+                          .format = *format_by_name("jsonl")};
     sink_host_init(&f->host);
     f->config.to = f->to;
     f->env = (struct sink_env){.host = &f->host.host,
@@ -256,7 +256,7 @@ static void test_content_types(void **state)
         struct fixture f;
         begin(&f);
         start_peer(&f, NULL, 0);
-        f.format.name = i < COUNT(types) ? types[i][0] : "jsonl";
+        f.format = *format_by_name(i < COUNT(types) ? types[i][0] : "jsonl");
         if (i == COUNT(types))
             f.options.content_type = own;
         open_sink(&f, "http://127.0.0.1:%u/");
