@@ -33,3 +33,26 @@ void net_answer_text(const void *text, size_t n, const char *secret, char out[NE
         out[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
     out[n] = '\0';
 }
+
+enum sink_result net_answer_connected(struct net_stream *s, int rc)
+{
+    if (rc == 0)
+        return SINK_DONE;
+    if (rc == ERR_CANCELLED)
+        net_stream_close(s);
+    else
+        net_stream_give_up(s);
+    return rc == ERR_CANCELLED ? SINK_AGAIN : SINK_BROKEN;
+}
+
+enum sink_result net_answer_unasked(struct net_stream *s, int rc, const struct err *news, struct err *e)
+{
+    if (rc == ERR_TIMEOUT)
+        return SINK_DONE;
+    if (rc == ERR_CANCELLED)
+        return SINK_AGAIN;
+    net_stream_give_up(s);
+    if (e)
+        *e = *news;
+    return SINK_BROKEN;
+}

@@ -7,6 +7,7 @@
 
 #include "lib/err.h"
 #include "outputs/sink/net_stream.h"
+#include "outputs/sink/sink.h"
 
 /* The longest answer. */
 #define NET_ANSWER_MAX 16384
@@ -23,6 +24,14 @@ int net_answer_more(struct net_answer *a, struct net_stream *s, int64_t deadline
 
 /* The first |n| bytes have been used. */
 void net_answer_use(struct net_answer *a, size_t n);
+
+/* What becomes of a connection that was made, and logged in at, with the result |rc|: it stays, or it is closed, and is made with
+ * another host next time unless that was given up for a stop. */
+enum sink_result net_answer_connected(struct net_stream *s, int rc);
+
+/* The same of a connection between messages, after |rc| was the result of looking for an answer that nobody has asked
+ * for, without a wait: ERR_TIMEOUT when there is none. |news| tells of it, and becomes |e| (may be NULL). */
+enum sink_result net_answer_unasked(struct net_stream *s, int rc, const struct err *news, struct err *e);
 
 #define NET_ANSWER_TEXT 200
 

@@ -231,14 +231,7 @@ static enum sink_result make_connection(struct nsq_sink *k, struct err *e)
     int rc = net_stream_connect(k->net, e);
     if (rc)
         return rc == ERR_CANCELLED ? SINK_AGAIN : SINK_BROKEN;
-    rc = log_in(k, e);
-    if (rc == 0)
-        return SINK_DONE;
-    if (rc == ERR_CANCELLED)
-        net_stream_close(k->net);
-    else
-        net_stream_give_up(k->net);
-    return rc == ERR_CANCELLED ? SINK_AGAIN : SINK_BROKEN;
+    return net_answer_connected(k->net, log_in(k, e));
 }
 
 /* Takes what nsqd has sent unasked: heartbeats, an error, or the end. */
@@ -247,16 +240,9 @@ static enum sink_result look_for_news(struct nsq_sink *k, struct err *e)
     struct nsq_frame f;
     struct err news = {0};
     int rc = next_answer(k, 0, &f, &news);
-    if (rc == ERR_TIMEOUT)
-        return SINK_DONE;
-    if (rc == ERR_CANCELLED)
-        return SINK_AGAIN;
     if (rc == 0)
         blame(k, &f, NULL, &news);
-    net_stream_give_up(k->net);
-    if (e)
-        *e = news;
-    return SINK_BROKEN;
+    return net_answer_unasked(k->net, rc, &news, e);
 }
 
 static enum sink_result nsq_connect(void *sink, bool *fresh, struct err *e)

@@ -195,13 +195,7 @@ static enum sink_result make_connection(struct valkey_sink *k, struct err *e)
     rc = authenticate(k, e);
     if (rc == 0)
         rc = select_database(k, e);
-    if (rc == 0)
-        return SINK_DONE;
-    if (rc == ERR_CANCELLED)
-        net_stream_close(k->net);
-    else
-        net_stream_give_up(k->net);
-    return rc == ERR_CANCELLED ? SINK_AGAIN : SINK_BROKEN;
+    return net_answer_connected(k->net, rc);
 }
 
 /* Nothing comes unasked, but an error before the server closes the connection, and the end. */
@@ -210,16 +204,9 @@ static enum sink_result look_for_news(struct valkey_sink *k, struct err *e)
     struct resp_answer a;
     struct err news = {0};
     int rc = next_answer(k, 0, &a, &news);
-    if (rc == ERR_TIMEOUT)
-        return SINK_DONE;
-    if (rc == ERR_CANCELLED)
-        return SINK_AGAIN;
     if (rc == 0)
         blame(k, &a, NULL, &news);
-    net_stream_give_up(k->net);
-    if (e)
-        *e = news;
-    return SINK_BROKEN;
+    return net_answer_unasked(k->net, rc, &news, e);
 }
 
 static enum sink_result valkey_connect(void *sink, bool *fresh, struct err *e)
