@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "config/config_internal.h"
-#include "config/output.h"
+#include "config/output_list.h"
 #include "config/value.h"
 
 /* ---- Errors ---- */
@@ -86,10 +86,9 @@ static int check_default_output(const struct config *c, struct err *e)
     if (!output_config_default(c, &output, &rc, e))
         return rc;
     output_config_free(&output);
-    for (size_t i = 0; i < c->outputs.n; i++)
-        if (strcmp(c->outputs.items[i].name, OUTPUT_DEFAULT) == 0)
-            return err_set(e, ERR_DUPLICATE,
-                           "makes an output \"" OUTPUT_DEFAULT "\", and outputs has one of that name");
+    if (outputs_find(&c->outputs, OUTPUT_DEFAULT))
+        return err_set(e, ERR_DUPLICATE,
+                       "makes an output \"" OUTPUT_DEFAULT "\", and outputs has one of that name");
     return 0;
 }
 

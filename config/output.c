@@ -204,6 +204,14 @@ bool output_config_has(const struct config_option *o, const struct output_config
 
 /* ---- Lists ---- */
 
+const struct output_config *outputs_find(const struct config_outputs *list, const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i].name, name) == 0)
+            return &list->items[i];
+    return NULL;
+}
+
 void outputs_clear(struct config_outputs *list)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -255,16 +263,14 @@ int output_check_url(const struct output_kind *kind, const char *to, struct err 
 static int check_to(const struct output_config *c, const struct output_kind *kind, struct err *e)
 {
     struct err why;
-    struct buf safe;
     char quoted[VALUE_QUOTED_MAX];
     int rc = output_check_url(kind, c->to, &why);
     if (rc == 0)
         return 0;
-    buf_init(&safe);
-    url_print_safe(c->to, &safe);
-    err_set(e, rc, "to: value \"%s\" %s; such as %s", value_quote(buf_cstr(&safe), quoted), why.text,
+    char *safe = url_safe(c->to);
+    err_set(e, rc, "to: value \"%s\" %s; such as %s", value_quote(safe ? safe : "", quoted), why.text,
             kind->example);
-    buf_free(&safe);
+    free(safe);
     return rc;
 }
 

@@ -18,6 +18,9 @@ bool output_config_has(const struct config_option *o, const struct output_config
 struct output_config *outputs_add(struct config_outputs *list);
 void outputs_clear(struct config_outputs *list);
 
+/* The first one called |name|, or NULL. */
+const struct output_config *outputs_find(const struct config_outputs *list, const char *name);
+
 /* Whether |to| is a destination of |kind|. Returns 0, or a code with |why|: a sentence that follows after the value. */
 int output_check_url(const struct output_kind *kind, const char *to, struct err *why);
 

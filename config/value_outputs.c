@@ -27,14 +27,6 @@ static int outputs_set(const struct config_option *o, void *field, const char *t
     return outputs_set_text(field, text, e);
 }
 
-static const struct output_config *find(const struct config_outputs *list, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list->items[i].name, name) == 0)
-            return &list->items[i];
-    return NULL;
-}
-
 /* The error is about output |i|: "archive (line 12): queue: value …". */
 static int blame(const struct config_outputs *list, size_t i, struct err *e)
 {
@@ -52,7 +44,7 @@ static int outputs_check(const struct config_option *o, const void *field, struc
         return err_set(e, ERR_RANGE, "%zu outputs; allowed at most %lld", list->n, (long long)o->max);
     for (size_t i = 0; i < list->n; i++) {
         int rc = output_config_check(&list->items[i], e);
-        if (rc == 0 && find(list, i, list->items[i].name))
+        if (rc == 0 && outputs_find(list, list->items[i].name) != &list->items[i])
             rc = err_set(e, ERR_DUPLICATE, "name: another output has it");
         if (rc) {
             blame(list, i, e);
@@ -122,16 +114,6 @@ const struct value_type value_outputs = {
 
 /* ---- Secrets that come back hidden ---- */
 
-static char *safe_text(const char *to)
-{
-    struct buf text;
-    buf_init(&text);
-    url_print_safe(to, &text);
-    char *out = text.failed ? NULL : strdup(buf_cstr(&text));
-    buf_free(&text);
-    return out;
-}
-
 /* How many URL_HIDDEN are in |text|; each of them is overwritten by |by| unless that is 0. */
 static size_t count_hidden(char *text, char by)
 {
@@ -146,10 +128,10 @@ static size_t count_hidden(char *text, char by)
  * anywhere else it is seen then. Returns 0 and |*hidden|, or -ENOMEM. */
 static int find_hidden(const char *text, bool *hidden)
 {
-    char *other = strdup(text), *shown = safe_text(text), *other_shown = NULL;
+    char *other = strdup(text), *shown = url_safe(text), *other_shown = NULL;
     if (other) {
         size_t count = count_hidden(other, 'x');
-        other_shown = safe_text(other);
+        other_shown = url_safe(other);
         *hidden = shown && other_shown && count > count_hidden(shown, 0) - count_hidden(other_shown, 0);
     }
     int rc = shown && other_shown ? 0 : -ENOMEM;
@@ -228,7 +210,7 @@ static int unhide_options(struct output_config *c, const struct output_config *o
 /* |*same|: |c| has the destination |old_to|, in full or as it is shown, which becomes the full one. */
 static int unhide_to(struct output_config *c, const char *old_to, bool *same, struct err *e)
 {
-    char *safe = safe_text(old_to);
+    char *safe = url_safe(old_to);
     if (!safe)
         return err_set(e, -ENOMEM, "out of memory");
     bool shown = strcmp(c->to, safe) == 0;
@@ -255,7 +237,7 @@ static int unhide(struct output_config *c, const struct output_config *old, stru
 int outputs_unhide(struct config_outputs *c, const struct config_outputs *in_force, struct err *e)
 {
     for (size_t i = 0; i < c->n; i++) {
-        int rc = unhide(&c->items[i], find(in_force, in_force->n, c->items[i].name), e);
+        int rc = unhide(&c->items[i], outputs_find(in_force, c->items[i].name), e);
         if (rc) {
             blame(c, i, e);
             return rc;

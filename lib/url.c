@@ -533,3 +533,14 @@ void url_print_safe(const char *text, struct buf *out)
     if (text[m.n])
         buf_str(out, "...");
 }
+
+char *url_safe(const char *text)
+{
+    struct buf out;
+    buf_init(&out);
+    url_print_safe(text, &out);
+    buf_char(&out, '\0');
+    if (out.failed)
+        buf_free(&out);
+    return out.data;
+}

@@ -85,6 +85,9 @@ int url_query(const struct url *u, const char *name, char *out, size_t max);
  * unless it has grown beyond URL_TEXT_MAX bytes. Any thread. */
 void url_print_safe(const char *text, struct buf *out);
 
+/* The same as a text of its own, for free(); NULL without memory. */
+char *url_safe(const char *text);
+
 /* No more bytes are appended for one text. */
 #define URL_SAFE_MAX (3 * URL_TEXT_MAX + 3)
 

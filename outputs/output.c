@@ -27,11 +27,7 @@ static void wake(struct output *o)
 /* The parts that only need memory. */
 static int make_parts(struct output *o, const struct output_env *env, struct err *e)
 {
-    struct buf to;
-    buf_init(&to);
-    url_print_safe(o->config.to, &to);
-    o->to = to.failed ? NULL : strdup(buf_cstr(&to));
-    buf_free(&to);
+    o->to = url_safe(o->config.to);
     o->hostname = strdup(env->hostname);
     o->options = calloc(1, o->kind->options_size ? o->kind->options_size : 1);
     const struct packer_options packing = {

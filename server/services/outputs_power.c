@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/output.h"
+#include "config/output_list.h"
+#include "config/value.h"
 
 /* A caller, and the configuration whose options say what it may do. */
 struct caller {
@@ -126,21 +127,13 @@ static int check_output(const struct caller *c, const struct output_config *o, s
 
 /* ---- All of them ---- */
 
-static const struct output_config *find(const struct config_outputs *list, const char *name)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i].name, name) == 0)
-            return &list->items[i];
-    return NULL;
-}
-
 /* Checks those of |list| that |other| does not have, or has otherwise. */
 static int check_differences(const struct caller *c, const struct config_outputs *list,
                              const struct config_outputs *other, struct err *e)
 {
     for (size_t i = 0; i < list->n; i++) {
         const struct output_config *o = &list->items[i];
-        const struct output_config *same = find(other, o->name);
+        const struct output_config *same = outputs_find(other, o->name);
         int rc = same && output_config_equal(o, same) ? 0 : check_output(c, o, e);
         if (rc)
             return rc;
@@ -166,7 +159,7 @@ static int check_default(const struct caller *c, const struct config *in_force,
     int rc = default_list(in_force, &made[0], &was, e);
     if (rc == 0)
         rc = default_list(candidate, &made[1], &is, e);
-    bool same = was.n == is.n && (was.n == 0 || output_config_equal(&made[0], &made[1]));
+    bool same = value_equal(&config_options[CONFIG_OPTION_outputs], &was, &is);
     if (rc == 0 && !same && c->power == CONFIG_OUTPUTS_OFF)
         rc = err_set(e, ERR_PERMISSION,
                      "dest: outputs_remote (off) does not allow this caller to change outputs");
@@ -185,9 +178,7 @@ int outputs_power_compare(enum config_outputs_remote power, bool owner, const st
 {
     const struct caller c = {.power = power, .owner = owner, .config = in_force};
     const struct config_outputs *was = &in_force->outputs, *is = &candidate->outputs;
-    bool same = was->n == is->n;
-    for (size_t i = 0; same && i < was->n; i++)
-        same = output_config_equal(&was->items[i], &is->items[i]);
+    bool same = value_equal(&config_options[CONFIG_OPTION_outputs], was, is);
     if (!same && power == CONFIG_OUTPUTS_OFF)
         return err_set(e, ERR_PERMISSION,
                        "options.outputs: outputs_remote (off) does not allow this caller to change outputs");

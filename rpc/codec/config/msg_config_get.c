@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/url.h"
 #include "rpc/codec/config/msg_config_internal.h"
 
 #define DEFAULT_PORT 8889 /* the value of grpc_port when there is no TCP listener */
@@ -42,18 +41,6 @@ static int put_groups(const struct config_place *p, groups_t groups)
     return rc;
 }
 
-static int put_text(const struct config_place *p, const struct config_option *o, const char *text)
-{
-    struct buf safe;
-    if (!o->secret_url)
-        return config_place_set_text(p, text);
-    buf_init(&safe);
-    url_print_safe(text, &safe);
-    int rc = safe.failed ? -ENOMEM : config_place_set_text(p, buf_cstr(&safe));
-    buf_free(&safe);
-    return rc;
-}
-
 static int put_option(XtcpConfig__V1__XtcpConfig *m, const struct config_option *o, const struct config *c)
 {
     const void *value = (const char *)c + o->offset;
@@ -70,7 +57,8 @@ static int put_option(XtcpConfig__V1__XtcpConfig *m, const struct config_option 
         config_place_set_number(&p, *(const bool *)value);
         break;
     case CONFIG_STRING:
-        return put_text(&p, o, *(char *const *)value);
+        return o->secret_url ? config_place_set_url(&p, *(char *const *)value)
+                             : config_place_set_text(&p, *(char *const *)value);
     case CONFIG_ENUM:
         return config_place_set_text(&p, o->names[*(const unsigned *)value]);
     case CONFIG_LIST:

@@ -41,18 +41,6 @@ static int put_strings(const struct config_place *p, const struct config_strings
     return rc;
 }
 
-static int put_text(const struct config_place *p, const char *text, bool is_url, bool secrets)
-{
-    struct buf safe;
-    if (!is_url || secrets)
-        return config_place_set_text(p, text);
-    buf_init(&safe);
-    url_print_safe(text, &safe);
-    int rc = safe.failed ? -ENOMEM : config_place_set_text(p, buf_cstr(&safe));
-    buf_free(&safe);
-    return rc;
-}
-
 static int put_value(ProtobufCMessage *m, const struct config_option *row, const struct output_config *c,
                      bool secrets)
 {
@@ -64,7 +52,8 @@ static int put_value(ProtobufCMessage *m, const struct config_option *row, const
         return -ENOMEM;
     switch (row->type) {
     case CONFIG_STRING:
-        return put_text(&p, *(char *const *)value, value == (const void *)&c->to, secrets);
+        return value == (const void *)&c->to && !secrets ? config_place_set_url(&p, c->to)
+                                                         : config_place_set_text(&p, *(char *const *)value);
     case CONFIG_LIST:
         return put_strings(&p, value, false, secrets);
     case CONFIG_PAIRS:

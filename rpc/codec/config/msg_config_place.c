@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/url.h"
 #include "rpc/codec/config/msg_config_internal.h"
 
 /* ---- Kinds ---- */
@@ -162,6 +163,15 @@ int config_place_set_text(const struct config_place *p, const char *text)
     if (!copy)
         return -ENOMEM;
     *(char **)p->at = copy; /* the old value is the default, a constant */
+    return 0;
+}
+
+int config_place_set_url(const struct config_place *p, const char *url)
+{
+    char *safe = url_safe(url);
+    if (!safe)
+        return -ENOMEM;
+    *(char **)p->at = safe;
     return 0;
 }
 

@@ -57,8 +57,9 @@ bool config_place_absent(const struct config_place *p);
 uint64_t config_place_number(const struct config_place *p);
 void config_place_set_number(const struct config_place *p, uint64_t v);
 
-/* Set a TEXT, a DURATION (in ns) that was not set before. Return 0 or -ENOMEM. */
+/* Set a TEXT, a TEXT that is a URL, a DURATION (in ns) that was not set before. Return 0 or -ENOMEM. */
 int config_place_set_text(const struct config_place *p, const char *text);
+int config_place_set_url(const struct config_place *p, const char *url); /* without its secrets */
 int config_place_set_duration(const struct config_place *p, int64_t ns);
 
 /* Makes the message around an absent WRAPPED or GROUPS, and gives the repeated field of any list as config_place_list

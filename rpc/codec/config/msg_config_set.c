@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/url.h"
@@ -88,11 +89,9 @@ static int apply_groups(const struct field_args *x, groups_t *out)
 /* Whether |text| is how |value|, a URL, is shown. */
 static bool is_shown(const char *text, const char *value)
 {
-    struct buf safe;
-    buf_init(&safe);
-    url_print_safe(value, &safe);
-    bool same = strcmp(buf_cstr(&safe), text) == 0;
-    buf_free(&safe);
+    char *safe = url_safe(value);
+    bool same = safe && strcmp(safe, text) == 0;
+    free(safe);
     return same;
 }
 
