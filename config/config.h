@@ -43,7 +43,7 @@ struct config_outputs {
     size_t n;
 };
 
-/* What callers of gRPC may do to outputs. */
+/* The rights of callers of gRPC to outputs. */
 enum config_outputs_remote { CONFIG_OUTPUTS_OFF, CONFIG_OUTPUTS_NETWORK, CONFIG_OUTPUTS_ALL };
 
 /* Mode of the files of unix sockets. */

@@ -289,7 +289,7 @@ static int unknown_kind(const struct output_config *c, struct err *e)
                    value_quote(scheme, quoted), buf_cstr(&list));
 }
 
-/* What depends on the format and the destination. */
+/* The rules between format and destination. */
 static int check_fit(const struct output_config *c, const struct output_kind *kind, struct err *e)
 {
     const struct format *f = format_by_name(output_config_format(c, kind));

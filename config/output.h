@@ -30,7 +30,7 @@
 #define OUTPUT_NAME_MAX 32
 #define OUTPUT_DEFAULT  "default" /* the output that dest, marshal and topic make */
 
-/* What happens to rows for which the queue has no room. */
+/* The fate of rows for which the queue has no room. */
 enum output_on_full { OUTPUT_DROP_OLDEST, OUTPUT_DROP_NEWEST, OUTPUT_SPOOL, OUTPUT_ON_FULLS };
 extern const char *const output_on_full_names[OUTPUT_ON_FULLS];
 
@@ -58,7 +58,7 @@ struct output_config {
     size_t line; /* not an option and never compared: where it begins in its file; 0: elsewhere */
 };
 
-/* What every output has. The offsets are those of struct output_config. */
+/* The keys of every output. The offsets are those of struct output_config. */
 extern const struct config_option output_options[];
 extern const size_t output_option_count;
 

@@ -39,7 +39,7 @@ static size_t scheme_length(const char *text)
     return ascii_is_letter(*text) && (text[n] == ':' || text[n] == '\0') ? n : 0;
 }
 
-/* What stands behind the scheme and its colon, or all of a text without a scheme. */
+/* The part behind the scheme and its colon, or all of a text without a scheme. */
 static const char *behind_scheme(const char *text)
 {
     const char *end = text + scheme_length(text);
@@ -99,7 +99,7 @@ static int decode(struct part p, char *out, size_t max)
     return (int)len;
 }
 
-/* What text must not have: a noun for an error, or NULL when |p| has none of it. */
+/* The first thing in a text that is not allowed: a noun for an error, or NULL when |p| has none of it. */
 static const char *fault_of(struct part p)
 {
     for (size_t len; p.n > 0; p = skip(p, len)) {

@@ -1,4 +1,4 @@
-/* What was delivered last on a connection: to be sent again when that breaks and its peer may not have read it. One thread. */
+/* The rows that were delivered last on a connection: to be sent again when it breaks and its peer may not have read them. One thread. */
 #ifndef XTCP_OUTPUTS_HISTORY_H
 #define XTCP_OUTPUTS_HISTORY_H
 
@@ -6,7 +6,7 @@
 
 #include "outputs/chunk.h"
 
-/* What one attempt has delivered. */
+/* The rows that one attempt has delivered. */
 struct history_entry {
     struct history_entry *next;
     struct chunk chunk;

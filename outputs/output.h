@@ -17,7 +17,7 @@
 
 struct output;
 
-/* What an output needs besides its configuration. Strings are copied. */
+/* The surroundings of an output. Strings are copied. */
 struct output_env {
     const char *hostname; /* of records */
     const char

@@ -16,7 +16,7 @@
 #include "outputs/sink/sink.h"
 #include "outputs/spool.h"
 
-/* What a running output follows. */
+/* The settings that a running output follows. */
 struct output_bounds {
     uint32_t batch_rows;
     uint64_t batch_bytes;

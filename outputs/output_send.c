@@ -137,7 +137,7 @@ static int pack(struct output *o, const struct chunk *c, uint32_t *bad)
     return n == c->n ? packer_pack(o->packer, &rules, bad) : ERR_MALFORMED;
 }
 
-/* What became of the rows of an attempt. */
+/* The outcome of an attempt, in rows. */
 struct tally {
     uint64_t rows, bytes, messages; /* delivered */
     uint64_t dropped[OUTPUT_DROPS]; /* rows */

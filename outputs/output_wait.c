@@ -277,7 +277,7 @@ static void return_entry(struct output *o)
     pthread_mutex_unlock(&o->lock);
 }
 
-/* What is in |c| and has not been delivered goes to where it is found at the next start, or is dropped. */
+/* The rows of |c| that have not been delivered go to where they are found at the next start, or are dropped. */
 static void leave_chunk(struct output *o, struct chunk *c)
 {
     bool kept = false;

@@ -19,7 +19,7 @@
 
 struct output_queue;
 
-/* What is taken out of a queue. */
+/* An item that is taken out of a queue. */
 struct queue_item {
     struct batch *batch; /* rows |row| up to |end| of it, and a reference; NULL: the poll |poll_id| is over */
     uint32_t row;

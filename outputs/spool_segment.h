@@ -79,7 +79,7 @@ int spool_segment_head(int fd, uint64_t at, struct spool_head *head);
  * ERR_MALFORMED when their checksum is wrong, -ENOMEM or -errno. */
 int spool_segment_data(int fd, uint64_t at, const struct spool_head *head, struct buf *data);
 
-/* What the heads of a segment tell. */
+/* The contents of a segment, by the heads of its entries. */
 struct spool_scan {
     uint64_t begin;    /* offset of the first entry that was asked for */
     uint64_t end;      /* behind the last whole entry; |begin| when there is none */

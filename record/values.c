@@ -51,7 +51,7 @@ void record_values_find_zeros(struct record_values *v)
 
 /* ---- The walk ---- */
 
-/* What a number in a tag stands for. */
+/* The meaning of a number in a tag. */
 struct place {
     uint8_t index; /* of the field in record_fields[] */
     uint8_t type;  /* enum record_type */

@@ -132,7 +132,7 @@ void format_end(struct format_writer *w, struct buf *out)
         buf_str(out, w->format->end);
 }
 
-/* What stands in front of any record. */
+/* The text in front of any record. */
 static void begin_record(struct format_writer *w, struct buf *out)
 {
     if (w->started && w->format->between)

@@ -115,7 +115,7 @@ void format_set_label(struct format_writer *w, size_t i, const char *value, size
 /* Appends the text before the first record; |header|: also a line that only titles the columns. */
 void format_begin(struct format_writer *w, struct buf *out, bool header);
 
-/* What comes next begins another document: another file, connection or message. */
+/* Begins another document: another file, connection or message. */
 void format_restart(struct format_writer *w);
 
 /* Bytes that format_end appends behind a record, at most. */

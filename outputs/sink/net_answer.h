@@ -25,7 +25,7 @@ int net_answer_more(struct net_answer *a, struct net_stream *s, int64_t deadline
 /* The first |n| bytes have been used. */
 void net_answer_use(struct net_answer *a, size_t n);
 
-/* What becomes of a connection that was made, and logged in at, with the result |rc|: it stays, or it is closed, and is made with
+/* The fate of a connection that was made, and logged in at, with the result |rc|: it stays, or it is closed, and is made with
  * another host next time unless that was given up for a stop. */
 enum sink_result net_answer_connected(struct net_stream *s, int rc);
 

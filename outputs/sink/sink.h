@@ -42,7 +42,7 @@ struct sink_message {
     enum sink_result result; /* out */
 };
 
-/* What the output gives its sink. All strings live as long as the sink. */
+/* The output, as its sink sees it. All strings live as long as the sink. */
 struct sink_host {
     void *arg;
     /* Waits until one of the |n| (0 to 8) descriptors is ready, as poll(2) does with their |events| and |revents|, or
@@ -53,7 +53,7 @@ struct sink_host {
     const char *hostname; /* of this machine, as records carry it */
 };
 
-/* What a sink is opened with; lives as long as the sink. */
+/* The settings of a sink; they live as long as it does. */
 struct sink_env {
     const struct sink_host *host;
     const struct output_config *config;
@@ -96,7 +96,7 @@ struct sink_ops {
      * again. NULL: none. */
     size_t (*unsure)(const void *sink);
 
-    /* What rows are grouped by, so that all of a message have one key. NULL: not at all. */
+    /* The key by which rows are grouped, so that all of a message have the same. NULL: they are not. */
     enum output_key (*key)(const void *sink);
 
     /* Ends it, whatever is under way; frees it. */

@@ -46,7 +46,7 @@ void outputs_reopen(struct outputs *o);
 int outputs_list(struct outputs *o, int (*fn)(void *arg, const struct output_status *list, size_t n),
                  void *arg);
 
-/* What can be asked of one by its name. Returns 0, or ERR_GONE with |e| when there is none of that name. */
+/* Requests to one output, by its name. Returns 0, or ERR_GONE with |e| when there is none of that name. */
 int outputs_pause(struct outputs *o, const char *name, bool pause, struct err *e);
 int outputs_flush(struct outputs *o, const char *name, struct err *e);
 /* |done| is called once, see output_test, unless an error is returned. */

@@ -1,4 +1,4 @@
-/* Who is to be told of the outputs: those who watch them (OutputService.Watch), and the callers of tests that are under
+/* The receivers of news of outputs: those who watch them (OutputService.Watch), and the callers of tests that are under
  * way. Main keeps the time of both.
  *
  * Watchers are told of all outputs at the beginning, then of changes of a state. There is a look for these once a second

@@ -1,4 +1,4 @@
-/* What a caller may do to the outputs: outputs_remote, and output_dirs. */
+/* The rights of a caller to outputs: outputs_remote, and output_dirs. */
 #ifndef XTCP_SERVER_SERVICES_OUTPUTS_POWER_H
 #define XTCP_SERVER_SERVICES_OUTPUTS_POWER_H
 
